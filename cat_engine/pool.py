@@ -1,0 +1,65 @@
+"""What one wave may use: the items, frozen, with the tables that make a decision fast."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cat_engine.ability import Grid
+from cat_engine.irt import Floats, ItemParams, log_probabilities
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Items by index: ids[I]; params (scale indexes `competencies`); operational[I]; exposure[I], a pinned snapshot of past rates."""
+
+    ids: tuple[str, ...]
+    params: ItemParams
+    competencies: tuple[str, ...]
+    operational: NDArray[np.bool_]
+    exposure: Floats
+    grid: Grid = field(default_factory=Grid)
+
+    def __post_init__(self) -> None:
+        if len(self.ids) != len(self.params) or len(set(self.ids)) != len(self.ids):
+            msg = "a pool needs one distinct id an item"
+            raise ValueError(msg)
+        if len(self.params) and int(self.params.scale.max()) >= len(self.competencies):
+            msg = "an item's scale points past the competencies"
+            raise ValueError(msg)
+
+    @classmethod
+    def of(cls, ids: tuple[str, ...], params: ItemParams, competencies: tuple[str, ...]) -> "Pool":
+        """A pool in which every item is operational and none has been exposed."""
+        return cls(ids, params, competencies, np.ones(len(ids), dtype=bool), np.zeros(len(ids)))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def nodes(self) -> Floats:
+        """The grid's nodes, [Q]."""
+        return self.grid.nodes()
+
+    @cached_property
+    def log_table(self) -> Floats:
+        """log P at the nodes, [I, K, Q]: made once, added up ever after."""
+        return np.ascontiguousarray(np.moveaxis(log_probabilities(self.params, self.nodes), 0, -1))
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Item id -> index."""
+        return {item_id: i for i, item_id in enumerate(self.ids)}
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over everything that a decision depends on."""
+        p = self.params
+        b = [[float(v) for v in p.steps(i)] for i in range(len(p))]
+        content = [self.ids, p.model, p.a.tolist(), b, p.c.tolist(), p.d.tolist(), p.scale.tolist()]
+        content += [self.competencies, self.operational.tolist(), self.exposure.tolist()]
+        content += [self.grid.low, self.grid.high, self.grid.n]
+        return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,76 @@
+"""Strategies by name: a frozen dataclass whose fields are its options, built from a plan's table with every fault named."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Generic, TypeVar
+
+from cat_engine.faults import Fault
+
+
+def option_faults(where: str, table: Mapping[str, object], kinds: Mapping[str, type], required: frozenset[str]) -> list[Fault]:
+    """Faults of a table against its known keys: unknown and missing keys, wrong types (an int may stand for a float)."""
+    legal = ", ".join(sorted(kinds)) or "none"
+    faults = [Fault(where, key, "is not known here", f"known: {legal}") for key in table if key not in kinds]
+    faults += [Fault(where, key, "is missing") for key in sorted(required - table.keys())]
+    for key, kind in kinds.items():
+        if key in table and not _fits(table[key], kind):
+            faults.append(Fault(where, key, f"{table[key]!r} is not of type {kind.__name__}"))
+    return faults
+
+
+def _fits(value: object, kind: type) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Named strategies of one sort."""
+
+    def __init__(self, sort: str) -> None:
+        self.sort = sort
+        self._by_name: dict[str, type] = {}
+
+    def register(self, name: str) -> Callable[[type], type]:
+        """Class decorator: known in plans as `name`."""
+
+        def keep(cls: type) -> type:
+            if not is_dataclass(cls) or name in self._by_name:
+                msg = f"{self.sort} '{name}' must be a dataclass with a name of its own"
+                raise TypeError(msg)
+            self._by_name[name] = cls
+            return cls
+
+        return keep
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, sorted."""
+        return tuple(sorted(self._by_name))
+
+    def name_of(self, strategy: T) -> str:
+        """The name under which a strategy's class is registered."""
+        return next(name for name, cls in self._by_name.items() if type(strategy) is cls)
+
+    def build(self, table: Mapping[str, object], faults: list[Fault]) -> T | None:
+        """The strategy that `table` (name and options) describes; None, with what is wrong added to `faults`, where it cannot be."""
+        name = table.get("name")
+        cls = self._by_name.get(name) if isinstance(name, str) else None
+        if cls is None:
+            faults.append(Fault(self.sort, "name", f"{name!r} is not known", "one of " + ", ".join(self.names)))
+            return None
+        options = {key: value for key, value in table.items() if key != "name"}
+        own = fields(cls)
+        required = frozenset(f.name for f in own if f.default is MISSING and f.default_factory is MISSING)
+        found = option_faults(self.sort, options, {f.name: f.type for f in own if isinstance(f.type, type)}, required)
+        if not found:
+            try:
+                made: T = cls(**options)
+                return made
+            except ValueError as error:
+                found = [Fault(self.sort, name if isinstance(name, str) else "name", str(error))]
+        faults += found
+        return None

@@ -1,0 +1,103 @@
+"""The engine's own state: a fold over four events, nothing mutable, nothing that a decision could not be made from again.
+
+presented -> answered -> presented -> ... -> section_ended -> presented -> ... -> section_ended -> stopped
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """Item `item` (index in the pool) is on the screen."""
+
+    item: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The pending item was answered in `category` after `rt_s` seconds."""
+
+    category: int
+    rt_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SectionEnded:
+    """The current section is over; an item still pending is dropped, not scored."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The test is over."""
+
+    reason: str
+
+
+Event = Presented | Answered | SectionEnded | Stopped
+
+
+class EngineRefusal(ValueError):
+    """An event that does not fit the state: an answer to nothing, an item twice, anything after the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What has happened: `items` and `categories` in order of answering, `section_starts[s]` = number of answers when section s began."""
+
+    seed: int
+    items: tuple[int, ...] = ()
+    categories: tuple[int, ...] = ()
+    rt_s: tuple[float, ...] = ()
+    pending: int | None = None
+    section: int = 0
+    section_starts: tuple[int, ...] = (0,)
+    stopped: str | None = None
+
+    @property
+    def position(self) -> int:
+        """The number of answers so far, and so the address of the next decision's randomness."""
+        return len(self.items)
+
+
+def start(seed: int) -> State:
+    """A test before its first item. `seed` addresses all randomness of the attempt, with the position."""
+    return State(seed)
+
+
+def tell(state: State, event: Event) -> State:
+    """The state after `event`. Raises EngineRefusal, and the state stays, where the event does not fit."""
+    if state.stopped is not None:
+        raise EngineRefusal("the test is over")
+    match event:
+        case Presented(item):
+            if state.pending is not None:
+                raise EngineRefusal("an item is still pending")
+            if item in state.items:
+                raise EngineRefusal(f"item {item} was already given")
+            return replace(state, pending=item)
+        case Answered(category, rt_s):
+            if state.pending is None:
+                raise EngineRefusal("no item is pending")
+            return replace(
+                state,
+                items=(*state.items, state.pending),
+                categories=(*state.categories, category),
+                rt_s=(*state.rt_s, rt_s),
+                pending=None,
+            )
+        case SectionEnded():
+            starts = (*state.section_starts, len(state.items))
+            return replace(state, pending=None, section=state.section + 1, section_starts=starts)
+        case Stopped(reason):
+            return replace(state, pending=None, stopped=reason)
+
+
+def fold(seed: int, events: Iterable[Event]) -> State:
+    """The state after all of `events`, from the start."""
+    state = start(seed)
+    for event in events:
+        state = tell(state, event)
+    return state

@@ -1,0 +1,135 @@
+"""Session events: what happened to an attempt, in order, each chained to the one before.
+
+    hash_n = SHA-256( prev_hash | canonical JSON of [attempt, seq, kind, at, actor, payload] ),   prev_hash of seq 0 = 64 zeros
+
+A chain shows an edited, swapped or inserted event. It cannot show a cut-off tail or a wholly recomputed chain: that is what the signed
+checkpoints (webtest.checkpoints) are for. Pure: no clock, no database.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+GENESIS = "0" * 64
+
+
+class Kind(StrEnum):
+    """Every kind of event. The life of an attempt:
+
+    assigned -> attended -> pin_issued -> connected -> identity_confirmed -> rules_accepted -> practised -> admitted (waiting ends)
+             -> (presented -> answered)* -> section_ended -> ... -> finished ;  any -> voided
+    """
+
+    # an attempt's stream
+    ASSIGNED = "assigned"
+    ATTENDED = "attended"
+    PIN_ISSUED = "pin_issued"
+    PIN_REVOKED = "pin_revoked"
+    CONNECTED = "connected"
+    MOVE_REQUESTED = "move_requested"
+    DEVICE_RELEASED = "device_released"
+    IDENTITY_CONFIRMED = "identity_confirmed"
+    RULES_ACCEPTED = "rules_accepted"
+    PRACTISED = "practised"
+    ADMITTED = "admitted"
+    PRESENTED = "presented"
+    ANSWERED = "answered"
+    SECTION_ENDED = "section_ended"
+    FINISHED = "finished"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    EXTENDED = "extended"
+    NOTED = "noted"
+    VOIDED = "voided"
+    # a wave's stream
+    WAVE_CREATED = "wave_created"
+    ROSTER_LOADED = "roster_loaded"
+    WAVE_OPENED = "wave_opened"
+    WAVE_CLOSED = "wave_closed"
+    INCIDENT = "incident"
+    PERFORMANCE_LOADED = "performance_loaded"
+    RESULTS_RELEASED = "results_released"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEvent:
+    """One row of the log. `at` is milliseconds since 1970 UTC; `actor` is "taker", "system" or "user:<id>"."""
+
+    attempt: str
+    seq: int
+    kind: str
+    at: int
+    actor: str
+    payload: Mapping[str, Any]
+    prev_hash: str
+    hash: str
+
+
+def canonical(value: object) -> str:
+    """JSON with sorted keys, no spaces, and the shortest float that reads back the same: one text for one value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(prev_hash: str, attempt: str, seq: int, kind: str, at: int, actor: str, payload: str) -> str:
+    """The hash of an event whose payload is already canonical JSON text."""
+    head = canonical([attempt, seq, kind, at, actor])
+    return hashlib.sha256(f"{prev_hash}|{head}|{payload}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event about to be written: what the caller says; the chain adds attempt, seq and hashes."""
+
+    kind: Kind
+    payload: Mapping[str, Any]
+
+
+def chain(attempt: str, seq: int, prev_hash: str, at: int, actor: str, entries: Iterable[Entry]) -> tuple[SessionEvent, ...]:
+    """Link entries behind (seq - 1, prev_hash); the first gets `seq`."""
+    linked = []
+    for entry in entries:
+        h = digest(prev_hash, attempt, seq, entry.kind, at, actor, canonical(entry.payload))
+        linked.append(SessionEvent(attempt, seq, entry.kind.value, at, actor, entry.payload, prev_hash, h))
+        seq, prev_hash = seq + 1, h
+    return tuple(linked)
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A place where a chain does not hold."""
+
+    attempt: str
+    seq: int
+    why: str
+
+
+def verify(events: Sequence[SessionEvent]) -> Break | None:
+    """The first place where one attempt's events (in seq order) do not form a chain, or None."""
+    prev_hash = GENESIS
+    for seq, event in enumerate(events):
+        if event.seq != seq:
+            return Break(event.attempt, seq, f"event {seq} is missing (the next one found is {event.seq})")
+        if event.prev_hash != prev_hash:
+            return Break(event.attempt, seq, "its prev_hash is not the hash of the event before")
+        payload = canonical(event.payload)
+        if digest(prev_hash, event.attempt, seq, event.kind, event.at, event.actor, payload) != event.hash:
+            return Break(event.attempt, seq, f"the content of this '{event.kind}' event does not match its hash")
+        prev_hash = event.hash
+    return None
+
+
+def merkle_root(leaves: Iterable[str]) -> str:
+    """Merkle root (hex) over hex leaves in the order given; an odd node is carried up. The empty tree is 64 zeros.
+
+    Leaves and inner nodes are hashed with different prefixes, as in RFC 6962 section 2.1, so that a node cannot pose as a leaf.
+    """
+    level = [hashlib.sha256(b"\x00" + bytes.fromhex(leaf)).digest() for leaf in leaves]
+    if not level:
+        return GENESIS
+    while len(level) > 1:
+        paired = [hashlib.sha256(b"\x01" + a + b).digest() for a, b in zip(level[::2], level[1::2], strict=False)]
+        level = paired + ([level[-1]] if len(level) % 2 else [])
+    return level[0].hex()
