@@ -104,7 +104,7 @@ def choose(
     open_[:, competencies] = ~section.stop.finished(se[:, competencies], count[:, competencies], section.min_items, section.max_items)
     eligible = ~used & pool.operational & open_[:, pool.params.scale]
     limit = section.stop.time_s if section.stop.time_s > 0 else np.inf
-    out_of_time = np.asarray(seconds >= limit)
+    out_of_time: NDArray[np.bool_] = np.asarray(seconds >= limit, dtype=bool)
     going = eligible.any(axis=1) & ~out_of_time
     item = np.full(len(count), -1)
     info = np.zeros(len(count))
@@ -114,7 +114,7 @@ def choose(
         score = np.round(plan.select.score(Moment(pool.params, theta[at], se[at], mine)), 12)
         item[at] = plan.exposure.choose(np.where(eligible[at], score, -np.inf), mine)
         info[at] = _information_of(pool, item[at], theta[at])
-    precise = (se[:, competencies] <= section.stop.se).all(axis=1)
+    precise: NDArray[np.bool_] = np.all(se[:, competencies] <= section.stop.se, axis=1, keepdims=False)
     reason = tuple(None if going[i] else _reason(bool(open_[i].any()), bool(out_of_time[i]), bool(precise[i])) for i in range(len(going)))
     return Choice(item, info, eligible.sum(axis=1), reason)
 

@@ -1,0 +1,57 @@
+"""The database: one URL, SQLite or PostgreSQL, brought up to date by migrations."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, event, make_url
+
+HERE = Path(__file__).parent / "migrations"
+
+
+def data_url(folder: Path) -> str:
+    """The default database of a data folder."""
+    return f"sqlite:///{folder.resolve()}/cact.db"
+
+
+def open_engine(url: str, *, pool_size: int = 40) -> Engine:
+    """Connect to `sqlite:///file` or `postgresql://...` (psycopg 3).
+
+    SQLite runs in WAL with synchronous=FULL: a commit that has returned is on disk. Every transaction on SQLite begins IMMEDIATE when the
+    connection carries the execution option `write=True`, because a reader that turns writer late is refused, not queued.
+    """
+    target = make_url(url)
+    if target.drivername in ("postgres", "postgresql"):
+        target = target.set(drivername="postgresql+psycopg")
+    if target.drivername.startswith("postgresql"):
+        return create_engine(target, pool_size=pool_size, max_overflow=10, pool_pre_ping=True)
+    engine = create_engine(target, pool_size=pool_size, max_overflow=10, connect_args={"timeout": 30, "check_same_thread": False})
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions are begun below, not by the driver
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000", "cache_size=-65536"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Any) -> None:
+    write = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def upgrade(engine: Engine, locations: Sequence[Path] = ()) -> None:
+    """Run every migration that the database has not seen: this package's own and those in `locations`."""
+    config = Config()
+    config.set_main_option("script_location", str(HERE))
+    config.set_main_option("path_separator", "os")
+    versions = os.pathsep.join(str(path) for path in (HERE / "versions", *locations))
+    config.set_main_option("version_locations", versions.replace("%", "%%"))
+    with engine.execution_options(write=True).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "heads")

@@ -1,0 +1,93 @@
+"""Bank versions in the database: saved once, never changed, published or refused by a named person."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from cat_engine import Fault, Faulty, ItemParams, Row
+from itembank.bank import Bank, ItemContent, canonical
+from itembank.models import BankItem, BankVersion, ContentRow
+
+
+def save_version(session: Session, bank: Bank, contents: Mapping[str, ItemContent], *, note: str, actor: str, now: int) -> int:
+    """Write `bank` as a new draft and give its number. Raises Faulty where the same bank is already there."""
+    same = session.exec(select(BankVersion).where(BankVersion.digest == bank.digest)).first()
+    if same is not None:
+        raise Faulty([Fault("bank", "digest", f"version {same.version} is the same bank", "nothing to save")])
+    version = (session.exec(select(func.max(BankVersion.version))).one() or 0) + 1
+    session.add(
+        BankVersion(
+            version=version, parent=bank.parent, digest=bank.digest, status="draft", competencies=canonical(bank.competencies),
+            note=note, created_by=actor, created_at=now,
+        )
+    )  # fmt: skip
+    known = set(session.exec(select(ContentRow.digest)).all())
+    for content in contents.values():
+        if content.digest not in known:
+            session.add(ContentRow(digest=content.digest, item_id=content.item_id, body=canonical(asdict(content))))
+            known.add(content.digest)
+    session.flush()
+    for i, item_id in enumerate(bank.ids):
+        row = bank.row(i)
+        session.add(
+            BankItem(
+                version=version, item_id=item_id, position=i, competency=bank.competency_of(i), model=row.model, a=row.a,
+                b=canonical(list(row.b)), c=row.c, d=row.d, status=bank.status[i], calibration=bank.calibration[i],
+                content_digest=bank.content_digests[i], attributes=canonical(dict(bank.attributes[i])),
+            )
+        )  # fmt: skip
+    session.flush()
+    return version
+
+
+def versions(session: Session) -> list[BankVersion]:
+    """All versions, newest first."""
+    return list(session.exec(select(BankVersion).order_by(col(BankVersion.version).desc())).all())
+
+
+def load_bank(session: Session, version: int | None = None) -> Bank:
+    """A version of the bank (None = the newest published one). Raises LookupError where there is none, Faulty where its digest is wrong."""
+    query = select(BankVersion)
+    query = query.where(BankVersion.status == "published") if version is None else query.where(BankVersion.version == version)
+    found = session.exec(query.order_by(col(BankVersion.version).desc())).first()
+    if found is None:
+        msg = "no bank version is published" if version is None else f"there is no bank version {version}"
+        raise LookupError(msg)
+    competencies = tuple(json.loads(found.competencies))
+    items = session.exec(select(BankItem).where(BankItem.version == found.version).order_by(col(BankItem.position))).all()
+    rows = [Row(i.model, i.a, json.loads(i.b), i.c, i.d, competencies.index(i.competency)) for i in items]
+    bank = Bank(
+        ids=tuple(i.item_id for i in items),
+        params=ItemParams.from_rows(rows),
+        competencies=competencies,
+        status=tuple(i.status for i in items),
+        calibration=tuple(i.calibration for i in items),
+        content_digests=tuple(i.content_digest for i in items),
+        attributes=tuple(json.loads(i.attributes) for i in items),
+        version=found.version,
+        parent=found.parent,
+    )
+    if bank.digest != found.digest:
+        raise Faulty([Fault(f"bank version {found.version}", "digest", "its items are not those that were saved")])
+    return bank
+
+
+def load_contents(session: Session, version: int) -> dict[str, ItemContent]:
+    """Item id -> content of one version."""
+    query = select(BankItem.item_id, ContentRow.body).join(ContentRow, col(BankItem.content_digest) == ContentRow.digest)
+    rows = session.exec(query.where(BankItem.version == version).order_by(col(BankItem.position))).all()
+    return {item_id: ItemContent.from_table(json.loads(body)) for item_id, body in rows}
+
+
+def decide(session: Session, version: int, verdict: str, *, actor: str, now: int) -> None:
+    """Publish or refuse a draft (verdict "published" | "refused"). Raises LookupError where it is not a draft."""
+    found = session.get(BankVersion, version)
+    if found is None or found.status != "draft":
+        msg = f"bank version {version} is not a draft" if found else f"there is no bank version {version}"
+        raise LookupError(msg)
+    found.status, found.decided_by, found.decided_at = verdict, actor, now
+    session.add(found)
+    session.flush()
