@@ -15,12 +15,13 @@ from webtest.events import GENESIS, Kind, SessionEvent
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The item on the screen: the event that presented it, its index in the pool, its id, and when (ms UTC) it was presented."""
+    """The item on the screen: the event that presented it, its index in the pool, its id, when (ms UTC), and the section's pauses until then."""
 
     seq: int
     item: int
     item_id: str
     at: int
+    paused_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def begin(attempt: str) -> Session:
 def fold(session: Session, events: Iterable[SessionEvent]) -> Session:
     """Apply events in seq order."""
     for event in events:
-        if event.attempt != session.attempt or event.seq != session.seq + 1:
+        if event.attempt != session.attempt or event.seq != session.seq + 1 or event.prev_hash != session.head:
             msg = f"event {event.seq} of {event.attempt} does not follow event {session.seq} of {session.attempt}"
             raise ValueError(msg)
         session = replace(_apply(session, event), seq=event.seq, head=event.hash)
@@ -142,7 +143,7 @@ def _presented(s: Session, event: SessionEvent) -> Session:
     return replace(
         s,
         engine=tell(s.engine, Presented(p["item"])),
-        shown=Shown(event.seq, p["item"], p["item_id"], at),
+        shown=Shown(event.seq, p["item"], p["item_id"], at, 0 if first else s.paused_ms),
         section_started_at=at if first else s.section_started_at,
         paused_ms=0 if first else s.paused_ms,
     )

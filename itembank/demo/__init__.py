@@ -11,6 +11,7 @@ Everything is marked "provisional" until a calibration replaces it.
 
 import tomllib
 from importlib import resources
+from itertools import pairwise
 
 from cat_engine import ItemParams, Row
 from itembank.bank import Bank, ItemContent
@@ -23,7 +24,7 @@ def provisional_row(content: ItemContent, scale: int) -> Row:
     if content.kind in A_OF_KIND:
         return Row("3pl", A_OF_KIND[content.kind], [0.7 * (content.level - 3)], round(0.9 / len(content.options), 4), 1.0, scale)
     scores = sorted({option.score for option in content.options})
-    b = [round(0.60 * (content.level - 3) + 0.90 * ((s + t) / 2 - 3), 4) for s, t in zip(scores, scores[1:], strict=False)]
+    b = [round(0.60 * (content.level - 3) + 0.90 * ((s + t) / 2 - 3), 4) for s, t in pairwise(scores)]
     a = 1.10 + 0.10 * (len(scores) - 3) + 0.05 * (len(content.options) - 4) + 0.04 * (scores[-1] - scores[0])
     a += 0.10 if content.level % 2 else -0.10
     return Row("grm", round(a, 4), b, scale=scale)

@@ -1,0 +1,48 @@
+"""Secrets of an installation: made once in its data folder (mode 0600), never defaults, never in the database."""
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """cookie signs sessions; pepper keys the PIN hashes; signing (Ed25519) signs checkpoints."""
+
+    cookie: bytes
+    pepper: bytes
+    signing: Ed25519PrivateKey
+
+    @property
+    def public_hex(self) -> str:
+        """The public half of the signing key, to be printed and kept outside."""
+        return self.signing.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+
+
+def load_keys(folder: Path) -> Keys:
+    """Read FOLDER/keys.json, or make it. Raises OSError where the folder cannot be written."""
+    path = folder / "keys.json"
+    if not path.exists():
+        made = {name: secrets.token_hex(32) for name in ("cookie", "pepper", "signing")}
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            json.dump(made, file)
+    held = json.loads(path.read_text())
+    seed = bytes.fromhex(held["signing"])
+    return Keys(bytes.fromhex(held["cookie"]), bytes.fromhex(held["pepper"]), Ed25519PrivateKey.from_private_bytes(seed))
+
+
+def pin_hash(pepper: bytes, attempt: str, pin: str) -> str:
+    """HMAC-SHA256 of a PIN under a key that is not in the database.
+
+    Six digits are a million guesses: no slow hash protects them once the database is out, a key that lives elsewhere does. Online guessing is
+    stopped by the lock after five tries.
+    """
+    return hmac.new(pepper, f"{attempt}:{pin}".encode(), hashlib.sha256).hexdigest()

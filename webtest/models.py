@@ -1,0 +1,123 @@
+"""Rows of everything but the bank and the log. CHECK constraints stand in the migrations; the log is webtest.store."""
+
+from sqlmodel import Field, SQLModel
+
+
+class OfficerRow(SQLModel, table=True):
+    """An account of someone who works with CACT: proctor, coordinator, psychometrician, assessor, auditor, admin."""
+
+    __tablename__ = "officer"
+    id: int | None = Field(default=None, primary_key=True)
+    username: str = Field(unique=True)
+    name: str
+    nip: str = ""
+    role: str
+    password_hash: str
+    active: bool = True
+    failures: int = 0
+    locked_until: int = 0
+
+
+class Wave(SQLModel, table=True):
+    """A wave (gelombang): who sits what, where and when. Plan, bank version and pool are pinned when it is created."""
+
+    __tablename__ = "wave"
+    id: str = Field(primary_key=True)
+    name: str
+    agency: str
+    place: str
+    day: str
+    zone: str = "WIB"
+    seed: int
+    plan: str
+    plan_digest: str
+    bank_version: int = Field(foreign_key="bank_version.version")
+    pool_digest: str
+    roster_digest: str
+    created_by: str
+    created_at: int
+    opened_at: int | None = None
+    closed_at: int | None = None
+    released_at: int | None = None
+
+    @property
+    def status(self) -> str:
+        """draft -> open -> closed -> released, from the facts."""
+        if self.released_at is not None:
+            return "released"
+        if self.closed_at is not None:
+            return "closed"
+        return "draft" if self.opened_at is None else "open"
+
+
+class Person(SQLModel, table=True):
+    """A civil servant. The NIP holds birth date and sex: it never goes into a URL, a log or a file name."""
+
+    __tablename__ = "person"
+    id: int | None = Field(default=None, primary_key=True)
+    nip: str = Field(unique=True)
+    name: str
+    job_level: str
+    unit: str
+
+
+class Attempt(SQLModel, table=True):
+    """One person's test in one wave; all that happens in it is in the event log under its id."""
+
+    __tablename__ = "attempt"
+    id: str = Field(primary_key=True)
+    wave_id: str = Field(foreign_key="wave.id")
+    person_id: int = Field(foreign_key="person.id")
+    room: str
+    seat: int
+    pin_hash: str | None = None
+    pin_expires_at: int = 0
+    failures: int = 0
+    locked_until: int = 0
+
+
+class Checkpoint(SQLModel, table=True):
+    """A signed Merkle root over the heads of a wave's chains."""
+
+    __tablename__ = "checkpoint"
+    wave_id: str = Field(primary_key=True)
+    n: int = Field(primary_key=True)
+    at: int
+    root: str
+    heads: str
+    signature: str
+    public_key: str
+
+
+class Norm(SQLModel, table=True):
+    """A table of rules (level cuts, standards, categories, boxes) that holds from a day on."""
+
+    __tablename__ = "norm"
+    kind: str = Field(primary_key=True)
+    valid_from: str = Field(primary_key=True)
+    source: str
+    body: str
+
+
+class Performance(SQLModel, table=True):
+    """A person's performance value (kinerja, 0-100) for the nine boxes, and optionally the other parts of potential (0-100)."""
+
+    __tablename__ = "performance"
+    wave_id: str = Field(primary_key=True)
+    person_id: int = Field(primary_key=True)
+    kinerja: float
+    other_potential: float | None = None
+
+
+class CalibrationRun(SQLModel, table=True):
+    """A calibration: which waves, on which bank, what it proposed, and the draft made of it."""
+
+    __tablename__ = "calibration_run"
+    id: int | None = Field(default=None, primary_key=True)
+    at: int
+    actor: str
+    waves: str
+    base_version: int
+    summary: str
+    report: str
+    draft_version: int | None = None

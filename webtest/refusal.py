@@ -1,0 +1,41 @@
+"""Refusals: a service says no with a stable code; the page says it in words."""
+
+from flask_babel import lazy_gettext as _l
+
+MESSAGES = {
+    "login_failed": _l("NIP atau PIN tidak cocok, atau PIN sudah tidak berlaku. Periksa kembali atau panggil pengawas."),
+    "officer_login_failed": _l("Nama pengguna atau kata sandi tidak cocok."),
+    "locked": _l("Terlalu banyak percobaan. Tunggu beberapa menit, lalu coba lagi atau panggil pengawas."),
+    "device_bound": _l("Tes Anda sedang terbuka di perangkat lain. Pengawas telah diberi tahu dan dapat menyetujui pemindahan."),
+    "moved": _l("Tes ini telah dipindahkan ke perangkat lain."),
+    "not_now": _l("Tindakan ini tidak dapat dilakukan pada tahap sekarang. Halaman menampilkan keadaan terbaru."),
+    "paused": _l("Tes sedang dijeda oleh pengawas. Waktu Anda berhenti."),
+    "time_up": _l("Waktu bagian ini sudah habis. Jawaban terakhir tidak dihitung."),
+    "stale_item": _l("Soal itu bukan soal yang sedang berjalan. Halaman menampilkan soal yang benar."),
+    "already_answered": _l("Soal itu sudah dijawab, dan jawaban yang sudah disimpan tidak dapat diubah."),
+    "no_such_option": _l("Pilih salah satu jawaban terlebih dahulu."),
+    "unknown": _l("Data yang diminta tidak ditemukan atau bukan wewenang Anda."),
+    "wave_not_open": _l("Gelombang belum dibuka atau sudah ditutup."),
+    "wave_not_draft": _l("Gelombang sudah dibuka; daftar peserta sudah dibekukan."),
+    "wave_not_closed": _l("Gelombang belum ditutup."),
+    "reason_missing": _l("Tuliskan alasannya terlebih dahulu."),
+    "minutes_wrong": _l("Perpanjangan waktu harus 1 sampai 120 menit."),
+    "nobody": _l("Tidak ada peserta yang dapat dikenai tindakan ini."),
+    "not_draft": _l("Versi itu bukan rancangan; hanya rancangan yang dapat diterbitkan atau ditolak."),
+    "no_answers": _l("Gelombang yang dipilih belum memiliki jawaban."),
+    "no_bank": _l("Belum ada versi bank soal yang diterbitkan."),
+    "same_person": _l("Perlu dua petugas yang berbeda."),
+    "results_not_released": _l("Hasil belum dirilis oleh asesor."),
+    "forbidden": _l("Anda tidak berwenang membuka halaman ini."),
+}
+
+
+class Refused(Exception):
+    """A use case that may not happen now. `code` is stable and one of MESSAGES; the page translates it."""
+
+    def __init__(self, code: str) -> None:
+        if code not in MESSAGES:
+            msg = f"refusal code {code} has no message"
+            raise KeyError(msg)
+        super().__init__(code)
+        self.code = code

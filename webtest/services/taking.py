@@ -1,0 +1,281 @@
+"""The test-taker's use cases: log in, confirm, practise, begin a section, answer."""
+
+import hmac
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+from sqlmodel import Session as SqlSession
+from sqlmodel import col, select
+
+from cat_engine import Answered, EndSection, Present, State, Stop, ask, estimate, tell
+from itembank.bank import ItemContent
+from webtest.catalog import Catalog, Kit
+from webtest.events import Entry, Kind
+from webtest.keys import pin_hash
+from webtest.models import Attempt, Person, Wave
+from webtest.refusal import Refused
+from webtest.session import Clock, Phase, Session
+from webtest.store import Conflict, EventStore
+
+TAKER = "taker"
+FREE_TRIES = 5
+LOCK_MS = 60_000
+ATTEMPTS_AT_A_RACE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What the test-taker sees now. `name` chooses the page; `content` is the item without key, score or parameter."""
+
+    name: str
+    wave_id: str
+    attempt: str
+    clock: Clock
+    section_title: str
+    section_number: int
+    n_sections: int
+    number: int
+    progress: float
+    minutes: int
+    seq: int = -1
+    content: ItemContent | None = None
+    receipt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the confirmation page shows."""
+
+    name: str
+    nip: str
+    job_level: str
+    unit: str
+    room: str
+    seat: int
+    wave: str
+
+
+class Taking:
+    """Use cases of one test-taker at a time. Devices are random tokens kept in the browser's cookie."""
+
+    def __init__(self, engine: Engine, store: EventStore, catalog: Catalog, pepper: bytes) -> None:
+        self._engine, self._store, self._catalog, self._pepper = engine, store, catalog, pepper
+
+    # entering
+
+    def login(self, nip: str, pin: str, device: str, now: int) -> tuple[str, str]:
+        """Bind a device to the attempt that NIP and PIN name; gives (attempt, wave). Says the same of a wrong NIP and a wrong PIN.
+
+        After FREE_TRIES failures every further one locks the attempt, for a minute, two, four ...
+        """
+        with SqlSession(self._engine) as sql:
+            query = select(Attempt, Wave).join(Wave, col(Attempt.wave_id) == Wave.id).join(Person, col(Attempt.person_id) == Person.id)
+            query = query.where(Person.nip == nip, col(Wave.opened_at).is_not(None), col(Wave.closed_at).is_(None))
+            found = sql.exec(query.order_by(col(Wave.created_at).desc())).all()
+        right = [(a, w) for a, w in found if a.pin_hash and hmac.compare_digest(a.pin_hash, pin_hash(self._pepper, a.id, pin))]
+        if any(a.locked_until > now for a, _ in found):
+            raise Refused("locked")
+        if not right or right[0][0].pin_expires_at <= now:
+            for attempt, _ in found[:1]:
+                self._count_failure(attempt.id, now)
+            raise Refused("login_failed")
+        attempt, wave = right[0]
+        self._connect(attempt.id, wave.id, device, now)
+        if attempt.failures:
+            self._clear_failures(attempt.id)
+        return attempt.id, wave.id
+
+    def _count_failure(self, attempt_id: str, now: int) -> None:
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            row = sql.get_one(Attempt, attempt_id, with_for_update=True)
+            row.failures += 1
+            if row.failures >= FREE_TRIES:
+                row.locked_until = now + LOCK_MS * 2 ** min(row.failures - FREE_TRIES, 6)
+
+    def _clear_failures(self, attempt_id: str) -> None:
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            sql.get_one(Attempt, attempt_id).failures = 0
+
+    def _connect(self, attempt: str, wave: str, device: str, now: int) -> None:
+        for _ in range(ATTEMPTS_AT_A_RACE):
+            session = self._store.load(attempt)
+            if session.device == device:
+                return
+            try:
+                if session.device is None:
+                    self._store.append(session, wave, [Entry(Kind.CONNECTED, {"device": device})], actor=TAKER, now=now)
+                    return
+                if session.move_requested is None:
+                    self._store.append(session, wave, [Entry(Kind.MOVE_REQUESTED, {"device": device})], actor=TAKER, now=now)
+            except Conflict:
+                continue
+            raise Refused("device_bound")
+        raise Refused("not_now")
+
+    def identity(self, attempt: str) -> Identity:
+        """The person's own data, for the confirmation page."""
+        with SqlSession(self._engine) as sql:
+            query = (
+                select(Attempt, Person, Wave).join(Person, col(Attempt.person_id) == Person.id).join(Wave, col(Attempt.wave_id) == Wave.id)
+            )
+            found = sql.exec(query.where(Attempt.id == attempt)).first()
+        if found is None:
+            raise Refused("unknown")
+        row, person, wave = found
+        return Identity(person.name, person.nip, person.job_level, person.unit, row.room, row.seat, wave.name)
+
+    def step(self, attempt: str, wave: str, device: str, kind: Kind, now: int) -> None:
+        """Confirm identity, accept the rules, or finish the practice item, in that order; a repeat is a no-op."""
+        order = {Kind.IDENTITY_CONFIRMED: "identity_confirmed", Kind.RULES_ACCEPTED: "rules_accepted", Kind.PRACTISED: "practised"}
+        for _ in range(ATTEMPTS_AT_A_RACE):
+            session = self._own(attempt, device)
+            if getattr(session, order[kind]):
+                return
+            earlier = list(order.values())[: list(order).index(kind)]
+            if not all(getattr(session, name) for name in earlier):
+                raise Refused("not_now")
+            try:
+                self._store.append(session, wave, [Entry(kind, {})], actor=TAKER, now=now)
+            except Conflict:
+                continue
+            return
+        raise Refused("not_now")
+
+    # the test
+
+    def screen(self, attempt: str, wave: str, device: str, now: int) -> Screen:
+        """What to show. Ends a section whose time is over; otherwise reads only."""
+        session = self._own(attempt, device)
+        kit = self._catalog.kit(wave)
+        if kit.clock(now, session).phase is Phase.TIME_UP:
+            session = self._end_by_time(session, kit, now)
+        return self._screen(kit, session, now)
+
+    def begin(self, attempt: str, wave: str, device: str, now: int) -> Screen:
+        """Start the clock of the section: present its first item. A repeat shows what is there."""
+        for _ in range(ATTEMPTS_AT_A_RACE):
+            session = self._own(attempt, device)
+            kit = self._catalog.kit(wave)
+            if kit.clock(now, session).phase is not Phase.READY:
+                return self.screen(attempt, wave, device, now)
+            try:
+                session = self._store.append(session, wave, _next(kit, session.engine), actor="system", now=now)
+            except Conflict:
+                continue
+            return self._screen(kit, session, now)
+        raise Refused("not_now")
+
+    def answer(self, attempt: str, wave: str, device: str, seq: int, choice: int, client_ms: int, key: str, now: int) -> Screen:
+        """Take the answer to the item that event `seq` presented, and decide and present the next: one durable commit.
+
+        The first write wins. The same post again is a no-op; another choice for an answered item is refused.
+        """
+        for _ in range(ATTEMPTS_AT_A_RACE):
+            session = self._own(attempt, device)
+            kit = self._catalog.kit(wave)
+            last = session.last_answer
+            if last is not None and last.presented_seq == seq:
+                if last.key == key or last.choice == choice:
+                    return self._screen(kit, session, now)
+                raise Refused("already_answered")
+            entries = self._answered(kit, session, kit.clock(now, session).phase, seq, choice, client_ms, key, now)
+            try:
+                session = self._store.append(session, wave, entries, actor=TAKER, now=now)
+            except Conflict:
+                continue
+            return self._screen(kit, session, now)
+        raise Refused("not_now")
+
+    def _answered(self, kit: Kit, session: Session, phase: Phase, seq: int, choice: int, client_ms: int, key: str, now: int) -> list[Entry]:
+        if phase is Phase.PAUSED:
+            raise Refused("paused")
+        if phase is Phase.TIME_UP:
+            raise Refused("time_up")
+        shown = session.shown
+        if phase not in (Phase.RUNNING, Phase.GRACE) or shown is None or shown.seq != seq:
+            raise Refused("stale_item")
+        content = kit.contents[shown.item_id]
+        if not 0 <= choice < len(content.options):
+            raise Refused("no_such_option")
+        category = content.categories[choice]
+        rt_ms = max(0, now - shown.at - (session.paused_ms - shown.paused_ms))
+        state = tell(session.engine, Answered(category, rt_ms / 1000))
+        after = estimate(kit.plan, kit.pool, state)
+        scale = kit.pool.params.scale[shown.item]
+        payload = {
+            "presented_seq": seq, "item_id": shown.item_id, "choice": choice, "category": category, "rt_ms": rt_ms,
+            "client_ms": client_ms, "key": key, "theta": float(after.theta[scale]), "se": float(after.se[scale]),
+        }  # fmt: skip
+        answered = Entry(Kind.ANSWERED, payload)
+        if phase is Phase.GRACE:
+            return [answered, *end_section(kit, state, "time")]
+        return [answered, *_next(kit, state)]
+
+    def _end_by_time(self, session: Session, kit: Kit, now: int) -> Session:
+        try:
+            return self._store.append(session, kit.wave_id, end_section(kit, session.engine, "time"), actor="system", now=now)
+        except Conflict:
+            return self._store.load(session.attempt)
+
+    def _own(self, attempt: str, device: str) -> Session:
+        session = self._store.load(attempt)
+        if session.device != device:
+            raise Refused("moved")
+        return session
+
+    def _screen(self, kit: Kit, session: Session, now: int) -> Screen:
+        clock = kit.clock(now, session)
+        section = kit.section(session)
+        at = min(session.engine.section, len(kit.plan.sections) - 1)
+        in_section = session.n_answers - session.engine.section_starts[-1]
+        expected = len(section.competencies) * (section.min_items + section.max_items) / 2
+        screen = Screen(
+            name=_name(clock.phase, session),
+            wave_id=kit.wave_id,
+            attempt=session.attempt,
+            clock=clock,
+            section_title=section.title,
+            section_number=at + 1,
+            n_sections=len(kit.plan.sections),
+            number=session.n_answers + 1,
+            progress=min(1.0, in_section / expected),
+            minutes=round(clock.left_ms / 60_000),
+            seq=session.shown.seq if session.shown else -1,
+            content=kit.contents[session.shown.item_id] if session.shown and clock.phase in (Phase.RUNNING, Phase.GRACE) else None,
+            receipt=session.head[:12].upper() if session.finished_at else "",
+        )
+        return screen
+
+
+def _name(phase: Phase, session: Session) -> str:
+    if phase in (Phase.ABSENT, Phase.ENTERING):
+        if not session.identity_confirmed:
+            return "identity"
+        return "practice" if session.rules_accepted else "rules"
+    if phase in (Phase.READY, Phase.RUNNING, Phase.GRACE, Phase.TIME_UP) and not session.practised:
+        # Started by the proctor while still reading: the steps before the first item are not skipped.
+        return "identity" if not session.identity_confirmed else "practice" if session.rules_accepted else "rules"
+    names = {Phase.WAITING: "waiting", Phase.READY: "ready", Phase.PAUSED: "paused", Phase.FINISHED: "finished", Phase.VOIDED: "voided"}
+    return names.get(phase, "item")
+
+
+def end_section(kit: Kit, state: State, reason: str) -> list[Entry]:
+    """The entries that end the current section, and the test with its last section."""
+    entries = [Entry(Kind.SECTION_ENDED, {"section": state.section, "reason": reason})]
+    if state.section + 1 >= len(kit.plan.sections):
+        entries.append(Entry(Kind.FINISHED, {"reason": reason}))
+    return entries
+
+
+def _next(kit: Kit, state: State) -> list[Entry]:
+    """What the engine decides now, as entries."""
+    match ask(kit.plan, kit.pool, state):
+        case Present(item, section, evidence):
+            why = {
+                "theta": evidence.theta, "se": evidence.se, "info": evidence.info, "n_eligible": evidence.n_eligible, "rung": evidence.rung,
+            }  # fmt: skip
+            return [Entry(Kind.PRESENTED, {"item": item, "item_id": kit.pool.ids[item], "section": section, **why})]
+        case EndSection(_, reason):
+            return end_section(kit, state, reason)
+        case Stop(reason):
+            return [Entry(Kind.FINISHED, {"reason": reason})]
