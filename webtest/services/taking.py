@@ -156,7 +156,7 @@ class Taking:
         for _ in range(ATTEMPTS_AT_A_RACE):
             session = self._own(attempt, device)
             kit = self._catalog.kit(wave)
-            if kit.clock(now, session).phase is not Phase.READY:
+            if kit.clock(now, session).phase is not Phase.READY or not session.practised:
                 return self.screen(attempt, wave, device, now)
             try:
                 session = self._store.append(session, wave, _next(kit, session.engine), actor="system", now=now)
@@ -229,7 +229,7 @@ class Taking:
         at = min(session.engine.section, len(kit.plan.sections) - 1)
         in_section = session.n_answers - session.engine.section_starts[-1]
         expected = len(section.competencies) * (section.min_items + section.max_items) / 2
-        screen = Screen(
+        return Screen(
             name=_name(clock.phase, session),
             wave_id=kit.wave_id,
             attempt=session.attempt,
@@ -244,7 +244,6 @@ class Taking:
             content=kit.contents[session.shown.item_id] if session.shown and clock.phase in (Phase.RUNNING, Phase.GRACE) else None,
             receipt=session.head[:12].upper() if session.finished_at else "",
         )
-        return screen
 
 
 def _name(phase: Phase, session: Session) -> str:

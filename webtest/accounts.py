@@ -1,0 +1,131 @@
+"""Officers' accounts: Argon2id passwords, roles, and what each role may do."""
+
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError
+from sqlalchemy import Engine
+from sqlmodel import Session as SqlSession
+from sqlmodel import select
+
+from cat_engine import Fault, Faulty
+from webtest.models import OfficerRow
+from webtest.refusal import Refused
+
+HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+FREE_TRIES = 5
+LOCK_MS = 60_000
+SHORTEST_PASSWORD = 10
+
+
+class Right(StrEnum):
+    """What a role may do; every officer's route names one."""
+
+    SEE_WAVES = "see_waves"
+    RUN_ROOM = "run_room"
+    MAKE_WAVES = "make_waves"
+    SEE_BANK = "see_bank"
+    CALIBRATE = "calibrate"
+    SEE_RESULTS = "see_results"
+    RELEASE = "release"
+
+
+_ROOM = {Right.SEE_WAVES, Right.RUN_ROOM}
+RIGHTS: dict[str, frozenset[Right]] = {
+    "pengawas": frozenset(_ROOM | {Right.MAKE_WAVES}),
+    "koordinator": frozenset(_ROOM | {Right.MAKE_WAVES}),
+    "psikometrisi": frozenset({Right.SEE_WAVES, Right.SEE_BANK, Right.CALIBRATE}),
+    "asesor": frozenset({Right.SEE_WAVES, Right.SEE_RESULTS, Right.RELEASE}),
+    "auditor": frozenset({Right.SEE_WAVES, Right.SEE_BANK, Right.SEE_RESULTS}),
+    "admin": frozenset({Right.SEE_WAVES}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Officer:
+    """Who is logged in."""
+
+    id: int
+    username: str
+    name: str
+    nip: str
+    role: str
+
+    @property
+    def actor(self) -> str:
+        """The name in the log."""
+        return f"user:{self.id}"
+
+    def may(self, right: Right) -> bool:
+        """Whether the officer's role carries a right."""
+        return right in RIGHTS[self.role]
+
+
+def _officer(row: OfficerRow) -> Officer:
+    return Officer(row.id or 0, row.username, row.name, row.nip, row.role)
+
+
+class Accounts:
+    """Use cases on accounts."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._decoy = HASHER.hash(secrets.token_hex(8))
+
+    def add(self, username: str, name: str, role: str, password: str, nip: str = "") -> Officer:
+        """A new account. Raises Faulty naming every field that cannot be."""
+        faults = []
+        if not username.isidentifier() or len(username) > 40:
+            faults.append(Fault("user", "username", f"'{username}' is not a user name", "letters, digits, underscore; at most 40"))
+        if role not in RIGHTS:
+            faults.append(Fault("user", "role", f"'{role}' is not known", "one of " + ", ".join(RIGHTS)))
+        if len(password) < SHORTEST_PASSWORD:
+            faults.append(Fault("user", "password", "is too short", f"at least {SHORTEST_PASSWORD} characters"))
+        if not name.strip():
+            faults.append(Fault("user", "name", "is empty"))
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            if sql.exec(select(OfficerRow).where(OfficerRow.username == username)).first():
+                faults.append(Fault("user", "username", f"'{username}' is taken"))
+            if faults:
+                raise Faulty(faults)
+            row = OfficerRow(username=username, name=name.strip(), role=role, nip=nip, password_hash=HASHER.hash(password))
+            sql.add(row)
+            sql.flush()
+            return _officer(row)
+
+    def login(self, username: str, password: str, now: int) -> Officer:
+        """Check a password. Raises Refused: the same for a wrong name and a wrong password, "locked" after five failures in a row."""
+        with SqlSession(self._engine) as sql:
+            row = sql.exec(select(OfficerRow).where(OfficerRow.username == username)).first()
+        if row is not None and row.locked_until > now:
+            raise Refused("locked")
+        try:
+            HASHER.verify(row.password_hash if row else self._decoy, password)
+            right = row is not None and row.active
+        except VerificationError:
+            right = False
+        if row is not None:
+            self._count(row.id or 0, right, now)
+        if row is None or not right:
+            raise Refused("officer_login_failed")
+        return _officer(row)
+
+    def _count(self, officer_id: int, right: bool, now: int) -> None:
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            row = sql.get_one(OfficerRow, officer_id)
+            row.failures = 0 if right else row.failures + 1
+            if row.failures >= FREE_TRIES:
+                row.locked_until = now + LOCK_MS * 2 ** min(row.failures - FREE_TRIES, 6)
+
+    def get(self, officer_id: int) -> Officer | None:
+        """The account behind a session cookie, while it is active."""
+        with SqlSession(self._engine) as sql:
+            row = sql.get(OfficerRow, officer_id)
+        return _officer(row) if row is not None and row.active else None
+
+    def all(self) -> list[Officer]:
+        """Every account, by name."""
+        with SqlSession(self._engine) as sql:
+            return [_officer(row) for row in sql.exec(select(OfficerRow).order_by(OfficerRow.username)).all()]

@@ -1,0 +1,67 @@
+"""Signed checkpoints: a Merkle root over the heads of all chains of a wave, signed with the installation's Ed25519 key.
+
+A hash chain alone shows neither a cut-off tail nor a chain that was computed anew. A checkpoint does, once its root stands on the minutes that
+the officers sign and take away.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import func, text
+from sqlmodel import Session as SqlSession
+from sqlmodel import select
+
+from webtest.events import canonical, merkle_root
+from webtest.keys import Keys
+from webtest.models import Checkpoint
+
+HEADS = (
+    "SELECT e.attempt, e.seq, e.hash FROM session_event e JOIN "
+    "(SELECT attempt, max(seq) AS seq FROM session_event WHERE wave = :wave GROUP BY attempt) m ON e.attempt = m.attempt AND e.seq = m.seq "
+    "ORDER BY e.attempt"
+)
+
+
+def root_of(heads: Mapping[str, Any]) -> str:
+    """Merkle root over the heads {attempt: [seq, hash]} in order of attempt id."""
+    return merkle_root(heads[attempt][1] for attempt in sorted(heads))
+
+
+def signed_text(wave_id: str, n: int, at: int, root: str) -> bytes:
+    """What the signature covers."""
+    return canonical(["cact-checkpoint-1", wave_id, n, at, root]).encode()
+
+
+def write_checkpoint(sql: SqlSession, wave_id: str, keys: Keys, now: int) -> Checkpoint:
+    """Seal a wave as it stands, in the caller's transaction."""
+    heads = {row[0]: [row[1], row[2]] for row in sql.connection().execute(text(HEADS), {"wave": wave_id})}
+    n = (sql.exec(select(func.max(Checkpoint.n)).where(Checkpoint.wave_id == wave_id)).one() or 0) + 1
+    root = root_of(heads)
+    signature = keys.signing.sign(signed_text(wave_id, n, now, root)).hex()
+    checkpoint = Checkpoint(
+        wave_id=wave_id, n=n, at=now, root=root, heads=canonical(heads), signature=signature, public_key=keys.public_hex
+    )
+    sql.add(checkpoint)
+    sql.flush()
+    sql.expunge(checkpoint)
+    return checkpoint
+
+
+def checkpoint_fault(checkpoint: Checkpoint) -> str | None:
+    """What is wrong inside a checkpoint: its root does not follow from its heads, or its signature does not verify."""
+    if root_of(json.loads(checkpoint.heads)) != checkpoint.root:
+        return "its root does not follow from its heads"
+    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(checkpoint.public_key))
+    try:
+        key.verify(bytes.fromhex(checkpoint.signature), signed_text(checkpoint.wave_id, checkpoint.n, checkpoint.at, checkpoint.root))
+    except (InvalidSignature, ValueError):
+        return "its signature does not verify"
+    return None
+
+
+def short_form(root: str) -> str:
+    """The root as printed: four groups of four characters."""
+    return "-".join(root[i : i + 4].upper() for i in range(0, 16, 4))

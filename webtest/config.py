@@ -1,0 +1,73 @@
+"""Where an installation keeps its things, and the one object that holds its parts together."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from cat_engine import Fault, Faulty
+from itembank.db import data_url, open_engine, upgrade
+from webtest.accounts import Accounts
+from webtest.catalog import Catalog
+from webtest.keys import Keys, load_keys
+from webtest.monitor import Heartbeats, Monitor
+from webtest.services.taking import Taking
+from webtest.services.waves import Waves
+from webtest.store import EventStore
+
+MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
+
+
+def prepare(folder: Path) -> None:
+    """Make the data folder (mode 0700). Raises Faulty where it cannot be written."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise Faulty([Fault(str(folder), "", f"cannot be written: {error.strerror}", "name another folder with --data")]) from None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class House:
+    """The parts of a running installation, wired."""
+
+    folder: Path
+    engine: Engine
+    keys: Keys
+    store: EventStore
+    catalog: Catalog
+    accounts: Accounts
+    taking: Taking
+    waves: Waves
+    beats: Heartbeats
+    monitor: Monitor
+
+    def close(self) -> None:
+        """Commit what waits and let go of the database."""
+        self.store.close()
+        self.engine.dispose()
+
+
+def open_house(folder: Path, url: str | None = None) -> House:
+    """Open (and bring up to date) the installation in `folder`; its database is `url`, else DATABASE_URL, else a file in the folder."""
+    prepare(folder)
+    engine = open_engine(url or os.environ.get("DATABASE_URL") or data_url(folder))
+    upgrade(engine, [MIGRATIONS])
+    keys = load_keys(folder)
+    store, catalog = EventStore(engine), Catalog(engine)
+    beats = Heartbeats(engine)
+    return House(
+        folder,
+        engine,
+        keys,
+        store,
+        catalog,
+        Accounts(engine),
+        Taking(engine, store, catalog, keys.pepper),
+        Waves(engine, store, catalog, keys),
+        beats,
+        Monitor(engine, store, catalog, beats),
+    )

@@ -1,0 +1,187 @@
+"""Rosters and value lists as organisers bring them: CSV or XLSX, read cell by cell, every fault named by row and column. Pure."""
+
+import csv
+import datetime as dt
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import python_calamine
+
+from cat_engine import Fault, Faulty
+
+JOB_LEVELS = (
+    "jpt_utama", "jpt_madya", "jpt_pratama", "administrator", "pengawas", "pelaksana", "fungsional", "ahli_utama", "ahli_madya", "ahli_muda",
+    "ahli_pertama", "penyelia", "mahir", "terampil", "pemula",
+)  # fmt: skip
+MAX_BYTES = 8_000_000
+MAX_UNPACKED = 80_000_000
+MAX_ROWS = 20_000
+SYNONYMS = {
+    "nip": "nip", "nama": "name", "name": "name", "nama lengkap": "name", "jenjang": "job_level", "jenjang jabatan": "job_level",
+    "job_level": "job_level", "job level": "job_level", "unit": "unit", "unit kerja": "unit", "room": "room", "ruang": "room", "ruangan": "room",
+    "kinerja": "kinerja", "performance": "kinerja", "potensi lain": "other", "potensial lain": "other", "other": "other",
+}  # fmt: skip
+Table = list[tuple[int, dict[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class RosterRow:
+    """One expected test-taker."""
+
+    nip: str
+    name: str
+    job_level: str
+    unit: str
+    room: str
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceRow:
+    """One person's performance value and, where known, the rest of the potential axis; both 0-100."""
+
+    nip: str
+    kinerja: float
+    other: float | None
+
+
+def read_table(content: bytes, filename: str) -> Table:
+    """(row number, column -> text) of the first sheet or of a CSV (comma or semicolon). Raises Faulty where the file cannot be read."""
+    if len(content) > MAX_BYTES:
+        raise Faulty([Fault("file", "", f"is larger than {MAX_BYTES // 1_000_000} MB", "split it")])
+    lines = _xlsx(content) if filename.lower().endswith((".xlsx", ".xls", ".ods")) else _csv(content)
+    header: list[str] | None = None
+    table: Table = []
+    for number, cells in lines:
+        if not any(cells):
+            continue
+        if header is None:
+            header = [SYNONYMS.get(" ".join(cell.lower().replace("_", " ").split()), cell.lower()) for cell in cells]
+            continue
+        if len(table) >= MAX_ROWS:
+            raise Faulty([Fault("file", "", f"has more than {MAX_ROWS} rows", "split it")])
+        table.append((number, {name: cell for name, cell in zip(header, cells, strict=False) if name}))
+    if header is None or not table:
+        raise Faulty([Fault("file", "", "holds no rows", "the first row names the columns, each further row is one person")])
+    return table
+
+
+def _csv(content: bytes) -> Iterator[tuple[int, list[str]]]:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Faulty([Fault("file", "", "is not UTF-8 text", "save it as 'CSV UTF-8' or as XLSX")]) from None
+    first = text.split("\n", 1)[0]
+    for number, cells in enumerate(
+        csv.reader(io.StringIO(text, newline=""), delimiter=";" if first.count(";") > first.count(",") else ","), 1
+    ):
+        yield number, [cell.strip() for cell in cells]
+
+
+def _xlsx(content: bytes) -> Iterator[tuple[int, list[str]]]:
+    try:
+        if zipfile.is_zipfile(io.BytesIO(content)):
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                if sum(entry.file_size for entry in archive.infolist()) > MAX_UNPACKED:
+                    raise Faulty([Fault("file", "", "is too large when unpacked", "keep the sheet with the people only")])
+        sheet = python_calamine.load_workbook(io.BytesIO(content)).get_sheet_by_index(0)
+        rows = sheet.to_python(skip_empty_area=False)
+    except (python_calamine.CalamineError, zipfile.BadZipFile, ValueError) as error:
+        if isinstance(error, Faulty):
+            raise
+        raise Faulty([Fault("file", "", "is not a spreadsheet that can be read", "save it as XLSX or CSV UTF-8")]) from None
+    for number, cells in enumerate(rows, 1):
+        yield number, [_cell(cell) for cell in cells]
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, dt.datetime | dt.date):
+        return value.isoformat()
+    return str(value).strip()
+
+
+def clean_nip(text: str) -> str:
+    """The digits of a NIP as people write it: without spaces, quotes, dots."""
+    return re.sub(r"[\s'\"`.’-]", "", text)
+
+
+def nip_fault(nip: str) -> str | None:
+    """What is wrong with a NIP (18 digits: birth date, appointment YYYYMM, sex, number), or None.
+
+    The month of appointment is not checked beyond digits: PPPK numbers carry another code there. There is no check digit.
+    """
+    if not re.fullmatch(r"\d{18}", nip):
+        return "is not 18 digits (was the column a number? store it as text)"
+    try:
+        born = dt.date(int(nip[:4]), int(nip[4:6]), int(nip[6:8]))
+    except ValueError:
+        return "does not begin with a birth date (YYYYMMDD)"
+    if not 1930 <= born.year <= 2015:
+        return f"has the birth year {born.year}"
+    return None if nip[14] in "12" else "has neither 1 nor 2 as its 15th digit"
+
+
+def read_roster(content: bytes, filename: str) -> list[RosterRow]:
+    """The expected test-takers. Raises Faulty with every fault by row and column; nothing is half read."""
+    table = read_table(content, filename)
+    faults = _missing(table, ("nip", "name", "job_level", "unit", "room"))
+    rows: list[RosterRow] = []
+    seen: dict[str, int] = {}
+    for number, cells in [] if faults else table:
+        where = f"row {number}"
+        nip = clean_nip(cells.get("nip", ""))
+        wrong = nip_fault(nip)
+        if wrong:
+            faults.append(Fault(where, "nip", wrong))
+        elif nip in seen:
+            faults.append(Fault(where, "nip", f"is also in row {seen[nip]}", "one row a person"))
+        seen.setdefault(nip, number)
+        job_level = "_".join(cells.get("job_level", "").lower().replace("-", " ").split())
+        if job_level not in JOB_LEVELS:
+            faults.append(Fault(where, "job_level", f"'{cells.get('job_level', '')}' is not known", "one of " + ", ".join(JOB_LEVELS)))
+        faults += [Fault(where, name, "is empty") for name in ("name", "unit", "room") if not cells.get(name)]
+        faults += [
+            Fault(where, name, "is longer than 200 characters") for name in ("name", "unit", "room") if len(cells.get(name, "")) > 200
+        ]
+        rows.append(RosterRow(nip, cells.get("name", ""), job_level, cells.get("unit", ""), cells.get("room", "")))
+    if faults:
+        raise Faulty(faults)
+    return rows
+
+
+def read_performance(content: bytes, filename: str) -> list[PerformanceRow]:
+    """Performance values for the nine boxes: nip, kinerja and optionally 'potensi lain'. Raises Faulty with every fault."""
+    table = read_table(content, filename)
+    faults = _missing(table, ("nip", "kinerja"))
+    rows = []
+    for number, cells in [] if faults else table:
+        where = f"row {number}"
+        nip = clean_nip(cells.get("nip", ""))
+        wrong = nip_fault(nip)
+        if wrong:
+            faults.append(Fault(where, "nip", wrong))
+        kinerja = _percent(where, "kinerja", cells.get("kinerja", ""), faults)
+        other = _percent(where, "potensi lain", cells["other"], faults) if cells.get("other") else None
+        rows.append(PerformanceRow(nip, kinerja, other))
+    if faults:
+        raise Faulty(faults)
+    return rows
+
+
+def _missing(table: Table, names: tuple[str, ...]) -> list[Fault]:
+    have = table[0][1].keys()
+    return [Fault("row 1", name, "the column is missing", "the header is: " + ", ".join(names)) for name in names if name not in have]
+
+
+def _percent(where: str, field: str, text: str, faults: list[Fault]) -> float:
+    try:
+        value = float(text.replace(",", "."))
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 100:
+        faults.append(Fault(where, field, f"'{text}' is not a number from 0 to 100"))
+    return value
