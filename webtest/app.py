@@ -1,0 +1,228 @@
+"""The Flask application: routes, sessions, languages, headers. It holds no rule of the test."""
+
+import datetime as dt
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from babel.dates import format_datetime, get_timezone
+from babel.numbers import format_decimal
+from flask import Blueprint, Flask, Response, current_app, flash, g, jsonify, redirect, render_template, request, session, url_for
+from flask_babel import Babel, get_locale
+from flask_babel import lazy_gettext as _l
+from flask_login import LoginManager, UserMixin, current_user
+from flask_wtf.csrf import CSRFError, CSRFProtect
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.wrappers import Response as AnyResponse
+
+from cat_engine import Faulty
+from webtest.accounts import Officer, Right
+from webtest.config import House
+from webtest.refusal import MESSAGES, Refused
+
+LANGUAGES = ("id", "en")
+ZONES = {"WIB": "Asia/Jakarta", "WITA": "Asia/Makassar", "WIT": "Asia/Jayapura"}
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'; frame-src 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+STATUS_OF = {"unknown": 404, "forbidden": 403, "moved": 409, "stale_item": 409, "already_answered": 409, "locked": 429}
+
+
+class OfficerUser(UserMixin):
+    """An officer, to Flask-Login."""
+
+    def __init__(self, officer: Officer) -> None:
+        self.officer = officer
+
+    def get_id(self) -> str:
+        return f"o:{self.officer.id}"
+
+
+class TakerUser(UserMixin):
+    """A test-taker at a device, to Flask-Login: all that the hot path needs is in the signed cookie."""
+
+    def __init__(self, attempt: str, wave: str, device: str) -> None:
+        self.attempt, self.wave, self.device = attempt, wave, device
+
+    def get_id(self) -> str:
+        return f"t:{self.attempt}:{self.wave}:{self.device}"
+
+
+def house() -> House:
+    """The installation behind this application."""
+    found: House = current_app.extensions["cact"]
+    return found
+
+
+def now_ms() -> int:
+    """The server's clock, read once a request."""
+    if "now_ms" not in g:
+        g.now_ms = time.time_ns() // 1_000_000
+    return int(g.now_ms)
+
+
+def officer() -> Officer:
+    """Who is logged in; only behind `needs`."""
+    found: Officer = current_user.officer
+    return found
+
+
+def needs(right: Right) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Route decorator: an officer whose role carries `right`."""
+
+    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            if not isinstance(current_user._get_current_object(), OfficerUser):
+                return redirect(url_for("entry.officer_login"))
+            if not officer().may(right):
+                raise Refused("forbidden")
+            return view(*args, **kwargs)
+
+        guarded.right = right  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate
+
+
+def needs_taker(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Route decorator: a test-taker who has logged in on this device."""
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if not isinstance(current_user._get_current_object(), TakerUser):
+            return redirect(url_for("entry.taker_login"))
+        return view(*args, **kwargs)
+
+    guarded.taker = True  # type: ignore[attr-defined]
+    return guarded
+
+
+def wants_fragment() -> bool:
+    """Whether the page's own script asks (it takes a part of a page), not a person's browser (which takes a whole one)."""
+    return request.headers.get("X-CACT") == "1"
+
+
+def create_app(parts: House, *, secure_cookies: bool = False, trusted_proxies: int = 0) -> Flask:
+    """The WSGI application over an open house. `secure_cookies` behind TLS; `trusted_proxies`: how many set X-Forwarded-*."""
+    from webtest.views import bank, entry, results, room, taker
+
+    app = Flask(__name__)
+    app.extensions["cact"] = parts
+    app.config.update(
+        SECRET_KEY=parts.keys.cookie,
+        SESSION_COOKIE_NAME="cact",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=secure_cookies,
+        PERMANENT_SESSION_LIFETIME=dt.timedelta(hours=12),
+        SESSION_REFRESH_EACH_REQUEST=False,
+        MAX_CONTENT_LENGTH=9_000_000,
+        MAX_FORM_MEMORY_SIZE=2_000_000,
+        WTF_CSRF_TIME_LIMIT=None,
+        BABEL_DEFAULT_LOCALE="id",
+        BABEL_DEFAULT_TIMEZONE="Asia/Jakarta",
+    )
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    if trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=trusted_proxies, x_proto=trusted_proxies)  # type: ignore[method-assign]
+    Babel(app, locale_selector=_locale)
+    CSRFProtect(app)
+    manager = LoginManager(app)
+    manager.session_protection = None
+    manager.user_loader(lambda user_id: _user(parts, user_id))
+    blueprints: tuple[Blueprint, ...] = (entry.pages, taker.pages, room.pages, bank.pages, results.pages)
+    for pages in blueprints:
+        app.register_blueprint(pages)
+    app.after_request(_headers)
+    app.register_error_handler(Refused, _refused)
+    app.register_error_handler(Faulty, _faulty)
+    app.register_error_handler(CSRFError, _csrf)
+    app.register_error_handler(HTTPException, _http)
+    app.context_processor(lambda: {"locale": str(get_locale()), "Right": Right, "LANGUAGES": LANGUAGES})
+    app.add_template_filter(moment, "moment")
+    app.add_template_filter(number, "number")
+    return app
+
+
+def moment(at: int | None, zone: str = "WIB", form: str = "d MMMM y HH:mm") -> str:
+    """A time with its zone, as people write it."""
+    if at is None:
+        return "–"
+    when = dt.datetime.fromtimestamp(at / 1000, tz=dt.UTC)
+    return f"{format_datetime(when, form, tzinfo=get_timezone(ZONES[zone]), locale=str(get_locale() or 'id'))} {zone}"
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A number with the language's own decimal sign."""
+    return format_decimal(value, format=f"0.{'0' * digits}" if digits else "0", locale=str(get_locale() or "id"))
+
+
+def _locale() -> str:
+    chosen = session.get("language")
+    return chosen if chosen in LANGUAGES else "id"
+
+
+def _user(parts: House, user_id: str) -> UserMixin | None:
+    kind, *rest = user_id.split(":")
+    if kind == "t" and len(rest) == 3:
+        return TakerUser(*rest)
+    found = parts.accounts.get(int(rest[0])) if kind == "o" and rest and rest[0].isdigit() else None
+    return OfficerUser(found) if found else None
+
+
+def _headers(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.endpoint != "static":
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _refused(refusal: Refused) -> Any:
+    status = STATUS_OF.get(refusal.code, 409)
+    if wants_fragment() or request.accept_mimetypes.best == "application/json":
+        return jsonify({"error": refusal.code, "message": str(MESSAGES[refusal.code])}), status
+    if isinstance(current_user._get_current_object(), TakerUser) and refusal.code != "moved" and request.method == "POST":
+        flash(str(MESSAGES[refusal.code]), "warning")
+        return redirect(url_for("taker.test"))
+    back = request.referrer if request.method == "POST" and request.referrer and request.referrer.startswith(request.host_url) else None
+    if back and status == 409 and refusal.code != "moved":
+        flash(str(MESSAGES[refusal.code]), "warning")
+        return redirect(back)
+    return render_template("problem.html", message=MESSAGES[refusal.code], code=refusal.code), status
+
+
+def _faulty(error: Faulty) -> Any:
+    return render_template("faults.html", faults=error.faults), 422
+
+
+def _csrf(_error: CSRFError) -> Any:
+    message = _l("Halaman ini sudah terlalu lama terbuka. Muat ulang halaman, lalu ulangi tindakan Anda.")
+    if wants_fragment():
+        return jsonify({"error": "csrf", "message": str(message)}), 400
+    return render_template("problem.html", message=message, code="csrf"), 400
+
+
+def _http(error: HTTPException) -> Any:
+    if error.code is not None and 300 <= error.code < 400:
+        return error.get_response()
+    texts = {
+        404: _l("Halaman tidak ditemukan."),
+        405: _l("Tindakan ini tidak tersedia di alamat ini."),
+        413: _l("Berkas terlalu besar (paling besar 8 MB)."),
+    }
+    message = texts.get(error.code or 500, _l("Terjadi kesalahan. Data yang sudah disimpan aman; silakan ulangi."))
+    return render_template("problem.html", message=message, code=str(error.code)), error.code or 500
+
+
+def see_other(endpoint: str, **values: Any) -> AnyResponse:
+    """303 to a page after a POST, so that a reload repeats nothing."""
+    return redirect(url_for(endpoint, **values), code=303)
