@@ -1,1 +1,1 @@
-"""."""
+"""Calibration: responses and a bank in, a proposal out. It never opens the database."""

@@ -120,8 +120,8 @@ class EventStore:
 
     def _connect(self) -> Any:
         connection = self.engine.raw_connection()
-        connection.detach()
         plain = connection.driver_connection
+        connection.detach()
         if not self._sqlite:
             plain.autocommit = True  # type: ignore[union-attr]
         return plain

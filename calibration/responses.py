@@ -1,0 +1,133 @@
+"""Responses as columns, and the CSV files in which they are exchanged."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cat_engine import Fault, Faulty
+from cat_engine.irt import Ints
+
+WHY = ("adaptive", "pretest", "fixed")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer: who, what, in which category (from 0), after how long (ms, -1 unknown), as the how-manieth item (from 0), and why given."""
+
+    person_id: str
+    item_id: str
+    category: int
+    rt_ms: int = -1
+    position: int = -1
+    why: str = "adaptive"
+
+
+@dataclass(frozen=True, eq=False)
+class ResponseLog:
+    """R responses as columns; person[R] and item[R] index person_ids and item_ids. why[R] indexes WHY."""
+
+    person_ids: tuple[str, ...]
+    item_ids: tuple[str, ...]
+    person: Ints
+    item: Ints
+    category: Ints
+    rt_ms: Ints
+    position: Ints
+    why: Ints
+
+    def __len__(self) -> int:
+        return len(self.person)
+
+    @classmethod
+    def of(cls, responses: Iterable[Response]) -> "ResponseLog":
+        """From single responses; persons and items in order of first appearance."""
+        rows = list(responses)
+        persons = {p: i for i, p in enumerate(dict.fromkeys(r.person_id for r in rows))}
+        items = {p: i for i, p in enumerate(dict.fromkeys(r.item_id for r in rows))}
+
+        def column(values: Iterable[int]) -> Ints:
+            return np.fromiter(values, dtype=np.int64, count=len(rows))
+
+        return cls(
+            tuple(persons), tuple(items), column(persons[r.person_id] for r in rows), column(items[r.item_id] for r in rows),
+            column(r.category for r in rows), column(r.rt_ms for r in rows), column(r.position for r in rows),
+            column(WHY.index(r.why) for r in rows),
+        )  # fmt: skip
+
+    @property
+    def routed(self) -> bool:
+        """Whether any item was chosen by the person's earlier answers, so that proportions correct mean nothing."""
+        return bool((self.why == WHY.index("adaptive")).any())
+
+    def matrix(self) -> NDArray[np.int64]:
+        """Persons x items, -1 = not administered. For small data only."""
+        out = np.full((len(self.person_ids), len(self.item_ids)), -1)
+        out[self.person, self.item] = self.category
+        return out
+
+
+def read_responses_csv(text: str, known: Sequence[str] | None = None, *, why: str = "fixed") -> ResponseLog:
+    """Read wide (`person_id` + one column an item; empty = not administered) or long (`person_id,item_id,category[,rt_ms,position]`) responses.
+
+    `known` are the item ids of a bank, where there is one. Raises Faulty with every fault by row and column.
+    """
+    reader = csv.reader(io.StringIO(text.lstrip("\ufeff"), newline=""))
+    header = [cell.strip() for cell in next(reader, [])]
+    if "person_id" not in header:
+        raise Faulty(
+            [Fault("row 1", "person_id", "the column is missing", "wide: person_id + one column an item; long: person_id,item_id,category")]
+        )
+    long = {"item_id", "category"} <= set(header)
+    faults = [Fault("row 1", name, "the column stands twice") for name in sorted(set(header)) if header.count(name) > 1]
+    faults += [Fault("row 1", str(k + 1), "the column has no name") for k, name in enumerate(header) if not name]
+    responses: list[Response] = []
+    seen: set[tuple[str, str]] = set()
+    legal = set(known) if known is not None else None
+    if not long and legal is not None:
+        faults += [Fault("row 1", name, "is not an item of the bank") for name in header if name != "person_id" and name not in legal]
+    for number, cells in enumerate(reader, start=2):
+        if not any(cell.strip() for cell in cells):
+            continue
+        where = f"row {number}"
+        if len(cells) != len(header):
+            faults.append(Fault(where, "", f"has {len(cells)} cells, the header {len(header)}"))
+            continue
+        row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+        person_id = row.pop("person_id")
+        if not person_id:
+            faults.append(Fault(where, "person_id", "is empty"))
+        for item_id, cell, column in (
+            [(row.get("item_id", ""), row.get("category", ""), "category")] if long else [(i, c, i) for i, c in row.items()]
+        ):
+            if not cell and not long:
+                continue
+            if long and legal is not None and item_id not in legal:
+                faults.append(Fault(where, "item_id", f"'{item_id}' is not an item of the bank"))
+            if (person_id, item_id) in seen:
+                faults.append(
+                    Fault(where, column, f"person '{person_id}' has already answered item '{item_id}'", "one answer a person and item")
+                )
+            seen.add((person_id, item_id))
+            if not cell.isdigit() or int(cell) > 50:
+                faults.append(Fault(where, column, f"'{cell}' is not a category", "a whole number from 0"))
+                continue
+            rt_ms, position = (_whole(where, name, row.get(name, ""), faults) if long else -1 for name in ("rt_ms", "position"))
+            responses.append(Response(person_id, item_id, int(cell), rt_ms, position, why))
+    if not responses and not faults:
+        faults.append(Fault("file", "", "holds no responses"))
+    if faults:
+        raise Faulty(faults)
+    return ResponseLog.of(responses)
+
+
+def _whole(where: str, name: str, cell: str, faults: list[Fault]) -> int:
+    if not cell:
+        return -1
+    if not cell.isdigit():
+        faults.append(Fault(where, name, f"'{cell}' is not a whole number"))
+        return -1
+    return int(cell)

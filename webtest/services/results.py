@@ -1,0 +1,248 @@
+"""Results of a wave: profiles from the log, by the norms valid on its day; performance values; release; export."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlmodel import Session as SqlSession
+from sqlmodel import col, select
+
+from cat_engine import estimate
+from webtest.catalog import Catalog, Kit
+from webtest.events import Entry, Kind
+from webtest.models import Attempt, Norm, Performance, Person, Wave
+from webtest.refusal import Refused
+from webtest.roster import PerformanceRow
+from webtest.scoring import BoxResult, JobMatch, LevelResult, NineBox, job_match, level_result
+from webtest.session import Session
+from webtest.store import EventStore
+from webtest.tables import Cell
+
+POTENTIAL = "P."  # competencies whose code begins so are aspects of potential, not of competency
+VALID_YEARS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Norms:
+    """The rule tables valid on a day."""
+
+    level_names: tuple[str, ...]
+    level_cuts: tuple[float, ...]
+    standards: dict[str, int]
+    potential_required: int
+    category_names: tuple[str, ...]
+    category_cuts: tuple[float, ...]
+    ninebox: NineBox
+    actions: dict[int, str]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One person's result; levels, match and box are None where no item was answered."""
+
+    attempt: str
+    nip: str
+    name: str
+    job_level: str
+    unit: str
+    n_answers: int
+    finish_reason: str
+    levels: tuple[LevelResult, ...]
+    aspects: tuple[LevelResult, ...]
+    match: JobMatch | None
+    box: BoxResult | None
+
+    @property
+    def strengths(self) -> tuple[LevelResult, ...]:
+        """Competencies at or above the standard."""
+        return tuple(r for r in self.levels if r.gap >= 0)
+
+    @property
+    def development(self) -> tuple[LevelResult, ...]:
+        """Competencies below the standard."""
+        return tuple(r for r in self.levels if r.gap < 0)
+
+
+@dataclass(frozen=True, slots=True)
+class WaveResults:
+    """All profiles of a wave, and the norms they stand on."""
+
+    wave: Wave
+    profiles: tuple[Profile, ...]
+    norms: Norms
+    provisional: bool
+    absent: int
+
+    def boxes(self) -> dict[int, int]:
+        """Box -> number of people placed in it."""
+        counts = dict.fromkeys(range(1, 10), 0)
+        for profile in self.profiles:
+            if profile.box is not None:
+                counts[profile.box.box] += 1
+        return counts
+
+
+def norms_on(sql: SqlSession, day: str) -> Norms:
+    """The newest table of each kind with valid_from <= day. Raises LookupError where one is missing."""
+    bodies: dict[str, dict[str, Any]] = {}
+    sources = []
+    for norm in sql.exec(select(Norm).where(Norm.valid_from <= day).order_by(col(Norm.valid_from))).all():
+        bodies[norm.kind] = json.loads(norm.body)
+    for kind in ("levels", "standards", "potential", "categories", "ninebox"):
+        if kind not in bodies:
+            msg = f"no table '{kind}' is valid on {day}; load the norms"
+            raise LookupError(msg)
+        newest = sql.exec(select(Norm).where(Norm.kind == kind, Norm.valid_from <= day).order_by(col(Norm.valid_from).desc())).first()
+        sources.append(newest.source if newest else "")
+    box = bodies["ninebox"]
+    return Norms(
+        tuple(bodies["levels"]["names"]),
+        tuple(bodies["levels"]["cuts"]),
+        {key: int(value) for key, value in bodies["standards"].items()},
+        int(bodies["potential"]["required"]),
+        tuple(bodies["categories"]["names"]),
+        tuple(bodies["categories"]["cuts"]),
+        NineBox(
+            tuple(box["cuts"]),
+            box["weight_competency"],
+            box["weight_potential"],
+            box["weight_other"],
+            tuple(tuple(row) for row in box["boxes"]),
+        ),
+        {int(key): value for key, value in box["actions"].items()},
+        tuple(sources),
+    )
+
+
+class Results:
+    """Use cases on the results of closed waves."""
+
+    def __init__(self, engine: Engine, store: EventStore, catalog: Catalog) -> None:
+        self._engine, self._store, self._catalog = engine, store, catalog
+
+    def wave(self, wave_id: str) -> WaveResults:
+        """Every profile of a closed wave. Raises Refused("unknown" | "wave_not_closed")."""
+        with SqlSession(self._engine, expire_on_commit=False) as sql:
+            wave = self._closed(sql, wave_id)
+            norms = norms_on(sql, wave.day)
+            query = select(Attempt, Person).join(Person, col(Attempt.person_id) == Person.id).where(Attempt.wave_id == wave_id)
+            rows = sql.exec(query.order_by(Person.name)).all()
+            held = {p.person_id: p for p in sql.exec(select(Performance).where(Performance.wave_id == wave_id)).all()}
+            sql.expunge_all()
+        kit = self._catalog.kit(wave_id)
+        sessions = self._store.load_many([attempt.id for attempt, _ in rows])
+        profiles = [
+            _profile(kit, sessions[attempt.id], person, norms, held.get(attempt.person_id))
+            for attempt, person in rows
+            if sessions[attempt.id].n_answers and sessions[attempt.id].voided is None
+        ]
+        return WaveResults(wave, tuple(profiles), norms, kit.bank.provisional, len(rows) - len(profiles))
+
+    def load_performance(self, wave_id: str, rows: Sequence[PerformanceRow], *, actor: str, now: int) -> tuple[int, int]:
+        """Keep performance values of the wave's people; gives (kept, rows of other people)."""
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            self._closed(sql, wave_id)
+            query = select(Person.nip, Person.id).join(Attempt, col(Attempt.person_id) == Person.id).where(Attempt.wave_id == wave_id)
+            people = dict(sql.exec(query).all())
+            kept = 0
+            for row in rows:
+                if row.nip in people:
+                    sql.merge(Performance(wave_id=wave_id, person_id=people[row.nip] or 0, kinerja=row.kinerja, other_potential=row.other))
+                    kept += 1
+            entry = Entry(Kind.PERFORMANCE_LOADED, {"people": kept})
+            self._store.append_in(sql, self._store.load(wave_id), wave_id, [entry], actor=actor, now=now)
+        return kept, len(rows) - kept
+
+    def release(self, wave_id: str, *, actor: str, now: int) -> None:
+        """An assessor releases the results of a closed wave; once."""
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            wave = self._closed(sql, wave_id)
+            if wave.released_at is not None:
+                raise Refused("not_now")
+            wave.released_at = now
+            sql.add(wave)
+            self._store.append_in(sql, self._store.load(wave_id), wave_id, [Entry(Kind.RESULTS_RELEASED, {})], actor=actor, now=now)
+
+    def table(self, wave_id: str) -> list[list[Cell]]:
+        """The results as a table with a header, one row a person."""
+        view = self.wave(wave_id)
+        codes = sorted({r.code for p in view.profiles for r in (*p.levels, *p.aspects)})
+        header: list[Cell] = ["nip", "nama", "jenjang", "unit"]
+        for code in codes:
+            header += [f"{code} level", f"{code} standar", f"{code} kesenjangan", f"{code} P(memenuhi)", f"{code} theta", f"{code} SE"]
+        header += [
+            "JPM",
+            "JPM dibatasi",
+            "kategori",
+            *(f"P({name})" for name in view.norms.category_names),
+            "kinerja",
+            "potensial",
+            "kotak",
+            "P(kotak)",
+        ]
+        rows: list[list[Cell]] = [header]
+        for p in view.profiles:
+            own = {r.code: r for r in (*p.levels, *p.aspects)}
+            row: list[Cell] = [p.nip, p.name, p.job_level, p.unit]
+            for code in codes:
+                r = own.get(code)
+                row += [r.level, r.standard, r.gap, round(r.meets, 3), round(r.theta, 3), round(r.se, 3)] if r else [None] * 6
+            if p.match:
+                row += [round(p.match.jpm, 2), round(p.match.capped, 2), view.norms.category_names[p.match.category]]
+                row += [round(v, 3) for v in p.match.probabilities]
+            else:
+                row += [None] * (3 + len(view.norms.category_names))
+            row += (
+                [p.box.performance, round(p.box.potential, 2), p.box.box, round(p.box.probabilities[p.box.box - 1], 3)]
+                if p.box
+                else [None] * 4
+            )
+            rows.append(row)
+        return rows
+
+    @staticmethod
+    def _closed(sql: SqlSession, wave_id: str) -> Wave:
+        wave = sql.get(Wave, wave_id)
+        if wave is None:
+            raise Refused("unknown")
+        if wave.closed_at is None:
+            raise Refused("wave_not_closed")
+        return wave
+
+
+def _profile(kit: Kit, session: Session, person: Person, norms: Norms, performance: Performance | None) -> Profile:
+    found = estimate(kit.plan, kit.pool, session.engine)
+    levels, aspects = [], []
+    for s, code in enumerate(kit.pool.competencies):
+        potential = code.startswith(POTENTIAL)
+        standard = norms.potential_required if potential else norms.standards[person.job_level]
+        result = level_result(code, found.posterior[s], kit.pool.nodes, norms.level_cuts, standard, int(found.n[s]))
+        if result.n:
+            (aspects if potential else levels).append(result)
+    match = job_match(levels, norms.category_cuts) if levels else None
+    box = (
+        norms.ninebox.place(levels, aspects, performance.kinerja, performance.other_potential)
+        if performance and levels and aspects
+        else None
+    )
+    return Profile(
+        session.attempt, person.nip, person.name, person.job_level, person.unit, session.n_answers, session.finish_reason or "",
+        tuple(levels), tuple(aspects), match, box,
+    )  # fmt: skip
+
+
+def log_lines(engine: Engine, store: EventStore, wave_id: str) -> Iterator[dict[str, Any]]:
+    """Every event of a closed wave with the NIP it belongs to, for checking from outside."""
+    with SqlSession(engine) as sql:
+        Results._closed(sql, wave_id)
+        query = select(Attempt.id, Person.nip).join(Person, col(Attempt.person_id) == Person.id).where(Attempt.wave_id == wave_id)
+        nips = dict(sql.exec(query).all())
+    for attempt, events in store.wave_events(wave_id).items():
+        for e in events:
+            yield {
+                "attempt": attempt, "nip": nips.get(attempt, ""), "seq": e.seq, "kind": e.kind, "at": e.at, "actor": e.actor,
+                "payload": dict(e.payload), "prev_hash": e.prev_hash, "hash": e.hash,
+            }  # fmt: skip

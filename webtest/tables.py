@@ -1,0 +1,38 @@
+"""Tables as files for people: CSV and XLSX, with text that a spreadsheet would run as a formula made harmless."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+from openpyxl import Workbook
+from openpyxl.styles import Font
+
+Cell = str | int | float | None
+Table = Sequence[Sequence[Cell]]
+STARTERS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def harmless(cell: Cell) -> Cell:
+    """Text that begins like a formula gets an apostrophe before it (OWASP: CSV injection)."""
+    return "'" + cell if isinstance(cell, str) and cell.startswith(STARTERS) else cell
+
+
+def as_csv(table: Table) -> str:
+    """The table as CSV."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\r\n").writerows([[harmless(cell) for cell in row] for row in table])
+    return out.getvalue()
+
+
+def as_xlsx(table: Table) -> bytes:
+    """The table as a workbook of one sheet with a bold, frozen header; NIPs stay text."""
+    book = Workbook()
+    sheet = book.active
+    for row in table:
+        sheet.append([harmless(cell) for cell in row])
+    for cell in sheet[1]:
+        cell.font = Font(bold=True)
+    sheet.freeze_panes = "A2"
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()

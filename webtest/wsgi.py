@@ -1,0 +1,17 @@
+"""What Granian loads in each worker: the application over the data folder named in the environment (CACT_DATA)."""
+
+import atexit
+import os
+from pathlib import Path
+
+from flask import Flask
+
+from webtest.app import create_app
+from webtest.config import open_house
+
+
+def make_app() -> Flask:
+    """The application. Environment: CACT_DATA folder, DATABASE_URL, CACT_HTTPS=1 behind TLS, CACT_PROXIES = how many set X-Forwarded-*."""
+    house = open_house(Path(os.environ.get("CACT_DATA", "cact-data")))
+    atexit.register(house.close)
+    return create_app(house, secure_cookies=os.environ.get("CACT_HTTPS") == "1", trusted_proxies=int(os.environ.get("CACT_PROXIES", "0")))
