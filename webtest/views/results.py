@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 
 from webtest.accounts import Right
 from webtest.app import house, needs, now_ms, officer, see_other
+from webtest.figures import talent_map
 from webtest.refusal import Refused
 from webtest.roster import read_performance
 from webtest.services.results import Results, log_lines
@@ -39,7 +40,7 @@ def wave(wave_id: str) -> Any:
     ]
     if wanted["kotak"].isdigit():
         shown = [p for p in shown if p.box is not None and p.box.box == int(wanted["kotak"])]
-    return render_template("officer/results.html", view=view, shown=shown, wanted=wanted)
+    return render_template("officer/results.html", view=view, shown=shown, wanted=wanted, map=talent_map(view))
 
 
 @pages.get("/<wave_id>/<attempt>")

@@ -1,0 +1,140 @@
+"""The psychometrician's use cases: the bank with its use, simulation, calibration of closed waves, publishing."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import Engine
+from sqlmodel import Session as SqlSession
+from sqlmodel import col, select
+
+from calibration.pipeline import CalibrationOptions, Proposal, calibrate
+from calibration.report import html_report
+from calibration.responses import Response, ResponseLog
+from cat_engine import SimulationResult, TestPlan, load_plan, simulate
+from itembank.bank import Bank, Change, ItemContent, diff, pool_of
+from itembank.models import BankVersion
+from itembank.store import decide, load_bank, load_contents, save_version, versions
+from webtest.events import Kind
+from webtest.models import CalibrationRun, Wave
+from webtest.refusal import Refused
+from webtest.store import EventStore
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How often an item was answered on closed waves, and by what share of the test-takers."""
+
+    answers: int
+    exposure: float
+
+
+class Psychometrics:
+    """Use cases on the bank and on the answers of closed waves."""
+
+    def __init__(self, engine: Engine, store: EventStore) -> None:
+        self._engine, self._store = engine, store
+
+    def bank(self, version: int | None = None) -> tuple[Bank, dict[str, ItemContent]]:
+        """A version (None: the newest published) with its content. Raises Refused."""
+        with SqlSession(self._engine) as sql:
+            try:
+                bank = load_bank(sql, version)
+            except LookupError:
+                raise Refused("no_bank" if version is None else "unknown") from None
+            return bank, load_contents(sql, bank.version)
+
+    def versions(self) -> list[BankVersion]:
+        """All versions, newest first."""
+        with SqlSession(self._engine, expire_on_commit=False) as sql:
+            return versions(sql)
+
+    def closed_waves(self) -> list[Wave]:
+        """Waves whose answers may be calibrated."""
+        with SqlSession(self._engine, expire_on_commit=False) as sql:
+            return list(sql.exec(select(Wave).where(col(Wave.closed_at).is_not(None)).order_by(col(Wave.created_at))).all())
+
+    def responses(self, waves: Sequence[str]) -> tuple[ResponseLog, dict[str, int]]:
+        """The answers of closed waves, and what was left out and why. Raises Refused("no_answers" | "wave_not_closed")."""
+        closed = {wave.id for wave in self.closed_waves()}
+        if not waves or not set(waves) <= closed:
+            raise Refused("wave_not_closed")
+        rows: list[Response] = []
+        dropped = {"dibatalkan": 0}
+        for wave in waves:
+            for attempt, events in self._store.wave_events(wave).items():
+                answers = [e.payload for e in events if e.kind == Kind.ANSWERED]
+                if any(e.kind == Kind.VOIDED for e in events):
+                    dropped["dibatalkan"] += len(answers)
+                    continue
+                rows += [Response(attempt, p["item_id"], p["category"], p["rt_ms"], position) for position, p in enumerate(answers)]
+        if not rows:
+            raise Refused("no_answers")
+        return ResponseLog.of(rows), {reason: n for reason, n in dropped.items() if n}
+
+    def use(self) -> dict[str, Use]:
+        """Item id -> use on all closed waves."""
+        try:
+            log, _ = self.responses([wave.id for wave in self.closed_waves()])
+        except Refused:
+            return {}
+        counts = np.bincount(log.item, minlength=len(log.item_ids))
+        return {item_id: Use(int(n), float(n / len(log.person_ids))) for item_id, n in zip(log.item_ids, counts, strict=True)}
+
+    def simulate(self, plan_text: str, n: int, seed: int) -> tuple[TestPlan, Bank, SimulationResult]:
+        """The plan on the newest published bank, with n people, abilities N(0, 1) correlated at .6. Raises Faulty for a faulty plan."""
+        plan = load_plan(plan_text)
+        bank, _ = self.bank()
+        pool = pool_of(bank, [code for section in plan.sections for code in section.competencies])
+        rng = np.random.default_rng(seed)
+        true = np.sqrt(0.6) * rng.normal(size=(n, 1)) + np.sqrt(0.4) * rng.normal(size=(n, len(pool.competencies)))
+        return plan, bank, simulate(plan, pool, true, seed)
+
+    def calibrate(self, waves: Sequence[str], options: CalibrationOptions, *, actor: str, now: int) -> tuple[int, Proposal]:
+        """Calibrate the answers of closed waves on the newest published bank; keeps the report and, where items are adopted, a draft version."""
+        log, dropped = self.responses(waves)
+        bank, contents = self.bank()
+        proposal = calibrate(log, bank, options)
+        report = html_report(proposal, provisional=bank.provisional, title=f"Laporan kalibrasi bank versi {bank.version}")
+        tally = {name: sum(v.verdict == name for v in proposal.verdicts) for name in ("adopt", "keep", "reject")}
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            draft = None
+            if proposal.adopted():
+                new = proposal.apply(bank)
+                same = sql.exec(select(BankVersion.version).where(BankVersion.digest == new.digest)).first()
+                note = f"Kalibrasi {len(log)} jawaban dari {len(waves)} gelombang"
+                draft = same or save_version(sql, new, contents, note=note, actor=actor, now=now)
+            run = CalibrationRun(
+                at=now, actor=actor, waves=json.dumps(list(waves)), base_version=bank.version, report=report, draft_version=draft,
+                summary=json.dumps({**tally, "answers": len(log), "dropped": dropped, "seconds": round(proposal.seconds, 2)}),
+            )  # fmt: skip
+            sql.add(run)
+            sql.flush()
+            return run.id or 0, proposal
+
+    def runs(self) -> list[CalibrationRun]:
+        """All calibration runs, newest first."""
+        with SqlSession(self._engine, expire_on_commit=False) as sql:
+            return list(sql.exec(select(CalibrationRun).order_by(col(CalibrationRun.id).desc())).all())
+
+    def run(self, run_id: int) -> CalibrationRun:
+        """One run. Raises Refused("unknown")."""
+        with SqlSession(self._engine, expire_on_commit=False) as sql:
+            found = sql.get(CalibrationRun, run_id)
+        if found is None:
+            raise Refused("unknown")
+        return found
+
+    def changes(self, version: int) -> list[Change]:
+        """What a version changes against its parent."""
+        new, _ = self.bank(version)
+        return diff(self.bank(new.parent)[0], new) if new.parent else []
+
+    def decide(self, version: int, verdict: str, *, actor: str, now: int) -> None:
+        """Publish or refuse a draft. Raises Refused("not_draft")."""
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            try:
+                decide(sql, version, "published" if verdict == "publish" else "refused", actor=actor, now=now)
+            except LookupError:
+                raise Refused("not_draft") from None

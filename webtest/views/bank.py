@@ -1,0 +1,136 @@
+"""The psychometrician's pages: bank, item, simulation, calibration, versions."""
+
+import json
+from typing import Any
+
+from flask import Blueprint, Response, flash, render_template, request
+from flask_babel import gettext as _
+
+from calibration.pipeline import CalibrationOptions
+from cat_engine import Faulty
+from itembank.demo import plan_text
+from webtest.accounts import Right
+from webtest.app import house, needs, now_ms, officer, see_other
+from webtest.figures import item_figure, simulation_figures
+from webtest.refusal import Refused
+from webtest.services.psychometrics import Psychometrics
+
+pages = Blueprint("bank", __name__, url_prefix="/petugas/bank")
+MOST_SIMULATED = 2000
+
+
+def _service() -> Psychometrics:
+    return Psychometrics(house().engine, house().store)
+
+
+@pages.get("/butir")
+@needs(Right.SEE_BANK)
+def items() -> Any:
+    bank, contents = _service().bank(request.args.get("versi", type=int))
+    wanted, word = request.args.get("kompetensi", ""), request.args.get("cari", "").strip().lower()
+    shown = [
+        i
+        for i, item_id in enumerate(bank.ids)
+        if (not wanted or bank.competency_of(i) == wanted)
+        and (not word or word in item_id.lower() or (item_id in contents and word in contents[item_id].scenario.lower()))
+    ]
+    return render_template("officer/items.html", bank=bank, contents=contents, shown=shown, use=_service().use(), wanted=wanted, word=word)
+
+
+@pages.get("/butir/<item_id>")
+@needs(Right.SEE_BANK)
+def item(item_id: str) -> Any:
+    bank, contents = _service().bank(request.args.get("versi", type=int))
+    if item_id not in bank.index:
+        raise Refused("unknown")
+    i = bank.index[item_id]
+    history = []
+    for version in _service().versions():
+        other, _contents = _service().bank(version.version)
+        if item_id in other.index:
+            history.append((version, other.row(other.index[item_id]), other.calibration[other.index[item_id]]))
+    return render_template(
+        "officer/item.html", bank=bank, i=i, content=contents.get(item_id), row=bank.row(i), figure=item_figure(bank.row(i)), history=history,
+        use=_service().use().get(item_id),
+    )  # fmt: skip
+
+
+@pages.get("/simulasi")
+@needs(Right.SEE_BANK)
+def simulation() -> Any:
+    return render_template("officer/simulation.html", plan=plan_text(), n=200, seed=1)
+
+
+@pages.post("/simulasi")
+@needs(Right.SEE_BANK)
+def simulate() -> Any:
+    text, n, seed = request.form.get("plan", ""), request.form.get("n", 200, type=int), request.form.get("seed", 1, type=int)
+    n = min(max(n, 10), MOST_SIMULATED)
+    try:
+        plan, bank, result = _service().simulate(text, n, seed)
+    except Faulty as error:
+        return render_template("officer/simulation.html", plan=text, n=n, seed=seed, faults=error.faults), 422
+    codes = [code for code in bank.competencies if code in {c for s in plan.sections for c in s.competencies}]
+    return render_template(
+        "officer/simulation.html", plan=text, n=n, seed=seed, result=result, codes=codes, figures=simulation_figures(result)
+    )
+
+
+@pages.get("/kalibrasi")
+@needs(Right.CALIBRATE)
+def calibration() -> Any:
+    runs = [(run, json.loads(run.summary)) for run in _service().runs()]
+    return render_template("officer/calibration.html", waves=_service().closed_waves(), runs=runs)
+
+
+@pages.post("/kalibrasi")
+@needs(Right.CALIBRATE)
+def calibrate() -> Any:
+    anchored = request.form.get("mode") == "anchored"
+    options = CalibrationOptions(mode="anchored" if anchored else "free", girth=request.form.get("girth") == "1")
+    run_id, _proposal = _service().calibrate(request.form.getlist("wave"), options, actor=officer().actor, now=now_ms())
+    flash(_("Kalibrasi selesai. Baca laporannya, lalu terbitkan atau tolak rancangan versinya."), "success")
+    return see_other("bank.calibration_run", run_id=run_id)
+
+
+@pages.get("/kalibrasi/<int:run_id>")
+@needs(Right.CALIBRATE)
+def calibration_run(run_id: int) -> Any:
+    run = _service().run(run_id)
+    drafts = {version.version: version for version in _service().versions()}
+    return render_template(
+        "officer/calibration_run.html", run=run, summary=json.loads(run.summary), draft=drafts.get(run.draft_version or 0)
+    )
+
+
+@pages.get("/kalibrasi/<int:run_id>/laporan")
+@needs(Right.CALIBRATE)
+def report(run_id: int) -> Any:
+    """The report as it was made; its own small style sheet is inside, so it gets a policy of its own."""
+    response = Response(_service().run(run_id).report, mimetype="text/html")
+    response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'self'"
+    return response
+
+
+@pages.get("/versi")
+@needs(Right.SEE_BANK)
+def versions() -> Any:
+    return render_template("officer/versions.html", versions=_service().versions())
+
+
+@pages.get("/versi/<int:version>")
+@needs(Right.SEE_BANK)
+def version(version: int) -> Any:
+    found = next((v for v in _service().versions() if v.version == version), None)
+    if found is None:
+        raise Refused("unknown")
+    return render_template("officer/version.html", version=found, changes=_service().changes(version), bank=_service().bank(version)[0])
+
+
+@pages.post("/versi/<int:version>/putuskan")
+@needs(Right.CALIBRATE)
+def decide(version: int) -> Any:
+    verdict = "publish" if request.form.get("verdict") == "publish" else "refuse"
+    _service().decide(version, verdict, actor=officer().actor, now=now_ms())
+    flash(_("Versi %(v)s diterbitkan.", v=version) if verdict == "publish" else _("Versi %(v)s ditolak.", v=version), "success")
+    return see_other("bank.versions")
