@@ -166,9 +166,9 @@ def _scale_section(run: ScaleRun, verdicts: list[ItemVerdict]) -> list[str]:
         )
     out.append('</tbody></table><h3>Kurva: harapan skor lama (putus-putus) dan baru, dengan rerata teramati</h3><div class="curves">')
     place = {item_id: k for k, item_id in enumerate(run.items)}
-    for v in verdicts:
-        if v.item_id in place and v.new is not None:
-            out.append(
-                f"<figure>{item_curve(v, run.fit, place[v.item_id], run)}<figcaption>{html.escape(v.item_id)} · n {v.n}</figcaption></figure>"
-            )
+    out += [
+        f"<figure>{item_curve(v, run.fit, place[v.item_id], run)}<figcaption>{html.escape(v.item_id)} · n {v.n}</figcaption></figure>"
+        for v in verdicts
+        if v.item_id in place and v.new is not None
+    ]
     return [*out, "</div>"]

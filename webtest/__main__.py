@@ -1,0 +1,5 @@
+"""`python -m webtest` is the command `cact`."""
+
+from webtest.cli import main
+
+main()
