@@ -10,18 +10,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cat_engine.ability import eap, weights
-from cat_engine.irt import Floats, Ints, information_at
+from cat_engine.ability import weights
+from cat_engine.batch import Batch
+from cat_engine.families import Floats, Ints
 from cat_engine.plan import Section, TestPlan
 from cat_engine.pool import Pool
+from cat_engine.randomness import Draws
 from cat_engine.select import Moment
-from cat_engine.state import State
+from cat_engine.state import EngineRefusal, State
+from cat_engine.stop import BANK, GOING_ON, Standing, reasons, section_reason, verdict
+
+FULL = "full"  # the first rung of the fallback ladder: every rule of the plan held
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Why an item was given: ability and SE of its competency before the answer, the item's information there, how many items were
-    eligible, and the rung of the fallback ladder ("full" = every rule held).
+    """What a decision was made on.
+
+    Of an item: ability and SE of its competency before the answer, the item's information there, how many items were eligible, and the rung
+    of the fallback ladder ("full" = every rule held). Of an end: ability and SE of the least precisely measured competency of the section (of
+    the plan, for a stop), no information, the items still eligible, and rung "bank" where the section ended for want of one.
     """
 
     theta: float
@@ -46,19 +54,21 @@ class EndSection:
 
     section: int
     reason: str
+    evidence: Evidence
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The test is finished, for the reason of its last section."""
+    """The test is finished, for the reason of its last section, or for the one that it was stopped with."""
 
     reason: str
+    evidence: Evidence
 
 
 Decision = Present | EndSection | Stop
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
     """Per competency: theta[S], se[S], n[S] answers, and the posterior mass on the pool's grid, [S, Q]."""
 
@@ -68,114 +78,92 @@ class Estimate:
     posterior: Floats
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What the kernel decided for N sessions: item[N] (-1 = the section ends) with what it was decided on, and a reason where it ends."""
-
-    item: Ints
-    info: Floats
-    n_eligible: Ints
-    reason: tuple[str | None, ...]
-
-
-def prior_logpost(plan: TestPlan, pool: Pool, n: int) -> Floats:
-    """Log-posteriors of n sessions before any answer, [n, S, Q]."""
-    return np.tile(plan.prior.log_density(pool.nodes), (n, len(pool.competencies), 1))
-
-
-def choose(
-    plan: TestPlan,
-    pool: Pool,
-    section: Section,
-    theta: Floats,
-    se: Floats,
-    count: Ints,
-    used: NDArray[np.bool_],
-    seconds: Floats,
-    rng: tuple[np.random.Generator, ...],
-) -> Choice:
-    """The kernel: next item or end of section, for N sessions in `section`.
-
-    theta, se, count: [N, S]; used: [N, I]; seconds[N] of answering in this section so far. Ties go to the lowest index on the criterion
-    rounded to 1e-12.
+@dataclass(frozen=True, slots=True, eq=False)
+class Outlook:
+    """Where N sessions stand in a section of S' competencies: scales[S'] (indices in the pool; a competency that the pool does not know is
+    left out), verdict[N, S'] (which rule finished each, or GOING_ON) and eligible[N, I].
     """
-    competencies = [pool.competencies.index(code) for code in section.competencies if code in pool.competencies]
-    open_ = np.zeros(count.shape, dtype=bool)
-    open_[:, competencies] = ~section.stop.finished(se[:, competencies], count[:, competencies], section.min_items, section.max_items)
-    eligible = ~used & pool.operational & open_[:, pool.params.scale]
-    limit = section.stop.time_s if section.stop.time_s > 0 else np.inf
-    out_of_time: NDArray[np.bool_] = np.asarray(seconds >= limit, dtype=bool)
-    going = eligible.any(axis=1) & ~out_of_time
-    item = np.full(len(count), -1)
-    info = np.zeros(len(count))
-    if going.any():
-        at = np.flatnonzero(going)
-        mine = tuple(rng[i] for i in at)
-        score = np.round(plan.select.score(Moment(pool.params, theta[at], se[at], mine)), 12)
-        item[at] = plan.exposure.choose(np.where(eligible[at], score, -np.inf), mine)
-        info[at] = _information_of(pool, item[at], theta[at])
-    precise: NDArray[np.bool_] = np.all(se[:, competencies] <= section.stop.se, axis=1, keepdims=False)
-    reason = tuple(None if going[i] else _reason(bool(open_[i].any()), bool(out_of_time[i]), bool(precise[i])) for i in range(len(going)))
-    return Choice(item, info, eligible.sum(axis=1), reason)
+
+    scales: Ints
+    verdict: Ints
+    eligible: NDArray[np.bool_]
 
 
-def _information_of(pool: Pool, item: Ints, theta: Floats) -> Floats:
-    """Information of each session's own item at its competency's theta, [N]."""
-    own = theta[np.arange(len(item)), pool.params.scale[item]]
-    distinct, where = np.unique(item, return_inverse=True)
-    table = information_at(pool.params.take(distinct), own[:, None])
-    return np.asarray(table[np.arange(len(item)), where])
+def survey(pool: Pool, section: Section, batch: Batch, rows: Ints, seconds: Floats) -> Outlook:
+    """The first half of the kernel: which competencies are finished and which items may be given, for sessions `rows`[N] of the batch.
+
+    seconds[N]: time spent on answers in this section. Eligible = unused, operational, of an unfinished competency of the section.
+    """
+    scales = np.array([pool.competencies.index(name) for name in section.competencies if name in pool.competencies], dtype=int)
+    standing = Standing(batch.se[np.ix_(rows, scales)], batch.count[np.ix_(rows, scales)], seconds)
+    found = verdict(section.rules, standing, section.min_items)
+    unfinished = np.zeros((len(rows), len(pool.competencies)), dtype=bool)
+    unfinished[:, scales] = found == GOING_ON
+    eligible = unfinished[:, pool.params.scale]
+    eligible &= ~batch.used[rows]
+    eligible &= pool.operational
+    return Outlook(scales, found, eligible)
 
 
-def _reason(unfinished: bool, out_of_time: bool, precise: bool) -> str:
-    if out_of_time:
-        return "time"
-    if unfinished:
-        return "bank"
-    return "precision" if precise else "length"
+def choose(plan: TestPlan, pool: Pool, batch: Batch, rows: Ints, eligible: NDArray[np.bool_], draws: Draws) -> Ints:
+    """The second half of the kernel: the next item[N] of sessions `rows`[N], each of which has an item eligible[N, I].
 
-
-def generator(seed: int, position: int) -> np.random.Generator:
-    """The randomness of one decision, addressed by attempt seed and number of answers so far."""
-    return np.random.default_rng([seed, position])
-
-
-def _log_posterior(plan: TestPlan, pool: Pool, state: State) -> tuple[Floats, Ints]:
-    """One session's log-posteriors [1, S, Q] and answer counts [1, S], added up in the order of answering as the simulator does."""
-    logpost = prior_logpost(plan, pool, 1)
-    count = np.zeros((1, len(pool.competencies)), dtype=int)
-    table, scale = pool.log_table, pool.params.scale
-    for item, category in zip(state.items, state.categories, strict=True):
-        logpost[0, scale[item]] += table[item, category]
-        count[0, scale[item]] += 1
-    return logpost, count
+    Ties go to the lowest index on the criterion rounded to 1e-12.
+    """
+    score = plan.select.score(Moment(pool.params, batch.theta[rows], batch.se[rows], batch.info[rows], draws))
+    return plan.exposure.choose(np.where(eligible, np.round(score, 12), -np.inf), draws)
 
 
 def ask(plan: TestPlan, pool: Pool, state: State) -> Decision:
-    """The next decision. Pure: asking twice gives the pending item again, with the same evidence."""
-    if state.stopped is not None:
-        return Stop(state.stopped)
-    if state.section >= len(plan.sections):
-        return Stop("length")
-    logpost, count = _log_posterior(plan, pool, state)
-    theta, se = eap(logpost, pool.nodes)
-    used = np.zeros((1, len(pool)), dtype=bool)
-    used[0, list(state.items)] = True
-    seconds = np.array([sum(state.rt_s[state.section_starts[-1] :])])
-    rng = (generator(state.seed, state.position),)
-    section = plan.sections[state.section]
-    choice = choose(plan, pool, section, theta, se, count, used, seconds, rng)
-    reason = choice.reason[0]
-    if reason is not None:
-        return EndSection(state.section, reason)
-    item = int(choice.item[0])
-    scale = pool.params.scale[item]
-    evidence = Evidence(float(theta[0, scale]), float(se[0, scale]), float(choice.info[0]), int(choice.n_eligible[0]), "full")
-    return Present(item, state.section, evidence)
+    """The next decision. Pure; while an item is pending, asking gives that item again, with the evidence it was given on.
+
+    Raises EngineRefusal where the state cannot be of this pool: an item or a category that it does not have.
+    """
+    batch = _batch(plan, pool, state)
+    if state.stopped is not None or state.section >= len(plan.sections):
+        last = state.ended[-1] if state.ended else BANK
+        reason = last if state.stopped is None else state.stopped
+        known = [pool.competencies.index(name) for name in plan.competencies if name in pool.competencies]
+        return Stop(reason, _closing_evidence(batch, np.array(known, dtype=int), 0, reason))
+    section, row = plan.sections[state.section], np.zeros(1, dtype=int)
+    outlook = survey(pool, section, batch, row, np.array([sum(state.rt_s[state.section_starts[-1] :])]))
+    n_eligible = int(np.count_nonzero(outlook.eligible))
+    if state.pending is not None:
+        return Present(state.pending, state.section, _evidence(pool, batch, state.pending, n_eligible))
+    if n_eligible == 0:
+        reason = section_reason(reasons(section.rules, outlook.verdict[0]))
+        return EndSection(state.section, reason, _closing_evidence(batch, outlook.scales, n_eligible, reason))
+    item = int(choose(plan, pool, batch, row, outlook.eligible, Draws((state.seed,), (state.position,)))[0])
+    return Present(item, state.section, _evidence(pool, batch, item, n_eligible))
 
 
 def estimate(plan: TestPlan, pool: Pool, state: State) -> Estimate:
-    """Ability on every competency from the answers so far."""
-    logpost, count = _log_posterior(plan, pool, state)
-    theta, se = eap(logpost, pool.nodes)
-    return Estimate(theta[0], se[0], count[0], weights(logpost)[0])
+    """Ability on every competency from the answers so far. Raises EngineRefusal as `ask` does."""
+    batch = _batch(plan, pool, state)
+    return Estimate(batch.theta[0], batch.se[0], batch.count[0], weights(batch.logpost)[0])
+
+
+def _batch(plan: TestPlan, pool: Pool, state: State) -> Batch:
+    shown = (*state.items, *state.dropped, *(() if state.pending is None else (state.pending,)))
+    if shown and max(shown) >= len(pool):
+        msg = f"item {max(shown)} is not in a pool of {len(pool)}"
+        raise EngineRefusal(msg)
+    n_cat = pool.params.n_cat
+    for item, category in zip(state.items, state.categories, strict=True):
+        if category >= n_cat[item]:
+            msg = f"item {pool.ids[item]} has no category {category}"
+            raise EngineRefusal(msg)
+    return Batch.replay(plan, pool, state.items, state.categories, state.dropped)
+
+
+def _evidence(pool: Pool, batch: Batch, item: int, n_eligible: int) -> Evidence:
+    scale = pool.params.scale[item]
+    return Evidence(float(batch.theta[0, scale]), float(batch.se[0, scale]), float(batch.info[0, item]), n_eligible, FULL)
+
+
+def _closing_evidence(batch: Batch, scales: Ints, n_eligible: int, reason: str) -> Evidence:
+    rung = BANK if reason == BANK else FULL
+    if not scales.size:
+        return Evidence(float("nan"), float("nan"), 0.0, n_eligible, rung)
+    widest = scales[int(np.argmax(batch.se[0, scales]))]
+    return Evidence(float(batch.theta[0, widest]), float(batch.se[0, widest]), 0.0, n_eligible, rung)

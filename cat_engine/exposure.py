@@ -1,18 +1,23 @@
-"""Exposure control: from the scores of the eligible items to the one that is given."""
+"""Exposure control: from the scores of the eligible items to the one that is given.
+
+A rule is a frozen dataclass registered by name; its fields are its options in the plan.
+"""
 
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from cat_engine.irt import Floats, Ints
+from cat_engine.families import Floats, Ints
+from cat_engine.faults import Fault, Faulty
+from cat_engine.randomness import Draws
 from cat_engine.registry import Registry
 
 
 class Exposure(Protocol):
-    """choose(score[N, I], rng) -> item[N]; ineligible items score -inf, and every session has at least one eligible item."""
+    """choose(score[N, I], draws) -> item[N]; ineligible items score -inf, and every session has at least one eligible item."""
 
-    def choose(self, score: Floats, rng: tuple[np.random.Generator, ...]) -> Ints: ...
+    def choose(self, score: Floats, draws: Draws) -> Ints: ...
 
 
 EXPOSURE: Registry[Exposure] = Registry("exposure")
@@ -23,24 +28,31 @@ EXPOSURE: Registry[Exposure] = Registry("exposure")
 class Best:
     """The best item, ties to the lowest index."""
 
-    def choose(self, score: Floats, rng: tuple[np.random.Generator, ...]) -> Ints:  # noqa: ARG002 - the contract
+    def choose(self, score: Floats, draws: Draws) -> Ints:  # noqa: ARG002 - the contract
+        """argmax of the score."""
         return np.asarray(np.argmax(score, axis=-1))
 
 
 @EXPOSURE.register("randomesque")
 @dataclass(frozen=True, slots=True)
 class Randomesque:
-    """One of the k best items, all equally likely (Kingsbury & Zara, 1989); fewer where fewer are eligible."""
+    """One of the k best items, all equally likely (Kingsbury & Zara, 1989); fewer where fewer are eligible. Ties go to the lowest index."""
 
     k: int = 5
 
     def __post_init__(self) -> None:
         if self.k < 1:
-            msg = f"k = {self.k} is less than 1"
-            raise ValueError(msg)
+            raise Faulty([Fault("exposure", "k", f"{self.k} is less than 1", "a whole number from 1")])
 
-    def choose(self, score: Floats, rng: tuple[np.random.Generator, ...]) -> Ints:
-        best = np.argsort(-score, axis=-1, kind="stable")[:, : self.k]
-        eligible = np.isfinite(np.take_along_axis(score, best, axis=-1)).sum(axis=-1)
-        pick = np.array([generator.integers(n) for generator, n in zip(rng, eligible, strict=True)])
-        return np.asarray(best[np.arange(len(best)), pick])
+    def choose(self, score: Floats, draws: Draws) -> Ints:
+        """The item at a uniform rank among the k best: repeated argmax, which for a small k beats sorting."""
+        best = np.minimum(np.isfinite(score).sum(axis=-1), self.k)
+        rank = draws.below(best)
+        left = score.copy()
+        rows = np.arange(len(score))
+        item = np.argmax(left, axis=-1)
+        for r in range(1, int(rank.max(initial=0)) + 1):
+            deeper = rows[rank >= r]
+            left[deeper, item[deeper]] = -np.inf
+            item[deeper] = np.argmax(left[deeper], axis=-1)
+        return np.asarray(item)

@@ -1,4 +1,4 @@
-"""Item response models: parameters, category probabilities, Fisher information.
+"""Item parameters, category probabilities and Fisher information of a set of items.
 
 Notation: theta ability; a discrimination; b difficulty, boundary or step; c lower and d upper asymptote; P probability. I items, K the largest
 number of categories, categories 0..n_cat-1. The metric is logistic, D = 1: multiply a by 1.7 when a bank was made with D = 1.7.
@@ -6,24 +6,30 @@ number of categories, categories 0..n_cat-1. The metric is logistic, D = 1: mult
     1pl-4pl  P(1) = c + (d - c) / (1 + exp(-a (theta - b)))                          Birnbaum (1968); Barton & Lord (1981)
     grm      P(k) = s_k - s_{k+1}, s_k = 1 / (1 + exp(-a (theta - b_k)))             Samejima (1969)
     gpcm     P(k) ~ exp sum_{v <= k} a (theta - b_v);  pcm: a = 1                    Muraki (1992); Masters (1982)
+
+The arithmetic of each family is in families.py.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, log_expit
 
+from cat_engine.families import FAMILIES, Dichotomous, Family, Floats, Ints
 from cat_engine.faults import Fault, Faulty
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+__all__ = [
+    "DICHOTOMOUS", "MODELS", "Floats", "Ints", "ItemParams", "Row", "expected_score", "information", "information_at", "log_probabilities",
+    "log_probabilities_at", "probabilities",
+]  # fmt: skip
 
-DICHOTOMOUS = ("1pl", "2pl", "3pl", "4pl")
-MODELS = (*DICHOTOMOUS, "grm", "gpcm", "pcm")
+MODELS = tuple(FAMILIES)
+DICHOTOMOUS = tuple(name for name, family in FAMILIES.items() if family is Dichotomous)
+LOWER_ASYMPTOTE = ("3pl", "4pl")
+UPPER_ASYMPTOTE = ("4pl",)
 
 
 class Row(NamedTuple):
@@ -89,15 +95,11 @@ class ItemParams:
     def take(self, index: ArrayLike) -> "ItemParams":
         """The items at `index`, in that order."""
         at = np.asarray(index, dtype=int)
-        return ItemParams(
-            tuple(self.model[i] for i in at),
-            self.a[at],
-            self.b[at],
-            self.c[at],
-            self.d[at],
-            self.n_cat[at],
-            self.scale[at],
-        )
+        taken = object.__new__(ItemParams)  # rows of valid parameters are valid: not checked again, a simulation takes millions
+        object.__setattr__(taken, "model", tuple(self.model[i] for i in at.tolist()))
+        for name in ARRAYS:
+            object.__setattr__(taken, name, _frozen(getattr(self, name)[at], getattr(self, name).dtype))
+        return taken
 
     def steps(self, item: int) -> Floats:
         """The item's own b values, without padding: shape [n_cat - 1]."""
@@ -126,8 +128,14 @@ class ItemParams:
             faults.append(Fault(where, "a", f"{self.a[i]} is not a positive number"))
         if not np.all(np.isfinite(b)):
             faults.append(Fault(where, "b", "a value is missing or not a number"))
+        elif not np.all(np.isnan(self.b[i, n - 1 :])):
+            faults.append(Fault(where, "b", f"a value stands past the last of {n} categories", "NaN there"))
         elif model == "grm" and np.any(np.diff(b) <= 0):
             faults.append(Fault(where, "b", "the boundaries of a graded item must increase"))
+        if model not in LOWER_ASYMPTOTE and self.c[i] != 0:
+            faults.append(Fault(where, "c", f"model {model} has no lower asymptote", "c = 0, or model " + " or ".join(LOWER_ASYMPTOTE)))
+        if model not in UPPER_ASYMPTOTE and self.d[i] != 1:
+            faults.append(Fault(where, "d", f"model {model} has no upper asymptote", "d = 1, or model " + " or ".join(UPPER_ASYMPTOTE)))
         if not 0 <= self.c[i] < 1:
             faults.append(Fault(where, "c", f"{self.c[i]} is not in [0, 1)"))
         if not self.c[i] < self.d[i] <= 1:
@@ -137,94 +145,45 @@ class ItemParams:
         return faults
 
     @cached_property
-    def _families(self) -> tuple[Ints, Ints, Ints]:
-        """Indices of the dichotomous, graded and partial-credit items."""
-        model = np.array(self.model, dtype=object)
-        graded = np.flatnonzero(model == "grm")
-        partial = np.flatnonzero((model == "gpcm") | (model == "pcm"))
-        rest = np.setdiff1d(np.arange(len(model)), np.concatenate([graded, partial]))
-        return rest, graded, partial
+    def families(self) -> tuple[tuple[Ints, Family], ...]:
+        """The items by family: their indices, and their parameters as the family wants them."""
+        kinds = np.array([FAMILY_NUMBER[FAMILIES[name]] for name in self.model], dtype=int)
+        found: list[tuple[Ints, Family]] = []
+        for family, number in FAMILY_NUMBER.items():
+            at = np.flatnonzero(kinds == number)
+            if at.size:
+                found.append((at, family.of(self.a[at], self.b[at], self.c[at], self.d[at], self.n_cat[at])))
+        return tuple(found)
+
+
+FAMILY_NUMBER = {family: number for number, family in enumerate(dict.fromkeys(FAMILIES.values()))}
+ARRAYS = tuple(field.name for field in fields(ItemParams) if field.name != "model")
+
+
+def _by_family(params: ItemParams, theta: Floats, tail: tuple[int, ...], method: Callable[[Family, Floats], Floats]) -> Floats:
+    """method(family, theta[..., I_f]) of every family, put together in the order of the items: [..., I, *tail]."""
+    count = len(params)
+    theta = np.broadcast_to(theta, (*theta.shape[:-1], count))
+    if len(params.families) == 1:
+        return method(params.families[0][1], theta)
+    out = np.empty((*theta.shape, *tail))
+    by_item = np.moveaxis(out, theta.ndim - 1, 0)
+    for at, family in params.families:
+        by_item[at] = np.moveaxis(method(family, theta[..., at]), theta.ndim - 1, 0)
+    return out
 
 
 def log_probabilities_at(params: ItemParams, theta: Floats) -> Floats:
     """log P(k) of every item at theta[..., I] (one ability an item; [..., 1] for a common one) -> [..., I, K], -inf padded.
 
-    Differences of logistic curves are taken as products, s(x) - s(y) = s(x) s(-y) (1 - exp(y - x)), so that nothing cancels or overflows
-    for |theta| up to 12 and beyond.
+    Nothing cancels, overflows or becomes log(0) for |theta| up to 12 and beyond.
     """
-    count, width = len(params), params.b.shape[1] + 1
-    theta = np.broadcast_to(theta, (*theta.shape[:-1], count))
-    out = np.full((*theta.shape, width), -np.inf)
-    rest, graded, partial = params._families
-    if rest.size:
-        z = params.a[rest] * (theta[..., rest] - params.b[rest, 0])
-        with np.errstate(divide="ignore"):
-            low, span, high = (np.log(v) for v in (params.c[rest], params.d[rest] - params.c[rest], 1 - params.d[rest]))
-        out[..., rest, 0] = np.logaddexp(high, span + log_expit(-z))
-        out[..., rest, 1] = np.logaddexp(low, span + log_expit(z))
-    if graded.size:
-        out[..., graded, :] = _log_graded(params, graded, theta[..., graded])
-    if partial.size:
-        out[..., partial, :] = _log_partial(params, partial, theta[..., partial])
-    return out
-
-
-def _boundaries(params: ItemParams, index: Ints, theta: Floats) -> Floats:
-    b = np.where(np.isnan(params.b[index]), np.inf, params.b[index])
-    return params.a[index, None] * (theta[..., None] - b)
-
-
-def _log_graded(params: ItemParams, index: Ints, theta: Floats) -> Floats:
-    z = _boundaries(params, index, theta)
-    b = np.where(np.isnan(params.b[index]), np.inf, params.b[index])
-    padded = np.isinf(b[:, :-1])
-    gap = np.where(padded, np.inf, b[:, 1:] - np.where(padded, 0.0, b[:, :-1]))
-    out = np.zeros((*z.shape[:-1], z.shape[-1] + 1))
-    out[..., 1:] += log_expit(z)
-    out[..., :-1] += log_expit(-z)
-    out[..., 1:-1] += np.log1p(-np.exp(-params.a[index, None] * gap))
-    return out
-
-
-def _log_partial(params: ItemParams, index: Ints, theta: Floats) -> Floats:
-    b = params.b[index]
-    terms = params.a[index, None] * (theta[..., None] - np.where(np.isnan(b), 0.0, b))
-    logits = np.zeros((*terms.shape[:-1], terms.shape[-1] + 1))
-    np.cumsum(terms, axis=-1, out=logits[..., 1:])
-    logits[..., np.arange(logits.shape[-1]) >= params.n_cat[index, None]] = -np.inf
-    top = logits.max(axis=-1, keepdims=True)
-    return np.asarray(logits - top - np.log(np.exp(logits - top).sum(axis=-1, keepdims=True)))
+    return _by_family(params, theta, (params.b.shape[1] + 1,), lambda family, own: family.log_p(own))
 
 
 def information_at(params: ItemParams, theta: Floats) -> Floats:
-    """Fisher information of every item at theta[..., I] (or [..., 1]) -> [..., I].
-
-    1pl-4pl: a^2 (d-c)^2 s^2 (1-s)^2 / (P (1-P)) (Birnbaum, 1968, eq. 20.4.5; Magis, 2013). grm: a^2 sum_k P_k (1 - s_k - s_{k+1})^2, which is
-    Samejima's (1969) sum P'_k^2 / P_k with P'_k = a P_k (1 - s_k - s_{k+1}). gpcm: a^2 Var(k | theta) (Muraki, 1993).
-    """
-    count = len(params)
-    theta = np.broadcast_to(theta, (*theta.shape[:-1], count))
-    out = np.empty(theta.shape)
-    rest, graded, partial = params._families
-    if rest.size:
-        a, c, d = params.a[rest], params.c[rest], params.d[rest]
-        z = a * (theta[..., rest] - params.b[rest, 0])
-        s, r = expit(z), expit(-z)
-        out[..., rest] = (a * (d - c) * s * r) ** 2 / ((c + (d - c) * s) * ((1 - d) + (d - c) * r))
-    if graded.size:
-        z = _boundaries(params, graded, theta[..., graded])
-        p = np.exp(_log_graded(params, graded, theta[..., graded]))
-        lean = np.empty_like(p)  # 1 - s_k - s_{k+1}, with s_0 = 1 and s_K = 0
-        lean[..., 0] = -expit(z[..., 0])
-        lean[..., 1:-1] = expit(-z[..., :-1]) - expit(z[..., 1:])
-        lean[..., -1] = expit(-z[..., -1])
-        out[..., graded] = params.a[graded] ** 2 * (p * lean**2).sum(axis=-1)
-    if partial.size:
-        p = np.exp(_log_partial(params, partial, theta[..., partial]))
-        k = np.arange(p.shape[-1])
-        mean = (p * k).sum(axis=-1, keepdims=True)
-        out[..., partial] = params.a[partial] ** 2 * (p * (k - mean) ** 2).sum(axis=-1)
-    return out
+    """Fisher information of every item at theta[..., I] (or [..., 1]) -> [..., I]; formulas in families.py."""
+    return _by_family(params, theta, (), lambda family, own: family.information(own))
 
 
 def log_probabilities(params: ItemParams, theta: ArrayLike) -> Floats:
@@ -235,6 +194,12 @@ def log_probabilities(params: ItemParams, theta: ArrayLike) -> Floats:
 def probabilities(params: ItemParams, theta: ArrayLike) -> Floats:
     """P(k) at common abilities theta[N] -> [N, I, K], 0 padded."""
     return np.exp(log_probabilities(params, theta))
+
+
+def expected_score(params: ItemParams, theta: ArrayLike) -> Floats:
+    """Expected category, sum_k k P(k), at common abilities theta[N] -> [N, I]."""
+    p = probabilities(params, theta)
+    return np.asarray((p * np.arange(p.shape[-1])).sum(axis=-1))
 
 
 def information(params: ItemParams, theta: ArrayLike) -> Floats:

@@ -1,4 +1,4 @@
-"""What one wave may use: the items, frozen, with the tables that make a decision fast."""
+"""What one wave may use: the items, frozen, with the tables that make a decision fast (made on first use, once for each pool)."""
 
 import hashlib
 import json
@@ -9,12 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cat_engine.ability import Grid
-from cat_engine.irt import Floats, ItemParams, log_probabilities
+from cat_engine.families import Floats, Ints
+from cat_engine.irt import ItemParams, log_probabilities
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Items by index: ids[I]; params (scale indexes `competencies`); operational[I]; exposure[I], a pinned snapshot of past rates."""
+    """Items by index: ids[I]; params (scale indexes `competencies`); operational[I]; exposure[I], a pinned snapshot of past rates in [0, 1].
+
+    Raises ValueError where the parts do not fit together.
+    """
 
     ids: tuple[str, ...]
     params: ItemParams
@@ -29,6 +33,19 @@ class Pool:
             raise ValueError(msg)
         if len(self.params) and int(self.params.scale.max()) >= len(self.competencies):
             msg = "an item's scale points past the competencies"
+            raise ValueError(msg)
+        if len(set(self.competencies)) != len(self.competencies):
+            msg = "a competency stands twice"
+            raise ValueError(msg)
+        for name, kind in (("operational", bool), ("exposure", float)):
+            column = np.array(getattr(self, name), dtype=kind)
+            if column.shape != (len(self.ids),):
+                msg = f"{name} needs one value an item"
+                raise ValueError(msg)
+            column.setflags(write=False)
+            object.__setattr__(self, name, column)
+        if not np.all((self.exposure >= 0) & (self.exposure <= 1)):
+            msg = "an exposure rate is not in [0, 1]"
             raise ValueError(msg)
 
     @classmethod
@@ -48,6 +65,12 @@ class Pool:
     def log_table(self) -> Floats:
         """log P at the nodes, [I, K, Q]: made once, added up ever after."""
         return np.ascontiguousarray(np.moveaxis(log_probabilities(self.params, self.nodes), 0, -1))
+
+    @cached_property
+    def scales(self) -> tuple[tuple[Ints, ItemParams], ...]:
+        """Per competency: the indices of its items, and their parameters."""
+        found = [np.flatnonzero(self.params.scale == s) for s in range(len(self.competencies))]
+        return tuple((at, self.params.take(at)) for at in found)
 
     @cached_property
     def index(self) -> dict[str, int]:

@@ -1,27 +1,33 @@
 """Strategies by name: a frozen dataclass whose fields are its options, built from a plan's table with every fault named."""
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from typing import Generic, TypeVar
 
-from cat_engine.faults import Fault
+from cat_engine.faults import Fault, Faulty
+
+WORDS = {str: "text", int: "a whole number", float: "a finite number", bool: "true or false", list: "a list", dict: "a table"}
 
 
 def option_faults(where: str, table: Mapping[str, object], kinds: Mapping[str, type], required: frozenset[str]) -> list[Fault]:
     """Faults of a table against its known keys: unknown and missing keys, wrong types (an int may stand for a float)."""
     legal = ", ".join(sorted(kinds)) or "none"
     faults = [Fault(where, key, "is not known here", f"known: {legal}") for key in table if key not in kinds]
-    faults += [Fault(where, key, "is missing") for key in sorted(required - table.keys())]
+    faults += [Fault(where, key, "is missing", WORDS[kinds[key]]) for key in sorted(required - table.keys())]
     for key, kind in kinds.items():
-        if key in table and not _fits(table[key], kind):
-            faults.append(Fault(where, key, f"{table[key]!r} is not of type {kind.__name__}"))
+        if key in table and not fits(table[key], kind):
+            faults.append(Fault(where, key, f"{table[key]!r} is not {WORDS[kind]}"))
     return faults
 
 
-def _fits(value: object, kind: type) -> bool:
+def fits(value: object, kind: type) -> bool:
+    """Whether a value read from TOML is of a kind; NaN and the infinities are no numbers here."""
+    if isinstance(value, bool):
+        return kind is bool
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+        return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, kind)
 
 
 T = TypeVar("T")
@@ -55,6 +61,13 @@ class Registry(Generic[T]):
         """The name under which a strategy's class is registered."""
         return next(name for name, cls in self._by_name.items() if type(strategy) is cls)
 
+    def table_of(self, strategy: T) -> dict[str, object]:
+        """The plan's table that describes a strategy: `build` gives an equal one back."""
+        if not is_dataclass(strategy) or isinstance(strategy, type):
+            msg = f"{strategy!r} is not a registered {self.sort}"
+            raise TypeError(msg)
+        return {"name": self.name_of(strategy), **asdict(strategy)}
+
     def build(self, table: Mapping[str, object], faults: list[Fault]) -> T | None:
         """The strategy that `table` (name and options) describes; None, with what is wrong added to `faults`, where it cannot be."""
         name = table.get("name")
@@ -69,8 +82,9 @@ class Registry(Generic[T]):
         if not found:
             try:
                 made: T = cls(**options)
+            except Faulty as error:
+                found = list(error.faults)
+            else:
                 return made
-            except ValueError as error:
-                found = [Fault(self.sort, name if isinstance(name, str) else "name", str(error))]
         faults += found
         return None

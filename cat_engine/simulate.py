@@ -1,25 +1,44 @@
-"""Monte-Carlo simulation of a plan on a pool: N test-takers stepped together through the very kernels of the live test."""
+"""Monte-Carlo simulation of a plan on a pool: N test-takers stepped together through the very kernels of the live test.
+
+No response times are simulated: a plan's time_s rule never fires here.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
-from cat_engine.ability import add_answers, eap
-from cat_engine.engine import choose, generator, prior_logpost
-from cat_engine.irt import Floats, Ints, ItemParams, log_probabilities
+from cat_engine.batch import Batch
+from cat_engine.engine import choose, survey
+from cat_engine.families import Floats, Ints
+from cat_engine.irt import ItemParams, log_probabilities_at
 from cat_engine.plan import TestPlan
 from cat_engine.pool import Pool
+from cat_engine.randomness import Draws
+from cat_engine.stop import reasons, section_reason
 
-BLOCK = 500  # sessions stepped together: keeps the [N, I, K] work arrays in cache
+BLOCK = 500  # sessions stepped together: keeps the [N, I] work arrays in cache
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A simulation in six figures; rmse and bias per competency, in the pool's order."""
+
+    rmse: tuple[float, ...]
+    bias: tuple[float, ...]
+    mean_length: float
+    max_exposure: float
+    overlap: float
+    unused: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SimulationResult:
     """What N simulated tests gave. Columns of steps are of equal length R, in order of person and position.
 
-    true[N, S]; theta[N, S], se[N, S], count[N, S] at the end; reasons[N][section]; step_person[R], step_position[R], step_item[R],
-    step_category[R], step_theta[R], step_se[R] (ability of the item's competency after the answer); exposure[I] as a share of N.
+    true[N, S]; theta[N, S], se[N, S], count[N, S] at the end; reasons[N][section]; stops[N][S], why each competency ended ("" where the plan
+    does not ask for it); step_person[R], step_position[R] (from 0), step_item[R], step_category[R], step_theta[R], step_se[R] (ability of the
+    item's competency after the answer); exposure[I] as a share of N.
     """
 
     true: Floats
@@ -27,6 +46,7 @@ class SimulationResult:
     se: Floats
     count: Ints
     reasons: tuple[tuple[str, ...], ...]
+    stops: tuple[tuple[str, ...], ...]
     step_person: Ints
     step_position: Ints
     step_item: Ints
@@ -61,12 +81,25 @@ class SimulationResult:
         """Share of items never given."""
         return float((self.exposure == 0).mean())
 
+    @property
+    def summary(self) -> Summary:
+        """The figures that a report opens with."""
+        return Summary(
+            rmse=tuple(self.rmse.tolist()),
+            bias=tuple(self.bias.tolist()),
+            mean_length=float(self.length.mean()),
+            max_exposure=float(self.exposure.max(initial=0.0)),
+            overlap=self.overlap,
+            unused=self.unused,
+        )
+
 
 def draw_category(params: ItemParams, theta: Floats, item: Ints, uniform: Floats) -> Ints:
     """Answers by the model: session n of ability theta[n] meets item[n]; the inverse of the category distribution at uniform[n]."""
-    distinct, where = np.unique(item, return_inverse=True)
-    p = np.exp(log_probabilities(params.take(distinct), theta)[np.arange(len(item)), where])
-    return np.asarray((uniform[:, None] > np.cumsum(p, axis=1)[:, :-1]).sum(axis=1))
+    p = np.exp(log_probabilities_at(params.take(item), theta))
+    # Counted within the item's own categories, so that a cumulative sum of 1 - 1e-16 cannot give a category past the last one.
+    category = (uniform[:, None] > np.cumsum(p, axis=1)[:, :-1]).sum(axis=1)
+    return np.asarray(np.minimum(category, params.n_cat[item] - 1))
 
 
 def attempt_seed(seed: int, person: int) -> int:
@@ -74,73 +107,89 @@ def attempt_seed(seed: int, person: int) -> int:
     return int(np.random.SeedSequence([seed, person]).generate_state(1, np.uint64)[0] >> np.uint64(11))
 
 
-def simulate(plan: TestPlan, pool: Pool, true: Floats, seed: int, truth: ItemParams | None = None) -> SimulationResult:
+def simulate(plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, truth: ItemParams | None = None) -> SimulationResult:
     """Give the test of `plan` to N people of true abilities `true`[N, S], answering by `truth` (default: the pool's own parameters).
 
-    The answer at each position comes from default_rng([seed, person, position]), the decisions from the person's attempt seed.
+    The uniform number behind a person's answer at position t is number t of default_rng([seed, person]); decisions come from the person's
+    attempt seed. So nobody's test depends on who else is simulated. Raises ValueError where `true` or `truth` does not fit the pool.
     """
-    true = np.atleast_2d(np.asarray(true, dtype=float))
-    blocks = [_run_block(plan, pool, true[at : at + BLOCK], seed, at, truth or pool.params) for at in range(0, len(true), BLOCK)]
-    steps = [np.concatenate([block.steps[k] for block in blocks]) for k in range(6)]
-    order = np.lexsort((steps[1], steps[0]))
-    person, position, item, category = (steps[k][order].astype(int) for k in range(4))
+    true = np.array(true, dtype=float)
+    if true.ndim != 2 or true.shape[1] != len(pool.competencies) or not len(true) or not np.all(np.isfinite(true)):
+        msg = f"true abilities of shape {true.shape} are not finite numbers [N, {len(pool.competencies)}], N >= 1"
+        raise ValueError(msg)
+    truth = pool.params if truth is None else truth
+    if not np.array_equal(truth.n_cat, pool.params.n_cat):
+        msg = "the true items have other numbers of categories than the pool's"
+        raise ValueError(msg)
+    blocks = [_run_block(plan, pool, true[at : at + BLOCK], seed, at, truth) for at in range(0, len(true), BLOCK)]
+    person, position, item, category = (np.concatenate([block.answers[k] for block in blocks]) for k in range(4))
+    step_theta, step_se = (np.concatenate([block.abilities[k] for block in blocks]) for k in range(2))
+    order = np.lexsort((position, person))
     return SimulationResult(
-        true,
-        np.concatenate([block.theta for block in blocks]),
-        np.concatenate([block.se for block in blocks]),
-        np.concatenate([block.count for block in blocks]),
-        tuple(reason for block in blocks for reason in block.reasons),
-        person,
-        position,
-        item,
-        category,
-        steps[4][order],
-        steps[5][order],
-        np.bincount(item, minlength=len(pool)) / len(true),
+        true=true,
+        theta=np.concatenate([block.batch.theta for block in blocks]),
+        se=np.concatenate([block.batch.se for block in blocks]),
+        count=np.concatenate([block.batch.count for block in blocks]),
+        reasons=tuple(tuple(found) for block in blocks for found in block.reasons),
+        stops=tuple(tuple(found) for block in blocks for found in block.stops),
+        step_person=person[order],
+        step_position=position[order],
+        step_item=item[order],
+        step_category=category[order],
+        step_theta=step_theta[order],
+        step_se=step_se[order],
+        exposure=np.bincount(item, minlength=len(pool)) / len(true),
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Block:
-    theta: Floats
-    se: Floats
-    count: Ints
-    reasons: tuple[tuple[str, ...], ...]
-    steps: tuple[Floats, ...]
+    """One block of people: answers[4, R] (person, position, item, category) and abilities[2, R] (theta, se), in order of giving."""
+
+    batch: Batch
+    reasons: list[list[str]]
+    stops: list[list[str]]
+    answers: Ints
+    abilities: Floats
 
 
 def _run_block(plan: TestPlan, pool: Pool, true: Floats, seed: int, first: int, truth: ItemParams) -> _Block:
-    n, scale = len(true), pool.params.scale
-    logpost = prior_logpost(plan, pool, n)
-    theta, se = eap(logpost, pool.nodes)
-    count = np.zeros((n, len(pool.competencies)), dtype=int)
-    used: NDArray[np.bool_] = np.zeros((n, len(pool)), dtype=bool)
-    position = np.zeros(n, dtype=int)
+    n = len(true)
+    block = _Block(
+        Batch.begin(plan, pool, n),
+        [[] for _ in range(n)],
+        [[""] * len(pool.competencies) for _ in range(n)],
+        np.zeros((4, 0), int),
+        np.zeros((2, 0)),
+    )
+    batch, scale = block.batch, pool.params.scale
     seeds = [attempt_seed(seed, first + i) for i in range(n)]
-    reasons: list[list[str]] = [[] for _ in range(n)]
-    rows: list[Floats] = []
+    uniform = np.stack([np.random.default_rng([seed, first + i]).random(_longest(plan, pool)) for i in range(n)])
+    answers, abilities = [block.answers], [block.abilities]
     for section in plan.sections:
-        active = np.arange(n)
-        while active.size:
-            rng = tuple(generator(seeds[i], int(position[i])) for i in active)
-            choice = choose(plan, pool, section, theta[active], se[active], count[active], used[active], np.zeros(active.size), rng)
-            for i, reason in zip(active, choice.reason, strict=True):
-                if reason is not None:
-                    reasons[i].append(reason)
-            going = choice.item >= 0
-            active, item = active[going], choice.item[going]
-            if not active.size:
+        rows = np.arange(n)
+        while rows.size:
+            outlook = survey(pool, section, batch, rows, np.zeros(rows.size))
+            going = outlook.eligible.any(axis=1)
+            for i, row in zip(rows[~going].tolist(), outlook.verdict[~going], strict=True):
+                found = reasons(section.rules, row)
+                block.reasons[i].append(section_reason(found))
+                for s, reason in zip(outlook.scales.tolist(), found, strict=True):
+                    block.stops[i][s] = reason
+            rows = rows[going]
+            if not rows.size:
                 break
-            own = scale[item]
-            uniform = np.array([np.random.default_rng([seed, first + int(i), int(position[i])]).random() for i in active])
-            category = draw_category(truth, true[active, own], item, uniform)
-            part = logpost[active]
-            add_answers(part, pool.log_table, scale, item, category)
-            logpost[active] = part
-            theta[active], se[active] = eap(part, pool.nodes)
-            used[active, item] = True
-            count[active, own] += 1
-            rows.append(np.stack([active + first, position[active], item, category, theta[active, own], se[active, own]]))
-            position[active] += 1
-    steps = np.concatenate(rows, axis=1) if rows else np.zeros((6, 0))
-    return _Block(theta, se, count, tuple(tuple(r) for r in reasons), tuple(steps))
+            position = batch.count[rows].sum(axis=1)
+            draws = Draws(tuple(seeds[i] for i in rows.tolist()), tuple(position.tolist()))
+            item = choose(plan, pool, batch, rows, outlook.eligible[going], draws)
+            category = draw_category(truth, true[rows, scale[item]], item, uniform[rows, position])
+            batch.answer(rows, item, category)
+            answers.append(np.stack([rows + first, position, item, category]))
+            abilities.append(np.stack([batch.theta[rows, scale[item]], batch.se[rows, scale[item]]]))
+    block.answers, block.abilities = np.concatenate(answers, axis=1), np.concatenate(abilities, axis=1)
+    return block
+
+
+def _longest(plan: TestPlan, pool: Pool) -> int:
+    """The most items that anyone can be given."""
+    return min(len(pool), sum(len(section.competencies) * section.max_items for section in plan.sections))

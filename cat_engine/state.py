@@ -3,6 +3,7 @@
 presented -> answered -> presented -> ... -> section_ended -> presented -> ... -> section_ended -> stopped
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -40,12 +41,14 @@ Event = Presented | Answered | SectionEnded | Stopped
 
 
 class EngineRefusal(ValueError):
-    """An event that does not fit the state: an answer to nothing, an item twice, anything after the end."""
+    """An event that does not fit the state: an answer to nothing, an item twice, a category that cannot be, anything after the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What has happened: `items` and `categories` in order of answering, `section_starts[s]` = number of answers when section s began."""
+    """What has happened: `items` and `categories` in order of answering, `section_starts[s]` = number of answers when section s began,
+    `ended[s]` = why section s ended, `dropped` = items that were on the screen when their section ended: seen, not scored, never given again.
+    """
 
     seed: int
     items: tuple[int, ...] = ()
@@ -55,6 +58,8 @@ class State:
     section: int = 0
     section_starts: tuple[int, ...] = (0,)
     stopped: str | None = None
+    ended: tuple[str, ...] = ()
+    dropped: tuple[int, ...] = ()
 
     @property
     def position(self) -> int:
@@ -63,7 +68,10 @@ class State:
 
 
 def start(seed: int) -> State:
-    """A test before its first item. `seed` addresses all randomness of the attempt, with the position."""
+    """A test before its first item. `seed` addresses all randomness of the attempt, with the position. Raises ValueError for a negative one."""
+    if seed < 0:
+        msg = f"seed {seed} is negative"
+        raise ValueError(msg)
     return State(seed)
 
 
@@ -75,12 +83,18 @@ def tell(state: State, event: Event) -> State:
         case Presented(item):
             if state.pending is not None:
                 raise EngineRefusal("an item is still pending")
-            if item in state.items:
+            if item < 0:
+                raise EngineRefusal(f"{item} is not an item")
+            if item in state.items or item in state.dropped:
                 raise EngineRefusal(f"item {item} was already given")
             return replace(state, pending=item)
         case Answered(category, rt_s):
             if state.pending is None:
                 raise EngineRefusal("no item is pending")
+            if category < 0:
+                raise EngineRefusal(f"{category} is not a category")
+            if not (math.isfinite(rt_s) and rt_s >= 0):
+                raise EngineRefusal(f"{rt_s} s is not a response time")
             return replace(
                 state,
                 items=(*state.items, state.pending),
@@ -88,9 +102,15 @@ def tell(state: State, event: Event) -> State:
                 rt_s=(*state.rt_s, rt_s),
                 pending=None,
             )
-        case SectionEnded():
-            starts = (*state.section_starts, len(state.items))
-            return replace(state, pending=None, section=state.section + 1, section_starts=starts)
+        case SectionEnded(reason):
+            return replace(
+                state,
+                pending=None,
+                section=state.section + 1,
+                section_starts=(*state.section_starts, len(state.items)),
+                ended=(*state.ended, reason),
+                dropped=state.dropped if state.pending is None else (*state.dropped, state.pending),
+            )
         case Stopped(reason):
             return replace(state, pending=None, stopped=reason)
 

@@ -1,0 +1,156 @@
+"""Families of item response models: log-probabilities and Fisher information as array arithmetic.
+
+Notation: theta ability; a discrimination; b difficulty, boundary or step; c lower and d upper asymptote; P probability; s = 1/(1+exp(-z)) and
+r = 1 - s with z = a (theta - b). I items, K the largest number of categories, categories 0..n_cat-1. The metric is logistic, D = 1.
+
+A family holds the parameters of its own items, cut out of an ItemParams once. Both of its methods take theta[..., I] (one ability an item) and
+work element by element, reducing over categories only: a batch of one gives the same bits as a batch of ten thousand. To add a model is to add a
+class here and its name in FAMILIES.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_expit
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+Z_MAX = 700.0  # exp(700) is still finite; beyond it a logistic curve is 0 or 1 to the last bit
+TINY = float(np.finfo(float).tiny)
+
+
+class Family(Protocol):
+    """of(a[I], b[I, K-1], c[I], d[I], n_cat[I]); log_p(theta[..., I]) -> [..., I, K], -inf padded; information(theta[..., I]) -> [..., I]."""
+
+    @classmethod
+    def of(cls, a: Floats, b: Floats, c: Floats, d: Floats, n_cat: Ints) -> Self: ...
+
+    def log_p(self, theta: Floats) -> Floats: ...
+
+    def information(self, theta: Floats) -> Floats: ...
+
+
+def logistic(z: Floats) -> tuple[Floats, Floats]:
+    """s(z) and 1 - s(z), each to full relative precision."""
+    e = np.exp(-np.clip(z, -Z_MAX, Z_MAX))
+    s = 1.0 / (1.0 + e)
+    return s, e * s
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dichotomous:
+    """1PL to 4PL: P(1) = c + (d - c) s(a (theta - b)) (Birnbaum, 1968; Barton & Lord, 1981). Arrays [I]; `width` is K."""
+
+    a: Floats
+    b: Floats
+    c: Floats
+    d: Floats
+    width: int
+
+    @classmethod
+    def of(cls, a: Floats, b: Floats, c: Floats, d: Floats, n_cat: Ints) -> Self:  # noqa: ARG003 - two categories, always
+        """From a[I], b[I, K - 1], c[I], d[I], n_cat[I]."""
+        return cls(a, b[:, 0], c, d, b.shape[1] + 1)
+
+    def log_p(self, theta: Floats) -> Floats:
+        """log P(0) and log P(1), as sums of logarithms, so that neither vanishes."""
+        z = self.a * (theta - self.b)
+        out = np.full((*z.shape, self.width), -np.inf)
+        with np.errstate(divide="ignore"):  # log(0) = -inf is meant where an asymptote is 0 or 1
+            low, span, high = np.log(self.c), np.log(self.d - self.c), np.log(1 - self.d)
+        out[..., 0] = np.logaddexp(high, span + log_expit(-z))
+        out[..., 1] = np.logaddexp(low, span + log_expit(z))
+        return out
+
+    def information(self, theta: Floats) -> Floats:
+        """a^2 (d - c)^2 s^2 r^2 / (P (1 - P)) (Magis, 2013, eq. 3; Birnbaum, 1968, eq. 20.4.5 where d = 1)."""
+        s, r = logistic(self.a * (theta - self.b))
+        span = self.d - self.c
+        right = self.c + span * s
+        wrong = (1 - self.d) + span * r
+        return np.asarray(self.a**2 * (span * s / np.maximum(right, TINY)) * (span * r / np.maximum(wrong, TINY)) * s * r)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graded:
+    """Graded response: P(k) = s_k - s_{k+1}, s_k = s(a (theta - b_k)), s_0 = 1, s_K = 0 (Samejima, 1969).
+
+    Differences are taken as products, s_k - s_{k+1} = s_k r_{k+1} (1 - exp(-a (b_{k+1} - b_k))), so that nothing cancels. a[I];
+    b[I, K - 1], +inf padded; apart[I, K - 2] holds the last factor, 1 in the padding.
+    """
+
+    a: Floats
+    b: Floats
+    apart: Floats
+
+    @classmethod
+    def of(cls, a: Floats, b: Floats, c: Floats, d: Floats, n_cat: Ints) -> Self:  # noqa: ARG003 - no asymptotes; NaN marks the padding
+        """From a[I], b[I, K - 1] increasing and NaN padded."""
+        bounds = np.where(np.isnan(b), np.inf, b)
+        last = np.isinf(bounds[:, 1:])
+        gap = np.where(last, np.inf, np.where(last, 0.0, bounds[:, 1:]) - np.where(np.isinf(bounds[:, :-1]), 0.0, bounds[:, :-1]))
+        return cls(a, bounds, -np.expm1(-a[:, None] * gap))
+
+    def log_p(self, theta: Floats) -> Floats:
+        """log P(k); the padding is -inf, as s_k = 0 there."""
+        z = self.a[:, None] * (theta[..., None] - self.b)
+        out = np.zeros((*z.shape[:-1], z.shape[-1] + 1))
+        out[..., 1:] += log_expit(z)
+        out[..., :-1] += log_expit(-z)
+        out[..., 1:-1] += np.log(self.apart)
+        return out
+
+    def information(self, theta: Floats) -> Floats:
+        """sum_k P'_k^2 / P_k (Samejima, 1969) with P'_k = a P_k (r_k - s_{k+1}), hence a^2 sum_k P_k (r_k - s_{k+1})^2."""
+        s, r = logistic(self.a[:, None] * (theta[..., None] - self.b))
+        lowest = r[..., 0] * s[..., 0] ** 2
+        highest = s[..., -1] * r[..., -1] ** 2
+        between = (s[..., :-1] * r[..., 1:] * self.apart * (r[..., :-1] - s[..., 1:]) ** 2).sum(axis=-1)
+        return np.asarray(self.a**2 * (lowest + highest + between))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartialCredit:
+    """Generalised partial credit: P(k) ~ exp sum_{v <= k} a (theta - b_v) (Muraki, 1992); PCM where a = 1 (Masters, 1982).
+
+    a[I]; b[I, K - 1] steps, 0 padded; floor[I, K] is -inf in the padding, else 0.
+    """
+
+    a: Floats
+    b: Floats
+    floor: Floats
+
+    @classmethod
+    def of(cls, a: Floats, b: Floats, c: Floats, d: Floats, n_cat: Ints) -> Self:  # noqa: ARG003 - no asymptotes
+        """From a[I], b[I, K - 1] NaN padded, n_cat[I]."""
+        padding = np.arange(b.shape[1] + 1) >= n_cat[:, None]
+        return cls(a, np.where(np.isnan(b), 0.0, b), np.where(padding, -np.inf, 0.0))
+
+    def log_p(self, theta: Floats) -> Floats:
+        """log P(k) by log-sum-exp."""
+        logits = np.zeros((*theta.shape, self.b.shape[1] + 1))
+        np.cumsum(self.a[:, None] * (theta[..., None] - self.b), axis=-1, out=logits[..., 1:])
+        logits += self.floor
+        logits -= logits.max(axis=-1, keepdims=True)
+        return np.asarray(logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True)))
+
+    def information(self, theta: Floats) -> Floats:
+        """a^2 Var(k | theta) (Muraki, 1993)."""
+        p = np.exp(self.log_p(theta))
+        k = np.arange(p.shape[-1])
+        mean = (p * k).sum(axis=-1, keepdims=True)
+        return np.asarray(self.a**2 * (p * (k - mean) ** 2).sum(axis=-1))
+
+
+FAMILIES: dict[str, type[Family]] = {
+    "1pl": Dichotomous,
+    "2pl": Dichotomous,
+    "3pl": Dichotomous,
+    "4pl": Dichotomous,
+    "grm": Graded,
+    "gpcm": PartialCredit,
+    "pcm": PartialCredit,
+}

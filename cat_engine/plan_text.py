@@ -1,0 +1,185 @@
+"""Test plans as TOML text: read with every fault named, and written back.
+
+name = "Profil kompetensi"
+[prior]                          # mean, sd; default 0, 1
+[select]                         # name = "mfi" (default) or another registered rule, with its options
+[exposure]                       # name = "none" (default) or another registered rule, with its options
+[stop]                           # registered rules as keys: se = 0.42, time_s = 600; a section's [sections.stop] overrides single keys
+[[sections]]                     # code, competencies, min_items, max_items, time_budget_min; title and stop may be left out
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+
+from cat_engine.ability import NormalPrior
+from cat_engine.exposure import EXPOSURE
+from cat_engine.faults import Fault, Faulty
+from cat_engine.plan import Section, TestPlan, as_table
+from cat_engine.registry import fits, option_faults
+from cat_engine.select import SELECTION
+from cat_engine.stop import StopRule, build_rules
+
+TOP = {"name": str, "prior": dict, "select": dict, "exposure": dict, "stop": dict, "sections": list}
+SECTION = {
+    "code": str,
+    "title": str,
+    "competencies": list,
+    "min_items": int,
+    "max_items": int,
+    "time_budget_min": float,
+    "stop": dict,
+}
+MEAN_RANGE = 4.0
+SD_RANGE = 5.0
+
+
+def load_plan(text: str) -> TestPlan:
+    """Read a plan from TOML text. Raises Faulty with *all* faults, each with the legal values."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Faulty([Fault("plan", "", f"is not TOML: {error}")]) from None
+    faults = option_faults("plan", table, TOP, frozenset({"name", "sections"}))
+    if table.get("name") == "":
+        faults.append(Fault("plan", "name", "is empty"))
+    prior = _prior(_table(table, "prior"), faults)
+    select = SELECTION.build({"name": "mfi", **_table(table, "select")}, faults)
+    exposure = EXPOSURE.build({"name": "none", **_table(table, "exposure")}, faults)
+    base = _table(table, "stop")
+    build_rules("stop", base, faults)
+    sections = _sections(table.get("sections"), base, faults)
+    if faults or select is None or exposure is None:
+        raise Faulty(faults)
+    return TestPlan(str(table["name"]), sections, prior, select, exposure)
+
+
+def _table(table: Mapping[str, object], key: str) -> dict[str, object]:
+    value = table.get(key, {})
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _prior(table: Mapping[str, object], faults: list[Fault]) -> NormalPrior:
+    faults += option_faults("prior", table, {"mean": float, "sd": float}, frozenset())
+    mean, sd = _number(table, "mean", 0.0), _number(table, "sd", 1.0)
+    if abs(mean) > MEAN_RANGE:
+        faults.append(Fault("prior", "mean", f"{mean:g} is out of range", f"from {-MEAN_RANGE:g} to {MEAN_RANGE:g}"))
+    if not 0 < sd <= SD_RANGE:
+        faults.append(Fault("prior", "sd", f"{sd:g} is out of range", f"above 0, at most {SD_RANGE:g}"))
+        return NormalPrior()
+    return NormalPrior(mean, sd)
+
+
+def _number(table: Mapping[str, object], key: str, default: float) -> float:
+    """A number, or the default where there is none or something else, which option_faults has then named."""
+    value = table.get(key, default)
+    return float(value) if isinstance(value, int | float) and fits(value, float) else default
+
+
+def _sections(tables: object, base: Mapping[str, object], faults: list[Fault]) -> tuple[Section, ...]:
+    if not isinstance(tables, list):
+        return ()  # missing or of another type: named already
+    if not tables:
+        faults.append(Fault("plan", "sections", "is empty", "at least one [[sections]]"))
+    sections: list[Section] = []
+    homes: dict[str, str] = {}
+    codes: set[str] = set()
+    for i, table in enumerate(tables):
+        where = f"sections[{i}]"
+        if not isinstance(table, dict):
+            faults.append(Fault(where, "", f"{table!r} is not a table"))
+            continue
+        found = option_faults(where, table, SECTION, frozenset(SECTION) - {"stop", "title"})
+        found += _code_faults(where, table.get("code"), codes)
+        found += _competency_faults(where, table.get("competencies"), homes)
+        found += _range_faults(where, table)
+        rules = _rules(where, base, _table(table, "stop"), found)
+        faults += found
+        if not found:
+            sections.append(_section(table, rules))
+    return tuple(sections)
+
+
+def _section(table: Mapping[str, object], rules: tuple[StopRule, ...]) -> Section:
+    names = table["competencies"]
+    return Section(
+        code=str(table["code"]),
+        title=str(table.get("title", table["code"])),
+        competencies=tuple(names) if isinstance(names, list) else (),
+        min_items=int(_number(table, "min_items", 0)),
+        max_items=int(_number(table, "max_items", 0)),
+        time_budget_min=_number(table, "time_budget_min", 0),
+        stop=rules,
+    )
+
+
+def _rules(where: str, base: Mapping[str, object], own: Mapping[str, object], faults: list[Fault]) -> tuple[StopRule, ...]:
+    build_rules(f"{where}.stop", own, faults)
+    named_already: list[Fault] = []
+    return build_rules(where, {**base, **own}, named_already)
+
+
+def _code_faults(where: str, code: object, codes: set[str]) -> list[Fault]:
+    if not isinstance(code, str):
+        return []
+    if not code:
+        return [Fault(where, "code", "is empty")]
+    if code in codes:
+        return [Fault(where, "code", f"'{code}' is used twice", "a code of its own for each section")]
+    codes.add(code)
+    return []
+
+
+def _competency_faults(where: str, names: object, homes: dict[str, str]) -> list[Fault]:
+    """`homes`: where each competency already stands; those of this section are added."""
+    if not isinstance(names, list):
+        return []
+    faults = [] if names else [Fault(where, "competencies", "is empty", "at least one competency code")]
+    for name in names:
+        if not isinstance(name, str) or not name:
+            faults.append(Fault(where, "competencies", f"{name!r} is not a competency code", "text"))
+        elif name in homes:
+            faults.append(Fault(where, "competencies", f"'{name}' already stands in {homes[name]}", "each competency once in a plan"))
+        else:
+            homes[name] = where
+    return faults
+
+
+def _range_faults(where: str, table: Mapping[str, object]) -> list[Fault]:
+    faults = []
+    low, high, budget = (table.get(key) for key in ("min_items", "max_items", "time_budget_min"))
+    if isinstance(low, int) and fits(low, int) and low < 1:
+        faults.append(Fault(where, "min_items", f"{low} is less than 1", "a whole number from 1"))
+    if isinstance(high, int) and fits(high, int) and high < 1:
+        faults.append(Fault(where, "max_items", f"{high} is less than 1", "a whole number from 1"))
+    if isinstance(low, int) and isinstance(high, int) and fits(low, int) and fits(high, int) and low > high:
+        faults.append(Fault(where, "min_items", f"{low} is more than max_items = {high}", "min_items <= max_items"))
+    if isinstance(budget, int | float) and fits(budget, float) and budget <= 0:
+        faults.append(Fault(where, "time_budget_min", f"{budget} is not a positive number of minutes", "above 0"))
+    return faults
+
+
+def dump_plan(plan: TestPlan) -> str:
+    """The plan as TOML text: load_plan(dump_plan(plan)) == plan."""
+    table = as_table(plan)
+    lines = [f"name = {_value(plan.name)}"]
+    for key in ("prior", "select", "exposure"):
+        lines += ["", f"[{key}]", *_pairs(_table(table, key))]
+    sections = table["sections"]
+    for section in sections if isinstance(sections, list) else []:
+        stop = section.pop("stop")
+        lines += ["", "[[sections]]", *_pairs(section)]
+        if stop:
+            lines += ["[sections.stop]", *_pairs(stop)]
+    return "\n".join(lines) + "\n"
+
+
+def _pairs(table: Mapping[str, object]) -> list[str]:
+    return [f"{key} = {_value(value)}" for key, value in table.items()]
+
+
+def _value(value: object) -> str:
+    """A TOML value. TOML's basic strings take JSON's escapes, and forbid one character that JSON does not escape."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ", ".join(_value(one) for one in value) + "]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
