@@ -107,11 +107,14 @@ def attempt_seed(seed: int, person: int) -> int:
     return int(np.random.SeedSequence([seed, person]).generate_state(1, np.uint64)[0] >> np.uint64(11))
 
 
-def simulate(plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, truth: ItemParams | None = None) -> SimulationResult:
+def simulate(
+    plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, truth: ItemParams | None = None, *, block: int = BLOCK
+) -> SimulationResult:
     """Give the test of `plan` to N people of true abilities `true`[N, S], answering by `truth` (default: the pool's own parameters).
 
     The uniform number behind a person's answer at position t is number t of default_rng([seed, person]); decisions come from the person's
-    attempt seed. So nobody's test depends on who else is simulated. Raises ValueError where `true` or `truth` does not fit the pool.
+    attempt seed. So nobody's test depends on who else is simulated, nor on `block`, the number of sessions stepped together. Raises
+    ValueError where `true` or `truth` does not fit the pool.
     """
     true = np.array(true, dtype=float)
     if true.ndim != 2 or true.shape[1] != len(pool.competencies) or not len(true) or not np.all(np.isfinite(true)):
@@ -121,17 +124,17 @@ def simulate(plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, truth: Item
     if not np.array_equal(truth.n_cat, pool.params.n_cat):
         msg = "the true items have other numbers of categories than the pool's"
         raise ValueError(msg)
-    blocks = [_run_block(plan, pool, true[at : at + BLOCK], seed, at, truth) for at in range(0, len(true), BLOCK)]
-    person, position, item, category = (np.concatenate([block.answers[k] for block in blocks]) for k in range(4))
-    step_theta, step_se = (np.concatenate([block.abilities[k] for block in blocks]) for k in range(2))
+    ran = [_run_block(plan, pool, true[at : at + block], seed, at, truth) for at in range(0, len(true), block)]
+    person, position, item, category = (np.concatenate([part.answers[k] for part in ran]) for k in range(4))
+    step_theta, step_se = (np.concatenate([part.abilities[k] for part in ran]) for k in range(2))
     order = np.lexsort((position, person))
     return SimulationResult(
         true=true,
-        theta=np.concatenate([block.batch.theta for block in blocks]),
-        se=np.concatenate([block.batch.se for block in blocks]),
-        count=np.concatenate([block.batch.count for block in blocks]),
-        reasons=tuple(tuple(found) for block in blocks for found in block.reasons),
-        stops=tuple(tuple(found) for block in blocks for found in block.stops),
+        theta=np.concatenate([part.batch.theta for part in ran]),
+        se=np.concatenate([part.batch.se for part in ran]),
+        count=np.concatenate([part.batch.count for part in ran]),
+        reasons=tuple(tuple(found) for part in ran for found in part.reasons),
+        stops=tuple(tuple(found) for part in ran for found in part.stops),
         step_person=person[order],
         step_position=position[order],
         step_item=item[order],

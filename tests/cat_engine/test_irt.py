@@ -1,0 +1,144 @@
+"""Item response models: parameters that cannot be are refused, probabilities are probabilities, information is curvature."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cat_engine import MODELS, Faulty, ItemParams, Row, expected_score, information, log_probabilities, probabilities
+
+A = st.floats(0.2, 4.0)
+B = st.floats(-4.0, 4.0)
+THETA = st.floats(-12.0, 12.0)
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> Row:
+    model = draw(st.sampled_from(MODELS))
+    a = 1.0 if model in ("1pl", "pcm") else draw(A)
+    c = draw(st.floats(0.0, 0.4)) if model in ("3pl", "4pl") else 0.0
+    d = draw(st.floats(0.6, 1.0)) if model == "4pl" else 1.0
+    if model in ("grm", "gpcm", "pcm"):
+        first, gaps = draw(B), draw(st.lists(st.floats(0.05, 2.0), min_size=1, max_size=4))
+        b = [first, *(first + np.cumsum(gaps)).tolist()]
+        return Row(model, a, b if model == "grm" else draw(st.permutations(b)))
+    return Row(model, a, [draw(B)], c, d)
+
+
+@given(st.lists(rows(), min_size=1, max_size=6), THETA)
+def test_the_probabilities_of_an_item_sum_to_one(items: list[Row], theta: float) -> None:
+    params = ItemParams.from_rows(items)
+    p = probabilities(params, theta)[0]
+    assert np.all(p >= 0)
+    np.testing.assert_allclose(p.sum(axis=1), 1.0, rtol=1e-12)
+    assert all(np.all(p[i, n:] == 0) for i, n in enumerate(params.n_cat))
+
+
+@given(st.lists(rows(), min_size=1, max_size=6), THETA)
+def test_no_real_category_has_the_logarithm_of_zero(items: list[Row], theta: float) -> None:
+    params = ItemParams.from_rows(items)
+    logp = log_probabilities(params, theta)[0]
+    for i, row in enumerate(items):
+        mine = logp[i, : params.n_cat[i]]
+        possible = np.isfinite(mine)
+        assert possible.all(), (row, mine)
+        assert np.isfinite(information(params, theta)).all()
+        assert np.all(information(params, theta) >= 0)
+
+
+@given(rows(), st.floats(-4.0, 4.0))
+@settings(max_examples=200)
+def test_information_is_minus_the_expected_second_derivative_of_the_log_likelihood(row: Row, theta: float) -> None:
+    params, h = ItemParams.from_rows([row]), 1e-3
+    grid = theta + h * np.array([-2, -1, 0, 1, 2])
+    logp = log_probabilities(params, grid)[:, 0, : params.n_cat[0]]
+    second = np.tensordot(np.array([-1, 16, -30, 16, -1]) / (12 * h**2), logp, axes=1)  # fourth-order central difference
+    expected = -(np.exp(logp[2]) * second).sum()
+    np.testing.assert_allclose(information(params, theta)[0, 0], expected, rtol=1e-6, atol=1e-8)
+
+
+@given(rows(), THETA)
+def test_the_expected_score_lies_between_the_lowest_and_the_highest_category(row: Row, theta: float) -> None:
+    params = ItemParams.from_rows([row])
+    assert -1e-12 <= expected_score(params, theta)[0, 0] <= params.n_cat[0] - 1 + 1e-12
+
+
+@pytest.mark.parametrize("theta", [-60.0, 60.0])
+def test_far_out_abilities_give_neither_overflow_nor_nan(theta: float) -> None:
+    steep = [
+        Row("2pl", 30.0, [0.0]), Row("3pl", 30.0, [0.0], 0.2), Row("4pl", 30.0, [0.0], 0.1, 0.9),
+        Row("grm", 30.0, [-1.0, 0.0, 1.0]), Row("gpcm", 30.0, [-1.0, 0.0, 1.0]),
+    ]  # fmt: skip
+    params = ItemParams.from_rows(steep)
+    assert not np.isnan(log_probabilities(params, theta)).any()
+    np.testing.assert_allclose(probabilities(params, theta).sum(axis=-1), 1.0)
+    assert np.isfinite(information(params, theta)).all()
+
+
+def test_a_graded_and_a_partial_credit_item_of_two_categories_are_the_2pl() -> None:
+    theta = np.linspace(-4, 4, 9)
+    p = probabilities(ItemParams.from_rows([Row(model, 1.3, [0.4]) for model in ("2pl", "grm", "gpcm")]), theta)
+    info = information(ItemParams.from_rows([Row(model, 1.3, [0.4]) for model in ("2pl", "grm", "gpcm")]), theta)
+    for other in (1, 2):
+        np.testing.assert_allclose(p[:, other], p[:, 0], rtol=1e-13)
+        np.testing.assert_allclose(info[:, other], info[:, 0], rtol=1e-12)
+
+
+def test_an_item_does_not_feel_its_neighbours() -> None:
+    items = [Row("grm", 1.1, [-1.0, 0.0, 1.0, 2.0]), Row("2pl", 0.8, [0.3]), Row("gpcm", 1.4, [0.5, -0.5])]
+    theta = np.linspace(-3, 3, 7)
+    together = ItemParams.from_rows(items)
+    for i, row in enumerate(items):
+        alone = ItemParams.from_rows([row])
+        np.testing.assert_array_equal(probabilities(together, theta)[:, i, : len(row.b) + 1], probabilities(alone, theta)[:, 0])
+        np.testing.assert_allclose(information(together, theta)[:, i], information(alone, theta)[:, 0], rtol=1e-14)
+        np.testing.assert_array_equal(probabilities(together.take([i]), theta)[:, 0], probabilities(together, theta)[:, i])
+
+
+@pytest.mark.parametrize(
+    ("row", "field"),
+    [
+        (Row("5pl", 1.0, [0.0]), "model"),
+        (Row("2pl", 0.0, [0.0]), "a"),
+        (Row("2pl", float("nan"), [0.0]), "a"),
+        (Row("2pl", 1.0, [float("inf")]), "b"),
+        (Row("2pl", 1.0, [0.0, 1.0]), "b"),
+        (Row("grm", 1.0, []), "b"),
+        (Row("grm", 1.0, [0.0, 0.0]), "b"),
+        (Row("grm", 1.0, [1.0, 0.0]), "b"),
+        (Row("2pl", 1.0, [0.0], c=0.2), "c"),
+        (Row("3pl", 1.0, [0.0], c=1.0), "c"),
+        (Row("3pl", 1.0, [0.0], d=0.9), "d"),
+        (Row("4pl", 1.0, [0.0], c=0.5, d=0.5), "d"),
+        (Row("gpcm", 1.0, [0.0, 1.0], d=0.9), "d"),
+        (Row("2pl", 1.0, [0.0], scale=-1), "scale"),
+    ],
+)
+def test_parameters_that_cannot_be_are_named(row: Row, field: str) -> None:
+    with pytest.raises(Faulty) as refused:
+        ItemParams.from_rows([Row("1pl", 1.0, [0.0]), row])
+    assert {(fault.where, fault.field) for fault in refused.value.faults} >= {("item 1", field)}
+
+
+def test_every_faulty_item_is_named_at_once() -> None:
+    with pytest.raises(Faulty) as refused:
+        ItemParams.from_rows([Row("2pl", -1.0, [0.0]), Row("2pl", 1.0, [0.0]), Row("grm", 1.0, [1.0, 0.0])])
+    assert [fault.where for fault in refused.value.faults] == ["item 0", "item 2"]
+    assert len(str(refused.value).splitlines()) == 2
+
+
+def test_a_value_past_the_last_category_is_refused() -> None:
+    with pytest.raises(Faulty, match="past the last"):
+        ItemParams(("2pl",), [1.0], [[0.0, 1.0]], [0.0], [1.0], [2], [0])
+
+
+def test_columns_of_different_lengths_are_refused() -> None:
+    with pytest.raises(Faulty, match="rows"):
+        ItemParams(("2pl",), [1.0, 2.0], [[0.0]], [0.0], [1.0], [2], [0])
+
+
+def test_the_arrays_of_a_bank_cannot_be_written() -> None:
+    params = ItemParams.from_rows([Row("2pl", 1.0, [0.0])])
+    for one in (params, params.take([0])):
+        with pytest.raises(ValueError, match="read-only"):
+            one.a[0] = 2.0

@@ -1,0 +1,151 @@
+"""The simulator: the same decisions as live tests, whoever else is simulated, and figures that add up."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from cat_engine import EndSection, ItemParams, Pool, Present, Row, Section, SimulationResult, TestPlan, estimate, probabilities, simulate
+from cat_engine.exposure import EXPOSURE
+from cat_engine.select import SELECTION
+from cat_engine.simulate import attempt_seed, draw_category
+
+Sit = Callable[..., tuple]
+N = 30
+
+
+def abilities(n: int, seed: int = 2) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, 3))
+
+
+@pytest.fixture(scope="module")
+def result(plan: TestPlan, mixed_pool: Pool) -> SimulationResult:
+    return simulate(plan, mixed_pool, abilities(600), seed=11)
+
+
+@pytest.mark.parametrize("exposure", EXPOSURE.names)
+@pytest.mark.parametrize("select", SELECTION.names)
+def test_live_and_simulator_make_identical_decisions(sit: Sit, plan: TestPlan, mixed_pool: Pool, select: str, exposure: str) -> None:
+    mixed = replace(plan, select=SELECTION.build({"name": select}, []), exposure=EXPOSURE.build({"name": exposure}, []))
+    result = simulate(mixed, mixed_pool, abilities(N), seed=4)
+    for person in range(N):
+        mine = result.step_person == person
+        answers = result.step_category[mine].tolist()
+        state, decisions = sit(mixed, mixed_pool, attempt_seed(4, person), lambda position, _, answers=answers: answers[position])
+        assert list(state.items) == result.step_item[mine].tolist()
+        assert state.ended == result.reasons[person]
+        found = estimate(mixed, mixed_pool, state)
+        np.testing.assert_array_equal(found.theta, result.theta[person])  # the same bits, not merely close
+        np.testing.assert_array_equal(found.se, result.se[person])
+        np.testing.assert_array_equal(found.n, result.count[person])
+        assert sum(isinstance(d, Present) for d in decisions) == mine.sum()
+        assert sum(isinstance(d, EndSection) for d in decisions) == 2
+
+
+def test_nobodys_test_depends_on_who_else_is_simulated(plan: TestPlan, mixed_pool: Pool) -> None:
+    together = simulate(plan, mixed_pool, abilities(23), seed=4)
+    apart = simulate(plan, mixed_pool, abilities(23), seed=4, block=5)
+    for name in ("theta", "se", "count", "step_item", "step_category", "step_theta", "exposure"):
+        np.testing.assert_array_equal(getattr(together, name), getattr(apart, name))
+    assert together.reasons == apart.reasons
+    assert together.stops == apart.stops
+
+
+def test_the_same_seed_gives_the_same_figures_and_another_gives_others(plan: TestPlan, mixed_pool: Pool) -> None:
+    one, same, other = (simulate(plan, mixed_pool, abilities(20), seed=s) for s in (1, 1, 2))
+    assert one.summary == same.summary
+    assert one.summary != other.summary
+
+
+def test_steps_people_and_items_agree(result: SimulationResult, plan: TestPlan, mixed_pool: Pool) -> None:
+    assert len(result.step_item) == result.length.sum()
+    np.testing.assert_array_equal(np.bincount(result.step_person, minlength=600), result.length)
+    np.testing.assert_allclose(np.bincount(result.step_item, minlength=len(mixed_pool)) / 600, result.exposure)
+    last = np.flatnonzero(np.diff(result.step_person, append=-1))
+    own = mixed_pool.params.scale[result.step_item[last]]
+    np.testing.assert_array_equal(result.step_theta[last], result.theta[np.arange(600), own])
+    np.testing.assert_array_equal(result.step_se[last], result.se[np.arange(600), own])
+    starts = np.concatenate([[0], last[:-1] + 1])
+    assert not result.step_position[starts].any()
+    pairs = result.step_person * len(mixed_pool) + result.step_item
+    assert len(np.unique(pairs)) == len(pairs)
+    assert np.all(result.step_category < mixed_pool.params.n_cat[result.step_item])
+
+
+def test_every_competency_and_section_says_why_it_ended(result: SimulationResult, plan: TestPlan) -> None:
+    target = {"A": (0.4, 7), "B": (0.4, 7), "C": (0.55, 9)}
+    for person in range(600):
+        for s, (se, most) in enumerate(target.values()):
+            expected = "precision" if result.se[person, s] <= se else "length"
+            assert result.stops[person][s] == expected
+            assert expected == "precision" or result.count[person, s] == most
+        graded = "precision" if set(result.stops[person][:2]) == {"precision"} else "length"
+        assert result.reasons[person] == (graded, result.stops[person][2])
+
+
+def test_the_summary_is_what_its_columns_give(result: SimulationResult) -> None:
+    summary = asdict(result.summary)
+    error = result.theta - result.true
+    np.testing.assert_allclose(summary["bias"], error.mean(axis=0))
+    np.testing.assert_allclose(summary["rmse"], np.sqrt((error**2).mean(axis=0)))
+    assert summary["mean_length"] == result.length.mean()
+    assert summary["max_exposure"] == result.exposure.max()
+    assert summary["unused"] == np.mean(result.exposure == 0)
+
+
+def test_overlap_is_the_share_of_items_that_two_people_have_in_common(result: SimulationResult, mixed_pool: Pool) -> None:
+    seen = np.zeros((600, len(mixed_pool)))
+    seen[result.step_person, result.step_item] = 1
+    common = seen @ seen.T
+    shared = common[np.triu_indices(600, 1)].mean() / result.length.mean()
+    assert result.overlap == pytest.approx(shared, abs=0.005)
+
+
+def test_abilities_come_back_as_well_as_their_standard_errors_say(result: SimulationResult) -> None:
+    assert np.all(np.abs(result.bias) < 0.08)
+    np.testing.assert_allclose(result.rmse, np.sqrt((result.se**2).mean(axis=0)), rtol=0.1)
+    assert all(np.corrcoef(result.true[:, s], result.theta[:, s])[0, 1] > 0.8 for s in range(3))
+
+
+def test_answers_follow_the_true_parameters_not_the_pools(plan: TestPlan, mixed_pool: Pool) -> None:
+    rows = [
+        Row(mixed_pool.params.model[i], float(mixed_pool.params.a[i]), (mixed_pool.params.steps(i) + 1.0).tolist(), float(mixed_pool.params.c[i]), scale=int(mixed_pool.params.scale[i]))
+        for i in range(len(mixed_pool))
+    ]  # fmt: skip
+    harder = ItemParams.from_rows(rows)
+    assert np.all(simulate(plan, mixed_pool, abilities(200), seed=1, truth=harder).bias < -0.4)
+
+
+def test_drawn_categories_have_the_models_probabilities() -> None:
+    params = ItemParams.from_rows([Row("grm", 1.2, [-0.5, 0.4, 1.0]), Row("2pl", 1.0, [0.0])])
+    uniform = (np.arange(20_000) + 0.5) / 20_000
+    drawn = draw_category(params, np.full(20_000, 0.3), np.zeros(20_000, dtype=int), uniform)
+    np.testing.assert_allclose(np.bincount(drawn) / 20_000, probabilities(params, 0.3)[0, 0], atol=1e-4)
+    edge = draw_category(params, np.array([0.3, 0.3]), np.array([1, 1]), np.array([0.0, np.nextafter(1.0, 0.0)]))
+    assert edge.tolist() == [0, 1]
+
+
+def test_a_bank_that_runs_out_is_reported() -> None:
+    pool = Pool.of(("a", "b"), ItemParams.from_rows([Row("2pl", 1.0, [0.0])] * 2), ("A",))
+    result = simulate(TestPlan("t", (Section("s", "s", ("A",), 3, 5, 10.0),)), pool, np.zeros((4, 1)), seed=1)
+    assert result.reasons == (("bank",),) * 4
+    assert result.stops == (("bank",),) * 4
+    assert result.length.tolist() == [2] * 4
+
+
+def test_a_competency_outside_the_plan_is_left_alone(plan: TestPlan, mixed_pool: Pool) -> None:
+    result = simulate(replace(plan, sections=plan.sections[:1]), mixed_pool, abilities(10), seed=1)
+    assert not result.count[:, 2].any()
+    assert {stops[2] for stops in result.stops} == {""}
+
+
+@pytest.mark.parametrize("true", [np.zeros((5, 2)), np.zeros(3), np.zeros((0, 3)), np.full((2, 3), np.nan)])
+def test_abilities_that_do_not_fit_the_pool_are_refused(plan: TestPlan, mixed_pool: Pool, true: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="true abilities"):
+        simulate(plan, mixed_pool, true, seed=1)
+
+
+def test_true_items_with_other_categories_are_refused(plan: TestPlan, mixed_pool: Pool) -> None:
+    with pytest.raises(ValueError, match="categories"):
+        simulate(plan, mixed_pool, abilities(2), seed=1, truth=mixed_pool.params.take(np.arange(len(mixed_pool))[::-1]))

@@ -1,0 +1,176 @@
+"""The contract of every registered strategy, and what each does."""
+
+from dataclasses import FrozenInstanceError, dataclass, fields, is_dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cat_engine import Faulty, Pool
+from cat_engine.exposure import EXPOSURE, Best, Randomesque
+from cat_engine.irt import information_at
+from cat_engine.randomness import Draws, generator
+from cat_engine.registry import Registry
+from cat_engine.select import SELECTION, MaximumInformation, Moment
+from cat_engine.stop import BANK, GOING_ON, STOP, AnsweringTime, Length, PosteriorSD, Standing, reasons, section_reason, verdict
+
+
+def draws(n: int, seed: int = 3) -> Draws:
+    return Draws(tuple(range(seed, seed + n)), tuple(range(n)))
+
+
+def moment(pool: Pool, n: int = 4) -> Moment:
+    rng = np.random.default_rng(0)
+    theta, se = rng.normal(size=(n, 3)), rng.uniform(0.3, 1.0, size=(n, 3))
+    return Moment(pool.params, theta, se, information_at(pool.params, theta[:, pool.params.scale]), draws(n))
+
+
+REGISTERED = [(registry, name) for registry in (SELECTION, EXPOSURE, STOP) for name in registry.names]
+
+
+@pytest.mark.parametrize(("registry", "name"), REGISTERED, ids=[f"{r.sort}-{n}" for r, n in REGISTERED])
+def test_a_strategy_is_a_documented_frozen_dataclass_that_its_table_rebuilds(registry: Registry, name: str) -> None:
+    faults: list = []
+    made = registry.build({"name": name, **({"at_most": 0.5} if registry is STOP else {})}, faults)
+    assert not faults
+    assert is_dataclass(made)
+    assert type(made).__doc__
+    assert not type(made).__doc__.startswith(f"{type(made).__name__}(")  # the docstring that dataclass makes up
+    assert registry.build(registry.table_of(made), faults) == made
+    for field in fields(made):
+        with pytest.raises(FrozenInstanceError):
+            setattr(made, field.name, 1)
+
+
+@pytest.mark.parametrize("name", SELECTION.names)
+def test_a_selection_rule_scores_every_item_finitely_and_each_session_on_its_own(name: str, mixed_pool: Pool) -> None:
+    rule = SELECTION.build({"name": name}, [])
+    assert rule is not None
+    all_four = moment(mixed_pool)
+    score = rule.score(all_four)
+    assert score.shape == (4, len(mixed_pool))
+    assert np.isfinite(score).all()
+    for n in range(4):
+        alone = Moment(mixed_pool.params, all_four.theta[[n]], all_four.se[[n]], all_four.info[[n]], Draws((3 + n,), (n,)))
+        np.testing.assert_array_equal(rule.score(alone)[0], score[n])
+
+
+@pytest.mark.parametrize("name", EXPOSURE.names)
+@given(st.integers(0, 10_000), st.integers(1, 8), st.integers(1, 12))
+def test_an_exposure_rule_gives_an_eligible_item_and_each_session_its_own(name: str, seed: int, n: int, items: int) -> None:
+    rule = EXPOSURE.build({"name": name}, [])
+    assert rule is not None
+    rng = np.random.default_rng(seed)
+    score = np.round(rng.normal(size=(n, items)), 1)
+    score[rng.random((n, items)) < 0.5] = -np.inf
+    score[np.arange(n), rng.integers(items, size=n)] = 0.0
+    before = score.copy()
+    item = rule.choose(score, draws(n))
+    np.testing.assert_array_equal(score, before)
+    assert np.isfinite(score[np.arange(n), item]).all()
+    for i in range(n):
+        assert rule.choose(score[[i]], Draws((3 + i,), (i,)))[0] == item[i]
+
+
+def test_maximum_information_is_information_times_the_variance_of_the_items_own_competency(mixed_pool: Pool) -> None:
+    now = moment(mixed_pool)
+    score = MaximumInformation().score(now)
+    for i in (0, 1, 2, 50):
+        scale = mixed_pool.params.scale[i]
+        np.testing.assert_allclose(score[:, i], now.info[:, i] * now.se[:, scale] ** 2)
+
+
+def test_the_best_item_is_the_lowest_index_of_the_best() -> None:
+    assert Best().choose(np.array([[1.0, 3.0, 3.0], [2.0, -np.inf, 2.0]]), draws(2)).tolist() == [1, 0]
+
+
+@given(st.integers(0, 10_000), st.integers(1, 6))
+def test_randomesque_picks_uniformly_among_the_k_best_with_ties_to_the_lowest_index(seed: int, k: int) -> None:
+    score = np.round(np.random.default_rng(seed).normal(size=(1, 15)), 1)
+    score[0, 3:6] = -np.inf
+    best = np.argsort(-score[0], kind="stable")[:k]
+    expected = best[generator(3, 0).integers(k)]
+    assert Randomesque(k).choose(score, draws(1))[0] == expected
+
+
+def test_randomesque_is_content_with_fewer_than_k_items() -> None:
+    score = np.full((50, 6), -np.inf)
+    score[:, 2], score[:, 4] = 1.0, 0.5
+    assert set(Randomesque(5).choose(score, draws(50)).tolist()) == {2, 4}
+
+
+def test_randomesque_of_none_is_refused() -> None:
+    with pytest.raises(Faulty, match="less than 1"):
+        Randomesque(0)
+
+
+def test_randomness_is_addressed_by_seed_and_position() -> None:
+    np.testing.assert_array_equal(draws(3).uniform(4)[1], draws(3).uniform(4)[1])
+    np.testing.assert_array_equal(draws(3).uniform(4)[1], Draws((4,), (1,)).uniform(4)[0])
+    assert not np.array_equal(Draws((4,), (1,)).uniform(4), Draws((4,), (2,)).uniform(4))
+    assert not np.array_equal(Draws((4,), (1,)).uniform(4), Draws((5,), (1,)).uniform(4))
+    assert len(draws(3)) == 3
+
+
+def test_a_name_is_registered_once_and_for_dataclasses_only() -> None:
+    registry: Registry[object] = Registry("thing")
+
+    @registry.register("one")
+    @dataclass(frozen=True)
+    class One:
+        """A thing."""
+
+    class NotADataclass:
+        """Another."""
+
+    for name, cls in (("one", One), ("two", NotADataclass)):
+        with pytest.raises(TypeError):
+            registry.register(name)(cls)
+    with pytest.raises(TypeError):
+        registry.table_of(NotADataclass())
+    assert registry.names == ("one",)
+
+
+# stopping
+
+RULES = (PosteriorSD(0.4), AnsweringTime(100.0), Length(5))
+
+
+def verdict_of(se: list[float], n: list[int], seconds: float = 0.0, min_items: int = 2) -> list[int]:
+    return verdict(RULES, Standing(np.array([se]), np.array([n]), np.array([seconds])), min_items)[0].tolist()
+
+
+def test_a_competency_goes_on_until_its_se_is_at_most_the_target() -> None:
+    assert verdict_of([0.41, 0.40, 0.39], [3, 3, 3]) == [GOING_ON, 0, 0]
+
+
+def test_below_the_minimum_no_se_is_small_enough() -> None:
+    assert verdict_of([0.1, 0.1], [1, 2]) == [GOING_ON, 0]
+
+
+def test_at_the_maximum_a_competency_is_finished_whatever_its_se() -> None:
+    assert verdict_of([0.9, 0.9, 0.3], [4, 5, 5]) == [GOING_ON, 2, 0]
+
+
+def test_time_finishes_all_competencies_below_their_minimum_too() -> None:
+    assert verdict_of([0.9, 0.3, 0.9], [0, 3, 5], seconds=100.0) == [1, 0, 1]
+    assert verdict_of([0.9, 0.3, 0.9], [0, 3, 5], seconds=99.9) == [GOING_ON, 0, 2]
+
+
+def test_every_end_has_its_reason() -> None:
+    assert reasons(RULES, np.array([0, 1, 2, GOING_ON])) == ("precision", "time", "length", BANK)
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (("precision", "precision"), "precision"),
+        (("precision", "length"), "length"),
+        (("precision", "bank", "length"), "bank"),
+        (("bank", "time"), "time"),
+        ((), "bank"),
+    ],
+)
+def test_a_section_says_what_bound_it_hardest(found: tuple[str, ...], reason: str) -> None:
+    assert section_reason(found) == reason
