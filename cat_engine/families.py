@@ -18,8 +18,7 @@ from scipy.special import log_expit
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-Z_MAX = 700.0  # exp(700) is still finite; beyond it a logistic curve is 0 or 1 to the last bit
-TINY = float(np.finfo(float).tiny)
+Z_MAX = 700.0  # exp(700) and exp(-700) are still finite and not 0, so that nothing divides by 0
 
 
 class Family(Protocol):
@@ -71,7 +70,7 @@ class Dichotomous:
         span = self.d - self.c
         right = self.c + span * s
         wrong = (1 - self.d) + span * r
-        return np.asarray(self.a**2 * (span * s / np.maximum(right, TINY)) * (span * r / np.maximum(wrong, TINY)) * s * r)
+        return np.asarray(self.a**2 * (span * s / right) * (span * r / wrong) * s * r)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

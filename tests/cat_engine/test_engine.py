@@ -130,6 +130,15 @@ def test_equal_items_are_given_in_the_order_of_the_pool(sit: Sit) -> None:
     assert state.items == (0, 1, 2, 3)
 
 
+def test_items_that_differ_by_less_than_rounding_are_equal() -> None:
+    rows = [Row("2pl", 1.0, [0.0]), Row("2pl", 1.0 + 1e-13, [0.0])]
+    pool = Pool.of(("a", "b"), ItemParams.from_rows(rows), ("A",))
+    assert np.diff(information(pool.params, 0.0)[0])[0] > 0
+    decision = ask(plan_of(1, 2), pool, start(1))
+    assert isinstance(decision, Present)
+    assert decision.item == 0
+
+
 def test_the_competency_that_is_known_least_is_asked_about_first() -> None:
     rows = [Row("2pl", 1.0, [0.0], scale=i % 2) for i in range(8)]
     pool = Pool.of(tuple("abcdefgh"), ItemParams.from_rows(rows), ("A", "B"))
