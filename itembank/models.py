@@ -1,5 +1,6 @@
 """The bank's rows. The database's own CHECK constraints stand in the migrations; domain values are in itembank.bank."""
 
+from sqlalchemy import BigInteger
 from sqlmodel import Field, SQLModel
 
 
@@ -14,9 +15,9 @@ class BankVersion(SQLModel, table=True):
     competencies: str
     note: str
     created_by: str
-    created_at: int
+    created_at: int = Field(sa_type=BigInteger)
     decided_by: str | None = None
-    decided_at: int | None = None
+    decided_at: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class ContentRow(SQLModel, table=True):

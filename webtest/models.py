@@ -1,5 +1,6 @@
 """Rows of everything but the bank and the log. CHECK constraints stand in the migrations; the log is webtest.store."""
 
+from sqlalchemy import BigInteger
 from sqlmodel import Field, SQLModel
 
 
@@ -15,7 +16,7 @@ class OfficerRow(SQLModel, table=True):
     password_hash: str
     active: bool = True
     failures: int = 0
-    locked_until: int = 0
+    locked_until: int = Field(default=0, sa_type=BigInteger)
 
 
 class Wave(SQLModel, table=True):
@@ -28,17 +29,17 @@ class Wave(SQLModel, table=True):
     place: str
     day: str
     zone: str = "WIB"
-    seed: int
+    seed: int = Field(sa_type=BigInteger)
     plan: str
     plan_digest: str
     bank_version: int = Field(foreign_key="bank_version.version")
     pool_digest: str
     roster_digest: str
     created_by: str
-    created_at: int
-    opened_at: int | None = None
-    closed_at: int | None = None
-    released_at: int | None = None
+    created_at: int = Field(sa_type=BigInteger)
+    opened_at: int | None = Field(default=None, sa_type=BigInteger)
+    closed_at: int | None = Field(default=None, sa_type=BigInteger)
+    released_at: int | None = Field(default=None, sa_type=BigInteger)
 
     @property
     def status(self) -> str:
@@ -71,9 +72,9 @@ class Attempt(SQLModel, table=True):
     room: str
     seat: int
     pin_hash: str | None = None
-    pin_expires_at: int = 0
+    pin_expires_at: int = Field(default=0, sa_type=BigInteger)
     failures: int = 0
-    locked_until: int = 0
+    locked_until: int = Field(default=0, sa_type=BigInteger)
 
 
 class Checkpoint(SQLModel, table=True):
@@ -82,7 +83,7 @@ class Checkpoint(SQLModel, table=True):
     __tablename__ = "checkpoint"
     wave_id: str = Field(primary_key=True)
     n: int = Field(primary_key=True)
-    at: int
+    at: int = Field(sa_type=BigInteger)
     root: str
     heads: str
     signature: str
@@ -114,7 +115,7 @@ class CalibrationRun(SQLModel, table=True):
 
     __tablename__ = "calibration_run"
     id: int | None = Field(default=None, primary_key=True)
-    at: int
+    at: int = Field(sa_type=BigInteger)
     actor: str
     waves: str
     base_version: int

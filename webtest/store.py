@@ -51,6 +51,7 @@ class EventStore:
         self.engine = engine
         self._sqlite = engine.dialect.name == "sqlite"
         self._local = threading.local()
+        self._connections: list[Any] = []
         self._cache: OrderedDict[str, Session] = OrderedDict()
         self._cache_lock = threading.Lock()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -58,9 +59,11 @@ class EventStore:
         self._writer.start()
 
     def close(self) -> None:
-        """Commit what waits, then stop the writer."""
+        """Commit what waits, stop the writer, and let go of the connections. Nobody may read or append any more."""
         self._jobs.put(None)
         self._writer.join()
+        while self._connections:
+            self._connections.pop().close()
 
     # reading
 
@@ -124,6 +127,7 @@ class EventStore:
         connection.detach()
         if not self._sqlite:
             plain.autocommit = True  # type: ignore[union-attr]
+        self._connections.append(plain)
         return plain
 
     def _remember(self, sessions: Iterable[Session]) -> None:

