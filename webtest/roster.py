@@ -19,6 +19,7 @@ JOB_LEVELS = (
 MAX_BYTES = 8_000_000
 MAX_UNPACKED = 80_000_000
 MAX_ROWS = 20_000
+LARGEST_EXACT = 10**15  # a spreadsheet keeps 15 digits of a number, and a NIP has 18
 SYNONYMS = {
     "nip": "nip", "nama": "name", "name": "name", "nama lengkap": "name", "jenjang": "job_level", "jenjang jabatan": "job_level",
     "job_level": "job_level", "job level": "job_level", "unit": "unit", "unit kerja": "unit", "room": "room", "ruang": "room", "ruangan": "room",
@@ -48,7 +49,7 @@ class PerformanceRow:
 
 
 def read_table(content: bytes, filename: str) -> Table:
-    """(row number, column -> text) of the first sheet or of a CSV (comma or semicolon). Raises Faulty where the file cannot be read."""
+    """(row number, column -> text) of the first sheet or of a CSV (comma, semicolon or tab). Raises Faulty where the file cannot be read."""
     if len(content) > MAX_BYTES:
         raise Faulty([Fault("file", "", f"is larger than {MAX_BYTES // 1_000_000} MB", "split it")])
     lines = _xlsx(content) if filename.lower().endswith((".xlsx", ".xls", ".ods")) else _csv(content)
@@ -59,6 +60,9 @@ def read_table(content: bytes, filename: str) -> Table:
             continue
         if header is None:
             header = [SYNONYMS.get(" ".join(cell.lower().replace("_", " ").split()), cell.lower()) for cell in cells]
+            twice = sorted({name for name in header if name and header.count(name) > 1})
+            if twice:
+                raise Faulty([Fault(f"row {number}", name, "the column stands twice", "keep one of them") for name in twice])
             continue
         if len(table) >= MAX_ROWS:
             raise Faulty([Fault("file", "", f"has more than {MAX_ROWS} rows", "split it")])
@@ -73,11 +77,13 @@ def _csv(content: bytes) -> Iterator[tuple[int, list[str]]]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Faulty([Fault("file", "", "is not UTF-8 text", "save it as 'CSV UTF-8' or as XLSX")]) from None
-    first = text.split("\n", 1)[0]
-    for number, cells in enumerate(
-        csv.reader(io.StringIO(text, newline=""), delimiter=";" if first.count(";") > first.count(",") else ","), 1
-    ):
-        yield number, [cell.strip() for cell in cells]
+    first = text.lstrip().split("\n", 1)[0]
+    delimiter = max(",;\t", key=first.count)
+    try:
+        for number, cells in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), 1):
+            yield number, [cell.strip() for cell in cells]
+    except csv.Error as error:
+        raise Faulty([Fault("file", "", f"is not CSV: {error}", "check the quotation marks, or save it as XLSX")]) from None
 
 
 def _xlsx(content: bytes) -> Iterator[tuple[int, list[str]]]:
@@ -97,6 +103,8 @@ def _xlsx(content: bytes) -> Iterator[tuple[int, list[str]]]:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, int | float) and abs(value) >= LARGEST_EXACT:
+        return f"{value:.14e}"  # as a spreadsheet shows it: further digits would be made up
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, dt.datetime | dt.date):
@@ -114,8 +122,12 @@ def nip_fault(nip: str) -> str | None:
 
     The month of appointment is not checked beyond digits: PPPK numbers carry another code there. There is no check digit.
     """
-    if not re.fullmatch(r"\d{18}", nip):
+    if re.fullmatch(r"\d+(,\d+)?[eE]\+?\d+", nip):
+        return "is not 18 digits: it was kept as a number, which loses the last three; type it again in a column of text"
+    if not re.fullmatch(r"\d{18}", nip, re.ASCII):
         return "is not 18 digits (was the column a number? store it as text)"
+    if nip.endswith("000"):
+        return "ends in 000: a spreadsheet that keeps it as a number loses the last three digits; type it again in a column of text"
     try:
         born = dt.date(int(nip[:4]), int(nip[4:6]), int(nip[6:8]))
     except ValueError:
