@@ -3,6 +3,7 @@
 A command reads its files, calls one service and prints. Exit codes: 0 done; 1 checked and not sound; 2 bad input, or refused.
 """
 
+import datetime as dt
 import json
 import os
 import pwd
@@ -17,7 +18,6 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 
 from cat_engine import Fault, Faulty
@@ -27,8 +27,8 @@ from webtest.refusal import MESSAGES, Refused
 EXIT_NOT_SOUND = 1
 EXIT_FAULTY = 2
 MOST_SHOWN = 200
-WIDE = 400  # columns of a table that goes into a file or a pipe: nothing is wrapped
-out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 REFUSALS = {
     "unknown": "there is no such wave or version here; 'cact wave list' and 'cact bank list' show what there is",
@@ -108,7 +108,7 @@ def _failure(error: LookupError | OSError | DatabaseError) -> tuple[str, str, st
         return str(error.filename or "file"), "", error.strerror or str(error)
     if type(error) is not LookupError:  # a KeyError or IndexError is a mistake in the program
         raise error
-    return "lookup", "", str(error)
+    return "refused", "", str(error)
 
 
 def refusal_words(code: str) -> str:
@@ -167,17 +167,26 @@ def put(value: Any, as_json: bool, text: str) -> None:
 
 
 def put_table(rows: Sequence[dict[str, Any]], as_json: bool, columns: Sequence[str], empty: str) -> None:
-    """Print rows as a table of `columns` for a person, whole for a program; `empty` says what no rows means."""
+    """Print rows as a table of `columns` for a person (times are local), whole for a program; `empty` says what no rows means."""
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False, default=str))
         return
     if not rows:
         out.print(escape(empty))
         return
-    table = Table(*(name.replace("_", " ") for name in columns), box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(escape("" if row[name] is None else str(row[name])) for name in columns))
-    out.print(table, width=None if out.is_terminal else WIDE)
+    lines = [[name.replace("_", " ") for name in columns], *([_cell(name, row[name]) for name in columns] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        out.print(escape("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()))
+
+
+def _cell(name: str, value: Any) -> str:
+    """A value as a table shows it; names that end in _at are times, in ms since 1970 UTC."""
+    if value is None:
+        return ""
+    if name.endswith("_at"):
+        return f"{dt.datetime.fromtimestamp(value / 1000):%Y-%m-%d %H:%M}"
+    return " ".join(str(value).split())
 
 
 def read_bytes(path: Path) -> bytes:
