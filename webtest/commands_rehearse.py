@@ -32,6 +32,7 @@ from webtest.config import open_house
 from webtest.serving import port_fault
 
 LONGEST_START_S = 60.0
+QUIET_S = 30.0  # where no bar can be drawn, a line so often
 LIKELY_ITEMS = 60  # a careful guess at the length of a test, so that all kills fall into it
 
 
@@ -234,7 +235,13 @@ def _play(
         enter = bar.add_task("waiting room", total=n, answers=0)
         sit = bar.add_task("finished", total=n, answers=0)
 
+        told_at = 0.0
+
         def watch(p: stage.Progress) -> None:
+            nonlocal told_at
+            if bar.disable and time.monotonic() - told_at > QUIET_S:
+                told_at = time.monotonic()
+                err.print(f"{p.stage}: {p.waiting} waiting, {p.finished} finished, {p.failed} failed, {p.answers} answers")
             bar.update(enter if p.stage == "enter" else sit, completed=p.waiting if p.stage == "enter" else p.finished, answers=p.answers)
 
         try:
