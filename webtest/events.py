@@ -20,7 +20,7 @@ class Kind(StrEnum):
     """Every kind of event. The life of an attempt:
 
     assigned -> attended -> pin_issued -> connected -> identity_confirmed -> rules_accepted -> practised -> admitted (waiting ends)
-             -> (presented -> answered)* -> section_ended -> ... -> finished ;  any -> voided
+             -> (presented -> answered)* -> section_ended -> ... -> finished ;  any -> void_requested (one officer) -> voided (another)
     """
 
     # an attempt's stream
@@ -43,6 +43,7 @@ class Kind(StrEnum):
     RESUMED = "resumed"
     EXTENDED = "extended"
     NOTED = "noted"
+    VOID_REQUESTED = "void_requested"
     VOIDED = "voided"
     # a wave's stream
     WAVE_CREATED = "wave_created"

@@ -9,7 +9,7 @@ import json
 import queue
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +22,13 @@ from webtest.session import Session, begin, fold
 
 COLUMNS = "attempt, seq, wave, kind, at, actor, payload, prev_hash, hash"
 READ = "SELECT attempt, seq, kind, at, actor, payload, prev_hash, hash FROM session_event"
+NAMES = tuple(COLUMNS.split(", "))
+INSERT = f"INSERT INTO session_event ({COLUMNS}) VALUES ({', '.join(':' + name for name in NAMES)})"  # noqa: S608
 LARGEST_BATCH = 512
 CACHED_SESSIONS = 20_000
+RACES = 50
+
+Decide = Callable[[Session], Sequence[Entry]]
 
 
 class Conflict(Exception):
@@ -153,13 +158,40 @@ class EventStore:
         self._remember([after])
         return after
 
-    def append_in(self, sql: SqlSession, session: Session, wave: str, entries: Sequence[Entry], *, actor: str, now: int) -> Session:
-        """Write entries in the caller's own transaction, together with rows of other tables. A lost race raises IntegrityError at once."""
-        events = chain(session.attempt, session.seq + 1, session.head, now, actor, entries)
-        names = [name.strip() for name in COLUMNS.split(",")]
-        statement = text(f"INSERT INTO session_event ({COLUMNS}) VALUES ({', '.join(':' + name for name in names)})")  # noqa: S608
-        sql.connection().execute(statement, [dict(zip(names, row, strict=True)) for row in _rows(events, wave)])
-        return fold(session, events)
+    def write(self, stream: str, wave: str, decide: Decide, *, actor: str, now: int) -> Session:
+        """Write what `decide` makes of the stream's present state (nothing, where it gives no entries); the state afterwards.
+
+        Where another writer is first, the state is read again and `decide` is asked again. Raises Conflict after RACES lost in a row.
+        """
+        for _ in range(RACES):
+            session = self.load(stream)
+            entries = decide(session)
+            if not entries:
+                return session
+            try:
+                return self.append(session, wave, entries, actor=actor, now=now)
+            except Conflict:
+                continue
+        raise Conflict(stream)
+
+    def write_in(self, sql: SqlSession, stream: str, wave: str, decide: Decide, *, actor: str, now: int) -> Session:
+        """As `write`, in the caller's own transaction, together with rows of other tables: a lost race costs this stream a turn, not the transaction.
+
+        Whoever writes several streams in one transaction takes them in ascending order, as the group commit does: so nobody waits in a circle.
+        A stream is written once in a transaction, because `load` sees what is committed.
+        """
+        for _ in range(RACES):
+            session = self.load(stream)
+            entries = decide(session)
+            if not entries:
+                return session
+            events = chain(stream, session.seq + 1, session.head, now, actor, entries)
+            first, *rest = (dict(zip(NAMES, row, strict=True)) for row in _rows(events, wave))
+            if sql.connection().execute(text(f"{INSERT} ON CONFLICT DO NOTHING"), first).rowcount == 1:
+                if rest:
+                    sql.connection().execute(text(INSERT), rest)
+                return fold(session, events)
+        raise Conflict(stream)
 
     def _write_for_ever(self) -> None:
         connection = None
@@ -171,6 +203,7 @@ class EventStore:
                     self._jobs.put(None)
                     break
                 batch.append(waiting)
+            batch.sort(key=lambda waiting: str(waiting.rows[0][0]))  # one order of streams for all writers: nobody waits in a circle
             try:
                 connection = connection or self._connect()
                 won = self._write_sqlite(connection, batch) if self._sqlite else self._write_postgres(connection, batch)
