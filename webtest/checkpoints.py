@@ -82,10 +82,16 @@ def _seal(sql: SqlSession, wave_id: str, heads: dict[str, list[Any]], keys: Keys
     return checkpoint
 
 
-def checkpoint_fault(checkpoint: Checkpoint) -> str | None:
-    """What is wrong inside a checkpoint: its root does not follow from its heads, or its signature does not verify."""
-    if root_of(json.loads(checkpoint.heads)) != checkpoint.root:
+def checkpoint_fault(checkpoint: Checkpoint, trusted_key: str) -> str | None:
+    """What is wrong inside a checkpoint: its root does not follow from its heads, another key signed it, or its signature does not verify."""
+    try:
+        follows = root_of(json.loads(checkpoint.heads)) == checkpoint.root
+    except (ValueError, TypeError, LookupError):
+        follows = False
+    if not follows:
         return "its root does not follow from its heads"
+    if checkpoint.public_key != trusted_key:
+        return "it is signed with another key than this installation's"
     key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(checkpoint.public_key))
     try:
         key.verify(bytes.fromhex(checkpoint.signature), signed_text(checkpoint.wave_id, checkpoint.n, checkpoint.at, checkpoint.root))

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 from sqlmodel import Session as SqlSession
 
-from webtest.events import Entry, SessionEvent, canonical, chain
+from webtest.events import Entry, SessionEvent, StoredEvent, canonical, chain
 from webtest.session import Session, begin, fold
 
 COLUMNS = "attempt, seq, wave, kind, at, actor, payload, prev_hash, hash"
@@ -47,6 +47,20 @@ def _event(row: Sequence[Any]) -> SessionEvent:
 
 def _rows(events: Iterable[SessionEvent], wave: str) -> tuple[tuple[Any, ...], ...]:
     return tuple((e.attempt, e.seq, wave, e.kind, e.at, e.actor, canonical(e.payload), e.prev_hash, e.hash) for e in events)
+
+
+def stored_events(engine: Engine, wave: str) -> dict[str, list[StoredEvent]]:
+    """Every stream of a wave as it is found, for the audit: text that is no text any more is read all the same, and shows by its hash."""
+    plain = "CAST({0} AS BLOB)" if engine.dialect.name == "sqlite" else "{0}"
+    names = ("attempt", "seq", "kind", "at", "actor", "payload", "prev_hash", "hash")
+    columns = ", ".join(name if name in ("seq", "at") else plain.format(name) for name in names)
+    streams: dict[str, list[StoredEvent]] = {}
+    with engine.connect() as connection:
+        found = connection.execute(text(f"SELECT {columns} FROM session_event WHERE wave = :wave ORDER BY attempt, seq"), {"wave": wave})  # noqa: S608
+        for row in found:
+            event = StoredEvent(*(value.decode(errors="replace") if isinstance(value, bytes) else value for value in row))
+            streams.setdefault(event.attempt, []).append(event)
+    return streams
 
 
 class EventStore:

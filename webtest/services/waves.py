@@ -267,8 +267,10 @@ class Waves:
         """An incident of the wave, for the minutes."""
         payload = _reasoned(code, text)
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
-            self._wave(sql, wave_id)
+            wave = self._wave(sql, wave_id)
             self._store.write_in(sql, wave_id, wave_id, lambda _: [Entry(Kind.INCIDENT, payload)], actor=actor, now=now)
+            if wave.closed_at is not None:
+                write_checkpoint(sql, wave_id, self._keys, now)
 
     def close(self, wave_id: str, *, actor: str, now: int) -> Checkpoint:
         """Close the wave: whoever is under way is finished (reason "time" where the clock says so, else "proctor"), and the log is sealed."""
