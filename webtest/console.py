@@ -38,6 +38,8 @@ REFUSALS = {
     "wave_not_closed": "the wave is not closed yet; close it with 'cact wave close'",
     "not_draft": "this version is not a draft; only a draft can be published",
     "no_bank": "no bank version is published; 'cact bank publish' publishes a draft",
+    "no_answers": "the waves named hold no answers",
+    "not_now": "this cannot be done at this stage, or has been done already",
 }  # fmt: skip
 
 
