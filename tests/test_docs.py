@@ -68,7 +68,7 @@ def test_every_command_has_an_example_that_it_accepts(name: str) -> None:
     assert examples, f"no example under '## {name}' in docs/commands.md"
     for example in examples:
         words = shlex.split(example)[len(name.split()) :]
-        COMMANDS[name].make_context(name, words)  # a wrong example is a UsageError
+        COMMANDS[name].make_context(name, words, **main.context_settings)  # a wrong example is a UsageError
 
 
 def test_the_options_of_cact_itself_and_those_shared_by_many_are_explained() -> None:
