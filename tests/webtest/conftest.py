@@ -1,7 +1,7 @@
 """A room of people on a short test, at times that the test says."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -114,6 +114,9 @@ class Room:
         return [event.kind for event in self.house.store.events(t.attempt)]
 
 
+MakeRoom = Callable[..., Room]
+
+
 def open_room(house: House, n: int = 2, plan: str = PLAN, name: str = "Uji", now: int = T0) -> Room:
     new = NewWave(name, "Kota Contoh", "Aula", "2026-11-24")
     wave = house.waves.create(new, invented_roster(n), plan, actor=OFFICER, now=now, seed=7)
@@ -142,7 +145,7 @@ def room(house: House) -> Room:
 
 
 @pytest.fixture
-def light(lite: Place) -> "Callable[..., Room]":
+def light(lite: Place) -> Iterator[MakeRoom]:
     """`light(n)`: a room on SQLite alone."""
     opened: list[House] = []
 
@@ -151,6 +154,6 @@ def light(lite: Place) -> "Callable[..., Room]":
         opened.append(house)
         return open_room(house, n, plan)
 
-    yield make  # type: ignore[misc]
+    yield make
     for house in opened:
         house.close()

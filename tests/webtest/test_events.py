@@ -14,7 +14,9 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-ENTRIES = st.lists(st.builds(Entry, st.sampled_from(list(Kind)), st.dictionaries(st.text(max_size=6), VALUES, max_size=4)), min_size=1, max_size=6)
+ENTRIES = st.lists(
+    st.builds(Entry, st.sampled_from(list(Kind)), st.dictionaries(st.text(max_size=6), VALUES, max_size=4)), min_size=1, max_size=6
+)
 
 
 def linked(entries: list[Entry]) -> list[SessionEvent]:

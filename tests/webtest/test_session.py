@@ -85,12 +85,27 @@ END = 1_000 + BUDGET  # the deadline of RUNNING
         ([*RUNNING, paused(END + 1_000), resumed(END + 90_000)], END + 90_000, Phase.GRACE, 0),
         ([*RUNNING, paused(END + GRACE_MS), resumed(END + 90_000)], END + 90_000, Phase.TIME_UP, 0),
         # a section's end gives the next one its whole budget: pauses and extensions were of the section before
-        ([*RUNNING, paused(2_000), resumed(3_000), extended(4_000, 5), (5_000, Kind.SECTION_ENDED, {"reason": "length"})], 9_000, Phase.READY, BUDGET),
-        ([*RUNNING, (5_000, Kind.SECTION_ENDED, {"reason": "time"}), paused(6_000), resumed(8_000), presented(9_000, 1)], 9_000, Phase.RUNNING, BUDGET),
+        (
+            [*RUNNING, paused(2_000), resumed(3_000), extended(4_000, 5), (5_000, Kind.SECTION_ENDED, {"reason": "length"})],
+            9_000,
+            Phase.READY,
+            BUDGET,
+        ),
+        (
+            [*RUNNING, (5_000, Kind.SECTION_ENDED, {"reason": "time"}), paused(6_000), resumed(8_000), presented(9_000, 1)],
+            9_000,
+            Phase.RUNNING,
+            BUDGET,
+        ),
         ([*RUNNING, (5_000, Kind.FINISHED, {"reason": "proctor"})], 9_000, Phase.FINISHED, BUDGET - 8_000),
         ([*RUNNING, (5_000, Kind.VOID_REQUESTED, {"code": "other", "reason": "r"})], 9_000, Phase.RUNNING, BUDGET - 8_000),
         ([*RUNNING, (5_000, Kind.VOIDED, {"code": "other", "reason": "r"})], 9_000, Phase.VOIDED, BUDGET - 8_000),
-        ([*RUNNING, (5_000, Kind.FINISHED, {"reason": "proctor"}), (6_000, Kind.VOIDED, {"reason": "r"})], 9_000, Phase.VOIDED, BUDGET - 8_000),
+        (
+            [*RUNNING, (5_000, Kind.FINISHED, {"reason": "proctor"}), (6_000, Kind.VOIDED, {"reason": "r"})],
+            9_000,
+            Phase.VOIDED,
+            BUDGET - 8_000,
+        ),
     ],
 )
 def test_phase_and_time_left(steps: list[tuple[int, Kind, dict[str, object]]], now: int, phase: Phase, left: int) -> None:
@@ -143,7 +158,11 @@ SIMPLE = st.lists(
     st.one_of(
         st.tuples(TIMES, st.just(Kind.ATTENDED), st.fixed_dictionaries({"present": st.booleans()})),
         st.tuples(TIMES, st.sampled_from([Kind.CONNECTED, Kind.MOVE_REQUESTED]), st.fixed_dictionaries({"device": st.sampled_from("ab")})),
-        st.tuples(TIMES, st.sampled_from([Kind.DEVICE_RELEASED, Kind.PIN_ISSUED, Kind.PIN_REVOKED, Kind.RESUMED, Kind.ADMITTED, Kind.NOTED]), st.just({})),
+        st.tuples(
+            TIMES,
+            st.sampled_from([Kind.DEVICE_RELEASED, Kind.PIN_ISSUED, Kind.PIN_REVOKED, Kind.RESUMED, Kind.ADMITTED, Kind.NOTED]),
+            st.just({}),
+        ),
         st.tuples(TIMES, st.just(Kind.PAUSED), st.just({"code": "other"})),
         st.tuples(TIMES, st.just(Kind.EXTENDED), st.fixed_dictionaries({"minutes": st.integers(1, 9)})),
         st.tuples(TIMES, st.just(Kind.VOID_REQUESTED), st.just({"code": "other", "reason": "r"})),
