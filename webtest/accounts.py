@@ -95,6 +95,16 @@ class Accounts:
             sql.flush()
             return _officer(row)
 
+    def set_password(self, username: str, password: str) -> None:
+        """A new password for an account that forgot its own; unlocks it. Raises Faulty."""
+        if len(password) < SHORTEST_PASSWORD:
+            raise Faulty([Fault("user", "password", "is too short", f"at least {SHORTEST_PASSWORD} characters")])
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            row = sql.exec(select(OfficerRow).where(OfficerRow.username == username)).first()
+            if row is None:
+                raise Faulty([Fault("user", "username", f"there is no account '{username}'", "'cact user list' shows them")])
+            row.password_hash, row.failures, row.locked_until = HASHER.hash(password), 0, 0
+
     def login(self, username: str, password: str, now: int) -> Officer:
         """Check a password. Raises Refused: the same for a wrong name and a wrong password, "locked" after five failures in a row."""
         who = name_hash(self._pepper, "officer", username)

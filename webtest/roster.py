@@ -58,7 +58,7 @@ class PerformanceRow:
 
 
 def read_table(content: bytes, filename: str) -> Table:
-    """(row number, column -> text) of the first sheet or of a CSV (comma or semicolon). Raises Faulty where the file cannot be read."""
+    """(row number, column -> text) of the first sheet or of a CSV (comma, semicolon or tab). Raises Faulty where the file cannot be read."""
     if len(content) > MAX_BYTES:
         raise Faulty([Fault("file", "", f"is larger than {MAX_BYTES // 1_000_000} MB", "split it")])
     lines = _xlsx(content) if filename.lower().endswith(".xlsx") else _csv(content)
@@ -92,15 +92,15 @@ def _csv(content: bytes) -> Iterator[tuple[int, list[str]]]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Faulty([Fault("file", "", "is not UTF-8 text", "save it as 'CSV UTF-8' or as XLSX")]) from None
-    first = text.split("\n", 1)[0]
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=";" if first.count(";") > first.count(",") else ",")
+    first = text.lstrip().split("\n", 1)[0]
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True)
     number = 1
     try:
         for cells in lines:
             yield number, [cell.strip() for cell in cells]
             number = lines.line_num + 1  # a quoted cell may run over several lines
     except csv.Error as error:
-        raise Faulty([Fault(f"row {number}", "", f"cannot be read: {error}", "save it as 'CSV UTF-8' or as XLSX")]) from None
+        raise Faulty([Fault(f"row {number}", "", f"cannot be read: {error}", "check the quotation marks, or save it as XLSX")]) from None
 
 
 def _xlsx(content: bytes) -> Iterator[tuple[int, list[str]]]:
@@ -169,8 +169,12 @@ def nip_fault(nip: str) -> str | None:
 
     The month of appointment is not checked beyond digits: PPPK numbers carry another code there. There is no check digit.
     """
+    if re.fullmatch(r"[0-9]+(,[0-9]+)?[eE]\+?[0-9]+", nip):
+        return "is not 18 digits: it was kept as a number, which loses the last three; type it again in a column of text"
     if not re.fullmatch(r"[0-9]{18}", nip):
         return "is not 18 digits (was the column a number? store it as text)"
+    if nip.endswith("000"):
+        return "ends in 000: a spreadsheet that keeps it as a number loses the last three digits; type it again in a column of text"
     try:
         born = dt.date(int(nip[:4]), int(nip[4:6]), int(nip[6:8]))
     except ValueError:
