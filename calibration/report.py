@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from calibration.mml import MmlFit
-from calibration.pipeline import ItemVerdict, Proposal, ScaleRun, recovery
+from calibration.pipeline import Proposal, ScaleRun, recovery
+from calibration.verdicts import ItemVerdict
 from cat_engine import ItemParams, Row, probabilities
 from cat_engine.irt import Floats
 
@@ -23,6 +24,8 @@ VERDICTS = {"adopt": "dipakai", "keep": "tetap lama", "reject": "ditahan"}
 FLAGS = {
     "no_answers": "tanpa jawaban", "few": "jawaban terlalu sedikit", "one_category": "satu kategori saja", "empty_category": "kategori kosong",
     "uncertain": "SE terlalu besar", "low_a": "daya beda rendah", "at_bound": "di batas", "misfit": "tidak cocok model", "anchor": "butir jangkar",
+    "disconnected": "tidak tersambung dengan butir lain", "no_run": "butir sekompetensi terlalu sedikit", "no_anchor": "tidak ada butir jangkar yang dijawab",
+    "not_converged": "estimasi tidak konvergen",
 }  # fmt: skip
 W, H, PAD = 270, 150, 22
 
