@@ -28,6 +28,7 @@ __all__ = ["FLAT", "MmlFit", "MmlOptions", "Priors", "fit_mml"]
 ROUGH_TOLERANCE = 2e-3
 ROUGH_CYCLES = 200
 SMALLEST_SD = 0.05
+LEAST_MASS = 1e-12  # of a histogram at a node
 LONGEST_LEAP = 30.0
 HALVINGS = 12
 FIXED_SLOPE = ("pcm",)
@@ -142,8 +143,8 @@ class Shape:
         m = self.x.shape[1]
         left = np.where(self.free[:, :, None] & self.free[:, None, :], information, 0.0)
         left[:, np.arange(m), np.arange(m)] += ~self.free
-        step = np.linalg.solve(left, (gradient * self.free)[:, :, None])[:, :, 0]
-        return np.asarray(step / np.maximum(1.0, np.abs(step).max(axis=1, keepdims=True)))
+        move = np.linalg.solve(left, (gradient * self.free)[:, :, None])[:, :, 0]
+        return np.asarray(move / np.maximum(1.0, np.abs(move).max(axis=1, keepdims=True)))
 
     def _objective(self, x: Floats, r: Floats, nodes: Floats, priors: Priors) -> Floats:
         possible = legal(self.model, x)
@@ -168,7 +169,8 @@ class State:
 
     def vector(self) -> Floats:
         """All parameters as one vector."""
-        return np.concatenate([*(shape.x.ravel() for shape in self.shapes), self.latent.ravel()])
+        histogram = np.zeros(0) if self.histogram is None else self.histogram.ravel()
+        return np.concatenate([*(shape.x.ravel() for shape in self.shapes), self.latent.ravel(), histogram])
 
     def load(self, vector: Floats) -> None:
         """The inverse of vector(), within bounds."""
@@ -178,7 +180,10 @@ class State:
             x = np.clip(x, *bounds(shape.model, shape.n_cat))
             shape.x = np.where((shape.free | (shape.ties is not None)) & legal(shape.model, x)[:, None], x, shape.x)
             at += shape.x.size
-        self.latent = vector[at:].reshape(self.latent.shape).copy()
+        self.latent = vector[at : at + self.latent.size].reshape(self.latent.shape).copy()
+        if self.histogram is not None:
+            mass = np.maximum(vector[at + self.latent.size :].reshape(self.histogram.shape), LEAST_MASS)
+            self.histogram = mass / mass.sum(axis=1, keepdims=True)
 
     def densities(self, nodes: Floats) -> Floats:
         """Latent density of each group on the nodes, summing to one, [G, Q]."""
@@ -211,6 +216,18 @@ class State:
         self.latent = np.stack([means, log_sds], axis=1)
         if self.histogram is not None:
             self.histogram = mass
+
+    def standardise(self, nodes: Floats) -> Floats:
+        """Put mean and sd of a histogram's first group at 0 and 1, keeping every probability; the nodes on the new scale."""
+        density = self.densities(nodes)[0]
+        mean = float(density @ nodes)
+        sd = float(np.sqrt(density @ (nodes - mean) ** 2))
+        if any(shape.model in FIXED_SLOPE for shape in self.shapes):
+            sd = 1.0  # the slopes carry the unit
+        for shape in self.shapes:
+            shape.x[:, 0] += np.log(sd)
+            shape.x[:, 1 : shape.n_cat] = (shape.x[:, 1 : shape.n_cat] - mean) / sd
+        return np.asarray((nodes - mean) / sd)
 
     def log_prior(self, priors: Priors) -> float:
         """Log prior of the free items."""
@@ -288,6 +305,8 @@ def fit_mml(
         state.histogram = state.densities(nodes)
         state.free[:] = False
     cycles, converged = _climb(state, design, nodes, options.priors, options.tolerance, options.max_cycles)
+    if state.histogram is not None and not held.any():
+        nodes = state.standardise(nodes)
     loglik, expected = design.expect(state.table(design, nodes))
     out = list(rows)
     for shape in state.shapes:
@@ -327,4 +346,6 @@ def _climb(state: State, design: Design, nodes: Floats, priors: Priors, toleranc
             leap = (objective, now)
             state.load(path[0] + 2 * length * first + length**2 * bend)
             path = [state.vector()]
+    if leap is not None:
+        state.load(leap[1])  # nobody has yet seen whether the leap was good
     return max_cycles, False

@@ -204,7 +204,7 @@ def _girth(run: Run, names: tuple[str, ...]) -> tuple[Floats, float]:
     except Faulty:
         return np.full(len(names), np.nan), float("nan")
     ours = np.array([np.mean(row.b) for row in run.fit.rows])
-    return b, float(np.corrcoef(ours, b)[0, 1])
+    return b, _correlation(ours, b)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,4 +229,9 @@ def recovery(proposal: Proposal, truth: Mapping[str, Row], *, adopted_only: bool
     def rmse(x: Floats) -> float:
         return float(np.sqrt(np.mean((x[:, 0] - x[:, 1]) ** 2)))
 
-    return Recovery(len(a), rmse(a), float(np.corrcoef(a.T)[0, 1]), rmse(b), float(np.corrcoef(b.T)[0, 1]))
+    return Recovery(len(a), rmse(a), _correlation(*a.T), rmse(b), _correlation(*b.T))
+
+
+def _correlation(x: Floats, y: Floats) -> float:
+    """Product-moment correlation; NaN where one of the two does not vary."""
+    return float(np.corrcoef(x, y)[0, 1]) if np.ptp(x) > 0 and np.ptp(y) > 0 else float("nan")

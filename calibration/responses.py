@@ -12,6 +12,7 @@ from cat_engine import Fault, Faulty
 from cat_engine.irt import Ints
 
 WHY = ("adaptive", "pretest", "fixed")
+HIGHEST_CATEGORY = 50  # more is a score or a typing error
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,11 @@ class ResponseLog:
         return len(self.person)
 
     @classmethod
-    def of(cls, responses: Iterable[Response]) -> "ResponseLog":
-        """From single responses; persons and items in order of first appearance."""
+    def of(cls, responses: Iterable[Response], item_ids: Iterable[str] = ()) -> "ResponseLog":
+        """From single responses; persons and items in order of first appearance, after `item_ids`, which may have no answers."""
         rows = list(responses)
         persons = {p: i for i, p in enumerate(dict.fromkeys(r.person_id for r in rows))}
-        items = {p: i for i, p in enumerate(dict.fromkeys(r.item_id for r in rows))}
+        items = {p: i for i, p in enumerate(dict.fromkeys([*item_ids, *(r.item_id for r in rows)]))}
 
         def column(values: Iterable[int]) -> Ints:
             return np.fromiter(values, dtype=np.int64, count=len(rows))
@@ -85,7 +86,7 @@ def read_responses_csv(text: str, known: Sequence[str] | None = None, *, why: st
     faults = [Fault("row 1", name, "the column stands twice") for name in sorted(set(header)) if header.count(name) > 1]
     faults += [Fault("row 1", str(k + 1), "the column has no name") for k, name in enumerate(header) if not name]
     responses: list[Response] = []
-    seen: set[tuple[str, str]] = set()
+    seen: dict[tuple[str, str], int] = {}
     legal = set(known) if known is not None else None
     if not long and legal is not None:
         faults += [Fault("row 1", name, "is not an item of the bank") for name in header if name != "person_id" and name not in legal]
@@ -107,12 +108,11 @@ def read_responses_csv(text: str, known: Sequence[str] | None = None, *, why: st
                 continue
             if long and legal is not None and item_id not in legal:
                 faults.append(Fault(where, "item_id", f"'{item_id}' is not an item of the bank"))
-            if (person_id, item_id) in seen:
-                faults.append(
-                    Fault(where, column, f"person '{person_id}' has already answered item '{item_id}'", "one answer a person and item")
-                )
-            seen.add((person_id, item_id))
-            if not cell.isdigit() or int(cell) > 50:
+            first = seen.setdefault((person_id, item_id), number)
+            if first != number:  # the row, not the person: an id may be a NIP
+                what = f"the person has already answered item '{item_id}' in row {first}"
+                faults.append(Fault(where, column, what, "one answer a person and item"))
+            if not _is_whole(cell) or int(cell) > HIGHEST_CATEGORY:
                 faults.append(Fault(where, column, f"'{cell}' is not a category", "a whole number from 0"))
                 continue
             rt_ms, position = (_whole(where, name, row.get(name, ""), faults) if long else -1 for name in ("rt_ms", "position"))
@@ -121,13 +121,17 @@ def read_responses_csv(text: str, known: Sequence[str] | None = None, *, why: st
         faults.append(Fault("file", "", "holds no responses"))
     if faults:
         raise Faulty(faults)
-    return ResponseLog.of(responses)
+    return ResponseLog.of(responses, () if long else [name for name in header if name != "person_id"])
+
+
+def _is_whole(cell: str) -> bool:
+    return cell.isascii() and cell.isdigit()
 
 
 def _whole(where: str, name: str, cell: str, faults: list[Fault]) -> int:
     if not cell:
         return -1
-    if not cell.isdigit():
+    if not _is_whole(cell):
         faults.append(Fault(where, name, f"'{cell}' is not a whole number"))
         return -1
     return int(cell)
