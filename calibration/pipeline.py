@@ -9,9 +9,9 @@ import numpy as np
 from calibration.estimate import Demands, Run, estimate
 from calibration.girth_adapter import second_opinion
 from calibration.linking import link, transform
-from calibration.mml import MmlFit, MmlOptions
+from calibration.mml import MmlOptions
 from calibration.responses import ResponseLog
-from calibration.verdicts import ItemVerdict, unestimated
+from calibration.verdicts import ItemVerdict, ScaleRun, unestimated
 from cat_engine import Fault, Faulty, Row
 from cat_engine.irt import Floats, Ints
 from itembank.bank import Bank
@@ -34,25 +34,6 @@ class CalibrationOptions:
     max_se: float = 0.35
     girth: bool = False
     mml: MmlOptions = field(default_factory=MmlOptions)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ScaleRun:
-    """How the run went for one competency: persons, answers, latent mean and sd, linking constants, log-likelihood, convergence."""
-
-    competency: str
-    n_persons: int
-    n_answers: int
-    mean: float
-    sd: float
-    slope: float
-    intercept: float
-    loglik: float
-    n_cycles: int
-    converged: bool
-    girth_correlation: float
-    fit: MmlFit
-    items: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,14 +139,10 @@ def _calibrate_scale(
             ItemVerdict(
                 ids[i], competency, old[i], transform(run.fit.rows[k], slope, intercept), float(run.errors.a[k]) / slope,
                 tuple((run.errors.b[k, :steps] * slope).tolist()), float(run.errors.c[k]), int(found.counts[i].sum()),
-                tuple(found.counts[i].tolist()), float(run.rmsd[k]), slope * float(girth_b[k]) + intercept, found.flags[i],
+                tuple(found.counts[i].tolist()), float(run.rmsd[k]), slope * float(girth_b[k]) + intercept, found.flags[i], old[i],
             )
         )  # fmt: skip
-    fit = run.fit
-    scale = ScaleRun(
-        competency, fit.design.n_persons, int(fit.counts.sum()), slope * fit.mean + intercept, slope * fit.sd, slope, intercept, fit.loglik,
-        fit.n_cycles, fit.converged, girth_r, fit, names,
-    )  # fmt: skip
+    scale = ScaleRun.of(run.fit, competency, names, slope, intercept, girth_r)
     return verdicts, scale
 
 

@@ -76,12 +76,14 @@ def read_responses_csv(text: str, known: Sequence[str] | None = None, *, why: st
 
     `known` are the item ids of a bank, where there is one. Raises Faulty with every fault by row and column.
     """
-    reader = csv.reader(io.StringIO(text.lstrip("\ufeff"), newline=""))
-    header = [cell.strip() for cell in next(reader, [])]
+    try:
+        lines = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True))
+    except csv.Error as error:
+        raise Faulty([Fault("file", "", f"is not CSV: {error}", "check the quotation marks")]) from None
+    header = [cell.strip() for cell in lines[0]] if lines else []
     if "person_id" not in header:
-        raise Faulty(
-            [Fault("row 1", "person_id", "the column is missing", "wide: person_id + one column an item; long: person_id,item_id,category")]
-        )
+        shapes = "wide: person_id + one column an item; long: person_id,item_id,category; separated by commas"
+        raise Faulty([Fault("row 1", "person_id", "the column is missing", shapes)])
     long = {"item_id", "category"} <= set(header)
     faults = [Fault("row 1", name, "the column stands twice") for name in sorted(set(header)) if header.count(name) > 1]
     faults += [Fault("row 1", str(k + 1), "the column has no name") for k, name in enumerate(header) if not name]
@@ -90,7 +92,7 @@ def read_responses_csv(text: str, known: Sequence[str] | None = None, *, why: st
     legal = set(known) if known is not None else None
     if not long and legal is not None:
         faults += [Fault("row 1", name, "is not an item of the bank") for name in header if name != "person_id" and name not in legal]
-    for number, cells in enumerate(reader, start=2):
+    for number, cells in enumerate(lines[1:], start=2):
         if not any(cell.strip() for cell in cells):
             continue
         where = f"row {number}"

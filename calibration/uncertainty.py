@@ -18,8 +18,9 @@ from scipy import linalg, sparse
 from scipy.special import expit
 
 from calibration.curves import ASYMPTOTES, curves
-from calibration.mml import MmlFit, Shape
+from calibration.mml import MmlFit
 from calibration.priors import Priors
+from calibration.state import Shape
 from cat_engine import Fault, Faulty
 from cat_engine.irt import Floats
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibration.estimate import SENTENCES
+from calibration.mml import MmlFit
 from cat_engine import Row
 from cat_engine.irt import Ints
 
@@ -15,13 +16,13 @@ REJECTING = ("low_a", "misfit")
 class ItemVerdict:
     """The old and new parameters of an item on the bank's scale, with SEs, and flags (stable codes, of estimate.SENTENCES).
 
-    new is None where nothing could be estimated. rmsd: misfit per scale point. girth_b: the second opinion's mean difficulty on the bank's scale, NaN
+    old is None where there is no bank, new where nothing could be estimated; shape is a row of the item's model and number of steps. rmsd: misfit per scale point. girth_b: the second opinion's mean difficulty on the bank's scale, NaN
     where there is none.
     """
 
     item_id: str
     competency: str
-    old: Row
+    old: Row | None
     new: Row | None
     se_a: float
     se_b: tuple[float, ...]
@@ -31,6 +32,7 @@ class ItemVerdict:
     rmsd: float
     girth_b: float
     flags: tuple[str, ...]
+    shape: Row
 
     @property
     def verdict(self) -> str:
@@ -54,5 +56,34 @@ def unestimated(item_id: str, old: Row, counts: Ints, flags: tuple[str, ...], co
     """The verdict on an item without an estimate: named and flagged, never given a number."""
     nan = float(np.nan)
     return ItemVerdict(
-        item_id, competency, old, None, nan, (nan,) * len(old.b), nan, int(counts.sum()), tuple(counts.tolist()), nan, nan, flags
+        item_id, competency, old, None, nan, (nan,) * len(old.b), nan, int(counts.sum()), tuple(counts.tolist()), nan, nan, flags, old
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScaleRun:
+    """How the run went for one competency: persons, answers, latent mean and sd, linking constants, log-likelihood, convergence."""
+
+    competency: str
+    n_persons: int
+    n_answers: int
+    mean: float
+    sd: float
+    slope: float
+    intercept: float
+    loglik: float
+    n_cycles: int
+    converged: bool
+    girth_correlation: float
+    fit: MmlFit
+    items: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, fit: MmlFit, competency: str, items: tuple[str, ...], slope: float = 1.0, intercept: float = 0.0, girth_r: float = float("nan")
+    ) -> "ScaleRun":
+        """The record of a fit whose scale is moved by slope and intercept."""
+        return cls(
+            competency, fit.design.n_persons, int(fit.counts.sum()), slope * fit.mean + intercept, slope * fit.sd, slope, intercept, fit.loglik,
+            fit.n_cycles, fit.converged, girth_r, fit, items,
+        )  # fmt: skip
