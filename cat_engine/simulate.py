@@ -3,6 +3,7 @@
 No response times are simulated: a plan's time_s rule never fires here.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,13 +109,15 @@ def attempt_seed(seed: int, person: int) -> int:
 
 
 def simulate(
-    plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, truth: ItemParams | None = None, *, block: int = BLOCK
-) -> SimulationResult:
+    plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, truth: ItemParams | None = None, *, answers: Ints | None = None,
+    block: int = BLOCK, watch: Callable[[int], None] | None = None,
+) -> SimulationResult:  # fmt: skip
     """Give the test of `plan` to N people of true abilities `true`[N, S], answering by `truth` (default: the pool's own parameters).
 
-    The uniform number behind a person's answer at position t is number t of default_rng([seed, person]); decisions come from the person's
-    attempt seed. So nobody's test depends on who else is simulated, nor on `block`, the number of sessions stepped together. Raises
-    ValueError where `true` or `truth` does not fit the pool.
+    With `answers`[N, I] (a category, -1 = never answered) nobody is simulated: real answers are replayed, and a person is given only items that
+    he or she answered. The uniform number behind a person's answer at position t is number t of default_rng([seed, person]); decisions come
+    from the person's attempt seed. So nobody's test depends on who else is simulated, nor on `block`, the number of sessions stepped together.
+    `watch` hears after each block how many people are done. Raises ValueError where `true`, `truth` or `answers` does not fit the pool.
     """
     true = np.array(true, dtype=float)
     if true.ndim != 2 or true.shape[1] != len(pool.competencies) or not len(true) or not np.all(np.isfinite(true)):
@@ -124,7 +127,15 @@ def simulate(
     if not np.array_equal(truth.n_cat, pool.params.n_cat):
         msg = "the true items have other numbers of categories than the pool's"
         raise ValueError(msg)
-    ran = [_run_block(plan, pool, true[at : at + block], seed, at, truth) for at in range(0, len(true), block)]
+    if answers is not None and (answers.shape != (len(true), len(pool)) or np.any(answers >= pool.params.n_cat) or np.any(answers < -1)):
+        msg = f"answers of shape {answers.shape} are not categories of {len(true)} people and {len(pool)} items"
+        raise ValueError(msg)
+    ran: list[_Block] = []
+    for at in range(0, len(true), block):
+        real = None if answers is None else answers[at : at + block]
+        ran.append(_run_block(plan, pool, true[at : at + block], seed, at, truth, real))
+        if watch is not None:
+            watch(min(at + block, len(true)))
     person, position, item, category = (np.concatenate([part.answers[k] for part in ran]) for k in range(4))
     step_theta, step_se = (np.concatenate([part.abilities[k] for part in ran]) for k in range(2))
     order = np.lexsort((position, person))
@@ -156,7 +167,7 @@ class _Block:
     abilities: Floats
 
 
-def _run_block(plan: TestPlan, pool: Pool, true: Floats, seed: int, first: int, truth: ItemParams) -> _Block:
+def _run_block(plan: TestPlan, pool: Pool, true: Floats, seed: int, first: int, truth: ItemParams, real: Ints | None) -> _Block:
     n = len(true)
     block = _Block(
         Batch.begin(plan, pool, n),
@@ -173,7 +184,8 @@ def _run_block(plan: TestPlan, pool: Pool, true: Floats, seed: int, first: int, 
         rows = np.arange(n)
         while rows.size:
             outlook = survey(pool, section, batch, rows, np.zeros(rows.size))
-            going = outlook.eligible.any(axis=1)
+            eligible = outlook.eligible if real is None else outlook.eligible & (real[rows] >= 0)
+            going = eligible.any(axis=1)
             for i, row in zip(rows[~going].tolist(), outlook.verdict[~going], strict=True):
                 found = reasons(section.rules, row)
                 block.reasons[i].append(section_reason(found))
@@ -184,8 +196,8 @@ def _run_block(plan: TestPlan, pool: Pool, true: Floats, seed: int, first: int, 
                 break
             position = batch.count[rows].sum(axis=1)
             draws = Draws(tuple(seeds[i] for i in rows.tolist()), tuple(position.tolist()))
-            item = choose(plan, pool, batch, rows, outlook.eligible[going], draws)
-            category = draw_category(truth, true[rows, scale[item]], item, uniform[rows, position])
+            item = choose(plan, pool, batch, rows, eligible[going], draws)
+            category = draw_category(truth, true[rows, scale[item]], item, uniform[rows, position]) if real is None else real[rows, item]
             batch.answer(rows, item, category)
             answers.append(np.stack([rows + first, position, item, category]))
             abilities.append(np.stack([batch.theta[rows, scale[item]], batch.se[rows, scale[item]]]))

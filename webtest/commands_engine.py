@@ -1,0 +1,244 @@
+"""`cact plan check`, `cact simulate`, `cact information`: plans and banks tried out before anyone sits a test."""
+
+import csv
+import io
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlmodel import Session as SqlSession
+
+from calibration.responses import read_responses_csv
+from cat_engine import Fault, Faulty, Pool, SimulationResult, TestPlan, check, information, load_plan, probabilities, simulate
+from cat_engine.batch import Batch
+from cat_engine.irt import Floats, Ints
+from itembank.bank import Bank, pool_of
+from itembank.exchange import read_bank_csv
+from itembank.store import load_bank
+from webtest.cli import err, guarded, json_option, opened, put, read_text
+from webtest.simulation_files import Run, new_folder_fault, summary, whole_file, write_csv, write_run
+
+LARGEST_N = 1_000_000
+
+
+def attach(main: click.Group) -> None:
+    """Add this module's commands."""
+    group = main.commands.get("plan")
+    if not isinstance(group, click.Group):
+        group = click.Group("plan", help="Test plans.")
+        main.add_command(group)
+    group.add_command(plan_check)
+    main.add_command(simulate_command)
+    main.add_command(information_command)
+
+
+bank_option = click.option("--bank", "bank_file", type=click.Path(path_type=Path), help="Parameter CSV of a bank.")
+folder_option = click.option("--data", "data", type=click.Path(path_type=Path), help="Installation whose newest published bank is meant.")
+
+
+def bank_of(bank_file: Path | None, data: Path | None) -> Bank:
+    """The bank that --bank or --data names, exactly one of them. Raises Faulty."""
+    if (bank_file is None) == (data is None):
+        raise Faulty([Fault("--bank", "", "name one bank", "--bank FILE.csv, or --data FOLDER of an installation")])
+    if data is None:
+        return read_bank_csv(read_text(bank_file or Path()))
+    with opened(data) as house, SqlSession(house.engine) as sql:
+        return load_bank(sql)
+
+
+def numbers(text: str, option: str) -> Floats:
+    """Numbers separated by commas. Raises Faulty."""
+    found = [_number(cell) for cell in text.split(",")]
+    if not all(math.isfinite(v) for v in found):
+        raise Faulty([Fault(option, "", f"'{text}' is not a list of numbers", f"{option}=-2,0,2")])
+    return np.array(found)
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return math.nan
+
+
+def checked_pool(plan: TestPlan, bank: Bank) -> Pool:
+    """The pool of the plan's competencies. Raises Faulty where the plan does not fit it."""
+    pool = pool_of(bank, plan.competencies)
+    faults = check(plan, pool)
+    if faults:
+        raise Faulty(faults)
+    return pool
+
+
+@click.command("check")
+@click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
+@bank_option
+@folder_option
+@json_option
+@guarded
+def plan_check(plan_file: Path, bank_file: Path | None, data: Path | None, as_json: bool) -> None:
+    """Name every fault of PLAN with what would be legal; with a bank, whether the plan fits it too."""
+    plan = load_plan(read_text(plan_file))
+    found: dict[str, Any] = {"plan": plan.name, "digest": plan.digest, "sections": len(plan.sections), "competencies": plan.competencies}
+    text = f"'{plan.name}' is in order: {len(plan.sections)} sections, {len(plan.competencies)} competencies, digest {plan.digest[:12]}"
+    if bank_file is not None or data is not None:
+        pool = checked_pool(plan, bank_of(bank_file, data))
+        found |= {"items": len(pool), "pool_digest": pool.digest}
+        text += f"; it fits the bank's {len(pool)} items"
+    put(found, as_json, text)
+
+
+@click.command("simulate")
+@bank_option
+@folder_option
+@click.option("--plan", "plan_file", type=click.Path(path_type=Path), required=True, help="Test plan, TOML.")
+@click.option("--n", type=int, help="Draw this many people; needs --seed.")
+@click.option("--seed", type=int, help="Seed of people, answers and decisions.")
+@click.option(
+    "--thetas", "theta_file", type=click.Path(path_type=Path), help="CSV person_id,theta (or one column a competency); needs --seed."
+)
+@click.option("--responses", "response_file", type=click.Path(path_type=Path), help="CSV of real answers, replayed in adaptive order.")
+@click.option("--correlation", default=0.6, show_default=True, help="Between the competencies of the people drawn by --n.")
+@click.option("--out", "out_folder", type=click.Path(path_type=Path), required=True, help="New folder for the results.")
+@json_option
+@guarded
+def simulate_command(
+    bank_file: Path | None, data: Path | None, plan_file: Path, n: int | None, seed: int | None, theta_file: Path | None,
+    response_file: Path | None, correlation: float, out_folder: Path, as_json: bool,
+) -> None:  # fmt: skip
+    """Give the test of a plan to simulated people, or replay real answers; write steps, people, items, summary and report."""
+    faults = _source_faults(n, seed, theta_file, response_file, correlation) + new_folder_fault(out_folder)
+    if faults:
+        raise Faulty(faults)
+    plan = load_plan(read_text(plan_file))
+    pool = checked_pool(plan, bank_of(bank_file, data))
+    answers: Ints | None = None
+    if response_file is not None:
+        truth, (person_ids, answers) = "all responses", read_answers(read_text(response_file), pool)
+        true = full_estimates(plan, pool, answers)
+    elif theta_file is not None:
+        truth, (person_ids, true) = "given", read_thetas(read_text(theta_file), pool.competencies)
+    else:
+        truth, person_ids = "drawn", tuple(str(i + 1) for i in range(n or 0))
+        true = draw_thetas(len(person_ids), len(pool.competencies), correlation, seed or 0)
+    begun = time.perf_counter()
+    result = _with_bar(plan, pool, true, seed or 0, answers)
+    run = Run(plan, pool, result, person_ids, truth, time.perf_counter() - begun)
+    write_run(run, out_folder)
+    figures = summary(run)
+    text = (
+        f"{len(true)} people, {figures['mean_length']:.1f} items on average; RMSE {figures['rmse']:.3f}, bias {figures['bias']:+.3f}\n"
+        f"highest exposure {figures['max_exposure']:.0%}, overlap {figures['overlap']:.3f}, unused {figures['unused']:.0%}; {figures['seconds']:.2f} s\n"
+        f"written to {out_folder}"
+    )
+    put(figures, as_json, text)
+
+
+def _source_faults(n: int | None, seed: int | None, theta_file: Path | None, response_file: Path | None, correlation: float) -> list[Fault]:
+    named = [name for name, value in (("--n", n), ("--thetas", theta_file), ("--responses", response_file)) if value is not None]
+    faults = []
+    if len(named) != 1:
+        shown = " and ".join(named) + " are too many" if named else "nobody takes the test"
+        faults.append(Fault("simulate", "", shown, "one of --n with --seed, --thetas with --seed, --responses"))
+    if n is not None and not 1 <= n <= LARGEST_N:
+        faults.append(Fault("--n", "", f"{n} is not a number of people", f"from 1 to {LARGEST_N}"))
+    if seed is None and response_file is None:
+        faults.append(Fault("--seed", "", "is missing", "any whole number from 0; the same seed gives the same simulation"))
+    if seed is not None and seed < 0:
+        faults.append(Fault("--seed", "", f"{seed} is negative", "a whole number from 0"))
+    if not 0 <= correlation <= 1:
+        faults.append(Fault("--correlation", "", f"{correlation:g} is out of range", "from 0 to 1"))
+    return faults
+
+
+def _with_bar(plan: TestPlan, pool: Pool, true: Floats, seed: int, answers: Ints | None) -> SimulationResult:
+    columns = (TextColumn("simulating"), BarColumn(), TextColumn("{task.completed}/{task.total} people"), TimeElapsedColumn())
+    with Progress(*columns, console=err, disable=not err.is_terminal) as bar:
+        task = bar.add_task("", total=len(true))
+        return simulate(plan, pool, true, seed, answers=answers, watch=lambda done: bar.update(task, completed=done))
+
+
+def draw_thetas(n: int, scales: int, correlation: float, seed: int) -> Floats:
+    """Abilities [n, scales], each N(0, 1), equally correlated."""
+    rng = np.random.default_rng(seed)
+    return np.asarray(np.sqrt(correlation) * rng.normal(size=(n, 1)) + np.sqrt(1 - correlation) * rng.normal(size=(n, scales)))
+
+
+def read_thetas(text: str, competencies: tuple[str, ...]) -> tuple[tuple[str, ...], Floats]:
+    """`person_id` and a column a competency, or `person_id,theta` where there is one competency. Raises Faulty with every fault."""
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    header = [cell.strip() for cell in rows[0]] if rows else []
+    columns = ["theta"] if len(competencies) == 1 and "theta" in header else list(competencies)
+    faults = [Fault("row 1", name, "the column is missing") for name in ("person_id", *columns) if name not in header]
+    if faults:
+        raise Faulty(faults)
+    at, person = [header.index(name) for name in columns], header.index("person_id")
+    found: dict[str, list[float]] = {}
+    for number, cells in enumerate(rows[1:], start=2):
+        if not any(cell.strip() for cell in cells):
+            continue
+        where = f"row {number}"
+        if len(cells) != len(header):
+            faults.append(Fault(where, "", f"has {len(cells)} cells, the header {len(header)}"))
+            continue
+        person_id, values = cells[person].strip(), [_number(cells[k]) for k in at]
+        if not person_id:
+            faults.append(Fault(where, "person_id", "is empty"))
+        if person_id in found:
+            faults.append(Fault(where, "person_id", f"'{person_id}' stands in an earlier row already"))
+        for name, k, value in zip(columns, at, values, strict=True):
+            if not math.isfinite(value):
+                faults.append(Fault(where, name, f"'{cells[k]}' is not a number", "write a number with a decimal point"))
+        found[person_id] = values
+    if not found and not faults:
+        faults.append(Fault("file", "", "holds no people"))
+    if faults:
+        raise Faulty(faults)
+    return tuple(found), np.array(list(found.values()))
+
+
+def read_answers(text: str, pool: Pool) -> tuple[tuple[str, ...], Ints]:
+    """Real answers as person ids and categories[N, I], -1 = not answered; answers to items outside the pool are refused. Raises Faulty."""
+    log = read_responses_csv(text, pool.ids)
+    answers = np.full((len(log.person_ids), len(pool)), -1)
+    column = np.array([pool.index[item_id] for item_id in log.item_ids])
+    answers[log.person, column[log.item]] = log.category
+    faults = [
+        Fault(f"person {log.person_ids[n]}", pool.ids[i], f"{answers[n, i]} is not a category", f"from 0 to {pool.params.n_cat[i] - 1}")
+        for n, i in np.argwhere(answers >= pool.params.n_cat).tolist()
+    ]
+    if faults:
+        raise Faulty(faults)
+    return log.person_ids, answers
+
+
+def full_estimates(plan: TestPlan, pool: Pool, answers: Ints) -> Floats:
+    """What all of a person's answers say, [N, S]: in a replay of real answers nobody knows the truth, and this stands for it."""
+    found = []
+    for row in answers:
+        given = np.flatnonzero(row >= 0)
+        found.append(Batch.replay(plan, pool, given.tolist(), row[given].tolist()).theta[0])
+    return np.array(found)
+
+
+@click.command("information")
+@click.option("--bank", "bank_file", type=click.Path(path_type=Path), required=True, help="Parameter CSV of a bank.")
+@click.option("--theta", "theta_text", required=True, help="Abilities, separated by commas: --theta=-2,0,2")
+@click.option("--out", "out_file", type=click.Path(path_type=Path), required=True, help="CSV to write: item_id,theta,p0..,info.")
+@guarded
+def information_command(bank_file: Path, theta_text: str, out_file: Path) -> None:
+    """Category probabilities and Fisher information of every item of a bank at given abilities."""
+    theta = numbers(theta_text, "--theta")
+    bank = read_bank_csv(read_text(bank_file))
+    p, info = probabilities(bank.params, theta), information(bank.params, theta)
+    rows = (
+        (bank.ids[i], float(t), *(p[k, i].tolist()[: bank.params.n_cat[i]] + [""] * (p.shape[2] - bank.params.n_cat[i])), float(info[k, i]))
+        for i in range(len(bank))
+        for k, t in enumerate(theta)
+    )
+    with whole_file(out_file) as part:
+        write_csv(part, ("item_id", "theta", *(f"p{k}" for k in range(p.shape[2])), "info"), rows)
