@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cat_engine.ability import weights
 from cat_engine.batch import Batch
 from cat_engine.families import Floats, Ints
 from cat_engine.plan import Section, TestPlan
@@ -138,9 +137,10 @@ def ask(plan: TestPlan, pool: Pool, state: State) -> Decision:
 
 
 def estimate(plan: TestPlan, pool: Pool, state: State) -> Estimate:
-    """Ability on every competency from the answers so far. Raises EngineRefusal as `ask` does."""
+    """Ability on every competency from the answers so far, by the plan's final estimator. Raises EngineRefusal as `ask` does."""
     batch = _batch(plan, pool, state)
-    return Estimate(batch.theta[0], batch.se[0], batch.count[0], weights(batch.logpost)[0])
+    theta, se = batch.final()
+    return Estimate(theta[0], se[0], batch.count[0], batch.posterior()[0])
 
 
 def _batch(plan: TestPlan, pool: Pool, state: State) -> Batch:

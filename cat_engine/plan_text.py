@@ -1,7 +1,9 @@
 """Test plans as TOML text: read with every fault named, and written back.
 
 name = "Profil kompetensi"
-[prior]                          # mean, sd; default 0, 1
+[prior]                          # mean, sd; default 0, 1; or name = "uniform" (low, high) or "jeffreys"
+[interim]                        # name = "eap" (default) or another estimator: ability while items are chosen
+[final]                          # the estimator of the score; default: the interim one
 [select]                         # name = "mfi" (default) or another registered rule, with its options
 [exposure]                       # name = "none" (default) or another registered rule, with its options
 [stop]                           # registered rules as keys: se = 0.42, time_s = 600; a section's [sections.stop] overrides single keys
@@ -12,15 +14,18 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 
-from cat_engine.ability import NormalPrior
+from cat_engine.estimators import ESTIMATOR
 from cat_engine.exposure import EXPOSURE
 from cat_engine.faults import Fault, Faulty
 from cat_engine.plan import Section, TestPlan, as_table
+from cat_engine.priors import MEAN_RANGE, PRIOR, SD_RANGE, NormalPrior, Prior
 from cat_engine.registry import fits, option_faults
 from cat_engine.select import SELECTION
 from cat_engine.stop import StopRule, build_rules
 
-TOP = {"name": str, "prior": dict, "select": dict, "exposure": dict, "stop": dict, "sections": list}
+TOP = {
+    "name": str, "prior": dict, "select": dict, "exposure": dict, "interim": dict, "final": dict, "stop": dict, "sections": list,
+}  # fmt: skip
 SECTION = {
     "code": str,
     "title": str,
@@ -30,8 +35,6 @@ SECTION = {
     "time_budget_min": float,
     "stop": dict,
 }
-MEAN_RANGE = 4.0
-SD_RANGE = 5.0
 
 
 def load_plan(text: str) -> TestPlan:
@@ -46,12 +49,14 @@ def load_plan(text: str) -> TestPlan:
     prior = _prior(_table(table, "prior"), faults)
     select = SELECTION.build({"name": "mfi", **_table(table, "select")}, faults)
     exposure = EXPOSURE.build({"name": "none", **_table(table, "exposure")}, faults)
+    interim = ESTIMATOR.build({"name": "eap", **_table(table, "interim")}, faults)
+    final = ESTIMATOR.build({"name": "eap", **_table(table, "final")}, faults) if "final" in table else None
     base = _table(table, "stop")
     build_rules("stop", base, faults)
     sections = _sections(table.get("sections"), base, faults)
-    if faults or select is None or exposure is None:
+    if faults or select is None or exposure is None or interim is None:
         raise Faulty(faults)
-    return TestPlan(str(table["name"]), sections, prior, select, exposure)
+    return TestPlan(str(table["name"]), sections, prior, select, exposure, interim, final)
 
 
 def _table(table: Mapping[str, object], key: str) -> dict[str, object]:
@@ -59,7 +64,10 @@ def _table(table: Mapping[str, object], key: str) -> dict[str, object]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-def _prior(table: Mapping[str, object], faults: list[Fault]) -> NormalPrior:
+def _prior(table: Mapping[str, object], faults: list[Fault]) -> Prior:
+    if table.get("name", "normal") != "normal":
+        return PRIOR.build(table, faults) or NormalPrior()
+    table = {key: value for key, value in table.items() if key != "name"}
     faults += option_faults("prior", table, {"mean": float, "sd": float}, frozenset())
     mean, sd = _number(table, "mean", 0.0), _number(table, "sd", 1.0)
     if abs(mean) > MEAN_RANGE:
@@ -163,7 +171,9 @@ def dump_plan(plan: TestPlan) -> str:
     """The plan as TOML text: load_plan(dump_plan(plan)) == plan."""
     table = as_table(plan)
     lines = [f"name = {_value(plan.name)}"]
-    for key in ("prior", "select", "exposure"):
+    for key in ("prior", "select", "exposure", "interim", "final"):
+        if key not in table:
+            continue
         lines += ["", f"[{key}]", *_pairs(_table(table, key))]
     sections = table["sections"]
     for section in sections if isinstance(sections, list) else []:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cat_engine.ability import Grid
 from cat_engine.families import Floats, Ints
-from cat_engine.irt import ItemParams, log_probabilities
+from cat_engine.irt import ItemParams, information, item_terms, log_probabilities
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +65,18 @@ class Pool:
     def log_table(self) -> Floats:
         """log P at the nodes, [I, K, Q]: made once, added up ever after."""
         return np.ascontiguousarray(np.moveaxis(log_probabilities(self.params, self.nodes), 0, -1))
+
+    @cached_property
+    def info_table(self) -> Floats:
+        """Information at the nodes, [I, Q]."""
+        return np.ascontiguousarray(information(self.params, self.nodes).T)
+
+    @cached_property
+    def derivative_table(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """irt.item_terms at the nodes: [I, K, Q], then three of [I, Q]."""
+        first, *sums = item_terms(self.params, self.nodes[:, None])
+        one, two, three = (np.ascontiguousarray(values.T) for values in sums)
+        return np.ascontiguousarray(np.moveaxis(first, 0, -1)), one, two, three
 
     @cached_property
     def scales(self) -> tuple[tuple[Ints, ItemParams], ...]:

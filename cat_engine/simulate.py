@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cat_engine.batch import Batch
+from cat_engine.batch import Batch, capacity
 from cat_engine.engine import choose, survey
 from cat_engine.families import Floats, Ints
 from cat_engine.irt import ItemParams, log_probabilities_at
@@ -141,9 +141,9 @@ def simulate(
     order = np.lexsort((position, person))
     return SimulationResult(
         true=true,
-        theta=np.concatenate([part.batch.theta for part in ran]),
-        se=np.concatenate([part.batch.se for part in ran]),
-        count=np.concatenate([part.batch.count for part in ran]),
+        theta=np.concatenate([part.theta for part in ran]),
+        se=np.concatenate([part.se for part in ran]),
+        count=np.concatenate([part.count for part in ran]),
         reasons=tuple(tuple(found) for part in ran for found in part.reasons),
         stops=tuple(tuple(found) for part in ran for found in part.stops),
         step_person=person[order],
@@ -158,9 +158,11 @@ def simulate(
 
 @dataclass(slots=True, eq=False)
 class _Block:
-    """One block of people: answers[4, R] (person, position, item, category) and abilities[2, R] (theta, se), in order of giving."""
+    """One block of people: final theta, se and count [N, S]; answers[4, R] (person, position, item, category) and abilities[2, R] (theta, se), in order of giving."""
 
-    batch: Batch
+    theta: Floats
+    se: Floats
+    count: Ints
     reasons: list[list[str]]
     stops: list[list[str]]
     answers: Ints
@@ -169,17 +171,12 @@ class _Block:
 
 def _run_block(plan: TestPlan, pool: Pool, true: Floats, seed: int, first: int, truth: ItemParams, real: Ints | None) -> _Block:
     n = len(true)
-    block = _Block(
-        Batch.begin(plan, pool, n),
-        [[] for _ in range(n)],
-        [[""] * len(pool.competencies) for _ in range(n)],
-        np.zeros((4, 0), int),
-        np.zeros((2, 0)),
-    )
-    batch, scale = block.batch, pool.params.scale
+    batch, scale = Batch.begin(plan, pool, n), pool.params.scale
+    ends: list[list[str]] = [[] for _ in range(n)]
+    stops = [[""] * len(pool.competencies) for _ in range(n)]
     seeds = [attempt_seed(seed, first + i) for i in range(n)]
-    uniform = np.stack([np.random.default_rng([seed, first + i]).random(_longest(plan, pool)) for i in range(n)])
-    answers, abilities = [block.answers], [block.abilities]
+    uniform = np.stack([np.random.default_rng([seed, first + i]).random(capacity(plan, pool)) for i in range(n)])
+    answers, abilities = [np.zeros((4, 0), int)], [np.zeros((2, 0))]
     for section in plan.sections:
         rows = np.arange(n)
         while rows.size:
@@ -188,9 +185,9 @@ def _run_block(plan: TestPlan, pool: Pool, true: Floats, seed: int, first: int, 
             going = eligible.any(axis=1)
             for i, row in zip(rows[~going].tolist(), outlook.verdict[~going], strict=True):
                 found = reasons(section.rules, row)
-                block.reasons[i].append(section_reason(found))
+                ends[i].append(section_reason(found))
                 for s, reason in zip(outlook.scales.tolist(), found, strict=True):
-                    block.stops[i][s] = reason
+                    stops[i][s] = reason
             rows = rows[going]
             if not rows.size:
                 break
@@ -201,10 +198,5 @@ def _run_block(plan: TestPlan, pool: Pool, true: Floats, seed: int, first: int, 
             batch.answer(rows, item, category)
             answers.append(np.stack([rows + first, position, item, category]))
             abilities.append(np.stack([batch.theta[rows, scale[item]], batch.se[rows, scale[item]]]))
-    block.answers, block.abilities = np.concatenate(answers, axis=1), np.concatenate(abilities, axis=1)
-    return block
-
-
-def _longest(plan: TestPlan, pool: Pool) -> int:
-    """The most items that anyone can be given."""
-    return min(len(pool), sum(len(section.competencies) * section.max_items for section in plan.sections))
+    theta, se = batch.final()
+    return _Block(theta, se, batch.count, ends, stops, np.concatenate(answers, axis=1), np.concatenate(abilities, axis=1))

@@ -1,9 +1,10 @@
-"""`cact plan check`, `cact simulate`, `cact information`: plans and banks tried out before anyone sits a test."""
+"""`cact plan check`, `cact simulate`, `cact information`, `cact score`: plans and banks tried out before anyone sits a test."""
 
 import csv
 import io
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,24 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlmodel import Session as SqlSession
 
 from calibration.responses import read_responses_csv
-from cat_engine import Fault, Faulty, Pool, SimulationResult, TestPlan, check, information, load_plan, probabilities, simulate
+from cat_engine import (
+    Fault,
+    Faulty,
+    Grid,
+    NormalPrior,
+    Pool,
+    SimulationResult,
+    TestPlan,
+    check,
+    information,
+    load_plan,
+    probabilities,
+    simulate,
+)
 from cat_engine.batch import Batch
+from cat_engine.estimators import ESTIMATOR, Estimator, ExpectedAPosteriori
 from cat_engine.irt import Floats, Ints
+from cat_engine.priors import PRIOR, Prior
 from itembank.bank import Bank, pool_of
 from itembank.exchange import read_bank_csv
 from itembank.store import load_bank
@@ -34,6 +50,7 @@ def attach(main: click.Group) -> None:
     group.add_command(plan_check)
     main.add_command(simulate_command)
     main.add_command(information_command)
+    main.add_command(score_command)
 
 
 bank_option = click.option("--bank", "bank_file", type=click.Path(path_type=Path), help="Parameter CSV of a bank.")
@@ -242,3 +259,83 @@ def information_command(bank_file: Path, theta_text: str, out_file: Path) -> Non
     )
     with whole_file(out_file) as part:
         write_csv(part, ("item_id", "theta", *(f"p{k}" for k in range(p.shape[2])), "info"), rows)
+
+
+@click.command("score")
+@click.option("--bank", "bank_file", type=click.Path(path_type=Path), required=True, help="Parameter CSV of a bank.")
+@click.option("--responses", "response_file", type=click.Path(path_type=Path), required=True, help="CSV of answers, wide or long.")
+@click.option("--method", default="eap", show_default=True, help="One of " + ", ".join(ESTIMATOR.names) + ".")
+@click.option("--prior", "prior_text", default="normal:0,1", show_default=True, help="normal:MEAN,SD, uniform:LOW,HIGH or jeffreys.")
+@click.option("--grid", "grid_text", default="-6,6,61", show_default=True, help="Quadrature: from, to, number of nodes.")
+@click.option("--D", "scaling", default=1.0, show_default=True, help="The metric of the bank's a: 1, or 1.7 or 1.702.")
+@click.option("--out", "out_file", type=click.Path(path_type=Path), required=True, help="CSV to write: person_id,theta,se,n.")
+@guarded
+def score_command(
+    bank_file: Path, response_file: Path, method: str, prior_text: str, grid_text: str, scaling: float, out_file: Path
+) -> None:
+    """Ability of every person from the answers in a file; one row a person, and a competency column where the bank has several."""
+    estimator, prior, grid, bank, faults = _scoring(bank_file, method, prior_text, grid_text, scaling)
+    if faults:
+        raise Faulty(faults)
+    pool = replace(pool_of(bank, bank.competencies), grid=grid)
+    person_ids, answers = read_answers(read_text(response_file), pool)
+    several = len(pool.competencies) > 1
+    plan = TestPlan("score", (), prior, interim=estimator)
+    rows: list[tuple[object, ...]] = []
+    for person_id, row in zip(person_ids, answers, strict=True):
+        given = np.flatnonzero(row >= 0)
+        batch = Batch.replay(plan, pool, given.tolist(), row[given].tolist())
+        for s, name in enumerate(pool.competencies):
+            rows.append((person_id, *((name,) if several else ()), float(batch.theta[0, s]), float(batch.se[0, s]), int(batch.count[0, s])))
+    with whole_file(out_file) as part:
+        write_csv(part, ("person_id", *(("competency",) if several else ()), "theta", "se", "n"), rows)
+
+
+def _scoring(
+    bank_file: Path, method: str, prior_text: str, grid_text: str, scaling: float
+) -> tuple[Estimator, Prior, Grid, Bank, list[Fault]]:
+    """The parts of a scoring run, and everything that is wrong with them."""
+    faults: list[Fault] = []
+    estimator = ESTIMATOR.build({"name": method}, faults) or ExpectedAPosteriori()
+    if not (math.isfinite(scaling) and scaling > 0):
+        faults.append(Fault("--D", "", f"{scaling:g} is not a metric", "1, 1.7 or 1.702"))
+        scaling = 1.0
+    return (
+        estimator,
+        parse_prior(prior_text, faults),
+        parse_grid(grid_text, faults),
+        _on_metric(read_bank_csv(read_text(bank_file)), scaling),
+        faults,
+    )
+
+
+def parse_prior(text: str, faults: list[Fault]) -> Prior:
+    """`name:number,number` as a prior; what is wrong is added to `faults`."""
+    name, _, cells = text.partition(":")
+    values = [_number(cell) for cell in cells.split(",")] if cells else []
+    keys = {"normal": ("mean", "sd"), "uniform": ("low", "high")}.get(name, ())
+    if len(values) not in (0, len(keys)) or not all(math.isfinite(v) for v in values):
+        faults.append(Fault("--prior", "", f"'{text}' is not a prior", "normal:0,1, uniform:-4,4 or jeffreys"))
+        return NormalPrior()
+    try:
+        return PRIOR.build({"name": name, **dict(zip(keys, values, strict=False))}, faults) or NormalPrior()
+    except ValueError as error:
+        faults.append(Fault("--prior", "", str(error), "an sd above 0"))
+        return NormalPrior()
+
+
+def parse_grid(text: str, faults: list[Fault]) -> Grid:
+    """`from,to,nodes` as a grid; what is wrong is added to `faults`."""
+    values = [_number(cell) for cell in text.split(",")]
+    if len(values) == 3 and all(math.isfinite(v) for v in values) and values[2] == int(values[2]):
+        try:
+            return Grid(values[0], values[1], int(values[2]))
+        except ValueError:
+            pass
+    faults.append(Fault("--grid", "", f"'{text}' is not a grid", "from, to and at least 3 nodes: -6,6,61"))
+    return Grid()
+
+
+def _on_metric(bank: Bank, scaling: float) -> Bank:
+    """The bank with a multiplied by D"""
+    return bank if scaling == 1 else replace(bank, params=replace(bank.params, a=bank.params.a * scaling))

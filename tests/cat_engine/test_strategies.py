@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cat_engine import Faulty, Pool
+from cat_engine.estimators import ESTIMATOR
 from cat_engine.exposure import EXPOSURE, Best, Randomesque
 from cat_engine.irt import information_at
+from cat_engine.priors import PRIOR
 from cat_engine.randomness import Draws, generator
 from cat_engine.registry import Registry
 from cat_engine.select import SELECTION, MaximumInformation, Moment
@@ -26,7 +28,7 @@ def moment(pool: Pool, n: int = 4) -> Moment:
     return Moment(pool.params, theta, se, information_at(pool.params, theta[:, pool.params.scale]), draws(n))
 
 
-REGISTERED = [(registry, name) for registry in (SELECTION, EXPOSURE, STOP) for name in registry.names]
+REGISTERED = [(registry, name) for registry in (SELECTION, EXPOSURE, STOP, ESTIMATOR, PRIOR) for name in registry.names]
 
 
 @pytest.mark.parametrize(("registry", "name"), REGISTERED, ids=[f"{r.sort}-{n}" for r, n in REGISTERED])

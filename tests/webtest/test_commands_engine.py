@@ -210,3 +210,48 @@ def test_abilities_that_are_no_numbers_are_refused(files: Path) -> None:
     result = run("information", "--bank", files / "bank.csv", "--theta=a,b", "--out", files / "i.csv")
     assert result.exit_code == 2
     assert not (files / "i.csv").exists()
+
+
+# score
+
+
+def score(files: Path, *more: str) -> Result:
+    (files / "r.csv").write_text("person_id,x1,x2,x3,x4\nann,1,0,3,2\nbob,0,,,1\n")
+    return run("score", "--bank", files / "bank.csv", "--responses", files / "r.csv", "--out", files / "s.csv", *more)
+
+
+@pytest.mark.parametrize("method", ["eap", "map", "wle", "mle", "mlef", "robust"])
+def test_answers_are_scored_by_every_method(files: Path, method: str) -> None:
+    assert score(files, "--method", method).exit_code == 0
+    rows = table(files / "s.csv")
+    assert list(rows[0]) == ["person_id", "theta", "se", "n"]
+    assert [(row["person_id"], row["n"]) for row in rows] == [("ann", "4"), ("bob", "2")]
+    assert float(rows[0]["theta"]) > float(rows[1]["theta"])
+
+
+def test_prior_grid_and_metric_are_taken_as_written(files: Path) -> None:
+    found = []
+    for more in ((), ("--prior", "normal:1,0.5"), ("--grid=-4,4,33",), ("--D", "1.702")):
+        assert score(files, *more).exit_code == 0
+        found.append(float(table(files / "s.csv")[0]["theta"]))
+    assert len(set(found)) == 4
+    assert found[1] > found[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        (("--method", "ml"), "eap"),
+        (("--prior", "normal:0"), "--prior"),
+        (("--prior", "normal:0,0"), "--prior"),
+        (("--prior", "flat"), "jeffreys"),
+        (("--grid", "1,2"), "--grid"),
+        (("--grid", "2,1,9"), "--grid"),
+        (("--D", "0"), "--D"),
+    ],
+)
+def test_a_scoring_that_cannot_be_is_refused(files: Path, more: tuple[str, ...], word: str) -> None:
+    result = score(files, *more)
+    assert result.exit_code == 2
+    assert word in result.stderr
+    assert not (files / "s.csv").exists()
