@@ -104,12 +104,12 @@ def survey(pool: Pool, section: Section, batch: Batch, rows: Ints, seconds: Floa
     return Outlook(scales, found, eligible)
 
 
-def choose(plan: TestPlan, pool: Pool, batch: Batch, rows: Ints, eligible: NDArray[np.bool_], draws: Draws) -> Ints:
+def choose(plan: TestPlan, section: Section, batch: Batch, rows: Ints, position: Ints, eligible: NDArray[np.bool_], draws: Draws) -> Ints:
     """The second half of the kernel: the next item[N] of sessions `rows`[N], each of which has an item eligible[N, I].
 
-    Ties go to the lowest index on the criterion rounded to 1e-12.
+    position[N]: answers so far in the section. Ties go to the lowest index on the criterion rounded to 1e-12.
     """
-    score = plan.select.score(Moment(pool.params, batch.theta[rows], batch.se[rows], batch.info[rows], draws))
+    score = plan.select.score(Moment(batch, rows, eligible, position, section.max_items, draws))
     return plan.exposure.choose(np.where(eligible, np.round(score, 12), -np.inf), draws)
 
 
@@ -132,7 +132,8 @@ def ask(plan: TestPlan, pool: Pool, state: State) -> Decision:
     if n_eligible == 0:
         reason = section_reason(reasons(section.rules, outlook.verdict[0]))
         return EndSection(state.section, reason, _closing_evidence(batch, outlook.scales, n_eligible, reason))
-    item = int(choose(plan, pool, batch, row, outlook.eligible, Draws((state.seed,), (state.position,)))[0])
+    position = np.array([state.position - state.section_starts[-1]])
+    item = int(choose(plan, section, batch, row, position, outlook.eligible, Draws((state.seed,), (state.position,)))[0])
     return Present(item, state.section, _evidence(pool, batch, item, n_eligible))
 
 

@@ -1,5 +1,6 @@
 """What is believed of an ability before the first answer. A prior is a frozen dataclass registered by name; the plan's default is Normal(0, 1)."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -17,8 +18,8 @@ REACH = 3.0  # standard deviations of a normal prior that must lie on a pool's g
 
 
 class Prior(Protocol):
-    """log_density(nodes[Q]) -> [Q], up to a constant; slope and curvature, its first two derivatives at theta[...]; start, the ability and its
-    standard deviation before any answer; support, the range that a grid must hold. `informed`: the log-density gets half the logarithm of the
+    """log_density(nodes[Q]) -> [Q], up to a constant; slope and curvature, its first two derivatives at theta[...]; log_constant makes a density of
+    it; start, the ability and its standard deviation before any answer; support, the range that a grid must hold. `informed`: the log-density gets half the logarithm of the
     information of the items given on top (Jeffreys, 1946).
     """
 
@@ -29,6 +30,9 @@ class Prior(Protocol):
     def slope(self, theta: Floats) -> Floats: ...
 
     def curvature(self, theta: Floats) -> Floats: ...
+
+    @property
+    def log_constant(self) -> float: ...
 
     @property
     def start(self) -> tuple[float, float]: ...
@@ -65,6 +69,11 @@ class NormalPrior:
     def curvature(self, theta: Floats) -> Floats:
         """-1 / sd^2."""
         return np.full(theta.shape, -1 / self.sd**2)
+
+    @property
+    def log_constant(self) -> float:
+        """-ln(sd sqrt(2 pi))."""
+        return -math.log(self.sd * math.sqrt(2 * math.pi))
 
     @property
     def start(self) -> tuple[float, float]:
@@ -114,6 +123,11 @@ class UniformPrior(_Flat):
         return np.where(inside, np.where(edge, np.log(0.5), 0.0), -np.inf)
 
     @property
+    def log_constant(self) -> float:
+        """-ln(high - low)."""
+        return -math.log(self.high - self.low)
+
+    @property
     def start(self) -> tuple[float, float]:
         """The middle, and width / sqrt(12)."""
         return (self.low + self.high) / 2, (self.high - self.low) / np.sqrt(12.0)
@@ -137,6 +151,11 @@ class JeffreysPrior(_Flat):
     def log_density(self, nodes: Floats) -> Floats:
         """The part that does not depend on the items: flat."""
         return np.zeros(nodes.shape)
+
+    @property
+    def log_constant(self) -> float:
+        """0: it is not a density over all abilities."""
+        return 0.0
 
     @property
     def start(self) -> tuple[float, float]:

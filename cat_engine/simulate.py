@@ -178,7 +178,7 @@ def _run_block(plan: TestPlan, pool: Pool, true: Floats, seed: int, first: int, 
     uniform = np.stack([np.random.default_rng([seed, first + i]).random(capacity(plan, pool)) for i in range(n)])
     answers, abilities = [np.zeros((4, 0), int)], [np.zeros((2, 0))]
     for section in plan.sections:
-        rows = np.arange(n)
+        rows, begun = np.arange(n), batch.count.sum(axis=1)
         while rows.size:
             outlook = survey(pool, section, batch, rows, np.zeros(rows.size))
             eligible = outlook.eligible if real is None else outlook.eligible & (real[rows] >= 0)
@@ -193,7 +193,7 @@ def _run_block(plan: TestPlan, pool: Pool, true: Floats, seed: int, first: int, 
                 break
             position = batch.count[rows].sum(axis=1)
             draws = Draws(tuple(seeds[i] for i in rows.tolist()), tuple(position.tolist()))
-            item = choose(plan, pool, batch, rows, eligible[going], draws)
+            item = choose(plan, section, batch, rows, position - begun[rows], eligible[going], draws)
             category = draw_category(truth, true[rows, scale[item]], item, uniform[rows, position]) if real is None else real[rows, item]
             batch.answer(rows, item, category)
             answers.append(np.stack([rows + first, position, item, category]))

@@ -1,7 +1,5 @@
-"""`cact plan check`, `cact simulate`, `cact information`, `cact score`: plans and banks tried out before anyone sits a test."""
+"""`cact plan check`, `cact simulate`, `cact information`, `cact score`, `cact next`: plans and banks tried out before anyone sits a test."""
 
-import csv
-import io
 import math
 import time
 from dataclasses import replace
@@ -13,12 +11,10 @@ import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlmodel import Session as SqlSession
 
-from calibration.responses import read_responses_csv
 from cat_engine import (
     Fault,
     Faulty,
     Grid,
-    NormalPrior,
     Pool,
     SimulationResult,
     TestPlan,
@@ -31,11 +27,14 @@ from cat_engine import (
 from cat_engine.batch import Batch
 from cat_engine.estimators import ESTIMATOR, Estimator, ExpectedAPosteriori
 from cat_engine.irt import Floats, Ints
-from cat_engine.priors import PRIOR, Prior
+from cat_engine.priors import Prior
+from cat_engine.randomness import Draws
+from cat_engine.select import SELECTION, Moment
 from itembank.bank import Bank, pool_of
 from itembank.exchange import read_bank_csv
 from itembank.store import load_bank
 from webtest.cli import err, guarded, json_option, opened, put, read_text
+from webtest.engine_inputs import numbers, parse_grid, parse_prior, read_answers, read_given, read_thetas
 from webtest.simulation_files import Run, new_folder_fault, summary, whole_file, write_csv, write_run
 
 LARGEST_N = 1_000_000
@@ -51,6 +50,7 @@ def attach(main: click.Group) -> None:
     main.add_command(simulate_command)
     main.add_command(information_command)
     main.add_command(score_command)
+    main.add_command(next_command)
 
 
 bank_option = click.option("--bank", "bank_file", type=click.Path(path_type=Path), help="Parameter CSV of a bank.")
@@ -65,21 +65,6 @@ def bank_of(bank_file: Path | None, data: Path | None) -> Bank:
         return read_bank_csv(read_text(bank_file or Path()))
     with opened(data) as house, SqlSession(house.engine) as sql:
         return load_bank(sql)
-
-
-def numbers(text: str, option: str) -> Floats:
-    """Numbers separated by commas. Raises Faulty."""
-    found = [_number(cell) for cell in text.split(",")]
-    if not all(math.isfinite(v) for v in found):
-        raise Faulty([Fault(option, "", f"'{text}' is not a list of numbers", f"{option}=-2,0,2")])
-    return np.array(found)
-
-
-def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return math.nan
 
 
 def checked_pool(plan: TestPlan, bank: Bank) -> Pool:
@@ -185,54 +170,6 @@ def draw_thetas(n: int, scales: int, correlation: float, seed: int) -> Floats:
     return np.asarray(np.sqrt(correlation) * rng.normal(size=(n, 1)) + np.sqrt(1 - correlation) * rng.normal(size=(n, scales)))
 
 
-def read_thetas(text: str, competencies: tuple[str, ...]) -> tuple[tuple[str, ...], Floats]:
-    """`person_id` and a column a competency, or `person_id,theta` where there is one competency. Raises Faulty with every fault."""
-    rows = list(csv.reader(io.StringIO(text, newline="")))
-    header = [cell.strip() for cell in rows[0]] if rows else []
-    columns = ["theta"] if len(competencies) == 1 and "theta" in header else list(competencies)
-    faults = [Fault("row 1", name, "the column is missing") for name in ("person_id", *columns) if name not in header]
-    if faults:
-        raise Faulty(faults)
-    at, person = [header.index(name) for name in columns], header.index("person_id")
-    found: dict[str, list[float]] = {}
-    for number, cells in enumerate(rows[1:], start=2):
-        if not any(cell.strip() for cell in cells):
-            continue
-        where = f"row {number}"
-        if len(cells) != len(header):
-            faults.append(Fault(where, "", f"has {len(cells)} cells, the header {len(header)}"))
-            continue
-        person_id, values = cells[person].strip(), [_number(cells[k]) for k in at]
-        if not person_id:
-            faults.append(Fault(where, "person_id", "is empty"))
-        if person_id in found:
-            faults.append(Fault(where, "person_id", f"'{person_id}' stands in an earlier row already"))
-        for name, k, value in zip(columns, at, values, strict=True):
-            if not math.isfinite(value):
-                faults.append(Fault(where, name, f"'{cells[k]}' is not a number", "write a number with a decimal point"))
-        found[person_id] = values
-    if not found and not faults:
-        faults.append(Fault("file", "", "holds no people"))
-    if faults:
-        raise Faulty(faults)
-    return tuple(found), np.array(list(found.values()))
-
-
-def read_answers(text: str, pool: Pool) -> tuple[tuple[str, ...], Ints]:
-    """Real answers as person ids and categories[N, I], -1 = not answered; answers to items outside the pool are refused. Raises Faulty."""
-    log = read_responses_csv(text, pool.ids)
-    answers = np.full((len(log.person_ids), len(pool)), -1)
-    column = np.array([pool.index[item_id] for item_id in log.item_ids])
-    answers[log.person, column[log.item]] = log.category
-    faults = [
-        Fault(f"person {log.person_ids[n]}", pool.ids[i], f"{answers[n, i]} is not a category", f"from 0 to {pool.params.n_cat[i] - 1}")
-        for n, i in np.argwhere(answers >= pool.params.n_cat).tolist()
-    ]
-    if faults:
-        raise Faulty(faults)
-    return log.person_ids, answers
-
-
 def full_estimates(plan: TestPlan, pool: Pool, answers: Ints) -> Floats:
     """What all of a person's answers say, [N, S]: in a replay of real answers nobody knows the truth, and this stands for it."""
     found = []
@@ -309,33 +246,50 @@ def _scoring(
     )
 
 
-def parse_prior(text: str, faults: list[Fault]) -> Prior:
-    """`name:number,number` as a prior; what is wrong is added to `faults`."""
-    name, _, cells = text.partition(":")
-    values = [_number(cell) for cell in cells.split(",")] if cells else []
-    keys = {"normal": ("mean", "sd"), "uniform": ("low", "high")}.get(name, ())
-    if len(values) not in (0, len(keys)) or not all(math.isfinite(v) for v in values):
-        faults.append(Fault("--prior", "", f"'{text}' is not a prior", "normal:0,1, uniform:-4,4 or jeffreys"))
-        return NormalPrior()
-    try:
-        return PRIOR.build({"name": name, **dict(zip(keys, values, strict=False))}, faults) or NormalPrior()
-    except ValueError as error:
-        faults.append(Fault("--prior", "", str(error), "an sd above 0"))
-        return NormalPrior()
-
-
-def parse_grid(text: str, faults: list[Fault]) -> Grid:
-    """`from,to,nodes` as a grid; what is wrong is added to `faults`."""
-    values = [_number(cell) for cell in text.split(",")]
-    if len(values) == 3 and all(math.isfinite(v) for v in values) and values[2] == int(values[2]):
-        try:
-            return Grid(values[0], values[1], int(values[2]))
-        except ValueError:
-            pass
-    faults.append(Fault("--grid", "", f"'{text}' is not a grid", "from, to and at least 3 nodes: -6,6,61"))
-    return Grid()
-
-
 def _on_metric(bank: Bank, scaling: float) -> Bank:
     """The bank with a multiplied by D"""
     return bank if scaling == 1 else replace(bank, params=replace(bank.params, a=bank.params.a * scaling))
+
+
+@click.command("next")
+@click.option("--bank", "bank_file", type=click.Path(path_type=Path), required=True, help="Parameter CSV of a bank.")
+@click.option(
+    "--administered", "given_file", type=click.Path(path_type=Path), required=True, help="CSV item_id,category, in order of answering."
+)
+@click.option("--criterion", default="mfi", show_default=True, help="One of " + ", ".join(SELECTION.names) + ".")
+@click.option("--method", default="eap", show_default=True, help="Estimator of the interim ability.")
+@click.option("--theta", "theta", type=float, help="Look from this ability instead of the interim one.")
+@click.option("--prior", "prior_text", default="normal:0,1", show_default=True, help="normal:MEAN,SD, uniform:LOW,HIGH or jeffreys.")
+@click.option("--grid", "grid_text", default="-6,6,61", show_default=True, help="Quadrature: from, to, number of nodes.")
+@click.option("--D", "scaling", default=1.0, show_default=True, help="The metric of the bank's a: 1, or 1.7 or 1.702.")
+@click.option("--planned", default=20, show_default=True, help="Length of the test, for criteria that depend on it.")
+@click.option("--seed", default=0, show_default=True, help="Seed, for criteria that draw.")
+@click.option("--out", "out_file", type=click.Path(path_type=Path), required=True, help="CSV to write: item_id,criterion,eligible,chosen.")
+@guarded
+def next_command(
+    bank_file: Path, given_file: Path, criterion: str, method: str, theta: float | None, prior_text: str, grid_text: str, scaling: float,
+    planned: int, seed: int, out_file: Path,
+) -> None:  # fmt: skip
+    """What a selection rule thinks of every item of a bank after given answers, and the item that it would give."""
+    estimator, prior, grid, bank, faults = _scoring(bank_file, method, prior_text, grid_text, scaling)
+    rule = SELECTION.build({"name": criterion}, faults)
+    if theta is not None and not math.isfinite(theta):
+        faults.append(Fault("--theta", "", "is not a number"))
+    if planned < 1 or seed < 0:
+        faults.append(Fault("--planned, --seed", "", f"{planned}, {seed} are out of range", "from 1, from 0"))
+    if faults or rule is None:
+        raise Faulty(faults)
+    pool = replace(pool_of(bank, bank.competencies), grid=grid)
+    items, answers = read_given(read_text(given_file), pool)
+    batch = Batch.replay(TestPlan("next", (), prior, interim=estimator), pool, items, answers)
+    if theta is not None:
+        batch.theta[:] = theta
+        batch.info = information(pool.params, theta)
+    left = ~batch.used
+    now = Moment(batch, np.zeros(1, dtype=int), left, np.array([len(items)]), planned, Draws((seed,), (len(items),)))
+    score = rule.score(now)
+    best = int(np.argmax(np.where(left, np.round(score, 12), -np.inf)[0])) if left.any() else -1
+    value = (score * rule.unit(now)[:, None])[0].tolist()
+    with whole_file(out_file) as part:
+        rows = ((item_id, value[i], int(left[0, i]), int(i == best)) for i, item_id in enumerate(pool.ids))
+        write_csv(part, ("item_id", "criterion", "eligible", "chosen"), rows)

@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 
 from cat_engine import Faulty, ItemParams, Pool, Row, information, load_plan, simulate
 from webtest.cli import main
-from webtest.commands_engine import draw_thetas, read_answers, read_thetas
+from webtest.commands_engine import draw_thetas
+from webtest.engine_inputs import read_answers, read_thetas
 
 BANK = """item_id,competency,model,a,b1,b2,b3,c,d
 x1,A,2pl,1.2,-0.5,,,,
@@ -255,3 +256,47 @@ def test_a_scoring_that_cannot_be_is_refused(files: Path, more: tuple[str, ...],
     assert result.exit_code == 2
     assert word in result.stderr
     assert not (files / "s.csv").exists()
+
+
+# next
+
+
+@pytest.mark.parametrize(
+    "criterion", ["mfi", "urry", "thopt", "mlwi", "mpwi", "kl", "klp", "mei", "mepv", "gdi", "gdip", "random", "progressive"]
+)
+def test_every_criterion_names_one_eligible_item(files: Path, criterion: str) -> None:
+    (files / "a.csv").write_text("item_id,category\nx1,1\nx3,2\n")
+    result = run(
+        "next", "--bank", files / "bank.csv", "--administered", files / "a.csv", "--criterion", criterion, "--out", files / "c.csv"
+    )
+    assert result.exit_code == 0
+    rows = table(files / "c.csv")
+    assert [row["eligible"] for row in rows] == ["0", "1", "0", "1"]
+    chosen = [row for row in rows if row["chosen"] == "1"]
+    assert [row["eligible"] for row in chosen] == ["1"]
+    smaller = criterion in ("urry", "thopt", "mepv")
+    left = [float(row["criterion"]) for row in rows if row["eligible"] == "1"]
+    assert float(chosen[0]["criterion"]) == (min(left) if smaller else max(left))
+
+
+def test_the_criterion_looks_from_the_ability_that_is_given(files: Path) -> None:
+    (files / "a.csv").write_text("item_id,category\n")
+    arguments = ("next", "--bank", files / "bank.csv", "--administered", files / "a.csv", "--theta=1.5", "--out", files / "c.csv")
+    assert run(*arguments).exit_code == 0
+    found = [float(row["criterion"]) for row in table(files / "c.csv")]
+    rows = [Row("2pl", 1.2, [-0.5]), Row("3pl", 1.0, [0.5], 0.2), Row("grm", 1.5, [-1, 0, 1]), Row("gpcm", 0.8, [-1, 0.5])]
+    np.testing.assert_allclose(found, information(ItemParams.from_rows(rows), 1.5)[0], rtol=1e-12)
+
+
+def test_every_fault_of_the_answers_given_is_named(files: Path) -> None:
+    (files / "a.csv").write_text("item_id,category\nx9,1\nx1,2\nx1,0\nx1,1\nx2\n")
+    result = run("next", "--bank", files / "bank.csv", "--administered", files / "a.csv", "--criterion", "mfi", "--out", files / "c.csv")
+    assert result.exit_code == 2
+    assert all(f"row {k}" in result.stderr for k in (2, 3, 5, 6))
+    assert not (files / "c.csv").exists()
+    assert (
+        run(
+            "next", "--bank", files / "bank.csv", "--administered", files / "a.csv", "--criterion", "best", "--out", files / "c.csv"
+        ).exit_code
+        == 2
+    )
