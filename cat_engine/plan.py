@@ -10,6 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
+from cat_engine.beginning import START, Adaptive, Start
+from cat_engine.eligibility import ELIGIBILITY, Eligibility, Everyone
 from cat_engine.estimators import ESTIMATOR, Estimator, ExpectedAPosteriori
 from cat_engine.exposure import EXPOSURE, Best, Exposure
 from cat_engine.faults import Fault
@@ -52,6 +54,8 @@ class TestPlan:
     exposure: Exposure = field(default_factory=Best)
     interim: Estimator = field(default_factory=ExpectedAPosteriori)
     final: Estimator | None = None
+    start: Start = field(default_factory=Adaptive)
+    eligibility: Eligibility = field(default_factory=Everyone)
 
     @property
     def competencies(self) -> tuple[str, ...]:
@@ -82,6 +86,10 @@ def as_table(plan: TestPlan) -> dict[str, object]:
         table["interim"] = ESTIMATOR.table_of(plan.interim)
     if plan.final is not None:
         table["final"] = ESTIMATOR.table_of(plan.final)
+    if plan.start != Adaptive():
+        table["start"] = START.table_of(plan.start)
+    if plan.eligibility != Everyone():
+        table["eligibility"] = ELIGIBILITY.table_of(plan.eligibility)
     table["sections"] = [_section_table(section) for section in plan.sections]
     return table
 
@@ -119,6 +127,11 @@ def check(plan: TestPlan, pool: Pool) -> list[Fault]:
             elif count < section.min_items:
                 message = f"'{name}' has {count} operational items, and the section asks for at least {section.min_items}"
                 faults.append(Fault(where, "min_items", message, f"add items, or at most {count}"))
+    faults += plan.start.faults(pool)
+    segments = len(plan.eligibility.edges) + 1
+    if plan.eligibility.active and pool.control is not None and len(pool.control) not in (1, segments):
+        message = f"the pool's control parameters are for {len(pool.control)} segments of ability, the plan has {segments}"
+        faults.append(Fault("eligibility", "cuts", message, f"{len(pool.control) - 1} cuts"))
     low, high = plan.prior.support
     if low < pool.grid.low or high > pool.grid.high:
         legal = f"[{low:g}, {high:g}] within [{pool.grid.low:g}, {pool.grid.high:g}]"

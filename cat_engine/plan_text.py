@@ -3,6 +3,8 @@
 name = "Profil kompetensi"
 [prior]                          # mean, sd; default 0, 1; or name = "uniform" (low, high) or "jeffreys"
 [interim]                        # name = "eap" (default) or another estimator: ability while items are chosen
+[start]                          # name = "adaptive" (default) or another rule for the first items of a section
+[eligibility]                    # name = "none" (default) or another rule of who may see which item
 [final]                          # the estimator of the score; default: the interim one
 [select]                         # name = "mfi" (default) or another registered rule, with its options
 [exposure]                       # name = "none" (default) or another registered rule, with its options
@@ -14,6 +16,8 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 
+from cat_engine.beginning import START
+from cat_engine.eligibility import ELIGIBILITY
 from cat_engine.estimators import ESTIMATOR
 from cat_engine.exposure import EXPOSURE
 from cat_engine.faults import Fault, Faulty
@@ -24,7 +28,8 @@ from cat_engine.select import SELECTION
 from cat_engine.stop import StopRule, build_rules
 
 TOP = {
-    "name": str, "prior": dict, "select": dict, "exposure": dict, "interim": dict, "final": dict, "stop": dict, "sections": list,
+    "name": str, "prior": dict, "select": dict, "exposure": dict, "interim": dict, "final": dict, "start": dict,
+    "eligibility": dict, "stop": dict, "sections": list,
 }  # fmt: skip
 SECTION = {
     "code": str,
@@ -51,12 +56,14 @@ def load_plan(text: str) -> TestPlan:
     exposure = EXPOSURE.build({"name": "none", **_table(table, "exposure")}, faults)
     interim = ESTIMATOR.build({"name": "eap", **_table(table, "interim")}, faults)
     final = ESTIMATOR.build({"name": "eap", **_table(table, "final")}, faults) if "final" in table else None
+    start = START.build({"name": "adaptive", **_table(table, "start")}, faults)
+    eligibility = ELIGIBILITY.build({"name": "none", **_table(table, "eligibility")}, faults)
     base = _table(table, "stop")
     build_rules("stop", base, faults)
     sections = _sections(table.get("sections"), base, faults)
-    if faults or select is None or exposure is None or interim is None:
+    if faults or select is None or exposure is None or interim is None or start is None or eligibility is None:
         raise Faulty(faults)
-    return TestPlan(str(table["name"]), sections, prior, select, exposure, interim, final)
+    return TestPlan(str(table["name"]), sections, prior, select, exposure, interim, final, start, eligibility)
 
 
 def _table(table: Mapping[str, object], key: str) -> dict[str, object]:
@@ -171,7 +178,7 @@ def dump_plan(plan: TestPlan) -> str:
     """The plan as TOML text: load_plan(dump_plan(plan)) == plan."""
     table = as_table(plan)
     lines = [f"name = {_value(plan.name)}"]
-    for key in ("prior", "select", "exposure", "interim", "final"):
+    for key in ("prior", "select", "exposure", "interim", "final", "start", "eligibility"):
         if key not in table:
             continue
         lines += ["", f"[{key}]", *_pairs(_table(table, key))]

@@ -20,7 +20,8 @@ PEAK_NODES = 241
 @dataclass(frozen=True, eq=False)
 class Pool:
     """Items by index: ids[I]; params (scale indexes `competencies`); operational[I]; exposure[I], a pinned snapshot of past rates in [0, 1];
-    seconds[I], the expected response time of a person of average speed, exp(beta + 1 / (2 alpha^2)), where it is known.
+    seconds[I], the expected response time of a person of average speed, exp(beta + 1 / (2 alpha^2)), where it is known; control[K, I], the pinned
+    probability that an item is eligible, by segment of ability, for eligibility rules that have one.
 
     Raises ValueError where the parts do not fit together.
     """
@@ -32,6 +33,7 @@ class Pool:
     exposure: Floats
     grid: Grid = field(default_factory=Grid)
     seconds: Floats | None = None
+    control: Floats | None = None
 
     def __post_init__(self) -> None:
         if len(self.ids) != len(self.params) or len(set(self.ids)) != len(self.ids):
@@ -61,6 +63,14 @@ class Pool:
                 raise ValueError(msg)
             seconds.setflags(write=False)
             object.__setattr__(self, "seconds", seconds)
+
+        if self.control is not None:
+            control = np.array(self.control, dtype=float)
+            if control.ndim != 2 or control.shape[1] != len(self.ids) or not np.all((control >= 0) & (control <= 1)):
+                msg = "control needs one probability an item and segment"
+                raise ValueError(msg)
+            control.setflags(write=False)
+            object.__setattr__(self, "control", control)
 
     @classmethod
     def of(cls, ids: tuple[str, ...], params: ItemParams, competencies: tuple[str, ...]) -> "Pool":
@@ -144,4 +154,6 @@ class Pool:
         content += [self.grid.low, self.grid.high, self.grid.n]
         if self.seconds is not None:  # what was added later counts only where it is there: older digests stay
             content += [{"seconds": self.seconds.tolist()}]
+        if self.control is not None:
+            content += [{"control": self.control.tolist()}]
         return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from cat_engine.batch import Batch, capacity
-from cat_engine.engine import choose, survey
+from cat_engine.eligibility import Finished, Memory, lots, segments
+from cat_engine.engine import admit, choose, survey
 from cat_engine.families import Floats, Ints
 from cat_engine.irt import ItemParams, log_probabilities_at
 from cat_engine.plan import TestPlan
@@ -130,10 +131,15 @@ def simulate(
     if answers is not None and (answers.shape != (len(true), len(pool)) or np.any(answers >= pool.params.n_cat) or np.any(answers < -1)):
         msg = f"answers of shape {answers.shape} are not categories of {len(true)} people and {len(pool)} items"
         raise ValueError(msg)
+    if plan.eligibility.learns:  # what one person was given decides what the next may see
+        block = 1
+    memory = Memory.pinned(plan.eligibility, pool)
     ran: list[_Block] = []
     for at in range(0, len(true), block):
         real = None if answers is None else answers[at : at + block]
-        ran.append(_run_block(plan, pool, true[at : at + block], seed, at, truth, real))
+        ran.append(_run_block(plan, pool, true[at : at + block], seed, at, truth, real, memory))
+        if plan.eligibility.learns:
+            plan.eligibility.learn(memory, ran[-1].finished(plan, memory, attempt_seed(seed, at)))
         if watch is not None:
             watch(min(at + block, len(true)))
     person, position, item, category = (np.concatenate([part.answers[k] for part in ran]) for k in range(4))
@@ -158,7 +164,9 @@ def simulate(
 
 @dataclass(slots=True, eq=False)
 class _Block:
-    """One block of people: final theta, se and count [N, S]; answers[4, R] (person, position, item, category) and abilities[2, R] (theta, se), in order of giving."""
+    """One block of people: final theta, se and count [N, S]; answers[4, R] (person, position, item, category) and abilities[2, R] (theta, se), in order of giving;
+    held[N], whether exposure control was never dropped; visited[K], the segments of ability that were visited.
+    """
 
     theta: Floats
     se: Floats
@@ -167,15 +175,26 @@ class _Block:
     stops: list[list[str]]
     answers: Ints
     abilities: Floats
+    held: NDArray[np.bool_]
+    visited: NDArray[np.bool_]
+
+    def finished(self, plan: TestPlan, memory: Memory, seed: int) -> Finished:
+        """The test of a block of one, for the memory of exposure control."""
+        might = lots(plan.eligibility.probability(memory), seed)
+        return Finished(self.answers[2], self.visited, might, bool(self.held[0]))
 
 
-def _run_block(plan: TestPlan, pool: Pool, true: Floats, seed: int, first: int, truth: ItemParams, real: Ints | None) -> _Block:
+def _run_block(
+    plan: TestPlan, pool: Pool, true: Floats, seed: int, first: int, truth: ItemParams, real: Ints | None, memory: Memory
+) -> _Block:
     n = len(true)
     batch, scale = Batch.begin(plan, pool, n), pool.params.scale
     ends: list[list[str]] = [[] for _ in range(n)]
     stops = [[""] * len(pool.competencies) for _ in range(n)]
     seeds = [attempt_seed(seed, first + i) for i in range(n)]
     uniform = np.stack([np.random.default_rng([seed, first + i]).random(capacity(plan, pool)) for i in range(n)])
+    held, visited = np.ones(n, dtype=bool), np.zeros(len(plan.eligibility.edges) + 1, dtype=bool)
+    known = [pool.competencies.index(name) for name in plan.competencies if name in pool.competencies]
     answers, abilities = [np.zeros((4, 0), int)], [np.zeros((2, 0))]
     for section in plan.sections:
         rows, begun = np.arange(n), batch.count.sum(axis=1)
@@ -188,15 +207,20 @@ def _run_block(plan: TestPlan, pool: Pool, true: Floats, seed: int, first: int, 
                 ends[i].append(section_reason(found))
                 for s, reason in zip(outlook.scales.tolist(), found, strict=True):
                     stops[i][s] = reason
-            rows = rows[going]
+            rows, eligible = rows[going], eligible[going]
             if not rows.size:
                 break
             position = batch.count[rows].sum(axis=1)
-            draws = Draws(tuple(seeds[i] for i in rows.tolist()), tuple(position.tolist()))
-            item = choose(plan, section, batch, rows, position - begun[rows], eligible[going], draws)
+            own_seeds = tuple(seeds[i] for i in rows.tolist())
+            admission = admit(plan, pool, memory, batch, rows, eligible, own_seeds)
+            held[rows[admission.dropped]] = False
+            if plan.eligibility.learns:
+                visited[segments(plan.eligibility.edges, batch.theta[rows][:, known])] = True
+            draws = Draws(own_seeds, tuple(position.tolist()))
+            item = choose(plan, section, batch, rows, position - begun[rows], admission.eligible, draws)
             category = draw_category(truth, true[rows, scale[item]], item, uniform[rows, position]) if real is None else real[rows, item]
             batch.answer(rows, item, category)
             answers.append(np.stack([rows + first, position, item, category]))
             abilities.append(np.stack([batch.theta[rows, scale[item]], batch.se[rows, scale[item]]]))
     theta, se = batch.final()
-    return _Block(theta, se, batch.count, ends, stops, np.concatenate(answers, axis=1), np.concatenate(abilities, axis=1))
+    return _Block(theta, se, batch.count, ends, stops, np.concatenate(answers, axis=1), np.concatenate(abilities, axis=1), held, visited)

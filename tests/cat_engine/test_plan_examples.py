@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from cat_engine import check, dump_plan, load_plan, simulate
+from cat_engine.beginning import START
+from cat_engine.eligibility import ELIGIBILITY
 from cat_engine.estimators import ESTIMATOR
 from cat_engine.exposure import EXPOSURE
 from cat_engine.plan import as_table
@@ -43,4 +45,6 @@ def test_every_registered_strategy_has_an_example() -> None:
     assert used["exposure"] == set(EXPOSURE.names)
     assert used["prior"] == set(PRIOR.names)
     assert used["final"] | {"eap"} == set(ESTIMATOR.names)
+    assert used["start"] | {"adaptive"} == set(START.names)
+    assert used["eligibility"] | {"none"} == set(ELIGIBILITY.names)
     assert used["stop"] == set(STOP.names)

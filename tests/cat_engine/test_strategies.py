@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from cat_engine import Faulty, Pool, TestPlan
 from cat_engine.batch import Batch
+from cat_engine.beginning import START
+from cat_engine.eligibility import ELIGIBILITY
 from cat_engine.estimators import ESTIMATOR
 from cat_engine.exposure import EXPOSURE, Best, Randomesque
 from cat_engine.priors import PRIOR
@@ -36,7 +38,7 @@ def moment(pool: Pool, plan: TestPlan, n: int = 4, only: int | None = None) -> M
     return Moment(batch, rows, ~batch.used[rows], batch.count[rows].sum(axis=1), 7, Draws(tuple((3 + rows).tolist()), tuple(rows.tolist())))
 
 
-REGISTERED = [(registry, name) for registry in (SELECTION, EXPOSURE, STOP, ESTIMATOR, PRIOR) for name in registry.names]
+REGISTERED = [(registry, name) for registry in (SELECTION, EXPOSURE, STOP, ESTIMATOR, PRIOR, START, ELIGIBILITY) for name in registry.names]
 
 
 @pytest.mark.parametrize(("registry", "name"), REGISTERED, ids=[f"{r.sort}-{n}" for r, n in REGISTERED])
