@@ -22,7 +22,7 @@ from cat_engine.pool import Pool
 class Batch:
     """N sessions, I items, S competencies, Q nodes: items[N, L] and categories[N, L], the answers in order; logpost[N, S, Q]; theta, se and
     count (answers) [N, S]; used[N, I]; info[N, I], the information of each item at the theta of its own competency. theta and se are the
-    plan's interim estimates. The arrays are written in place and belong to one caller.
+    plan's interim estimates; last[N, S] see `previous`. The arrays are written in place and belong to one caller.
     """
 
     plan: TestPlan
@@ -35,13 +35,16 @@ class Batch:
     count: Ints
     used: NDArray[np.bool_]
     info: Floats
+    last: Floats | None = None
 
     @classmethod
     def begin(cls, plan: TestPlan, pool: Pool, n: int) -> "Batch":
         """n sessions before their first answer."""
         prior = np.tile(prior_logpost(plan, pool), (len(pool.competencies), 1))
         room, count = np.zeros((n, capacity(plan, pool)), dtype=int), np.zeros((n, len(pool.competencies)), dtype=int)
-        return cls._of(plan, pool, room, room.copy(), np.repeat(prior[None], n, axis=0), count, np.zeros((n, len(pool)), dtype=bool))
+        made = cls._of(plan, pool, room, room.copy(), np.repeat(prior[None], n, axis=0), count, np.zeros((n, len(pool)), dtype=bool))
+        made.last = np.full(count.shape, np.nan)
+        return made
 
     @classmethod
     def replay(cls, plan: TestPlan, pool: Pool, items: Sequence[int], categories: Sequence[int], seen: Sequence[int] = ()) -> "Batch":
@@ -70,6 +73,8 @@ class Batch:
         """Session rows[m] answered item[m] in category[m]. A session stands at most once in `rows`."""
         scale = self.pool.params.scale[item]
         position = self.count[rows].sum(axis=1)
+        if self.last is not None:
+            self.last[rows, scale] = self.theta[rows, scale]
         self.items[rows, position], self.categories[rows, position] = item, category
         self.logpost[rows, scale] += self.pool.log_table[item, category]
         self.count[rows, scale] += 1
@@ -88,6 +93,17 @@ class Batch:
         found = [self._estimate(method, rows, s) for s in range(len(self.pool.competencies))]
         shape = (len(rows), len(found))
         return np.stack([theta for theta, _ in found], axis=1).reshape(shape), np.stack([se for _, se in found], axis=1).reshape(shape)
+
+    def previous(self) -> Floats:
+        """Interim theta before the last answer on each competency, [N, S]; NaN before the first. A replayed session works it out when asked."""
+        if self.last is None:
+            items, categories = self.items[0].tolist(), self.categories[0].tolist()
+            scales = self.pool.params.scale[self.items[0]]
+            self.last = np.full(self.count.shape, np.nan)
+            for s in np.unique(scales).tolist():
+                before = int(np.flatnonzero(scales == s)[-1])
+                self.last[0, s] = Batch.replay(self.plan, self.pool, items[:before], categories[:before]).theta[0, s]
+        return self.last
 
     def final(self) -> tuple[Floats, Floats]:
         """theta and se by the plan's final estimator, [N, S] each."""

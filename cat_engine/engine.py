@@ -105,13 +105,14 @@ def survey(pool: Pool, section: Section, batch: Batch, rows: Ints, seconds: Floa
     seconds[N]: time spent on answers in this section. Eligible = unused, operational, of an unfinished competency of the section.
     """
     scales = np.array([pool.competencies.index(name) for name in section.competencies if name in pool.competencies], dtype=int)
-    standing = Standing(batch.se[np.ix_(rows, scales)], batch.count[np.ix_(rows, scales)], seconds)
+    available = ~batch.used[rows]
+    available &= pool.operational
+    standing = Standing(batch, rows, scales, available, seconds)
     found = verdict(section.rules, standing, section.min_items)
     unfinished = np.zeros((len(rows), len(pool.competencies)), dtype=bool)
     unfinished[:, scales] = found == GOING_ON
     eligible = unfinished[:, pool.params.scale]
-    eligible &= ~batch.used[rows]
-    eligible &= pool.operational
+    eligible &= available
     return Outlook(scales, found, eligible)
 
 

@@ -8,7 +8,8 @@ name = "Profil kompetensi"
 [final]                          # the estimator of the score; default: the interim one
 [select]                         # name = "mfi" (default) or another registered rule, with its options
 [exposure]                       # name = "none" (default) or another registered rule, with its options
-[stop]                           # registered rules as keys: se = 0.42, time_s = 600; a section's [sections.stop] overrides single keys
+[stop]                           # registered rules as keys: se = 0.42, sprt = {cuts = [0.5]}; all = {...}: rules that must fire at once;
+                                 # a section's [sections.stop] overrides single keys
 [[sections]]                     # code, competencies, min_items, max_items, time_budget_min; title and stop may be left out
 """
 
@@ -197,6 +198,8 @@ def _pairs(table: Mapping[str, object]) -> list[str]:
 
 def _value(value: object) -> str:
     """A TOML value. TOML's basic strings take JSON's escapes, and forbid one character that JSON does not escape."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(_pairs(value)) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(_value(one) for one in value) + "]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

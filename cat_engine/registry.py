@@ -65,6 +65,10 @@ class Registry(Generic[T]):
         """All names, sorted."""
         return tuple(sorted(self._by_name))
 
+    def options_of(self, name: str) -> tuple[str, ...]:
+        """The options of the strategy of that name."""
+        return tuple(field.name for field in fields(self._by_name[name]))
+
     def name_of(self, strategy: T) -> str:
         """The name under which a strategy's class is registered."""
         return next(name for name, cls in self._by_name.items() if type(strategy) is cls)
