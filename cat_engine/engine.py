@@ -72,12 +72,24 @@ Decision = Present | EndSection | Stop
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
-    """Per competency: theta[S], se[S], n[S] answers, and the posterior mass on the pool's grid, [S, Q]."""
+    """Per competency: theta[S], se[S], n[S] answers, and the posterior mass on the pool's grid, [S, Q].
+
+    Where the plan takes competencies together, these borrow from the others; covariance[S, S] is that of the joint posterior, and own_theta[S]
+    and own_se[S] are the estimates from each competency's own answers alone. Else covariance is diagonal and the own estimates are the same.
+    """
 
     theta: Floats
     se: Floats
     n: Ints
     posterior: Floats
+    covariance: Floats
+    own_theta: Floats
+    own_se: Floats
+
+    def difference_se(self, i: int, j: int) -> float:
+        """Standard error of theta[i] - theta[j]."""
+        c = self.covariance
+        return float(np.sqrt(c[i, i] + c[j, j] - 2 * c[i, j]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,7 +186,8 @@ def estimate(plan: TestPlan, pool: Pool, state: State) -> Estimate:
     """Ability on every competency from the answers so far, by the plan's final estimator. Raises EngineRefusal as `ask` does."""
     batch = _batch(plan, pool, state)
     theta, se = batch.final()
-    return Estimate(theta[0], se[0], batch.count[0], batch.posterior()[0])
+    own_theta, own_se = batch.alone()
+    return Estimate(theta[0], se[0], batch.count[0], batch.posterior()[0], batch.covariance()[0], own_theta[0], own_se[0])
 
 
 def _batch(plan: TestPlan, pool: Pool, state: State) -> Batch:

@@ -15,6 +15,7 @@ from cat_engine.eligibility import ELIGIBILITY, Eligibility, Everyone
 from cat_engine.estimators import ESTIMATOR, Estimator, ExpectedAPosteriori
 from cat_engine.exposure import EXPOSURE, Best, Exposure
 from cat_engine.faults import Fault
+from cat_engine.joint import Joint
 from cat_engine.pool import Pool
 from cat_engine.priors import PRIOR, NormalPrior, Prior
 from cat_engine.select import SELECTION, MaximumInformation, Selection
@@ -42,7 +43,7 @@ class Section:
 @dataclass(frozen=True)
 class TestPlan:
     """A whole test. `digest` identifies it: equal plans, equal digests. `interim` estimates ability while items are chosen; `final` scores the
-    test, where it is not the same.
+    test, where it is not the same; with `joint` the competencies are taken together.
     """
 
     __test__ = False  # not a pytest class, whatever its name says
@@ -56,6 +57,7 @@ class TestPlan:
     final: Estimator | None = None
     start: Start = field(default_factory=Adaptive)
     eligibility: Eligibility = field(default_factory=Everyone)
+    joint: Joint | None = None
 
     @property
     def competencies(self) -> tuple[str, ...]:
@@ -90,6 +92,8 @@ def as_table(plan: TestPlan) -> dict[str, object]:
         table["start"] = START.table_of(plan.start)
     if plan.eligibility != Everyone():
         table["eligibility"] = ELIGIBILITY.table_of(plan.eligibility)
+    if plan.joint is not None:
+        table["joint"] = {"matrix": plan.joint.matrix} if plan.joint.matrix else {"correlation": plan.joint.correlation}
     table["sections"] = [_section_table(section) for section in plan.sections]
     return table
 

@@ -5,6 +5,7 @@ name = "Profil kompetensi"
 [interim]                        # name = "eap" (default) or another estimator: ability while items are chosen
 [start]                          # name = "adaptive" (default) or another rule for the first items of a section
 [eligibility]                    # name = "none" (default) or another rule of who may see which item
+[joint]                          # correlation = 0.6, or matrix: the competencies are taken together
 [final]                          # the estimator of the score; default: the interim one
 [select]                         # name = "mfi" (default) or another registered rule, with its options
 [exposure]                       # name = "none" (default) or another registered rule, with its options
@@ -22,6 +23,7 @@ from cat_engine.eligibility import ELIGIBILITY
 from cat_engine.estimators import ESTIMATOR
 from cat_engine.exposure import EXPOSURE
 from cat_engine.faults import Fault, Faulty
+from cat_engine.joint import Joint
 from cat_engine.plan import Section, TestPlan, as_table
 from cat_engine.priors import MEAN_RANGE, PRIOR, SD_RANGE, NormalPrior, Prior
 from cat_engine.registry import fits, option_faults
@@ -30,7 +32,7 @@ from cat_engine.stop import StopRule, build_rules
 
 TOP = {
     "name": str, "prior": dict, "select": dict, "exposure": dict, "interim": dict, "final": dict, "start": dict,
-    "eligibility": dict, "stop": dict, "sections": list,
+    "eligibility": dict, "joint": dict, "stop": dict, "sections": list,
 }  # fmt: skip
 SECTION = {
     "code": str,
@@ -62,9 +64,10 @@ def load_plan(text: str) -> TestPlan:
     base = _table(table, "stop")
     build_rules("stop", base, faults)
     sections = _sections(table.get("sections"), base, faults)
+    joint = _joint(table, sections, prior, faults)
     if faults or select is None or exposure is None or interim is None or start is None or eligibility is None:
         raise Faulty(faults)
-    return TestPlan(str(table["name"]), sections, prior, select, exposure, interim, final, start, eligibility)
+    return TestPlan(str(table["name"]), sections, prior, select, exposure, interim, final, start, eligibility, joint)
 
 
 def _table(table: Mapping[str, object], key: str) -> dict[str, object]:
@@ -84,6 +87,31 @@ def _prior(table: Mapping[str, object], faults: list[Fault]) -> Prior:
         faults.append(Fault("prior", "sd", f"{sd:g} is out of range", f"above 0, at most {SD_RANGE:g}"))
         return NormalPrior()
     return NormalPrior(mean, sd)
+
+
+def _joint(table: Mapping[str, object], sections: Sequence[Section], prior: Prior, faults: list[Fault]) -> Joint | None:
+    if not isinstance(table.get("joint"), Mapping):
+        return None
+    own = _table(table, "joint")
+    found = option_faults("joint", own, {"correlation": float, "matrix": tuple}, frozenset())
+    if not own:
+        found.append(Fault("joint", "correlation", "is missing", "a number from 0 below 1, or a matrix"))
+    if len(own) == 2:
+        found.append(Fault("joint", "matrix", "stands beside correlation", "one of the two"))
+    if not isinstance(prior, NormalPrior):
+        found.append(Fault("joint", "", "needs a normal prior", "[prior] with mean and sd"))
+    count = sum(len(section.competencies) for section in sections)
+    matrix = own.get("matrix")
+    if isinstance(matrix, list) and sections and len(matrix) != count:
+        found.append(Fault("joint", "matrix", f"has {len(matrix)} rows, and the plan {count} competencies", "a row a competency"))
+    faults += found
+    if found:
+        return None
+    try:
+        return Joint(_number(own, "correlation", 0.0), tuple(matrix) if isinstance(matrix, list) else ())
+    except Faulty as error:
+        faults += error.faults
+        return None
 
 
 def _number(table: Mapping[str, object], key: str, default: float) -> float:
@@ -179,7 +207,7 @@ def dump_plan(plan: TestPlan) -> str:
     """The plan as TOML text: load_plan(dump_plan(plan)) == plan."""
     table = as_table(plan)
     lines = [f"name = {_value(plan.name)}"]
-    for key in ("prior", "select", "exposure", "interim", "final", "start", "eligibility"):
+    for key in ("prior", "select", "exposure", "interim", "final", "start", "eligibility", "joint"):
         if key not in table:
             continue
         lines += ["", f"[{key}]", *_pairs(_table(table, key))]
