@@ -11,14 +11,19 @@ name = "Profil kompetensi"
 [exposure]                       # name = "none" (default) or another registered rule, with its options
 [stop]                           # registered rules as keys: se = 0.42, sprt = {cuts = [0.5]}; all = {...}: rules that must fire at once;
                                  # a section's [sections.stop] overrides single keys
+[content]                        # name = "none" (default) or another way to keep the sections' blueprints
 [[sections]]                     # code, competencies, min_items, max_items, time_budget_min; title and stop may be left out
+[[sections.blueprint]]           # kind, what, condition, low, high, row_id: see blueprint.py
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 
 from cat_engine.beginning import START
+from cat_engine.blueprint import KINDS, WHATS, BlueprintRow
+from cat_engine.content import CONTENT
 from cat_engine.eligibility import ELIGIBILITY
 from cat_engine.estimators import ESTIMATOR
 from cat_engine.exposure import EXPOSURE
@@ -32,7 +37,7 @@ from cat_engine.stop import StopRule, build_rules
 
 TOP = {
     "name": str, "prior": dict, "select": dict, "exposure": dict, "interim": dict, "final": dict, "start": dict,
-    "eligibility": dict, "joint": dict, "stop": dict, "sections": list,
+    "eligibility": dict, "joint": dict, "content": dict, "stop": dict, "sections": list,
 }  # fmt: skip
 SECTION = {
     "code": str,
@@ -42,7 +47,9 @@ SECTION = {
     "max_items": int,
     "time_budget_min": float,
     "stop": dict,
+    "blueprint": list,
 }
+ROW = {"row_id": str, "kind": str, "what": str, "condition": str, "low": float, "high": float}
 
 
 def load_plan(text: str) -> TestPlan:
@@ -64,10 +71,11 @@ def load_plan(text: str) -> TestPlan:
     base = _table(table, "stop")
     build_rules("stop", base, faults)
     sections = _sections(table.get("sections"), base, faults)
+    content = CONTENT.build({"name": "none", **_table(table, "content")}, faults)
     joint = _joint(table, sections, prior, faults)
-    if faults or select is None or exposure is None or interim is None or start is None or eligibility is None:
+    if faults or select is None or exposure is None or interim is None or start is None or eligibility is None or content is None:
         raise Faulty(faults)
-    return TestPlan(str(table["name"]), sections, prior, select, exposure, interim, final, start, eligibility, joint)
+    return TestPlan(str(table["name"]), sections, prior, select, exposure, interim, final, start, eligibility, joint, content)
 
 
 def _table(table: Mapping[str, object], key: str) -> dict[str, object]:
@@ -133,18 +141,19 @@ def _sections(tables: object, base: Mapping[str, object], faults: list[Fault]) -
         if not isinstance(table, dict):
             faults.append(Fault(where, "", f"{table!r} is not a table"))
             continue
-        found = option_faults(where, table, SECTION, frozenset(SECTION) - {"stop", "title"})
+        found = option_faults(where, table, SECTION, frozenset(SECTION) - {"stop", "title", "blueprint"})
         found += _code_faults(where, table.get("code"), codes)
         found += _competency_faults(where, table.get("competencies"), homes)
         found += _range_faults(where, table)
+        rows = _blueprint(where, table.get("blueprint", []), found)
         rules = _rules(where, base, _table(table, "stop"), found)
         faults += found
         if not found:
-            sections.append(_section(table, rules))
+            sections.append(_section(table, rules, rows))
     return tuple(sections)
 
 
-def _section(table: Mapping[str, object], rules: tuple[StopRule, ...]) -> Section:
+def _section(table: Mapping[str, object], rules: tuple[StopRule, ...], rows: tuple[BlueprintRow, ...]) -> Section:
     names = table["competencies"]
     return Section(
         code=str(table["code"]),
@@ -154,7 +163,30 @@ def _section(table: Mapping[str, object], rules: tuple[StopRule, ...]) -> Sectio
         max_items=int(_number(table, "max_items", 0)),
         time_budget_min=_number(table, "time_budget_min", 0),
         stop=rules,
+        blueprint=rows,
     )
+
+
+def _blueprint(where: str, tables: object, faults: list[Fault]) -> tuple[BlueprintRow, ...]:
+    rows: list[BlueprintRow] = []
+    for k, table in enumerate(tables if isinstance(tables, list) else []):
+        place = f"{where}.blueprint[{k}]"
+        if not isinstance(table, dict):
+            faults.append(Fault(place, "", f"{table!r} is not a table"))
+            continue
+        found = option_faults(place, table, ROW, frozenset({"kind"}))
+        for key, legal in (("kind", KINDS), ("what", WHATS)):
+            value = table.get(key, legal[0])
+            if isinstance(value, str) and value not in legal:
+                found.append(Fault(place, key, f"'{value}' is not known", "one of " + ", ".join(legal)))
+        low, high = _number(table, "low", 0.0), _number(table, "high", 0.0)
+        if low > high:
+            found.append(Fault(place, "low", f"{low:g} is more than high = {high:g}", "low <= high"))
+        faults += found
+        if not found:
+            name = str(table.get("row_id", f"row {k + 1}"))
+            rows.append(BlueprintRow(name, str(table["kind"]), str(table.get("what", "item")), str(table.get("condition", "")), low, high))
+    return tuple(rows)
 
 
 def _rules(where: str, base: Mapping[str, object], own: Mapping[str, object], faults: list[Fault]) -> tuple[StopRule, ...]:
@@ -207,21 +239,27 @@ def dump_plan(plan: TestPlan) -> str:
     """The plan as TOML text: load_plan(dump_plan(plan)) == plan."""
     table = as_table(plan)
     lines = [f"name = {_value(plan.name)}"]
-    for key in ("prior", "select", "exposure", "interim", "final", "start", "eligibility", "joint"):
+    for key in ("prior", "select", "exposure", "interim", "final", "start", "eligibility", "joint", "content"):
         if key not in table:
             continue
         lines += ["", f"[{key}]", *_pairs(_table(table, key))]
     sections = table["sections"]
     for section in sections if isinstance(sections, list) else []:
-        stop = section.pop("stop")
+        stop, rows = section.pop("stop"), section.pop("blueprint", [])
         lines += ["", "[[sections]]", *_pairs(section)]
         if stop:
             lines += ["[sections.stop]", *_pairs(stop)]
+        for row in rows:
+            lines += ["[[sections.blueprint]]", *_pairs(row)]
     return "\n".join(lines) + "\n"
 
 
 def _pairs(table: Mapping[str, object]) -> list[str]:
-    return [f"{key} = {_value(value)}" for key, value in table.items()]
+    return [f"{_key(key)} = {_value(value)}" for key, value in table.items()]
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _value(key)
 
 
 def _value(value: object) -> str:

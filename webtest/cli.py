@@ -236,9 +236,9 @@ def audit(data: Path, wave: str, as_json: bool) -> None:
 
 def _load_parts() -> None:
     """Attach the subcommands of the other modules."""
-    from webtest import commands_engine, commands_rehearse
+    from webtest import commands_assemble, commands_engine, commands_rehearse
 
-    for module in (commands_engine, commands_rehearse):
+    for module in (commands_assemble, commands_engine, commands_rehearse):
         module.attach(main)
 
 
