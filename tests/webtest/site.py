@@ -35,6 +35,16 @@ class Browser:
         values = {"csrf_token": self.token if token is None else token, **(form or {})}
         return self._noted(self.client.post(path, data=values, **more))  # type: ignore[arg-type]
 
+    def upload(self, path: str, form: dict[str, str], content: bytes, name: str, field: str = "roster") -> TestResponse:
+        """A form with a file, as a browser writes it."""
+        parts = [
+            f'--b\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
+            for key, value in {"csrf_token": self.token, **form}.items()
+        ]
+        parts.append(f'--b\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\nContent-Type: text/csv\r\n\r\n')
+        body = "".join(parts).encode() + content + b"\r\n--b--\r\n"
+        return self._noted(self.client.post(path, data=body, content_type="multipart/form-data; boundary=b"))
+
     def _noted(self, response: TestResponse) -> TestResponse:
         found = TOKEN.search(response.text) if response.mimetype == "text/html" else None
         if found:
