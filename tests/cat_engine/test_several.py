@@ -430,7 +430,7 @@ class Sat:
     length: Ints
 
 
-def sit_together(params: ItemParams, prior: CorrelatedPrior, true: Floats, se: float, seed: int, block: int = 100) -> Sat:
+def sit_together(params: ItemParams, prior: CorrelatedPrior, true: Floats, se: float, seed: int, block: int = 400) -> Sat:
     """Every person of true[N, S] answers, chosen by the D-rule among the items of competencies whose SE is still above `se`, until none is left."""
     rng, likelihood, table = np.random.default_rng(seed), Likelihood.of(params), InformationTable.of(params)
     theta, cov, length = np.empty(true.shape), np.empty((*true.shape, true.shape[1])), np.zeros(len(true), dtype=int)
