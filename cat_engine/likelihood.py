@@ -99,27 +99,42 @@ class AnsweredGraded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnsweredPartialCredit:
-    """The items' own parameters and the answered category[M]."""
+    """The items' own parameters a[M]; the logits of their categories as slope * theta + start, [K, M] each (start -inf padded); k[K, 1]; and the
+    answered category[M].
+    """
 
-    items: PartialCredit
+    a: Floats
+    slope: Floats
+    start: Floats
+    k: Floats
     category: Ints
 
     @classmethod
     def of(cls, family: PartialCredit, at: Ints, category: Ints) -> Self:
         """Answers in `category`[M] to the family's items `at`[M]."""
-        return cls(PartialCredit(family.a[at], family.b[at], family.floor[at]), category)
+        a, k = family.a[at], np.arange(family.b.shape[1] + 1.0)[:, None]
+        start = family.floor[at].T.copy()
+        start[1:] -= a * np.cumsum(family.b[at].T, axis=0)
+        return cls(a, a * k, start, k, category)
+
+    def _moments(self, theta: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """Logits less their maximum, the sum of their exponentials, E k and Var k."""
+        logits = self.slope * theta + self.start
+        logits -= logits.max(axis=0)
+        p = np.exp(logits)
+        total = p.sum(axis=0)
+        p /= total
+        mean = (p * self.k).sum(axis=0)
+        return logits, total, mean, (p * (self.k - mean) ** 2).sum(axis=0)
 
     def derivatives(self, theta: Floats) -> tuple[Floats, Floats, Floats]:
         """log P(k), l' and -l''."""
-        log_p = self.items.log_p(theta)
-        p, k, a = np.exp(log_p), np.arange(log_p.shape[-1]), self.items.a
-        mean = (p * k).sum(axis=-1)
-        spread = (p * (k - mean[:, None]) ** 2).sum(axis=-1)
-        return log_p[np.arange(len(a)), self.category], a * (self.category - mean), a**2 * spread
+        logits, total, mean, spread = self._moments(theta)
+        return logits[self.category, np.arange(len(self.a))] - np.log(total), self.a * (self.category - mean), self.a**2 * spread
 
     def information(self, theta: Floats) -> Floats:
-        """Fisher information."""
-        return self.items.information(theta)
+        """a^2 Var k."""
+        return np.asarray(self.a**2 * self._moments(theta)[3])
 
 
 def answered(family: Family, at: Ints, category: Ints) -> Answered:
@@ -151,7 +166,9 @@ class Answers:
         found = np.empty((3, len(own)))
         for at, part in self.parts:
             found[0, at], found[1, at], found[2, at] = part.derivatives(own[at])
-        return np.stack([self._sum(row) for row in found])
+        cells = self.shape[0] * self.shape[1]
+        where = (self.cell + cells * np.arange(3)[:, None]).ravel()  # all three sums in one go
+        return np.asarray(np.bincount(where, weights=found.ravel(), minlength=3 * cells), dtype=float).reshape(3, *self.shape)
 
     def information(self, theta: Floats) -> Floats:
         """Fisher information of the answered items at theta[N, S], summed by competency: [N, S]."""
@@ -159,10 +176,7 @@ class Answers:
         info = np.empty(len(own))
         for at, part in self.parts:
             info[at] = part.information(own[at])
-        return self._sum(info)
-
-    def _sum(self, values: Floats) -> Floats:
-        sums = np.bincount(self.cell, weights=values, minlength=self.shape[0] * self.shape[1])
+        sums = np.bincount(self.cell, weights=info, minlength=self.shape[0] * self.shape[1])
         return np.asarray(sums, dtype=float).reshape(self.shape)
 
 

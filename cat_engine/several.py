@@ -168,9 +168,9 @@ def _symmetric(cov: NDArray[np.floating]) -> Floats:
 
 def _plus(matrices: Floats, diagonal: Floats) -> Floats:
     """matrices[N, S, S] + diag(diagonal[N, S])."""
+    n, s = diagonal.shape
     out = matrices.copy()
-    each = np.arange(diagonal.shape[-1])
-    out[:, each, each] += diagonal
+    out.reshape(n, s * s)[:, :: s + 1] += diagonal
     return out
 
 
