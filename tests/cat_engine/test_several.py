@@ -1,5 +1,6 @@
 """Several correlated competencies: the normal posterior against integrals and closed forms, the rules against the matrices they stand for."""
 
+import doctest
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -500,3 +501,11 @@ def test_total_items_by_correlation_are_the_known_ones(se: float, rho: float, in
     found = lengths(rho, se, 100, banks=6)
     assert found[1] / found[0] == pytest.approx(correlated / independent, abs=0.02)
     assert found == pytest.approx((independent, correlated), rel=OVER_BANKS)
+
+
+def test_the_example_of_the_documentation_gives_the_numbers_that_it_states() -> None:
+    ran = doctest.testfile(
+        str(Path(__file__).parents[2] / "docs" / "several.md"), module_relative=False, optionflags=doctest.IGNORE_EXCEPTION_DETAIL
+    )
+    assert ran.attempted > 5
+    assert ran.failed == 0

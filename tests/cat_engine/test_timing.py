@@ -1,6 +1,7 @@
 """Lognormal response times: closed forms against scipy and brute force, limits that hold, a calibration that finds the truth."""
 
 import csv
+import doctest
 import gzip
 from pathlib import Path
 
@@ -339,3 +340,11 @@ def test_times_that_cannot_be_parameters_are_named() -> None:
 def test_speeds_that_are_no_distribution_are_refused(speeds: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="not a distribution"):
         Speeds(*speeds)
+
+
+def test_the_example_of_the_documentation_gives_the_numbers_that_it_states() -> None:
+    ran = doctest.testfile(
+        str(Path(__file__).parents[2] / "docs" / "timing.md"), module_relative=False, optionflags=doctest.IGNORE_EXCEPTION_DETAIL
+    )
+    assert ran.attempted > 5
+    assert ran.failed == 0
