@@ -186,6 +186,10 @@ def test_link_moves_parameters_and_says_the_constants(tmp_path: Path) -> None:
     assert moved["i0"].b == pytest.approx(old["i0"].b, abs=1e-6)
     assert moved["fresh"].b == pytest.approx([-0.1, 1.1], abs=1e-6)
     assert "A = 1.200000, B = 0.500000 (sl, 6 common items)" in ok("link", *common)
+    new["i2"] = new["i2"]._replace(b=[new["i2"].b[0] + 1.5])
+    (tmp_path / "N.csv").write_text(write_items_csv(new))
+    assert list(json.loads(ok("link", *common, "--json"))["drift"]) == ["i2"]
+    assert "i2 may have drifted" in ok("link", *common)
     (tmp_path / "C.txt").write_text("i1\nzz\n")
     assert "zz: is a common item and is missing" in refused("link", *common, "--common", tmp_path / "C.txt")
 
