@@ -222,7 +222,7 @@ def audit(data: Path, wave: str, as_json: bool) -> None:
     from webtest.audit import audit_wave
 
     with opened(data) as house:
-        report = audit_wave(house.engine, house.store, wave)
+        report = audit_wave(house.engine, house.store, wave, house.keys)
     lines = [
         f"{report.attempts} attempts, {report.events} events, {report.decisions} decisions asked again, {report.checkpoints} checkpoints"
     ]

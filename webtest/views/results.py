@@ -19,7 +19,7 @@ pages = Blueprint("results", __name__, url_prefix="/petugas/hasil")
 
 
 def _results() -> Results:
-    return Results(house().engine, house().store, house().catalog)
+    return Results(house().engine, house().store, house().catalog, house().keys)
 
 
 @pages.get("")
