@@ -1,5 +1,6 @@
 """Small pictures as inline SVG, made here so that a page needs neither a script nor a style attribute."""
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -63,7 +64,7 @@ def small_information(params: ItemParams) -> list[Markup]:
     y = np.round(21 - 20 * info / max(float(info.max()), 1e-9)).astype(int)
     return [
         Markup(  # noqa: S704 - numbers only
-            f'<svg viewBox="0 0 72 22" width="72" aria-hidden="true"><path class="axis" d="M1,21H71M36,19V21"/><path class="curve" d="M'
+            '<svg viewBox="0 0 72 22" width="72" aria-hidden="true"><path class="axis" d="M1,21H71M36,19V21"/><path class="curve" d="M'
             + "L".join(f"{a},{b}" for a, b in zip(x, y[:, i], strict=True))
             + '"/></svg>'
         )
@@ -139,7 +140,7 @@ def level_heads(cuts: Sequence[float]) -> Markup:
     edges = [-reach, *cuts, reach]
     marks = "".join(
         f'<text class="faint" x="{LPAD + ((a + b) / 2 + reach) / (2 * reach) * (LW - 2 * LPAD):.0f}" y="12" text-anchor="middle">{k}</text>'
-        for k, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True), 1)
+        for k, (a, b) in enumerate(itertools.pairwise(edges), 1)
     )
     return Markup(f'<svg viewBox="0 0 {LW} 16" width="{LW}" aria-hidden="true">{marks}</svg>')  # noqa: S704 - numbers only
 
