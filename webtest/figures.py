@@ -160,13 +160,14 @@ def talent_map(view: WaveResults, shown: Sequence[Profile], link: Callable[[Prof
     placed = [(p, p.box) for p in shown if p.box is not None]
     counts = {box: sum(b.box == box for _, b in placed) for box in range(1, 10)}
     parts = [f'<svg viewBox="0 0 {size} {size}" width="{size}" role="img" aria-label="Peta talenta sembilan kotak; isinya ada di tabel">']
+    heads = []
     for potential in range(3):
         for performance in range(3):
             box = view.norms.ninebox.boxes[potential][performance]
             x, y = pad + performance * third, size - pad - (potential + 1) * third
             parts.append(f'<rect class="cell{" pool" if box >= 7 else ""}" x="{x:.1f}" y="{y:.1f}" width="{third:.1f}" height="{third:.1f}"/>')
-            parts.append(f'<text class="bold" x="{x + 8:.1f}" y="{y + 19:.1f}">{box}</text>')
-            parts.append(f'<text class="faint" x="{x + third - 8:.1f}" y="{y + 18:.1f}" text-anchor="end">{counts[box]} orang</text>')
+            heads.append(f'<text class="bold halo" x="{x + 8:.1f}" y="{y + 19:.1f}">{box}</text>')
+            heads.append(f'<text class="halo" x="{x + third - 8:.1f}" y="{y + 18:.1f}" text-anchor="end">{counts[box]} orang</text>')
     for profile, box in placed:
         sure = box.probabilities[box.box - 1]
         x, y = pad + place(box.performance), size - pad - place(box.potential)
@@ -175,6 +176,7 @@ def talent_map(view: WaveResults, shown: Sequence[Profile], link: Callable[[Prof
             f'<a href="{escape(link(profile))}" tabindex="-1"><circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{r}">'
             f"<title>{escape(profile.name)}: kotak {box.box}, peluang {_comma(sure)}</title></circle></a>"
         )
+    parts += heads  # over the dots, so that they stay legible
     for k, (across, up) in enumerate((("di bawah", "rendah"), ("sesuai", "menengah"), ("di atas", "tinggi"))):
         at = pad + (k + 0.5) * third
         parts.append(f'<text class="faint" x="{at:.0f}" y="{size - pad + 16}" text-anchor="middle">{across}</text>')

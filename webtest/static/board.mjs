@@ -17,7 +17,7 @@ function updateInPlace(fresh) {
     if (!now || now.cells.length !== row.cells.length) return;
     row.className = now.className;
     [...row.cells].forEach((cell, k) => {
-      if (k && !cell.contains(document.activeElement) && cell.innerHTML !== now.cells[k].innerHTML) cell.innerHTML = now.cells[k].innerHTML;
+      if (!cell.querySelector("input") && !cell.contains(document.activeElement) && cell.innerHTML !== now.cells[k].innerHTML) cell.innerHTML = now.cells[k].innerHTML;
     });
   });
   board.querySelector(".summary").replaceWith(fresh.querySelector(".summary"));

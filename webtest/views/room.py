@@ -1,6 +1,8 @@
 """The room: waves, roster, PIN cards, board, actions, minutes."""
 
+import csv
 import datetime as dt
+import io
 from typing import Any
 
 from flask import Blueprint, flash, make_response, render_template, request
@@ -12,7 +14,7 @@ from webtest.accounts import Right
 from webtest.app import ZONES, house, needs, now_ms, officer, see_other, wants_fragment
 from webtest.minutes import minutes_of, minutes_pdf
 from webtest.refusal import Refused
-from webtest.roster import read_roster
+from webtest.roster import RosterRow, read_roster
 from webtest.services.wavelist import list_waves
 from webtest.services.waves import REASONS, NewWave, Outcome
 from webtest.views.actions import ACTIONS, open_to
@@ -21,6 +23,7 @@ from webtest.views.timeline import timeline
 from webtest.views.words import PHASES, REASON_GROUPS, say
 
 pages = Blueprint("room", __name__, url_prefix="/petugas")
+LARGEST_CARRIED = 1_000_000
 
 
 @pages.get("/gelombang")
@@ -39,14 +42,13 @@ def new_wave() -> Any:
 @needs(Right.MAKE_WAVES)
 def create_wave() -> Any:
     form = {name: request.form.get(name, "").strip() for name in ("name", "agency", "place", "day", "zone")}
-    upload = request.files.get("roster")
     try:
-        rows = read_roster(upload.read() if upload else b"", (upload.filename or "") if upload else "")
+        rows = read_roster(*_upload())
         if request.form.get("action") != "create":
             rooms: dict[str, int] = {}
             for row in rows:
                 rooms[row.room] = rooms.get(row.room, 0) + 1
-            return render_template("officer/new_wave.html", form=form, zones=ZONES, rows=rows, rooms=rooms)
+            return render_template("officer/new_wave.html", form=form, zones=ZONES, rows=rows, rooms=rooms, carried=_carried(rows))
         zone = form["zone"] if form["zone"] in ZONES else "WIB"
         new = NewWave(form["name"], form["agency"], form["place"], form["day"], zone)
         wave_id = house().waves.create(new, rows, plan_text(), actor=officer().actor, now=now_ms())
@@ -54,6 +56,21 @@ def create_wave() -> Any:
         return render_template("officer/new_wave.html", form=form, zones=ZONES, faults=error.faults), 422
     flash(_("Gelombang dibuat dengan %(n)s peserta. Periksa, lalu buka gelombang.", n=len(rows)), "success")
     return see_other("room.board", wave_id=wave_id)
+
+
+def _upload() -> tuple[bytes, str]:
+    """The roster: the file chosen now, else the one that was checked a moment ago and came back in the form."""
+    upload = request.files.get("roster")
+    if upload and upload.filename:
+        return upload.read(), upload.filename
+    return request.form.get("carried", "").encode(), "daftar-peserta.csv"
+
+
+def _carried(rows: list[RosterRow]) -> str:
+    """A checked roster as CSV for the form, so that nobody has to choose the file twice; "" where it would be too large for a form."""
+    text = io.StringIO()
+    csv.writer(text).writerows([["nip", "name", "job_level", "unit", "room"], *((r.nip, r.name, r.job_level, r.unit, r.room) for r in rows)])
+    return text.getvalue() if len(text.getvalue()) < LARGEST_CARRIED else ""
 
 
 @pages.get("/gelombang/<wave_id>")

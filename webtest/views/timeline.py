@@ -33,7 +33,7 @@ def timeline(events: Iterable[SessionEvent], name_of: Callable[[str], str]) -> l
     """Newest first; a run of questions and answers is one line."""
     moments: list[Moment] = []
     asked = done = first = 0
-    last_at = 0
+    asked_at = last_at = 0
 
     def close_run() -> None:
         nonlocal first
@@ -45,6 +45,7 @@ def timeline(events: Iterable[SessionEvent], name_of: Callable[[str], str]) -> l
     for event in events:
         if event.kind == Kind.PRESENTED:
             asked += 1
+            asked_at = event.at
             first = first or asked
         elif event.kind == Kind.ANSWERED:
             done += 1
@@ -55,8 +56,8 @@ def timeline(events: Iterable[SessionEvent], name_of: Callable[[str], str]) -> l
             moments.append(_moment(event, name_of))
     close_run()
     if asked > done and moments:
-        moments.append(Moment(last_at or moments[-1].at, _("Soal %(n)s sedang tampil", n=asked), "", ""))
-    return moments[::-1]
+        moments.append(Moment(asked_at, _("Soal %(n)s ditampilkan", n=asked), "", ""))
+    return sorted(reversed(moments), key=lambda m: -m.at)
 
 
 def _moment(event: SessionEvent, name_of: Callable[[str], str]) -> Moment:

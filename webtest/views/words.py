@@ -23,6 +23,18 @@ COMPETENCIES = {
     "M.06": _l("Pengembangan diri dan orang lain"), "M.07": _l("Mengelola perubahan"), "M.08": _l("Pengambilan keputusan"),
     "S.01": _l("Perekat bangsa"), "P.01": _l("Kemampuan intelektual"),
 }  # fmt: skip
+MEANINGS = {
+    "M.01": _l("berperilaku menurut nilai, norma, dan etika organisasi; jujur; bertanggung jawab atas tindakan dan risikonya"),
+    "M.02": _l("membina hubungan kerja yang efektif dan berbagi sumber daya untuk tujuan bersama"),
+    "M.03": _l("menerangkan dengan jelas lisan dan tulisan, mendengarkan, dan meyakinkan"),
+    "M.04": _l("menuntaskan pekerjaan, dapat diandalkan, melihat risiko dan peluang menuju hasil"),
+    "M.05": _l("melayani secara profesional, terbuka, menurut standar, netral, tanpa membedakan"),
+    "M.06": _l("meningkatkan kemampuan diri; mengilhami, membimbing, dan melatih orang lain"),
+    "M.07": _l("menyesuaikan diri, meninggalkan cara lama, mendukung dan memimpin perubahan"),
+    "M.08": _l("mengambil keputusan tepat waktu, cermat, dan sistematis serta menanggung akibatnya"),
+    "S.01": _l("terbuka dan peka terhadap perbedaan; menyatukan masyarakat yang majemuk"),
+    "P.01": _l("menalar dengan angka, kata, dan data untuk memecahkan persoalan"),
+}  # fmt: skip
 REASON_GROUPS = {
     "environment": _l("Lingkungan"), "examinee": _l("Peserta"), "staff": _l("Petugas"), "technical": _l("Gangguan teknis"), "other": _l("Lain-lain"),
 }  # fmt: skip
@@ -119,7 +131,7 @@ def percent(share: float) -> str:
 def attach(app: Flask) -> None:
     """Give every template the words as filters."""
     tables = {
-        "phase": PHASES, "state": STATES, "alert": ALERTS, "ending": ENDS, "role": ROLES, "kind": KINDS, "model": MODELS,
+        "meaning": MEANINGS, "phase": PHASES, "state": STATES, "alert": ALERTS, "ending": ENDS, "role": ROLES, "kind": KINDS, "model": MODELS,
     }  # fmt: skip
     for name, words in tables.items():
         app.add_template_filter(lambda code, words=words: say(code, words), name)
