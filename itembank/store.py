@@ -1,5 +1,6 @@
 """Bank versions in the database: saved once, never changed, published or refused by a named person."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -8,7 +9,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from cat_engine import Fault, Faulty, ItemParams, Row
-from itembank.bank import Bank, ItemContent, canonical
+from itembank.bank import Bank, ItemContent, canonical, key_faults
 from itembank.models import BankItem, BankVersion, ContentRow
 
 
@@ -16,7 +17,7 @@ def save_version(session: Session, bank: Bank, contents: Mapping[str, ItemConten
     """Write `bank` as a new draft and give its number. Raises Faulty where the same bank is already there."""
     same = session.exec(select(BankVersion).where(BankVersion.digest == bank.digest)).first()
     if same is not None:
-        raise Faulty([Fault("bank", "digest", f"version {same.version} is the same bank", "nothing to save")])
+        raise Faulty([Fault("bank", "digest", f"version {same.version} ({same.status}) is the same bank", "nothing to save")])
     version = (session.exec(select(func.max(BankVersion.version))).one() or 0) + 1
     session.add(
         BankVersion(
@@ -75,19 +76,33 @@ def load_bank(session: Session, version: int | None = None) -> Bank:
     return bank
 
 
+def newest(session: Session) -> int | None:
+    """The newest version that nobody refused: what an import builds on. None where there is none."""
+    return session.exec(select(func.max(BankVersion.version)).where(BankVersion.status != "refused")).one()
+
+
 def load_contents(session: Session, version: int) -> dict[str, ItemContent]:
-    """Item id -> content of one version."""
-    query = select(BankItem.item_id, ContentRow.body).join(ContentRow, col(BankItem.content_digest) == ContentRow.digest)
+    """Item id -> content of one version. Raises Faulty where a text or its key is not the one that was saved."""
+    query = select(BankItem.item_id, ContentRow.digest, ContentRow.body).join(ContentRow, col(BankItem.content_digest) == ContentRow.digest)
     rows = session.exec(query.where(BankItem.version == version).order_by(col(BankItem.position))).all()
-    return {item_id: ItemContent.from_table(json.loads(body)) for item_id, body in rows}
+    changed = [item_id for item_id, digest, body in rows if hashlib.sha256(body.encode()).hexdigest() != digest]
+    if changed:
+        raise Faulty([Fault(item_id, "content", "its text is not the one that was saved") for item_id in changed])
+    return {item_id: ItemContent.from_table(json.loads(body)) for item_id, _, body in rows}
 
 
 def decide(session: Session, version: int, verdict: str, *, actor: str, now: int) -> None:
-    """Publish or refuse a draft (verdict "published" | "refused"). Raises LookupError where it is not a draft."""
+    """Publish or refuse a draft (verdict "published" | "refused").
+
+    Raises LookupError where it is not a draft, Faulty where it is to be published and an active item's key does not fit its parameters.
+    """
     found = session.get(BankVersion, version)
     if found is None or found.status != "draft":
         msg = f"bank version {version} is not a draft" if found else f"there is no bank version {version}"
         raise LookupError(msg)
+    faults = key_faults(load_bank(session, version), load_contents(session, version)) if verdict == "published" else []
+    if faults:
+        raise Faulty(faults)
     found.status, found.decided_by, found.decided_at = verdict, actor, now
     session.add(found)
     session.flush()

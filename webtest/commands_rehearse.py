@@ -27,8 +27,8 @@ from itembank.demo import load_demo
 from itembank.exchange import read_bank_json
 from webtest import founding
 from webtest import rehearse as stage
-from webtest.cli import err, guarded, put, read_text
 from webtest.config import open_house
+from webtest.console import err, guarded, put, read_text
 from webtest.serving import port_fault
 
 LONGEST_START_S = 60.0

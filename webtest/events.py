@@ -57,7 +57,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SessionEvent:
-    """One row of the log. `at` is milliseconds since 1970 UTC; `actor` is "taker", "system" or "user:<id>"."""
+    """One row of the log. `at` is milliseconds since 1970 UTC; `actor` is "taker", "system", "user:<id>" or "cli:<login>"."""
 
     attempt: str
     seq: int

@@ -46,3 +46,8 @@ def pin_hash(pepper: bytes, attempt: str, pin: str) -> str:
     stopped by the lock after five tries.
     """
     return hmac.new(pepper, f"{attempt}:{pin}".encode(), hashlib.sha256).hexdigest()
+
+
+def name_hash(pepper: bytes, door: str, name: str) -> str:
+    """HMAC-SHA256 of a name at a door ("taker" | "officer"): what is kept of it where tries are counted."""
+    return hmac.new(pepper, f"{door}|{name}".encode(), hashlib.sha256).hexdigest()

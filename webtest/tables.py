@@ -9,7 +9,7 @@ from openpyxl.styles import Font
 
 Cell = str | int | float | None
 Table = Sequence[Sequence[Cell]]
-STARTERS = ("=", "+", "-", "@", "\t", "\r")
+STARTERS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def harmless(cell: Cell) -> Cell:

@@ -1,6 +1,7 @@
 """The test-taker's use cases: log in, confirm, practise, begin a section, answer."""
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -11,15 +12,15 @@ from cat_engine import Answered, EndSection, Present, State, Stop, ask, estimate
 from itembank.bank import ItemContent
 from webtest.catalog import Catalog, Kit
 from webtest.events import Entry, Kind
-from webtest.keys import pin_hash
+from webtest.keys import name_hash, pin_hash
 from webtest.models import Attempt, Person, Wave
 from webtest.refusal import Refused
+from webtest.roster import nip_fault
 from webtest.session import Clock, Phase, Session
 from webtest.store import EventStore
+from webtest.tries import count_try, forget_tries
 
 TAKER = "taker"
-FREE_TRIES = 5
-LOCK_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,35 +66,28 @@ class Taking:
     def login(self, nip: str, pin: str, device: str, now: int) -> tuple[str, str]:
         """Bind a device to the attempt that NIP and PIN name; gives (attempt, wave). Says the same of a wrong NIP and a wrong PIN.
 
-        After FREE_TRIES failures every further one locks the attempt, for a minute, two, four ...
+        Five tries are free, each further one locks the NIP for a minute, two, four ... (webtest.tries); a new PIN opens it.
         """
-        with SqlSession(self._engine) as sql:
-            query = select(Attempt, Wave).join(Wave, col(Attempt.wave_id) == Wave.id).join(Person, col(Attempt.person_id) == Person.id)
-            query = query.where(Person.nip == nip, col(Wave.opened_at).is_not(None), col(Wave.closed_at).is_(None))
-            found = sql.exec(query.order_by(col(Wave.created_at).desc())).all()
-        right = [(a, w) for a, w in found if a.pin_hash and hmac.compare_digest(a.pin_hash, pin_hash(self._pepper, a.id, pin))]
-        if any(a.locked_until > now for a, _ in found):
-            raise Refused("locked")
-        if not right or right[0][0].pin_expires_at <= now:
-            for attempt, _ in found[:1]:
-                self._count_failure(attempt.id, now)
+        who = name_hash(self._pepper, "taker", nip)
+        count_try(self._engine, who, now)
+        found: Sequence[tuple[Attempt, Wave]] = []
+        if nip_fault(nip) is None:
+            with SqlSession(self._engine) as sql:
+                query = select(Attempt, Wave).join(Wave, col(Attempt.wave_id) == Wave.id).join(Person, col(Attempt.person_id) == Person.id)
+                query = query.where(Person.nip == nip, col(Wave.opened_at).is_not(None), col(Wave.closed_at).is_(None))
+                found = sql.exec(query.order_by(col(Wave.created_at).desc())).all()
+        right = [
+            (a, w)
+            for a, w in found
+            if a.pin_hash and a.pin_expires_at > now and hmac.compare_digest(a.pin_hash, pin_hash(self._pepper, a.id, pin))
+        ]
+        if not right:
             raise Refused("login_failed")
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            forget_tries(sql, who)
         attempt, wave = right[0]
         self._connect(attempt.id, wave.id, device, now)
-        if attempt.failures:
-            self._clear_failures(attempt.id)
         return attempt.id, wave.id
-
-    def _count_failure(self, attempt_id: str, now: int) -> None:
-        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
-            row = sql.get_one(Attempt, attempt_id, with_for_update=True)
-            row.failures += 1
-            if row.failures >= FREE_TRIES:
-                row.locked_until = now + LOCK_MS * 2 ** min(row.failures - FREE_TRIES, 6)
-
-    def _clear_failures(self, attempt_id: str) -> None:
-        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
-            sql.get_one(Attempt, attempt_id).failures = 0
 
     def _connect(self, attempt: str, wave: str, device: str, now: int) -> None:
         def decide(session: Session) -> list[Entry]:

@@ -17,13 +17,14 @@ from itembank.store import load_bank, load_contents
 from webtest.catalog import Catalog, Kit
 from webtest.checkpoints import write_checkpoint
 from webtest.events import Entry, Kind, canonical
-from webtest.keys import Keys, pin_hash
+from webtest.keys import Keys, name_hash, pin_hash
 from webtest.models import Attempt, Checkpoint, Person, Wave
 from webtest.refusal import Refused
 from webtest.roster import RosterRow
 from webtest.services.taking import end_section
 from webtest.session import Phase, Session
 from webtest.store import EventStore
+from webtest.tries import forget_tries
 
 PIN_HOURS = 12
 REASONS = (
@@ -196,6 +197,7 @@ class Waves:
                 cards.append(Card(person.name, person.nip, attempt.room, attempt.seat, pins[attempt.id]))
             if not cards:
                 raise Refused("nobody")
+            forget_tries(sql, *(name_hash(self._keys.pepper, "taker", card.nip) for card in cards))
             return cards
 
     def attend(self, wave_id: str, attempts: Sequence[str], present: bool, *, actor: str, now: int) -> list[Outcome]:

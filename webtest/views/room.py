@@ -169,6 +169,12 @@ def act(wave_id: str) -> Any:
             outcomes = house().waves.release_device(wave_id, chosen, reason, **who)
         case "finish":
             outcomes = house().waves.finish(wave_id, chosen, code, reason, **who)
+        case "void":  # never for "all who are shown"
+            outcomes = house().waves.request_void(wave_id, form.getlist("attempt"), code, reason, **who)
+        case "confirm_void":
+            outcomes = house().waves.confirm_void(wave_id, form.getlist("attempt"), **who)
+            if all(outcome.code == "same_person" for outcome in outcomes):
+                raise Refused("same_person")
         case "present" | "absent" as mark:
             outcomes = house().waves.attend(wave_id, chosen, mark == "present", **who)
         case "note":
