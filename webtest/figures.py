@@ -47,12 +47,16 @@ def item_figure(row: Row) -> tuple[Markup, Markup]:
     for k in range(int(params.n_cat[0])):
         peak = int(np.clip(p[:, k].argmax(), 3, 77))
         x, y = PAD + (theta[peak] + 4) / 8 * (W - 2 * PAD), H - PAD - p[peak, k] * (H - 1.5 * PAD)
-        curves.append(_line(theta, p[:, k], -4, 4, 1.0, k % 5) + f'<text class="bold" x="{x:.0f}" y="{y - 5:.0f}" text-anchor="middle">{k + 1}</text>')
+        curves.append(
+            _line(theta, p[:, k], -4, 4, 1.0, k % 5) + f'<text class="bold" x="{x:.0f}" y="{y - 5:.0f}" text-anchor="middle">{k + 1}</text>'
+        )
     ticks = [-4.0, -2.0, 0.0, 2.0, 4.0]
     top = max(float(info.max()), 0.5)
     return (
         _frame("Peluang tiap kategori menurut kemampuan", "kemampuan (theta)", -4, 4, ticks, "".join(curves), "peluang"),
-        _frame("Fungsi informasi", "kemampuan (theta)", -4, 4, ticks, _line(theta, info, -4, 4, top), f"informasi (tertinggi {_comma(top)})"),
+        _frame(
+            "Fungsi informasi", "kemampuan (theta)", -4, 4, ticks, _line(theta, info, -4, 4, top), f"informasi (tertinggi {_comma(top)})"
+        ),
     )
 
 
@@ -106,7 +110,8 @@ def _errors(result: SimulationResult, aim: float | None) -> str:
         return H - PAD - v / top * (H - 1.5 * PAD)
 
     body = "".join(
-        f'<circle class="bar1" cx="{PAD + (a + 4) / 8 * (W - 2 * PAD):.1f}" cy="{height(b):.1f}" r="2.5"/>' for a, b in zip(x, se, strict=True)
+        f'<circle class="bar1" cx="{PAD + (a + 4) / 8 * (W - 2 * PAD):.1f}" cy="{height(b):.1f}" r="2.5"/>'
+        for a, b in zip(x, se, strict=True)
     )
     if aim is not None:
         body += f'<path class="aim" d="M{PAD},{height(aim):.1f}H{W - PAD}"/><text x="{W - PAD}" y="{height(aim) - 4:.1f}" text-anchor="end">sasaran {_comma(aim)}</text>'
@@ -165,7 +170,9 @@ def talent_map(view: WaveResults, shown: Sequence[Profile], link: Callable[[Prof
         for performance in range(3):
             box = view.norms.ninebox.boxes[potential][performance]
             x, y = pad + performance * third, size - pad - (potential + 1) * third
-            parts.append(f'<rect class="cell{" pool" if box >= 7 else ""}" x="{x:.1f}" y="{y:.1f}" width="{third:.1f}" height="{third:.1f}"/>')
+            parts.append(
+                f'<rect class="cell{" pool" if box >= 7 else ""}" x="{x:.1f}" y="{y:.1f}" width="{third:.1f}" height="{third:.1f}"/>'
+            )
             heads.append(f'<text class="bold halo" x="{x + 8:.1f}" y="{y + 19:.1f}">{box}</text>')
             heads.append(f'<text class="halo" x="{x + third - 8:.1f}" y="{y + 18:.1f}" text-anchor="end">{counts[box]} orang</text>')
     for profile, box in placed:
@@ -180,7 +187,9 @@ def talent_map(view: WaveResults, shown: Sequence[Profile], link: Callable[[Prof
     for k, (across, up) in enumerate((("di bawah", "rendah"), ("sesuai", "menengah"), ("di atas", "tinggi"))):
         at = pad + (k + 0.5) * third
         parts.append(f'<text class="faint" x="{at:.0f}" y="{size - pad + 16}" text-anchor="middle">{across}</text>')
-        parts.append(f'<text class="faint" x="{pad - 8}" y="{size - at:.0f}" text-anchor="middle" transform="rotate(-90 {pad - 8} {size - at:.0f})">{up}</text>')
+        parts.append(
+            f'<text class="faint" x="{pad - 8}" y="{size - at:.0f}" text-anchor="middle" transform="rotate(-90 {pad - 8} {size - at:.0f})">{up}</text>'
+        )
     parts.append(
         f'<text x="{size / 2}" y="{size - 8}" text-anchor="middle">kinerja (ekspektasi)</text>'
         f'<text x="14" y="{size / 2}" text-anchor="middle" transform="rotate(-90 14 {size / 2})">potensial</text></svg>'

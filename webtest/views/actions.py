@@ -18,6 +18,7 @@ class Action:
     minutes: bool = False
     grave: bool = False
     on_wave: bool = False
+    picked: bool = False  # only for people who were ticked, never for "all who are shown"
     phases: tuple[str, ...] = ()
 
 
@@ -58,6 +59,16 @@ ACTIONS = {
             phases=(*UNDER_WAY, "paused"),
         ),
         Action(
+            "void", _l("Usulkan pembatalan"), _l("Usulkan pembatalan"),
+            _l("Pembatalan baru berlaku setelah petugas lain menyetujuinya. Sesudah itu tes tidak dinilai dan tidak dipakai untuk kalibrasi."),
+            reason=True, grave=True, picked=True,
+        ),
+        Action(
+            "confirm_void", _l("Setujui pembatalan"), _l("Setujui pembatalan"),
+            _l("Tes peserta ini dibatalkan: berhenti, tidak dinilai, dan tidak dipakai untuk kalibrasi. Tidak dapat ditarik kembali."),
+            grave=True, picked=True,
+        ),
+        Action(
             "note", _l("Catatan kejadian"), _l("Simpan catatan"), _l("Catatan masuk ke berita acara gelombang ini."), reason=True, on_wave=True,
         ),
         Action(
@@ -69,6 +80,12 @@ ACTIONS = {
 }  # fmt: skip
 
 
-def open_to(phase: str, *, has_device: bool = True) -> list[Action]:
-    """The actions that make sense for one person who stands in `phase`."""
-    return [a for a in ACTIONS.values() if phase in a.phases and (has_device or a.code != "release")]
+def open_to(phase: str, *, wave: str, has_device: bool, void_requested_by: str | None, actor: str) -> list[Action]:
+    """The actions that make sense for one person who stands in `phase` of a wave in state `wave`, for the officer `actor`."""
+    fits = [a for a in ACTIONS.values() if wave == "open" and phase in a.phases and (has_device or a.code != "release")]
+    if wave in ("open", "closed") and phase != "voided":
+        if void_requested_by is None:
+            fits.append(ACTIONS["void"])
+        elif void_requested_by != actor:
+            fits.append(ACTIONS["confirm_void"])
+    return fits

@@ -36,7 +36,9 @@ def wave(wave_id: str) -> Any:
     wanted = Wanted.of(request.args)
     shown = chosen(view, wanted)
     figure = talent_map(view, shown, lambda p: url_for("results.person", wave_id=wave_id, attempt=p.attempt))
-    return render_template("officer/results.html", view=view, shown=shown, wanted=wanted, map=figure, groups=by_job_level(view), unsure=unsure)
+    return render_template(
+        "officer/results.html", view=view, shown=shown, wanted=wanted, map=figure, groups=by_job_level(view), unsure=unsure
+    )
 
 
 @pages.get("/<wave_id>/<attempt>")
@@ -49,7 +51,13 @@ def person(wave_id: str, attempt: str) -> Any:
     cuts = view.norms.level_cuts
     strips = [(result, level_strip(result, cuts)) for result in (*found.levels, *found.aspects)]
     return render_template(
-        "officer/profile.html", view=view, p=found, strips=strips, heads=level_heads(cuts), until=valid_until(view.wave.day), unsure=unsure(found)
+        "officer/profile.html",
+        view=view,
+        p=found,
+        strips=strips,
+        heads=level_heads(cuts),
+        until=valid_until(view.wave.day),
+        unsure=unsure(found),
     )
 
 

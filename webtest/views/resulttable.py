@@ -86,6 +86,10 @@ def valid_until(day: str) -> str:
     """The last day on which a result of `day` (YYYY-MM-DD) holds; '' where `day` is no date."""
     try:
         date = dt.date.fromisoformat(day)
-        return date.replace(year=date.year + VALID_YEARS).isoformat() if (date.month, date.day) != (2, 29) else f"{date.year + VALID_YEARS}-02-28"
+        return (
+            date.replace(year=date.year + VALID_YEARS).isoformat()
+            if (date.month, date.day) != (2, 29)
+            else f"{date.year + VALID_YEARS}-02-28"
+        )
     except ValueError:
         return ""

@@ -69,7 +69,9 @@ def _upload() -> tuple[bytes, str]:
 def _carried(rows: list[RosterRow]) -> str:
     """A checked roster as CSV for the form, so that nobody has to choose the file twice; "" where it would be too large for a form."""
     text = io.StringIO()
-    csv.writer(text).writerows([["nip", "name", "job_level", "unit", "room"], *((r.nip, r.name, r.job_level, r.unit, r.room) for r in rows)])
+    csv.writer(text).writerows(
+        [["nip", "name", "job_level", "unit", "room"], *((r.nip, r.name, r.job_level, r.unit, r.room) for r in rows)]
+    )
     return text.getvalue() if len(text.getvalue()) < LARGEST_CARRIED else ""
 
 
@@ -106,9 +108,12 @@ def person(wave_id: str, attempt: str) -> Any:
     session = house().store.load(attempt)
     names = {f"user:{account.id}": account.name for account in house().accounts.all()}
     moments = timeline(house().store.events(attempt), lambda actor: names.get(actor, _("petugas")))
-    may_now = open_to(line.phase, has_device=session.device is not None) if board.wave.status == "open" else []
+    asked_by = session.void_requested["actor"] if session.void_requested else None
+    may_now = open_to(
+        line.phase, wave=board.wave.status, has_device=session.device is not None, void_requested_by=asked_by, actor=officer().actor
+    )
     page = "officer/_person.html" if wants_fragment() else "officer/person.html"
-    return render_template(page, board=board, wave=board.wave, line=line, moments=moments, may_now=may_now, connections=session.connections)
+    return render_template(page, board=board, wave=board.wave, line=line, moments=moments, may_now=may_now, session=session)
 
 
 @pages.post("/gelombang/<wave_id>/konfirmasi")
@@ -122,7 +127,9 @@ def ask(wave_id: str) -> Any:
     board = house().monitor.board(wave_id, now_ms(), fresh=True)
     ticked = set(request.form.getlist("attempt"))
     shown = view_of(board, look).lines
-    people = [] if action.on_wave else [line for line in (board.lines if ticked else shown) if not ticked or line.attempt in ticked]
+    if ticked or action.picked:
+        shown = tuple(line for line in board.lines if line.attempt in ticked)
+    people = () if action.on_wave else shown
     if not people and not action.on_wave:
         raise Refused("nobody")
     groups: dict[str, list[str]] = {}
@@ -204,12 +211,11 @@ def _say(wave_id: str, outcomes: list[Outcome]) -> None:
 
 
 def _chosen(wave_id: str) -> list[str]:
-    """The people ticked; with none ticked, everybody in the room shown (or in the wave)."""
+    """The people ticked; with none ticked, everybody who is shown (in the room and state chosen, or in the wave)."""
     ticked = request.form.getlist("attempt")
     if ticked:
         return ticked
-    room = request.form.get("ruang", "")
-    return [line.attempt for line in house().monitor.board(wave_id, now_ms(), fresh=True).lines if not room or line.room == room]
+    return [line.attempt for line in view_of(house().monitor.board(wave_id, now_ms(), fresh=True), Look.of(request.form)).lines]
 
 
 @pages.post("/gelombang/<wave_id>/tutup")

@@ -49,7 +49,14 @@ def targets(plan: TestPlan, pool: Pool, result: SimulationResult) -> list[Reache
             dry = float(np.mean([stops[s] == BANK for stops in result.stops]))
             rows.append(
                 Reached(
-                    code, float(result.count[:, s].mean()), float(result.se[:, s].mean()), float(result.rmse[s]), float(result.bias[s]), aim, share, dry
+                    code,
+                    float(result.count[:, s].mean()),
+                    float(result.se[:, s].mean()),
+                    float(result.rmse[s]),
+                    float(result.bias[s]),
+                    aim,
+                    share,
+                    dry,
                 )
             )
     return rows

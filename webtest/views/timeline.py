@@ -15,7 +15,7 @@ PLAIN = {
     Kind.MOVE_REQUESTED: _l("Mencoba masuk dari perangkat lain"), Kind.DEVICE_RELEASED: _l("Pindah perangkat disetujui"),
     Kind.IDENTITY_CONFIRMED: _l("Data diri dibenarkan"), Kind.RULES_ACCEPTED: _l("Tata tertib disetujui"), Kind.PRACTISED: _l("Contoh soal selesai"),
     Kind.ADMITTED: _l("Tes dimulai oleh petugas"), Kind.PAUSED: _l("Dijeda"), Kind.RESUMED: _l("Dilanjutkan"), Kind.VOIDED: _l("Dibatalkan"),
-    Kind.NOTED: _l("Catatan"),
+    Kind.VOID_REQUESTED: _l("Pembatalan diusulkan"), Kind.NOTED: _l("Catatan"),
 }  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def timeline(events: Iterable[SessionEvent], name_of: Callable[[str], str]) -> l
     close_run()
     if asked > done and moments:
         moments.append(Moment(asked_at, _("Soal %(n)s ditampilkan", n=asked), "", ""))
-    return sorted(reversed(moments), key=lambda m: -m.at)
+    return sorted(moments[::-1], key=lambda m: -m.at)
 
 
 def _moment(event: SessionEvent, name_of: Callable[[str], str]) -> Moment:
