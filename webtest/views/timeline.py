@@ -57,7 +57,8 @@ def timeline(events: Iterable[SessionEvent], name_of: Callable[[str], str]) -> l
     close_run()
     if asked > done and moments:
         moments.append(Moment(asked_at, _("Soal %(n)s ditampilkan", n=asked), "", ""))
-    return sorted(moments[::-1], key=lambda m: -m.at)
+    moments.sort(key=lambda m: m.at)
+    return moments[::-1]
 
 
 def _moment(event: SessionEvent, name_of: Callable[[str], str]) -> Moment:
