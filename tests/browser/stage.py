@@ -185,7 +185,7 @@ def to_first_item(stage: Stage, page: Page, room: Room, who: int = 0) -> None:
     to_waiting(page, stage.url, room.cards[who])
     stage.start(room)
     page.reload()
-    page.click("text=Mulai Tes")
+    page.get_by_role("button", name="Mulai Tes").click()
     page.wait_for_selector("form[data-answer]")
 
 
