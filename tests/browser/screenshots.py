@@ -95,9 +95,9 @@ def main() -> None:
                 save(page, "item-360")
                 page.close()
                 for role, address, name, height in (
-                    ("koordinator", f"/petugas/gelombang/{under_way(stage)}", "board", 1000),
+                    ("koordinator", f"/petugas/gelombang/{under_way(stage)}", "board", 800),
                     ("asesor", f"/petugas/hasil/{wave}", "nine-box", None),
-                    ("psikometrisi", f"/petugas/bank/kalibrasi/{run}/laporan", "calibration", 1000),
+                    ("psikometrisi", f"/petugas/bank/kalibrasi/{run}/laporan", "calibration", 900),
                 ):
                     page = chrome.new_page(viewport=WIDE, locale="id-ID")  # type: ignore[arg-type]
                     officer_in(page, stage.url, role)
