@@ -5,13 +5,14 @@ there is one code path. Randomness is addressed by (seed, position): the same po
 theta on any machine. A live engine never raises for lack of an item: it ends the section with reason "bank".
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cat_engine.ability import weights
 from cat_engine.batch import Batch
+from cat_engine.eligibility import Memory, lots, segments
 from cat_engine.families import Floats, Ints
 from cat_engine.plan import Section, TestPlan
 from cat_engine.pool import Pool
@@ -21,6 +22,7 @@ from cat_engine.state import EngineRefusal, State
 from cat_engine.stop import BANK, GOING_ON, Standing, reasons, section_reason, verdict
 
 FULL = "full"  # the first rung of the fallback ladder: every rule of the plan held
+OPEN = "eligibility"  # the second: exposure control would have left no item, and was dropped for this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Evidence:
     """What a decision was made on.
 
     Of an item: ability and SE of its competency before the answer, the item's information there, how many items were eligible, and the rung
-    of the fallback ladder ("full" = every rule held). Of an end: ability and SE of the least precisely measured competency of the section (of
+    of the fallback ladder ("full" = every rule held, "eligibility" = exposure control was dropped). Of an end: ability and SE of the least precisely measured competency of the section (of
     the plan, for a stop), no information, the items still eligible, and rung "bank" where the section ended for want of one.
     """
 
@@ -89,28 +91,56 @@ class Outlook:
     eligible: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Admission:
+    """eligible[N, I] after exposure control; dropped[N]: where that would have left no item and was put aside."""
+
+    eligible: NDArray[np.bool_]
+    dropped: NDArray[np.bool_]
+
+
 def survey(pool: Pool, section: Section, batch: Batch, rows: Ints, seconds: Floats) -> Outlook:
     """The first half of the kernel: which competencies are finished and which items may be given, for sessions `rows`[N] of the batch.
 
     seconds[N]: time spent on answers in this section. Eligible = unused, operational, of an unfinished competency of the section.
     """
     scales = np.array([pool.competencies.index(name) for name in section.competencies if name in pool.competencies], dtype=int)
-    standing = Standing(batch.se[np.ix_(rows, scales)], batch.count[np.ix_(rows, scales)], seconds)
+    available = ~batch.used[rows]
+    available &= pool.operational
+    standing = Standing(batch, rows, scales, available, seconds)
     found = verdict(section.rules, standing, section.min_items)
     unfinished = np.zeros((len(rows), len(pool.competencies)), dtype=bool)
     unfinished[:, scales] = found == GOING_ON
     eligible = unfinished[:, pool.params.scale]
-    eligible &= ~batch.used[rows]
-    eligible &= pool.operational
+    eligible &= available
     return Outlook(scales, found, eligible)
 
 
-def choose(plan: TestPlan, pool: Pool, batch: Batch, rows: Ints, eligible: NDArray[np.bool_], draws: Draws) -> Ints:
+def admit(
+    plan: TestPlan, pool: Pool, memory: Memory | None, batch: Batch, rows: Ints, eligible: NDArray[np.bool_], seeds: Sequence[int]
+) -> Admission:
+    """Exposure control between the halves: which of the eligible[N, I] items sessions `rows`[N] may see, by their lots. Without a memory the
+    pool's pinned snapshot counts.
+    """
+    if not plan.eligibility.active:
+        return Admission(eligible, np.zeros(len(rows), dtype=bool))
+    memory = Memory.pinned(plan.eligibility, pool) if memory is None else memory
+    probability = plan.eligibility.probability(memory)
+    segment = segments(plan.eligibility.edges, batch.theta[rows][:, pool.params.scale])
+    items = np.arange(len(pool))
+    may = np.logical_and(np.stack([lots(probability, seed)[segment[n], items] for n, seed in enumerate(seeds)]), eligible)
+    dropped = np.logical_and(~may.any(axis=1), eligible.any(axis=1))
+    return Admission(np.where(dropped[:, None], eligible, may), dropped)
+
+
+def choose(plan: TestPlan, section: Section, batch: Batch, rows: Ints, position: Ints, eligible: NDArray[np.bool_], draws: Draws) -> Ints:
     """The second half of the kernel: the next item[N] of sessions `rows`[N], each of which has an item eligible[N, I].
 
-    Ties go to the lowest index on the criterion rounded to 1e-12.
+    position[N]: answers so far in the section. Ties go to the lowest index on the criterion rounded to 1e-12.
     """
-    score = plan.select.score(Moment(pool.params, batch.theta[rows], batch.se[rows], batch.info[rows], draws))
+    moment = Moment(batch, rows, eligible, position, section.max_items, draws)
+    at = int(position[0])  # sessions that are stepped together stand at the same position of their section
+    score = plan.start.score(moment, at) if at < plan.start.length else plan.select.score(moment)
     return plan.exposure.choose(np.where(eligible, np.round(score, 12), -np.inf), draws)
 
 
@@ -127,20 +157,24 @@ def ask(plan: TestPlan, pool: Pool, state: State) -> Decision:
         return Stop(reason, _closing_evidence(batch, np.array(known, dtype=int), 0, reason))
     section, row = plan.sections[state.section], np.zeros(1, dtype=int)
     outlook = survey(pool, section, batch, row, np.array([sum(state.rt_s[state.section_starts[-1] :])]))
-    n_eligible = int(np.count_nonzero(outlook.eligible))
+    admission = admit(plan, pool, None, batch, row, outlook.eligible, (state.seed,))
+    n_eligible = int(np.count_nonzero(admission.eligible))
+    rung = OPEN if admission.dropped[0] else FULL
     if state.pending is not None:
-        return Present(state.pending, state.section, _evidence(pool, batch, state.pending, n_eligible))
+        return Present(state.pending, state.section, _evidence(pool, batch, state.pending, n_eligible, rung))
     if n_eligible == 0:
         reason = section_reason(reasons(section.rules, outlook.verdict[0]))
         return EndSection(state.section, reason, _closing_evidence(batch, outlook.scales, n_eligible, reason))
-    item = int(choose(plan, pool, batch, row, outlook.eligible, Draws((state.seed,), (state.position,)))[0])
-    return Present(item, state.section, _evidence(pool, batch, item, n_eligible))
+    position = np.array([state.position - state.section_starts[-1]])
+    item = int(choose(plan, section, batch, row, position, admission.eligible, Draws((state.seed,), (state.position,)))[0])
+    return Present(item, state.section, _evidence(pool, batch, item, n_eligible, rung))
 
 
 def estimate(plan: TestPlan, pool: Pool, state: State) -> Estimate:
-    """Ability on every competency from the answers so far. Raises EngineRefusal as `ask` does."""
+    """Ability on every competency from the answers so far, by the plan's final estimator. Raises EngineRefusal as `ask` does."""
     batch = _batch(plan, pool, state)
-    return Estimate(batch.theta[0], batch.se[0], batch.count[0], weights(batch.logpost)[0])
+    theta, se = batch.final()
+    return Estimate(theta[0], se[0], batch.count[0], batch.posterior()[0])
 
 
 def _batch(plan: TestPlan, pool: Pool, state: State) -> Batch:
@@ -156,9 +190,9 @@ def _batch(plan: TestPlan, pool: Pool, state: State) -> Batch:
     return Batch.replay(plan, pool, state.items, state.categories, state.dropped)
 
 
-def _evidence(pool: Pool, batch: Batch, item: int, n_eligible: int) -> Evidence:
+def _evidence(pool: Pool, batch: Batch, item: int, n_eligible: int, rung: str) -> Evidence:
     scale = pool.params.scale[item]
-    return Evidence(float(batch.theta[0, scale]), float(batch.se[0, scale]), float(batch.info[0, item]), n_eligible, FULL)
+    return Evidence(float(batch.theta[0, scale]), float(batch.se[0, scale]), float(batch.info[0, item]), n_eligible, rung)
 
 
 def _closing_evidence(batch: Batch, scales: Ints, n_eligible: int, reason: str) -> Evidence:

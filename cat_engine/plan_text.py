@@ -1,10 +1,15 @@
 """Test plans as TOML text: read with every fault named, and written back.
 
 name = "Profil kompetensi"
-[prior]                          # mean, sd; default 0, 1
+[prior]                          # mean, sd; default 0, 1; or name = "uniform" (low, high) or "jeffreys"
+[interim]                        # name = "eap" (default) or another estimator: ability while items are chosen
+[start]                          # name = "adaptive" (default) or another rule for the first items of a section
+[eligibility]                    # name = "none" (default) or another rule of who may see which item
+[final]                          # the estimator of the score; default: the interim one
 [select]                         # name = "mfi" (default) or another registered rule, with its options
 [exposure]                       # name = "none" (default) or another registered rule, with its options
-[stop]                           # registered rules as keys: se = 0.42, time_s = 600; a section's [sections.stop] overrides single keys
+[stop]                           # registered rules as keys: se = 0.42, sprt = {cuts = [0.5]}; all = {...}: rules that must fire at once;
+                                 # a section's [sections.stop] overrides single keys
 [[sections]]                     # code, competencies, min_items, max_items, time_budget_min; title and stop may be left out
 """
 
@@ -12,15 +17,21 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 
-from cat_engine.ability import NormalPrior
+from cat_engine.beginning import START
+from cat_engine.eligibility import ELIGIBILITY
+from cat_engine.estimators import ESTIMATOR
 from cat_engine.exposure import EXPOSURE
 from cat_engine.faults import Fault, Faulty
 from cat_engine.plan import Section, TestPlan, as_table
+from cat_engine.priors import MEAN_RANGE, PRIOR, SD_RANGE, NormalPrior, Prior
 from cat_engine.registry import fits, option_faults
 from cat_engine.select import SELECTION
 from cat_engine.stop import StopRule, build_rules
 
-TOP = {"name": str, "prior": dict, "select": dict, "exposure": dict, "stop": dict, "sections": list}
+TOP = {
+    "name": str, "prior": dict, "select": dict, "exposure": dict, "interim": dict, "final": dict, "start": dict,
+    "eligibility": dict, "stop": dict, "sections": list,
+}  # fmt: skip
 SECTION = {
     "code": str,
     "title": str,
@@ -30,8 +41,6 @@ SECTION = {
     "time_budget_min": float,
     "stop": dict,
 }
-MEAN_RANGE = 4.0
-SD_RANGE = 5.0
 
 
 def load_plan(text: str) -> TestPlan:
@@ -46,12 +55,16 @@ def load_plan(text: str) -> TestPlan:
     prior = _prior(_table(table, "prior"), faults)
     select = SELECTION.build({"name": "mfi", **_table(table, "select")}, faults)
     exposure = EXPOSURE.build({"name": "none", **_table(table, "exposure")}, faults)
+    interim = ESTIMATOR.build({"name": "eap", **_table(table, "interim")}, faults)
+    final = ESTIMATOR.build({"name": "eap", **_table(table, "final")}, faults) if "final" in table else None
+    start = START.build({"name": "adaptive", **_table(table, "start")}, faults)
+    eligibility = ELIGIBILITY.build({"name": "none", **_table(table, "eligibility")}, faults)
     base = _table(table, "stop")
     build_rules("stop", base, faults)
     sections = _sections(table.get("sections"), base, faults)
-    if faults or select is None or exposure is None:
+    if faults or select is None or exposure is None or interim is None or start is None or eligibility is None:
         raise Faulty(faults)
-    return TestPlan(str(table["name"]), sections, prior, select, exposure)
+    return TestPlan(str(table["name"]), sections, prior, select, exposure, interim, final, start, eligibility)
 
 
 def _table(table: Mapping[str, object], key: str) -> dict[str, object]:
@@ -59,7 +72,10 @@ def _table(table: Mapping[str, object], key: str) -> dict[str, object]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-def _prior(table: Mapping[str, object], faults: list[Fault]) -> NormalPrior:
+def _prior(table: Mapping[str, object], faults: list[Fault]) -> Prior:
+    if table.get("name", "normal") != "normal":
+        return PRIOR.build(table, faults) or NormalPrior()
+    table = {key: value for key, value in table.items() if key != "name"}
     faults += option_faults("prior", table, {"mean": float, "sd": float}, frozenset())
     mean, sd = _number(table, "mean", 0.0), _number(table, "sd", 1.0)
     if abs(mean) > MEAN_RANGE:
@@ -163,7 +179,9 @@ def dump_plan(plan: TestPlan) -> str:
     """The plan as TOML text: load_plan(dump_plan(plan)) == plan."""
     table = as_table(plan)
     lines = [f"name = {_value(plan.name)}"]
-    for key in ("prior", "select", "exposure"):
+    for key in ("prior", "select", "exposure", "interim", "final", "start", "eligibility"):
+        if key not in table:
+            continue
         lines += ["", f"[{key}]", *_pairs(_table(table, key))]
     sections = table["sections"]
     for section in sections if isinstance(sections, list) else []:
@@ -180,6 +198,8 @@ def _pairs(table: Mapping[str, object]) -> list[str]:
 
 def _value(value: object) -> str:
     """A TOML value. TOML's basic strings take JSON's escapes, and forbid one character that JSON does not escape."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(_pairs(value)) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(_value(one) for one in value) + "]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

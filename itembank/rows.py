@@ -135,6 +135,9 @@ class Rows:
             try:
                 ItemParams.from_rows([row])
             except Faulty as error:
+                named = {fault.field for fault in error.faults}
                 for fault in error.faults:
+                    if fault.field == "d" and "c" in named:
+                        continue  # that d is not above c says nothing where c is wrong
                     self._say(where, "b1" if fault.field == "b" else fault.field, fault.message, fault.remedy)
         return row

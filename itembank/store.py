@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from sqlalchemy import func
@@ -57,12 +57,22 @@ def load_bank(session: Session, version: int | None = None) -> Bank:
     if found is None:
         msg = "no bank version is published" if version is None else f"there is no bank version {version}"
         raise LookupError(msg)
-    competencies = tuple(json.loads(found.competencies))
     items = session.exec(select(BankItem).where(BankItem.version == found.version).order_by(col(BankItem.position))).all()
-    rows = [Row(i.model, i.a, json.loads(i.b), i.c, i.d, competencies.index(i.competency)) for i in items]
-    bank = Bank(
+    changed = Fault(f"bank version {found.version}", "digest", "its items are not those that were saved")
+    try:
+        bank = _bank(found, items)
+    except ValueError:  # what is no bank at all was not saved either
+        raise Faulty([changed]) from None
+    if bank.digest != found.digest:
+        raise Faulty([changed])
+    return bank
+
+
+def _bank(found: BankVersion, items: Sequence[BankItem]) -> Bank:
+    competencies = tuple(json.loads(found.competencies))
+    return Bank(
         ids=tuple(i.item_id for i in items),
-        params=ItemParams.from_rows(rows),
+        params=ItemParams.from_rows([Row(i.model, i.a, json.loads(i.b), i.c, i.d, competencies.index(i.competency)) for i in items]),
         competencies=competencies,
         status=tuple(i.status for i in items),
         calibration=tuple(i.calibration for i in items),
@@ -71,9 +81,6 @@ def load_bank(session: Session, version: int | None = None) -> Bank:
         version=found.version,
         parent=found.parent,
     )
-    if bank.digest != found.digest:
-        raise Faulty([Fault(f"bank version {found.version}", "digest", "its items are not those that were saved")])
-    return bank
 
 
 def newest(session: Session) -> int | None:

@@ -20,7 +20,7 @@ from webtest.keys import Keys
 from webtest.models import Attempt, Checkpoint, Person, Wave
 from webtest.refusal import Refused
 from webtest.replay import Finding, replay
-from webtest.services.results import Results, performance_digest, results_digest
+from webtest.services.results import NO_PERFORMANCE, Results, performance_digest, results_digest
 from webtest.services.waves import seed_of
 from webtest.store import EventStore, stored_events
 
@@ -121,6 +121,8 @@ def _wave_faults(wave: Wave, events: Sequence[SessionEvent], n_attempts: int, ke
     findings += differ(Kind.ROSTER_LOADED, digest=wave.roster_digest, people=n_attempts)
     findings += differ(Kind.WAVE_OPENED, public_key=keys.public_hex)
     findings += differ(Kind.PERFORMANCE_LOADED, digest=performance)
+    if Kind.PERFORMANCE_LOADED not in said and performance != NO_PERFORMANCE:
+        findings.append(Finding(wave.id, -1, "there are performance values that nobody has loaded"))
     at = {Kind.WAVE_OPENED: wave.opened_at, Kind.WAVE_CLOSED: wave.closed_at, Kind.RESULTS_RELEASED: wave.released_at}
     for kind, held in at.items():
         logged = said[kind].at if kind in said else None
@@ -216,6 +218,10 @@ def _after_closing(wave: Wave, streams: Streams, seals: Sequence[Checkpoint]) ->
 def _release_faults(wave_id: str, results: Results, events: Sequence[SessionEvent]) -> list[Finding]:
     """The results computed again from log and norms against the digest that was released."""
     released = next(event for event in events if event.kind == Kind.RESULTS_RELEASED)
-    if released.payload["digest"] == results_digest(results.wave(wave_id)):
+    try:
+        digest = results_digest(results.wave(wave_id))
+    except (ValueError, LookupError, TypeError) as error:
+        return [Finding(wave_id, released.seq, f"the results that were released cannot be computed any more: {error}")]
+    if released.payload["digest"] == digest:
         return []
     return [Finding(wave_id, released.seq, "the results computed now are not those that were released: norms or performance values differ")]

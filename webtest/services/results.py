@@ -249,6 +249,9 @@ def _sha256(value: object) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
+NO_PERFORMANCE = _sha256([])
+
+
 def _profile(kit: Kit, session: Session, person: Person, norms: Norms, performance: Performance | None) -> Profile:
     found = estimate(kit.plan, kit.pool, session.engine)
     levels, aspects = [], []

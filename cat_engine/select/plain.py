@@ -1,44 +1,16 @@
-"""Item selection: each rule scores every item for every session; the engine gives the best eligible one.
-
-A rule is a frozen dataclass registered by name; its fields are its options in the plan. A rule sees a `Moment`, never the test.
-"""
+"""Maximum information, and rules that do not look at the ability at all."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from cat_engine.families import Floats
-from cat_engine.irt import ItemParams
-from cat_engine.randomness import Draws
-from cat_engine.registry import Registry
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Moment:
-    """What a rule may look at before the next item: theta[N, S] and se[N, S], info[N, I] (each item at the theta of its own competency),
-    and the decision's randomness.
-    """
-
-    params: ItemParams
-    theta: Floats
-    se: Floats
-    info: Floats
-    draws: Draws
-
-
-class Selection(Protocol):
-    """score(moment) -> [N, I]; larger is better, finite always."""
-
-    def score(self, moment: Moment) -> Floats: ...
-
-
-SELECTION: Registry[Selection] = Registry("select")
+from cat_engine.select.base import SELECTION, Larger, Moment
 
 
 @SELECTION.register("mfi")
 @dataclass(frozen=True, slots=True)
-class MaximumInformation:
+class MaximumInformation(Larger):
     """Maximum Fisher information at the interim theta, times the posterior variance of the item's own competency.
 
     With one competency this is maximum information (Lord, 1980, ch. 10). With several independent ones it is the Bayesian D-rule (Segall,
@@ -50,12 +22,26 @@ class MaximumInformation:
         variance = moment.se**2
         return np.asarray(moment.info * variance[:, moment.params.scale])
 
+    def unit(self, moment: Moment) -> Floats:
+        """With one competency the criterion is the information itself."""
+        return np.asarray(moment.se[:, 0] ** -2.0) if len(moment.pool.competencies) == 1 else np.ones(len(moment.rows))
+
 
 @SELECTION.register("random")
 @dataclass(frozen=True, slots=True)
-class RandomItem:
+class RandomItem(Larger):
     """Any eligible item, all equally likely: the baseline that every other rule must beat."""
 
     def score(self, moment: Moment) -> Floats:
         """U(0, 1) for each item."""
         return moment.draws.uniform(len(moment.params))
+
+
+@SELECTION.register("sequential")
+@dataclass(frozen=True, slots=True)
+class InOrder(Larger):
+    """The items in the order of the pool: a linear form."""
+
+    def score(self, moment: Moment) -> Floats:
+        """Minus the index."""
+        return np.broadcast_to(-np.arange(float(len(moment.params))), (len(moment.rows), len(moment.params)))
