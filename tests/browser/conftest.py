@@ -7,12 +7,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Route
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Route, expect
 
 from tests.browser import stage as scene
 from tests.browser.stage import Stage
 from tests.conftest import missing
 
+expect.set_options(timeout=15_000)  # a loaded machine is slow; what holds is found at once
 Opener = Callable[..., BrowserContext]
 
 

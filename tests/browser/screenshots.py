@@ -104,7 +104,9 @@ def main() -> None:
                     page.goto(stage.url + address)
                     if name == "nine-box":
                         page.get_by_role("heading", name="Peta talenta").scroll_into_view_if_needed()
-                        page.evaluate("document.querySelector('[aria-label^=\"Peta talenta\"]').closest('.grid2').previousElementSibling.scrollIntoView()")
+                        page.evaluate(
+                            "document.querySelector('[aria-label^=\"Peta talenta\"]').closest('.grid2').previousElementSibling.scrollIntoView()"
+                        )
                     save(page, name, height)
                     page.close()
         finally:

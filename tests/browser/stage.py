@@ -100,7 +100,9 @@ class Stage:
         size = -(-n // rooms)
         start, self._people = self._people, self._people + n
         return [
-            RosterRow(row.nip, f"{names[(start + i) % len(names)]} {start + i + 1}", row.job_level, row.unit, f"Ruang {chr(65 + i // size)}")
+            RosterRow(
+                row.nip, f"{names[(start + i) % len(names)]} {start + i + 1}", row.job_level, row.unit, f"Ruang {chr(65 + i // size)}"
+            )
             for i, row in enumerate(made)
         ]
 

@@ -1,6 +1,5 @@
 """What a program can check of accessibility, on every kind of page: names, headings, contrast in all themes, targets, focus, 320 px, weight."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,9 +27,9 @@ def check(page: Page, themes: tuple[str, ...] = ("light",)) -> None:
 
 
 @pytest.fixture(scope="module")
-def wave(stage: Stage) -> Iterator[str]:
+def wave(stage: Stage) -> str:
     """A small closed wave, for results and minutes."""
-    yield stage.answered(4, plan(("M.01", 2, 30.0), ("P.01", 2, 30.0)), "Gelombang kecil")
+    return stage.answered(4, plan(("M.01", 2, 30.0), ("P.01", 2, 30.0)), "Gelombang kecil")
 
 
 def test_every_screen_of_the_test_taker(stage: Stage, open_context: Opener) -> None:

@@ -10,7 +10,10 @@ from webtest.events import Entry, Kind
 from webtest.services.waves import Card
 
 HEADER = "nip,nama,jenjang jabatan,unit kerja,ruang"
-GOOD = ["198504122008121001,Budi Santoso,JPT Pratama,Dinas Kesehatan,Ruang A", "198605132009122002,Cici Lestari,Pengawas,Dinas Kesehatan,Ruang A"]
+GOOD = [
+    "198504122008121001,Budi Santoso,JPT Pratama,Dinas Kesehatan,Ruang A",
+    "198605132009122002,Cici Lestari,Pengawas,Dinas Kesehatan,Ruang A",
+]
 BAD = ["19850412200812100,Budi Santoso,JPT Pratama,Dinas Kesehatan,Ruang A", "198605132009122002,Cici Lestari,Kepala,,Ruang A"]
 
 
@@ -80,7 +83,12 @@ def test_a_proctors_day_from_a_faulty_roster_to_the_minutes(stage: Stage, open_c
     stage.sit(*who[0], lambda _content: 0)
     ask(page, "Tutup gelombang")
     minutes = page.locator("main")
-    for words in ("Gangguan teknis: Jaringan. Kabel jaringan diganti", "Perpanjangan waktu 10 menit", "Suara pekerjaan jalan", "Segel catatan"):
+    for words in (
+        "Gangguan teknis: Jaringan. Kabel jaringan diganti",
+        "Perpanjangan waktu 10 menit",
+        "Suara pekerjaan jalan",
+        "Segel catatan",
+    ):
         expect(minutes).to_contain_text(words)
     pdf = context.request.get(f"{stage.url}/petugas/gelombang/{wave}/berita-acara.pdf")
     assert pdf.ok
