@@ -14,6 +14,7 @@ from cat_engine.ability import eap, weights
 from cat_engine.estimators import Estimator, ExpectedAPosteriori, Given
 from cat_engine.families import Floats, Ints
 from cat_engine.irt import information_at
+from cat_engine.joint import Answers, Joint, posterior_mode
 from cat_engine.plan import TestPlan
 from cat_engine.pool import Pool
 
@@ -22,7 +23,8 @@ from cat_engine.pool import Pool
 class Batch:
     """N sessions, I items, S competencies, Q nodes: items[N, L] and categories[N, L], the answers in order; logpost[N, S, Q]; theta, se and
     count (answers) [N, S]; used[N, I]; info[N, I], the information of each item at the theta of its own competency. theta and se are the
-    plan's interim estimates; last[N, S] see `previous`. The arrays are written in place and belong to one caller.
+    plan's interim estimates; last[N, S] see `previous`; sigma[N, S, S], the covariance of a joint
+    posterior, where the plan has one. The arrays are written in place and belong to one caller.
     """
 
     plan: TestPlan
@@ -36,6 +38,7 @@ class Batch:
     used: NDArray[np.bool_]
     info: Floats
     last: Floats | None = None
+    sigma: Floats | None = None
 
     @classmethod
     def begin(cls, plan: TestPlan, pool: Pool, n: int) -> "Batch":
@@ -65,7 +68,10 @@ class Batch:
     ) -> "Batch":
         empty = np.zeros(0)
         made = cls(plan, pool, items, categories, logpost, empty, empty, count, used, empty)
-        made.theta, made.se = made.estimates(plan.interim)
+        if plan.joint is None:
+            made.theta, made.se = made.estimates(plan.interim)
+        else:
+            made.theta, made.se, made.sigma = made.together(np.arange(len(logpost)))
         made.info = information_at(pool.params, made.theta[:, pool.params.scale])
         return made
 
@@ -79,11 +85,38 @@ class Batch:
         self.logpost[rows, scale] += self.pool.log_table[item, category]
         self.count[rows, scale] += 1
         self.used[rows, item] = True
+        if self.sigma is not None:  # every competency hears of every answer
+            self.theta[rows], self.se[rows], self.sigma[rows] = self.together(rows)
+            self.info[rows] = information_at(self.pool.params, self.theta[rows][:, self.pool.params.scale])
+            return
         for s in np.unique(scale).tolist():
             at, params = self.pool.scales[s]
             mine = rows[scale == s]
             self.theta[mine, s], self.se[mine, s] = self._estimate(self.plan.interim, mine, s)
             self.info[np.ix_(mine, at)] = information_at(params, self.theta[mine, s][:, None])
+
+    def together(self, rows: Ints) -> tuple[Floats, Floats, Floats]:
+        """Mode[M, S], se[M, S] and covariance[M, S, S] of sessions `rows` in the plan's joint posterior.
+
+        Always from the same starting point, the mean of each competency's own posterior, so that a replayed session gets the same bits.
+        """
+        joint, (mean, sd) = self.plan.joint, self.plan.prior.start
+        correlations = (Joint() if joint is None else joint).correlations(self.plan.competencies, self.pool.competencies)
+        n = self.count[rows].sum(axis=1)
+        row, place = np.nonzero(np.arange(self.items.shape[1]) < n[:, None])
+        answers = Answers(row, self.items[rows][row, place], self.categories[rows][row, place])
+        start, _ = eap(self.logpost[rows], self.pool.nodes)
+        theta, sigma = posterior_mode(self.pool, answers, start, mean, np.asarray(np.linalg.inv(correlations * sd**2), dtype=np.float64))
+        return theta, np.sqrt(np.diagonal(sigma, axis1=1, axis2=2)), sigma
+
+    def covariance(self) -> Floats:
+        """Posterior covariance of the competencies, [N, S, S]; diagonal where they are taken one by one."""
+        if self.sigma is not None:
+            return self.sigma
+        out = np.zeros((*self.se.shape, self.se.shape[1]))
+        diagonal = np.arange(self.se.shape[1])
+        out[:, diagonal, diagonal] = self.se**2
+        return out
 
     def estimates(self, method: Estimator) -> tuple[Floats, Floats]:
         """theta and se of every session and competency by one estimator, [N, S] each."""
@@ -106,8 +139,16 @@ class Batch:
         return self.last
 
     def final(self) -> tuple[Floats, Floats]:
-        """theta and se by the plan's final estimator, [N, S] each."""
-        return (self.theta, self.se) if self.plan.final in (None, self.plan.interim) else self.estimates(self.plan.final)
+        """theta and se by the plan's final estimator, [N, S] each; of a joint posterior its mode."""
+        return (
+            (self.theta, self.se)
+            if self.plan.joint is not None or self.plan.final in (None, self.plan.interim)
+            else self.estimates(self.plan.final)
+        )
+
+    def alone(self) -> tuple[Floats, Floats]:
+        """theta and se of each competency from its own answers only, by the plan's final estimator, [N, S] each."""
+        return self.final() if self.plan.joint is None else self.estimates(self.plan.final or self.plan.interim)
 
     def given(self, rows: Ints, scale: int) -> Given:
         """The answers of sessions `rows` on one competency."""
@@ -127,7 +168,10 @@ class Batch:
         return logpost
 
     def posterior(self) -> Floats:
-        """Posterior mass on the pool's grid, [N, S, Q]."""
+        """Posterior mass on the pool's grid, [N, S, Q]; of a joint posterior the normal margins."""
+        if self.sigma is not None:
+            z = (self.pool.nodes - self.theta[..., None]) / self.se[..., None]
+            return weights(-0.5 * z**2 + self.pool.grid.log_weights())
         rows = np.arange(len(self.logpost))
         return np.stack([weights(self.log_posterior(rows, s)) for s in range(len(self.pool.competencies))], axis=1)
 

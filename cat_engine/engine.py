@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cat_engine.batch import Batch
+from cat_engine.content import FULL, LADDER, OPEN, Unbalanced
 from cat_engine.eligibility import Memory, lots, segments
 from cat_engine.families import Floats, Ints
 from cat_engine.plan import Section, TestPlan
@@ -20,9 +21,6 @@ from cat_engine.randomness import Draws
 from cat_engine.select import Moment
 from cat_engine.state import EngineRefusal, State
 from cat_engine.stop import BANK, GOING_ON, Standing, reasons, section_reason, verdict
-
-FULL = "full"  # the first rung of the fallback ladder: every rule of the plan held
-OPEN = "eligibility"  # the second: exposure control would have left no item, and was dropped for this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +70,24 @@ Decision = Present | EndSection | Stop
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
-    """Per competency: theta[S], se[S], n[S] answers, and the posterior mass on the pool's grid, [S, Q]."""
+    """Per competency: theta[S], se[S], n[S] answers, and the posterior mass on the pool's grid, [S, Q].
+
+    Where the plan takes competencies together, these borrow from the others; covariance[S, S] is that of the joint posterior, and own_theta[S]
+    and own_se[S] are the estimates from each competency's own answers alone. Else covariance is diagonal and the own estimates are the same.
+    """
 
     theta: Floats
     se: Floats
     n: Ints
     posterior: Floats
+    covariance: Floats
+    own_theta: Floats
+    own_se: Floats
+
+    def difference_se(self, i: int, j: int) -> float:
+        """Standard error of theta[i] - theta[j]."""
+        c = self.covariance
+        return float(np.sqrt(c[i, i] + c[j, j] - 2 * c[i, j]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,9 +103,10 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Admission:
-    """eligible[N, I] after exposure control; dropped[N]: where that would have left no item and was put aside."""
+    """eligible[N, I] after exposure control and before[N, I] it; dropped[N]: where it would have left no item and was put aside."""
 
     eligible: NDArray[np.bool_]
+    before: NDArray[np.bool_]
     dropped: NDArray[np.bool_]
 
 
@@ -123,25 +134,31 @@ def admit(
     pool's pinned snapshot counts.
     """
     if not plan.eligibility.active:
-        return Admission(eligible, np.zeros(len(rows), dtype=bool))
+        return Admission(eligible, eligible, np.zeros(len(rows), dtype=bool))
     memory = Memory.pinned(plan.eligibility, pool) if memory is None else memory
     probability = plan.eligibility.probability(memory)
     segment = segments(plan.eligibility.edges, batch.theta[rows][:, pool.params.scale])
     items = np.arange(len(pool))
     may = np.logical_and(np.stack([lots(probability, seed)[segment[n], items] for n, seed in enumerate(seeds)]), eligible)
     dropped = np.logical_and(~may.any(axis=1), eligible.any(axis=1))
-    return Admission(np.where(dropped[:, None], eligible, may), dropped)
+    return Admission(np.where(dropped[:, None], eligible, may), eligible, dropped)
 
 
-def choose(plan: TestPlan, section: Section, batch: Batch, rows: Ints, position: Ints, eligible: NDArray[np.bool_], draws: Draws) -> Ints:
-    """The second half of the kernel: the next item[N] of sessions `rows`[N], each of which has an item eligible[N, I].
+def choose(
+    plan: TestPlan, section: Section, batch: Batch, rows: Ints, position: Ints, admission: Admission, draws: Draws
+) -> tuple[Ints, tuple[str, ...]]:
+    """The second half of the kernel: the next item[N] of sessions `rows`[N], each of which has an item admission.eligible[N, I], and the rung
+    of the fallback ladder on which it was found.
 
     position[N]: answers so far in the section. Ties go to the lowest index on the criterion rounded to 1e-12.
     """
-    moment = Moment(batch, rows, eligible, position, section.max_items, draws)
+    moment = Moment(batch, rows, admission.eligible, position, section.max_items, draws)
     at = int(position[0])  # sessions that are stepped together stand at the same position of their section
     score = plan.start.score(moment, at) if at < plan.start.length else plan.select.score(moment)
-    return plan.exposure.choose(np.where(eligible, np.round(score, 12), -np.inf), draws)
+    narrowed = plan.content.narrow(moment, score, section.blueprint, admission.before)
+    item = plan.exposure.choose(np.where(narrowed.eligible, np.round(narrowed.score, 12), -np.inf), draws)
+    dropped = [OPEN if gone else FULL for gone in admission.dropped.tolist()]
+    return item, tuple(max(pair, key=LADDER.index) for pair in zip(dropped, narrowed.rungs, strict=True))
 
 
 def ask(plan: TestPlan, pool: Pool, state: State) -> Decision:
@@ -159,22 +176,24 @@ def ask(plan: TestPlan, pool: Pool, state: State) -> Decision:
     outlook = survey(pool, section, batch, row, np.array([sum(state.rt_s[state.section_starts[-1] :])]))
     admission = admit(plan, pool, None, batch, row, outlook.eligible, (state.seed,))
     n_eligible = int(np.count_nonzero(admission.eligible))
-    rung = OPEN if admission.dropped[0] else FULL
-    if state.pending is not None:
+    if state.pending is not None and (n_eligible == 0 or isinstance(plan.content, Unbalanced)):
+        rung = OPEN if admission.dropped[0] else FULL
         return Present(state.pending, state.section, _evidence(pool, batch, state.pending, n_eligible, rung))
     if n_eligible == 0:
         reason = section_reason(reasons(section.rules, outlook.verdict[0]))
         return EndSection(state.section, reason, _closing_evidence(batch, outlook.scales, n_eligible, reason))
     position = np.array([state.position - state.section_starts[-1]])
-    item = int(choose(plan, section, batch, row, position, admission.eligible, Draws((state.seed,), (state.position,)))[0])
-    return Present(item, state.section, _evidence(pool, batch, item, n_eligible, rung))
+    chosen, rungs = choose(plan, section, batch, row, position, admission, Draws((state.seed,), (state.position,)))
+    item = int(chosen[0]) if state.pending is None else state.pending
+    return Present(item, state.section, _evidence(pool, batch, item, n_eligible, rungs[0]))
 
 
 def estimate(plan: TestPlan, pool: Pool, state: State) -> Estimate:
     """Ability on every competency from the answers so far, by the plan's final estimator. Raises EngineRefusal as `ask` does."""
     batch = _batch(plan, pool, state)
     theta, se = batch.final()
-    return Estimate(theta[0], se[0], batch.count[0], batch.posterior()[0])
+    own_theta, own_se = batch.alone()
+    return Estimate(theta[0], se[0], batch.count[0], batch.posterior()[0], batch.covariance()[0], own_theta[0], own_se[0])
 
 
 def _batch(plan: TestPlan, pool: Pool, state: State) -> Batch:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cat_engine.ability import Grid
+from cat_engine.assembly import Assembly
+from cat_engine.blueprint import BlueprintRow, Content
 from cat_engine.families import Floats, Ints
 from cat_engine.irt import ItemParams, information, item_terms, log_probabilities
 from cat_engine.roots import root_between
@@ -21,7 +23,8 @@ PEAK_NODES = 241
 class Pool:
     """Items by index: ids[I]; params (scale indexes `competencies`); operational[I]; exposure[I], a pinned snapshot of past rates in [0, 1];
     seconds[I], the expected response time of a person of average speed, exp(beta + 1 / (2 alpha^2)), where it is known; control[K, I], the pinned
-    probability that an item is eligible, by segment of ability, for eligibility rules that have one.
+    probability that an item is eligible, by segment of ability, for eligibility rules that have one;
+    content, what the items are about, for blueprints.
 
     Raises ValueError where the parts do not fit together.
     """
@@ -34,6 +37,7 @@ class Pool:
     grid: Grid = field(default_factory=Grid)
     seconds: Floats | None = None
     control: Floats | None = None
+    content: Content | None = None
 
     def __post_init__(self) -> None:
         if len(self.ids) != len(self.params) or len(set(self.ids)) != len(self.ids):
@@ -139,6 +143,16 @@ class Pool:
         found = [np.flatnonzero(self.params.scale == s) for s in range(len(self.competencies))]
         return tuple((at, self.params.take(at)) for at in found)
 
+    def assembly(self, rows: tuple[BlueprintRow, ...]) -> Assembly:
+        """The blueprint compiled for this pool, once. Raises ConditionError where a row speaks of what the pool does not have."""
+        if rows not in self._assemblies:
+            self._assemblies[rows] = Assembly.of(rows, self.content or Content.of(self.ids, {}), len(self))
+        return self._assemblies[rows]
+
+    @cached_property
+    def _assemblies(self) -> dict[tuple[BlueprintRow, ...], Assembly]:
+        return {}
+
     @cached_property
     def index(self) -> dict[str, int]:
         """Item id -> index."""
@@ -149,11 +163,13 @@ class Pool:
         """SHA-256 over everything that a decision depends on."""
         p = self.params
         b = [[float(v) for v in p.steps(i)] for i in range(len(p))]
-        content = [self.ids, p.model, p.a.tolist(), b, p.c.tolist(), p.d.tolist(), p.scale.tolist()]
+        content: list[object] = [self.ids, p.model, p.a.tolist(), b, p.c.tolist(), p.d.tolist(), p.scale.tolist()]
         content += [self.competencies, self.operational.tolist(), self.exposure.tolist()]
         content += [self.grid.low, self.grid.high, self.grid.n]
         if self.seconds is not None:  # what was added later counts only where it is there: older digests stay
             content += [{"seconds": self.seconds.tolist()}]
         if self.control is not None:
             content += [{"control": self.control.tolist()}]
+        if self.content is not None:
+            content += [{"content": [dict(self.content.attributes), self.content.stimulus, dict(self.content.stimulus_attributes or {})]}]
         return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()

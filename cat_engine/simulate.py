@@ -217,7 +217,7 @@ def _run_block(
             if plan.eligibility.learns:
                 visited[segments(plan.eligibility.edges, batch.theta[rows][:, known])] = True
             draws = Draws(own_seeds, tuple(position.tolist()))
-            item = choose(plan, section, batch, rows, position - begun[rows], admission.eligible, draws)
+            item, _ = choose(plan, section, batch, rows, position - begun[rows], admission, draws)
             category = draw_category(truth, true[rows, scale[item]], item, uniform[rows, position]) if real is None else real[rows, item]
             batch.answer(rows, item, category)
             answers.append(np.stack([rows + first, position, item, category]))

@@ -80,8 +80,6 @@ def _audit(engine: Engine, store: EventStore, wave_id: str, keys: Keys, findings
             findings += wrong
     findings += _wave_faults(wave, streams.get(wave_id, []), len(roster), keys, performance)
     findings += _roster_faults(wave, roster, streams)
-    if kit is not None:
-        findings += _content_faults(wave_id, kit)
     findings += _seal_faults(seals, keys)
     findings += _against_seals(streams, seals, torn)
     findings += _after_closing(wave, streams, seals)
@@ -153,16 +151,6 @@ def _roster_faults(wave: Wave, roster: Mapping[str, tuple[Attempt, Person]], str
             if events[0].payload.get(name) != value
         ]
     return findings
-
-
-def _content_faults(wave_id: str, kit: Kit) -> list[Finding]:
-    """Texts and keys of the items against the digests that the bank pins."""
-    pinned = dict(zip(kit.bank.ids, kit.bank.content_digests, strict=True))
-    return [
-        Finding(wave_id, -1, f"the content of item {item_id} is not the one that its bank version pinned")
-        for item_id, content in kit.contents.items()
-        if content.digest != pinned.get(item_id)
-    ]
 
 
 def _seal_faults(seals: Sequence[Checkpoint], keys: Keys) -> list[Finding]:

@@ -34,7 +34,7 @@ from itembank.bank import Bank, pool_of
 from itembank.exchange import read_bank_csv
 from itembank.store import load_bank
 from webtest.cli import err, guarded, json_option, opened, put, read_text
-from webtest.engine_inputs import numbers, parse_grid, parse_prior, read_answers, read_given, read_thetas
+from webtest.engine_inputs import numbers, parse_grid, parse_prior, pool_for, read_answers, read_given, read_thetas
 from webtest.simulation_files import Run, new_folder_fault, summary, whole_file, write_csv, write_run
 
 LARGEST_N = 1_000_000
@@ -69,7 +69,7 @@ def bank_of(bank_file: Path | None, data: Path | None) -> Bank:
 
 def checked_pool(plan: TestPlan, bank: Bank) -> Pool:
     """The pool of the plan's competencies. Raises Faulty where the plan does not fit it."""
-    pool = pool_of(bank, plan.competencies)
+    pool = pool_for(bank, plan)
     faults = check(plan, pool)
     if faults:
         raise Faulty(faults)

@@ -3,13 +3,19 @@
 import csv
 import io
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from calibration.responses import read_responses_csv
-from cat_engine import Fault, Faulty, Grid, NormalPrior, Pool
+from cat_engine import Fault, Faulty, Grid, NormalPrior, Pool, TestPlan
+from cat_engine.blueprint import Content
+from cat_engine.content import Unbalanced
 from cat_engine.irt import Floats, Ints
 from cat_engine.priors import PRIOR, Prior
+from cat_engine.select.timed import InformationPerTime
+from itembank.bank import Bank, pool_of
 
 
 def numbers(text: str, option: str) -> Floats:
@@ -26,6 +32,48 @@ def to_number(cell: str) -> float:
         return float(cell)
     except ValueError:
         return math.nan
+
+
+def pool_for(bank: Bank, plan: TestPlan) -> Pool:
+    """The pool of the plan's competencies, with what a plan may ask for beyond parameters: the bank's attributes where a section has a blueprint
+    or the content is balanced, expected seconds where the bank has columns rt_alpha and rt_beta (lognormal model, seconds).
+    """
+    pool = pool_of(bank, plan.competencies)
+    own = [bank.attributes[bank.index[item_id]] for item_id in pool.ids]
+    names = sorted({name for row in own for name in row})
+    if not isinstance(plan.content, Unbalanced) or any(section.blueprint for section in plan.sections):
+        pool = replace(pool, content=Content.of(pool.ids, {name: [row.get(name, "") for row in own] for name in names}))
+    if isinstance(plan.select, InformationPerTime):
+        pool = replace(pool, seconds=_seconds(pool, own))
+    return pool
+
+
+def _seconds(pool: Pool, own: Sequence[Mapping[str, str]]) -> Floats:
+    faults: list[Fault] = []
+    seconds = np.ones(len(pool))
+    for i, row in enumerate(own):
+        alpha, beta = to_number(row.get("rt_alpha", "")), to_number(row.get("rt_beta", ""))
+        if not (math.isfinite(beta) and alpha > 0):
+            faults.append(
+                Fault(f"item {pool.ids[i]}", "rt_alpha, rt_beta", "are not there or no numbers", "both, for information per time")
+            )
+        else:
+            seconds[i] = math.exp(beta + 1 / (2 * alpha**2))
+    if faults:
+        raise Faulty(faults)
+    return seconds
+
+
+def read_table(text: str, *columns: str) -> list[dict[str, str]]:
+    """The rows of a CSV file by column name. Raises Faulty where a column is missing."""
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    header = [(name or "").strip() for name in reader.fieldnames or []]
+    known = {name.upper() for name in header}
+    faults = [Fault("row 1", name, "the column is missing") for name in columns if name.upper() not in known]
+    if faults:
+        raise Faulty(faults)
+    reader.fieldnames = header
+    return [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
 
 
 def read_thetas(text: str, competencies: tuple[str, ...]) -> tuple[tuple[str, ...], Floats]:

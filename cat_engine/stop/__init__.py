@@ -8,6 +8,7 @@ from cat_engine.stop.base import (
     STOP,
     AllOf,
     Length,
+    SectionLength,
     Standing,
     StopRule,
     build_rules,
@@ -19,6 +20,6 @@ from cat_engine.stop.base import (
 from cat_engine.stop.precision import AnsweringTime, PosteriorSD
 
 __all__ = [
-    "ALL", "BANK", "GOING_ON", "STOP", "AllOf", "AnsweringTime", "Length", "PosteriorSD", "Standing", "StopRule", "build_rules",
+    "ALL", "BANK", "GOING_ON", "STOP", "AllOf", "AnsweringTime", "Length", "PosteriorSD", "SectionLength", "Standing", "StopRule", "build_rules",
     "classification", "precision", "reasons", "section_reason", "table_of", "verdict",
 ]  # fmt: skip

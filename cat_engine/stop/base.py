@@ -103,6 +103,19 @@ class Length:
 
 
 @dataclass(frozen=True, slots=True)
+class SectionLength:
+    """So many answers in the whole section: the length that its blueprint asks for."""
+
+    at_most: int
+    reason: ClassVar[str] = "length"
+    waits: ClassVar[bool] = False
+
+    def reached(self, standing: Standing) -> NDArray[np.bool_]:
+        """For all competencies of the section at once."""
+        return np.broadcast_to(standing.n.sum(axis=1, keepdims=True) >= self.at_most, standing.n.shape)
+
+
+@dataclass(frozen=True, slots=True)
 class AllOf:
     """Several rules at once: reached where every one of them is. In a plan the table `all`."""
 

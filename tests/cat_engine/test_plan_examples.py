@@ -1,5 +1,6 @@
 """Every plan in docs/plans runs on the sample bank, and every registered strategy has one."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 
 from cat_engine import check, dump_plan, load_plan, simulate
 from cat_engine.beginning import START
+from cat_engine.blueprint import Content
+from cat_engine.content import CONTENT
 from cat_engine.eligibility import ELIGIBILITY
 from cat_engine.estimators import ESTIMATOR
 from cat_engine.exposure import EXPOSURE
@@ -24,7 +27,10 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "plans").glob("*.toml"))
 def test_an_example_is_in_order_and_runs(path: Path) -> None:
     plan = load_plan(path.read_text(encoding="utf-8"))
     assert plan.name == path.stem
-    pool = pool_of(load_demo()[0], plan.competencies)
+    bank, _ = load_demo()
+    pool = pool_of(bank, plan.competencies)
+    kinds = [bank.attributes[bank.index[item]]["kind"] for item in pool.ids]
+    pool = replace(pool, content=Content.of(pool.ids, {"kind": kinds}))
     assert check(plan, pool) == []
     assert load_plan(dump_plan(plan)).digest == plan.digest
     result = simulate(plan, pool, np.random.default_rng(1).normal(size=(6, len(pool.competencies))), seed=1)
@@ -47,4 +53,5 @@ def test_every_registered_strategy_has_an_example() -> None:
     assert used["final"] | {"eap"} == set(ESTIMATOR.names)
     assert used["start"] | {"adaptive"} == set(START.names)
     assert used["eligibility"] | {"none"} == set(ELIGIBILITY.names)
+    assert used["content"] | {"none"} == set(CONTENT.names)
     assert used["stop"] == set(STOP.names)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from cat_engine import Faulty, Pool, TestPlan
 from cat_engine.batch import Batch
 from cat_engine.beginning import START
+from cat_engine.content import CONTENT
 from cat_engine.eligibility import ELIGIBILITY
 from cat_engine.estimators import ESTIMATOR
 from cat_engine.exposure import EXPOSURE, Best, Randomesque
@@ -38,14 +39,22 @@ def moment(pool: Pool, plan: TestPlan, n: int = 4, only: int | None = None) -> M
     return Moment(batch, rows, ~batch.used[rows], batch.count[rows].sum(axis=1), 7, Draws(tuple((3 + rows).tolist()), tuple(rows.tolist())))
 
 
-NEEDED = {"pser": {"se": 0.4}, "classify_ci": {"cuts": [0.0]}, "sprt": {"cuts": [0.0]}, "glr": {"cuts": [0.0]}}
-REGISTERED = [(registry, name) for registry in (SELECTION, EXPOSURE, STOP, ESTIMATOR, PRIOR, START, ELIGIBILITY) for name in registry.names]
+NEEDED = {
+    "balanced": {"attribute": "A", "targets": {"x": 1.0}},
+    "pser": {"se": 0.4},
+    "classify_ci": {"cuts": [0.0]},
+    "sprt": {"cuts": [0.0]},
+    "glr": {"cuts": [0.0]},
+}
+REGISTERED = [
+    (registry, name) for registry in (SELECTION, EXPOSURE, STOP, ESTIMATOR, PRIOR, START, ELIGIBILITY, CONTENT) for name in registry.names
+]
 
 
 @pytest.mark.parametrize(("registry", "name"), REGISTERED, ids=[f"{r.sort}-{n}" for r, n in REGISTERED])
 def test_a_strategy_is_a_documented_frozen_dataclass_that_its_table_rebuilds(registry: Registry, name: str) -> None:
     faults: list = []
-    made = registry.build({"name": name, **(NEEDED.get(name, {"at_most": 0.5}) if registry is STOP else {})}, faults)
+    made = registry.build({"name": name, **(NEEDED.get(name, {"at_most": 0.5}) if registry is STOP else NEEDED.get(name, {}))}, faults)
     assert not faults
     assert is_dataclass(made)
     assert type(made).__doc__

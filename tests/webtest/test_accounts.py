@@ -52,6 +52,14 @@ def test_a_session_that_was_ended_opens_nothing_and_others_go_on(house: House) -
     assert house.accounts.get(officer.id, "s2") == officer
 
 
+def test_a_new_password_opens_the_lock(house: House) -> None:
+    for _ in range(5):
+        with pytest.raises(Refused):
+            house.accounts.login("asesor", "salah salah salah", T0)
+    house.accounts.set_password("asesor", "sandi yang lain")
+    assert house.accounts.login("asesor", "sandi yang lain", T0).username == "asesor"
+
+
 def test_duties_are_apart() -> None:
     """Nobody who runs a room sees results or keys; nobody who makes the bank's parameters releases results; the admin does neither."""
     for role, rights in RIGHTS.items():

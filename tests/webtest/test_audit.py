@@ -112,11 +112,11 @@ def tampering(house: House) -> Iterator[Connection]:
     """The database as its own administrator sees it: the triggers are off."""
     sqlite = house.engine.dialect.name == "sqlite"
     with house.engine.execution_options(write=True).begin() as sql:
-        for table in ("session_event", "checkpoint"):
-            if sqlite:
-                for verb in ("update", "delete"):
-                    sql.execute(text(f"DROP TRIGGER IF EXISTS {table}_no_{verb}"))
-            else:
+        if sqlite:
+            for (trigger,) in sql.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).all():
+                sql.execute(text(f"DROP TRIGGER {trigger}"))
+        else:
+            for table in ("session_event", "checkpoint", "bank_item", "item_content"):
                 sql.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER ALL"))
         yield sql
 
@@ -348,7 +348,7 @@ def changed_key(room: Room, sql: Connection) -> Finding:
     body = json.loads(sql.execute(text("SELECT body FROM item_content WHERE item_id = :i"), {"i": item}).scalar_one())
     body["options"] = [{**option, "score": 5 - option["score"]} for option in body["options"]]
     sql.execute(text("UPDATE item_content SET body = :b WHERE item_id = :i"), {"b": canonical(body), "i": item})
-    return Finding(room.wave, -1, f"the content of item {item}")
+    return Finding(room.wave, -1, f"{item}, content")
 
 
 def changed_closing_time(room: Room, sql: Connection) -> Finding:

@@ -300,3 +300,62 @@ def test_every_fault_of_the_answers_given_is_named(files: Path) -> None:
         ).exit_code
         == 2
     )
+
+
+# assemble
+
+ROWS = 'CONSTRAINT_ID,TYPE,WHAT,CONDITION,LB,UB,ONOFF\nC1,Number,Item,,2,2,\nC2,Number,Item,AREA == 1,1,1,\nC3,Enemy,Item,"ID %in% c(""x2"", ""x3"")",,,\n'
+
+
+def assemble(files: Path, rows: str = ROWS, *more: str | Path) -> Result:
+    (files / "rows.csv").write_text(rows)
+    (files / "about.csv").write_text("ID,AREA\nx1,1\nx2,1\nx3,2\nx4,2\n")
+    return run(
+        "assemble", "--bank", files / "bank.csv", "--constraints", files / "rows.csv", "--attributes", files / "about.csv", "--out",
+        files / "form.csv", "--json", *more,
+    )  # fmt: skip
+
+
+def test_a_form_satisfies_its_blueprint_with_most_information(files: Path) -> None:
+    result = assemble(files)
+    assert result.exit_code == 0
+    assert [row["item_id"] for row in table(files / "form.csv")] == ["x1", "x3"]
+    assert json.loads(result.stdout)["total_info"] == pytest.approx(sum(float(row["info"]) for row in table(files / "form.csv")))
+
+
+def test_a_blueprint_that_no_form_satisfies_is_named_by_the_rows_it_misses(files: Path) -> None:
+    result = assemble(files, ROWS.replace("AREA == 1,1,1", "AREA == 1,3,3"))
+    assert result.exit_code == 2
+    assert "C2" in result.stderr
+    assert not (files / "form.csv").exists()
+
+
+@pytest.mark.parametrize(("old", "new"), [("AREA == 1", "SIZE == 1"), ("== 1,1,1", "== 1,2,1"), ("Enemy", "Foe"), ("CONDITION", "WHERE")])
+def test_a_faulty_blueprint_is_refused(files: Path, old: str, new: str) -> None:
+    assert assemble(files, ROWS.replace(old, new)).exit_code == 2
+    assert not (files / "form.csv").exists()
+
+
+def test_a_reading_test_of_the_reference_data_is_assembled(shared: Path, tmp_path: Path) -> None:
+    data = shared / "data"
+    with (data / "testdesign_itempool_reading.csv").open(newline="") as file:
+        items = list(csv.DictReader(file))
+    lines = ["item_id,competency,model,a,b1,b2,c"]
+    for item in items:
+        if item["MODEL"] == "3PL":
+            lines.append(f"{item['ID']},R,3pl,{item['PAR1']},{item['PAR2']},,{item['PAR3']}")
+        else:
+            lines.append(f"{item['ID']},R,gpcm,{item['PAR1']},{item['PAR2']},{item['PAR3'] if item['PAR3'] != 'NA' else ''},")
+    (tmp_path / "bank.csv").write_text("\n".join(lines) + "\n")
+    result = run(
+        "assemble", "--bank", tmp_path / "bank.csv", "--constraints", data / "testdesign_constraints_reading.csv", "--attributes",
+        data / "testdesign_itemattrib_reading.csv", "--stimuli", data / "testdesign_stimattrib_reading.csv", "--out", tmp_path / "f.csv", "--json",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["items"] == 30
+    with (data / "testdesign_itemattrib_reading.csv").open(newline="") as file:
+        about = {row["ID"]: row for row in csv.DictReader(file)}
+    chosen = [about[row["item_id"]] for row in table(tmp_path / "f.csv")]
+    assert sorted(row["CONTENT"] for row in chosen) == ["1"] * 15 + ["2"] * 15
+    assert len({row["STID"] for row in chosen}) == 6
+    assert sum(row["TYPE"] == "CR" for row in chosen) == 2

@@ -124,7 +124,7 @@ def test_acts_on_a_room_while_all_are_answering(house: House) -> None:
         t, screen = room.takers[i], screens[i]
         for _ in range(200):
             try:
-                screen = room.begin(t, T0 + MINUTE) if screen.name == "ready" else room.answer(t, screen, 0, T0 + MINUTE)
+                screen = room.answer(t, screen, 0, T0 + MINUTE) if screen.name == "item" else room.begin(t, T0 + MINUTE)
             except Refused as refusal:
                 refusals.append(refusal.code)
                 screen = room.screen(t, T0 + MINUTE)

@@ -178,7 +178,7 @@ def test_dates_and_serials_in_a_workbook() -> None:
 def test_a_nip_that_a_spreadsheet_kept_as_a_number_is_refused_because_its_end_is_lost() -> None:
     """Excel keeps 15 digits: 198504122008121001 becomes ...121000, and another person's number may come out."""
     assert (
-        "store it as text"
+        "type it again in a column of text"
         in faults(xlsx(["nip", "nama", "jenjang", "unit", "ruang"], [int(NIP), "Budi", "pelaksana", "D", "A"]), "x.xlsx")[0][2]
     )
 

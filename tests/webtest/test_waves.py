@@ -41,6 +41,7 @@ def state(room: Room, i: int = 0) -> Session:
     ("field", "value"),
     [
         ("name", " "),
+        ("name", "x" * 201),
         ("agency", ""),
         ("place", ""),
         ("day", ""),
