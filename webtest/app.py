@@ -130,7 +130,7 @@ def wants_fragment() -> bool:
 
 def create_app(parts: House, *, secure_cookies: bool = False, trusted_proxies: int = 0) -> Flask:
     """The WSGI application over an open house. `secure_cookies` behind TLS; `trusted_proxies`: how many set X-Forwarded-*."""
-    from webtest.views import bank, entry, results, room, taker
+    from webtest.views import bank, entry, results, room, taker, words
 
     app = Flask(__name__)
     app.extensions["cact"] = parts
@@ -172,10 +172,11 @@ def create_app(parts: House, *, secure_cookies: bool = False, trusted_proxies: i
     app.context_processor(lambda: {"locale": str(get_locale()), "Right": Right, "LANGUAGES": LANGUAGES})
     app.add_template_filter(moment, "moment")
     app.add_template_filter(number, "number")
+    words.attach(app)
     return app
 
 
-def moment(at: int | None, zone: str = "WIB", form: str = "d MMMM y HH:mm") -> str:
+def moment(at: int | None, zone: str = "WIB", form: str = "d MMMM y HH.mm") -> str:
     """A time with its zone, as people write it."""
     if at is None:
         return "–"
