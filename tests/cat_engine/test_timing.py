@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import lognorm, norm
 
-from cat_engine import Faulty, ItemParams, Row
+from cat_engine import Faulty, Grid, ItemParams, Row, eap, log_probabilities
 from cat_engine.families import Floats
 from cat_engine.irt import information_at
-from cat_engine.likelihood import Likelihood
-from cat_engine.several import CorrelatedPrior, JointBatch
 from cat_engine.simulate import draw_category
 from cat_engine.timing import (
     ItemTimes,
@@ -190,21 +188,22 @@ def test_forty_items_of_a_real_exam_take_a_sixth_less_time_by_information_per_se
         rows = list(csv.DictReader(file))
     params = ItemParams.from_rows([Row("2pl", float(row["a"]), [float(row["b"])]) for row in rows])
     items = ItemTimes([float(row["alpha"]) for row in rows], [float(row["beta"]) for row in rows])
-    prior, likelihood, speeds, n = CorrelatedPrior.standard([[1.0]]), Likelihood.of(params), Speeds(0.0, 0.173), 1000
+    speeds, n, nodes = Speeds(0.0, 0.173), 1000, Grid().nodes()
+    table = np.moveaxis(log_probabilities(params, nodes), 0, -1)  # [I, K, Q]
     minutes, rmse = [], []
     for per_second in (False, True):
         rng = np.random.default_rng(60)
         true, tau, everybody = rng.standard_normal(n), rng.normal(0.0, 0.173, n), np.arange(n)
-        batch, seconds = JointBatch.begin(likelihood, prior, n), np.full((n, len(rows)), np.nan)
+        logpost, seconds = np.tile(-(nodes**2) / 2, (n, 1)), np.full((n, len(rows)), np.nan)
         for _ in range(40):
-            gain = information_at(params, batch.now.theta)
+            gain = information_at(params, eap(logpost, nodes)[0][:, None])
             if per_second:
                 gain = gain_per_second(gain, mean_time(items, *speed(items, seconds, speeds)))
             item = np.argmax(np.where(np.isnan(seconds), gain, -np.inf), axis=1)
-            batch.answer(everybody, item, draw_category(params, true, item, rng.random(n)))
+            logpost += table[item, draw_category(params, true, item, rng.random(n))]
             seconds[everybody, item] = draw_seconds(items, tau, item, rng.standard_normal(n))
         minutes.append(float(np.nansum(seconds, axis=1).mean() / 60))
-        rmse.append(float(np.sqrt(((batch.now.theta[:, 0] - true) ** 2).mean())))
+        rmse.append(float(np.sqrt(((eap(logpost, nodes)[0] - true) ** 2).mean())))
     assert minutes == pytest.approx([45.7, 38.0], rel=0.02)
     assert rmse == pytest.approx([0.350, 0.354], abs=0.02)
 
