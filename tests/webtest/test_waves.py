@@ -192,7 +192,7 @@ def test_closing_ends_who_is_under_way_and_says_why(house: House) -> None:
     room.sit(done, T0)
     room.begin(busy, T0 + 9 * MINUTE)
     room.close(T0 + 11 * MINUTE)
-    assert [state(room, i).finish_reason for i in range(4)] == [done and state(room, 0).finish_reason, "proctor", "proctor", None]
+    assert [state(room, i).finish_reason for i in range(4)] == ["length", "proctor", "proctor", None]
     assert room.kinds(late)[-2:] == ["section_ended", "finished"]
     assert room.kinds(busy)[-1] == "finished"
     assert "finished" not in room.kinds(absent)
