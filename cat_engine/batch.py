@@ -22,9 +22,9 @@ from cat_engine.pool import Pool
 @dataclass(slots=True, eq=False)
 class Batch:
     """N sessions, I items, S competencies, Q nodes: items[N, L] and categories[N, L], the answers in order; logpost[N, S, Q]; theta, se and
-    count (answers) [N, S]; used[N, I]; info[N, I], the information of each item at the theta of its own competency. theta and se are the
-    plan's interim estimates; last[N, S] see `previous`; sigma[N, S, S], the covariance of a joint
-    posterior, where the plan has one. The arrays are written in place and belong to one caller.
+    count (answers) [N, S]; used[N, I]. theta and se are the plan's interim estimates; last[N, S] see `previous`; sigma[N, S, S], the covariance
+    of a joint posterior, where the plan has one; known[N, I], information as far as it was asked for, and fresh[N, S], where it still holds. The
+    arrays are written in place and belong to one caller.
     """
 
     plan: TestPlan
@@ -36,14 +36,15 @@ class Batch:
     se: Floats
     count: Ints
     used: NDArray[np.bool_]
-    info: Floats
     last: Floats | None = None
     sigma: Floats | None = None
+    known: Floats | None = None
+    fresh: NDArray[np.bool_] | None = None
 
     @classmethod
     def begin(cls, plan: TestPlan, pool: Pool, n: int) -> "Batch":
         """n sessions before their first answer."""
-        prior = np.tile(prior_logpost(plan, pool), (len(pool.competencies), 1))
+        prior = np.tile(pool.prior_logpost(plan.prior), (len(pool.competencies), 1))
         room, count = np.zeros((n, capacity(plan, pool)), dtype=int), np.zeros((n, len(pool.competencies)), dtype=int)
         made = cls._of(plan, pool, room, room.copy(), np.repeat(prior[None], n, axis=0), count, np.zeros((n, len(pool)), dtype=bool))
         made.last = np.full(count.shape, np.nan)
@@ -53,13 +54,19 @@ class Batch:
     def replay(cls, plan: TestPlan, pool: Pool, items: Sequence[int], categories: Sequence[int], seen: Sequence[int] = ()) -> "Batch":
         """One session after its answers. `seen`: items that were shown and not scored."""
         given, answers = np.array(items, dtype=int), np.array(categories, dtype=int)
-        scales = pool.params.scale[given]
-        logpost = np.tile(prior_logpost(plan, pool), (len(pool.competencies), 1))
-        for scale, terms in zip(scales.tolist(), pool.log_table[given, answers], strict=True):
-            logpost[scale] += terms
-        count = np.bincount(scales, minlength=len(pool.competencies))
+        prior, terms = pool.prior_logpost(plan.prior), pool.log_table[given, answers]
+        if len(pool.competencies) == 1:
+            count = np.array([len(given)])
+            logpost = np.add.reduce(np.concatenate([prior[None], terms]), axis=0)[None]  # one row after the other, as `answer` adds them
+        else:
+            scales = pool.params.scale[given]
+            count, logpost = np.bincount(scales, minlength=len(pool.competencies)), np.tile(prior, (len(pool.competencies), 1))
+            for scale, term in zip(scales.tolist(), terms, strict=True):
+                logpost[scale] += term
         used = np.zeros((1, len(pool)), dtype=bool)
-        used[0, [*items, *seen]] = True
+        used[0, given] = True
+        if seen:
+            used[0, list(seen)] = True
         return cls._of(plan, pool, given[None], answers[None], logpost[None], count[None], used)
 
     @classmethod
@@ -67,13 +74,29 @@ class Batch:
         cls, plan: TestPlan, pool: Pool, items: Ints, categories: Ints, logpost: Floats, count: Ints, used: NDArray[np.bool_]
     ) -> "Batch":
         empty = np.zeros(0)
-        made = cls(plan, pool, items, categories, logpost, empty, empty, count, used, empty)
+        made = cls(plan, pool, items, categories, logpost, empty, empty, count, used)
         if plan.joint is None:
             made.theta, made.se = made.estimates(plan.interim)
         else:
             made.theta, made.se, made.sigma = made.together(np.arange(len(logpost)))
-        made.info = information_at(pool.params, made.theta[:, pool.params.scale])
         return made
+
+    @property
+    def info(self) -> Floats:
+        """The information of each item at the theta of its own competency, [N, I]."""
+        return self.information(np.arange(len(self.logpost)))
+
+    def information(self, rows: Ints) -> Floats:
+        """The same for sessions `rows`, [M, I]; worked out for the competencies that have moved since it was last asked for."""
+        if self.known is None or self.fresh is None:
+            self.known, self.fresh = np.empty(self.used.shape), np.zeros(self.count.shape, dtype=bool)
+        for s, (at, params) in enumerate(self.pool.scales):
+            stale = rows[~self.fresh[rows, s]]
+            if stale.size:
+                whole = len(self.pool.scales) == 1
+                self.known[(stale,) if whole else np.ix_(stale, at)] = information_at(params, self.theta[stale, s][:, None])
+                self.fresh[stale, s] = True
+        return self.known[rows]
 
     def answer(self, rows: Ints, item: Ints, category: Ints) -> None:
         """Session rows[m] answered item[m] in category[m]. A session stands at most once in `rows`."""
@@ -87,13 +110,14 @@ class Batch:
         self.used[rows, item] = True
         if self.sigma is not None:  # every competency hears of every answer
             self.theta[rows], self.se[rows], self.sigma[rows] = self.together(rows)
-            self.info[rows] = information_at(self.pool.params, self.theta[rows][:, self.pool.params.scale])
+            if self.fresh is not None:
+                self.fresh[rows] = False
             return
-        for s in np.unique(scale).tolist():
-            at, params = self.pool.scales[s]
-            mine = rows[scale == s]
+        if self.fresh is not None:
+            self.fresh[rows, scale] = False
+        for s in np.unique(scale).tolist() if len(self.pool.competencies) > 1 else [0]:
+            mine = rows if len(self.pool.competencies) == 1 else rows[scale == s]
             self.theta[mine, s], self.se[mine, s] = self._estimate(self.plan.interim, mine, s)
-            self.info[np.ix_(mine, at)] = information_at(params, self.theta[mine, s][:, None])
 
     def together(self, rows: Ints) -> tuple[Floats, Floats, Floats]:
         """Mode[M, S], se[M, S] and covariance[M, S, S] of sessions `rows` in the plan's joint posterior.
@@ -182,11 +206,6 @@ class Batch:
         if self._plain(method):
             return eap(self.logpost[rows, scale], self.pool.nodes)
         return method.estimate(self.given(rows, scale))
-
-
-def prior_logpost(plan: TestPlan, pool: Pool) -> Floats:
-    """Log-posterior of one competency before any answer, [Q]: the prior's log-density plus the logarithm of the grid's weights."""
-    return plan.prior.log_density(pool.nodes) + pool.grid.log_weights()
 
 
 def capacity(plan: TestPlan, pool: Pool) -> int:

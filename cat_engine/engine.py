@@ -15,10 +15,12 @@ from cat_engine.batch import Batch
 from cat_engine.content import FULL, LADDER, OPEN, Unbalanced
 from cat_engine.eligibility import Memory, lots, segments
 from cat_engine.families import Floats, Ints
+from cat_engine.irt import information_at
 from cat_engine.plan import Section, TestPlan
 from cat_engine.pool import Pool
 from cat_engine.randomness import Draws
-from cat_engine.select import Moment
+from cat_engine.select import MaximumInformation, Moment
+from cat_engine.shortlist import shortlist
 from cat_engine.state import EngineRefusal, State
 from cat_engine.stop import BANK, GOING_ON, Standing, reasons, section_reason, verdict
 
@@ -120,6 +122,10 @@ def survey(pool: Pool, section: Section, batch: Batch, rows: Ints, seconds: Floa
     available &= pool.operational
     standing = Standing(batch, rows, scales, available, seconds)
     found = verdict(section.rules, standing, section.min_items)
+    if len(pool.competencies) == len(scales) == 1:
+        over = found[:, 0] != GOING_ON
+        eligible = np.where(over[:, None], False, available) if over.any() else available
+        return Outlook(scales, found, eligible)
     unfinished = np.zeros((len(rows), len(pool.competencies)), dtype=bool)
     unfinished[:, scales] = found == GOING_ON
     eligible = unfinished[:, pool.params.scale]
@@ -152,13 +158,40 @@ def choose(
 
     position[N]: answers so far in the section. Ties go to the lowest index on the criterion rounded to 1e-12.
     """
-    moment = Moment(batch, rows, admission.eligible, position, section.max_items, draws)
     at = int(position[0])  # sessions that are stepped together stand at the same position of their section
+    if at >= plan.start.length and isinstance(plan.select, MaximumInformation) and isinstance(plan.content, Unbalanced):
+        item = _most_informative(plan, batch, rows, admission.eligible, draws)
+        if item is not None:
+            return item, _rungs(admission)
+    moment = Moment(batch, rows, admission.eligible, position, section.max_items, draws)
     score = plan.start.score(moment, at) if at < plan.start.length else plan.select.score(moment)
     narrowed = plan.content.narrow(moment, score, section.blueprint, admission.before)
     item = plan.exposure.choose(np.where(narrowed.eligible, np.round(narrowed.score, 12), -np.inf), draws)
-    dropped = [OPEN if gone else FULL for gone in admission.dropped.tolist()]
-    return item, tuple(max(pair, key=LADDER.index) for pair in zip(dropped, narrowed.rungs, strict=True))
+    return item, tuple(max(pair, key=LADDER.index) for pair in zip(_rungs(admission), narrowed.rungs, strict=True))
+
+
+def _rungs(admission: Admission) -> tuple[str, ...]:
+    if not admission.dropped.any():
+        return (FULL,) * len(admission.dropped)
+    return tuple(OPEN if gone else FULL for gone in admission.dropped.tolist())
+
+
+def _most_informative(plan: TestPlan, batch: Batch, rows: Ints, eligible: NDArray[np.bool_], draws: Draws) -> Ints | None:
+    """The very items that scoring the whole pool by maximum information would give, found by the pool's ranking; None where it has none."""
+    ranking = batch.pool.ranking
+    if ranking is None:
+        return None
+    variance = batch.se[rows, 0] ** 2
+    found = shortlist(ranking, batch.theta[rows, 0], variance, eligible, int(batch.count[rows, 0].max()), plan.exposure.depth)
+    column = plan.exposure.choose(found.score, draws) if found.sure.all() else np.zeros(len(rows), dtype=int)
+    item: Ints = found.item[np.arange(len(rows)), column]
+    if not found.sure.all():
+        sure, open_still = np.flatnonzero(found.sure), np.flatnonzero(~found.sure)
+        if sure.size:
+            item[sure] = found.item[sure, plan.exposure.choose(found.score[sure], draws.of(sure))]
+        score = np.round(batch.information(rows[open_still]) * variance[open_still, None], 12)
+        item[open_still] = plan.exposure.choose(np.where(eligible[open_still], score, -np.inf), draws.of(open_still))
+    return item
 
 
 def ask(plan: TestPlan, pool: Pool, state: State) -> Decision:
@@ -210,8 +243,14 @@ def _batch(plan: TestPlan, pool: Pool, state: State) -> Batch:
 
 
 def _evidence(pool: Pool, batch: Batch, item: int, n_eligible: int, rung: str) -> Evidence:
-    scale = pool.params.scale[item]
-    return Evidence(float(batch.theta[0, scale]), float(batch.se[0, scale]), float(batch.info[0, item]), n_eligible, rung)
+    scale = int(pool.params.scale[item])
+    return Evidence(
+        float(batch.theta[0, scale]),
+        float(batch.se[0, scale]),
+        float(information_at(pool.params.take([item]), batch.theta[:1, [scale]])[0, 0]),
+        n_eligible,
+        rung,
+    )
 
 
 def _closing_evidence(batch: Batch, scales: Ints, n_eligible: int, reason: str) -> Evidence:

@@ -178,6 +178,11 @@ class PartialCredit:
         return self.a[:, None] * from_mean, np.broadcast_to(-(self.a[:, None] ** 2) * variance, p.shape)
 
 
+def taken(family: Dichotomous, at: Ints) -> Dichotomous:
+    """The parameters of the items at `at` only."""
+    return Dichotomous(family.a[at], family.b[at], family.c[at], family.d[at], family.width)
+
+
 FAMILIES: dict[str, type[Family]] = {
     "1pl": Dichotomous,
     "2pl": Dichotomous,

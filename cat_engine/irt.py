@@ -18,12 +18,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cat_engine.families import FAMILIES, Dichotomous, Family, Floats, Ints
+from cat_engine.families import FAMILIES, Dichotomous, Family, Floats, Ints, taken
 from cat_engine.faults import Fault, Faulty
 
 __all__ = [
     "DICHOTOMOUS", "MODELS", "Floats", "Ints", "ItemParams", "Row", "derivatives_at", "expected_score", "information", "information_at", "item_terms", "log_probabilities",
-    "log_probabilities_at", "probabilities",
+    "log_probabilities_at", "log_probabilities_of", "probabilities",
 ]  # fmt: skip
 
 MODELS = tuple(FAMILIES)
@@ -179,6 +179,12 @@ def log_probabilities_at(params: ItemParams, theta: Floats) -> Floats:
     Nothing cancels, overflows or becomes log(0) for |theta| up to 12 and beyond.
     """
     return _by_family(params, theta, (params.b.shape[1] + 1,), lambda family, own: family.log_p(own))
+
+
+def log_probabilities_of(params: ItemParams, item: Ints, theta: Floats) -> Floats:
+    """log P(k) of item[M] at theta[M] -> [M, K], -inf padded."""
+    family = params.families[0][1] if len(params.families) == 1 else None
+    return taken(family, item).log_p(theta) if isinstance(family, Dichotomous) else log_probabilities_at(params.take(item), theta)
 
 
 def information_at(params: ItemParams, theta: Floats) -> Floats:

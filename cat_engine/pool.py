@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from cat_engine.ability import Grid
 from cat_engine.assembly import Assembly
 from cat_engine.blueprint import BlueprintRow, Content
-from cat_engine.families import Floats, Ints
+from cat_engine.families import Dichotomous, Floats, Ints
 from cat_engine.irt import ItemParams, information, item_terms, log_probabilities
+from cat_engine.priors import Prior
 from cat_engine.roots import root_between
+from cat_engine.shortlist import Ranking
 
+LEAST_TO_RANK = 64
 PEAK_REACH = 12.0
 PEAK_NODES = 241
 
@@ -124,6 +127,26 @@ class Pool:
             return item_terms(self.params.take(rows), theta)[2]
 
         return root_between(slope, nodes[highest - 1], nodes[highest + 1])
+
+    @cached_property
+    def ranking(self) -> Ranking | None:
+        """The lists by which the most informative item is found quickly; for a large pool of one competency and two categories only."""
+        if len(self.competencies) != 1 or len(self) < LEAST_TO_RANK or len(self.params.families) != 1:
+            return None
+        family = self.params.families[0][1]
+        return Ranking.of(family, self.peak, self.grid.low, self.grid.high) if isinstance(family, Dichotomous) else None
+
+    def prior_logpost(self, prior: Prior) -> Floats:
+        """Log-posterior before any answer, [Q]: the prior's log-density plus the logarithm of the grid's weights. Read only."""
+        if prior not in self._priors:
+            found = np.asarray(prior.log_density(self.nodes) + self.grid.log_weights())
+            found.setflags(write=False)
+            self._priors[prior] = found
+        return self._priors[prior]
+
+    @cached_property
+    def _priors(self) -> dict[Prior, Floats]:
+        return {}
 
     @cached_property
     def info_table(self) -> Floats:

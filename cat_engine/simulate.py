@@ -3,8 +3,9 @@
 No response times are simulated: a plan's time_s rule never fires here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,12 +14,13 @@ from cat_engine.batch import Batch, capacity
 from cat_engine.eligibility import Finished, Memory, lots, segments
 from cat_engine.engine import admit, choose, survey
 from cat_engine.families import Floats, Ints
-from cat_engine.irt import ItemParams, log_probabilities_at
+from cat_engine.irt import ItemParams, log_probabilities_of
 from cat_engine.plan import TestPlan
 from cat_engine.pool import Pool
 from cat_engine.randomness import Draws
 from cat_engine.stop import reasons, section_reason
 
+SHEET = 64  # people whose uniform numbers come from one generator
 BLOCK = 500  # sessions stepped together: keeps the [N, I] work arrays in cache
 
 
@@ -98,7 +100,7 @@ class SimulationResult:
 
 def draw_category(params: ItemParams, theta: Floats, item: Ints, uniform: Floats) -> Ints:
     """Answers by the model: session n of ability theta[n] meets item[n]; the inverse of the category distribution at uniform[n]."""
-    p = np.exp(log_probabilities_at(params.take(item), theta))
+    p = np.exp(log_probabilities_of(params, item, theta))
     # Counted within the item's own categories, so that a cumulative sum of 1 - 1e-16 cannot give a category past the last one.
     category = (uniform[:, None] > np.cumsum(p, axis=1)[:, :-1]).sum(axis=1)
     return np.asarray(np.minimum(category, params.n_cat[item] - 1))
@@ -109,6 +111,43 @@ def attempt_seed(seed: int, person: int) -> int:
     return int(np.random.SeedSequence([seed, person]).generate_state(1, np.uint64)[0] >> np.uint64(11))
 
 
+def uniforms(seed: int, first: int, n: int, length: int) -> Floats:
+    """The uniform numbers behind the answers of people first, first + 1, ...: [n, length]. They come in sheets of SHEET people, so that nobody's
+    depend on who else is simulated. The third number keeps them apart from a caller's default_rng(seed), which [seed, 0] would be.
+    """
+    sheets = range(first // SHEET, (first + n - 1) // SHEET + 1)
+    drawn = np.concatenate([np.random.default_rng([seed, sheet, SHEET]).random((SHEET, length)) for sheet in sheets])
+    return drawn[first - sheets[0] * SHEET :][:n]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seeds:
+    """The attempt seeds of people first, first + 1, ..., each worked out when it is asked for: most plans draw nothing."""
+
+    seed: int
+    first: int
+    found: dict[int, int]
+
+    def __getitem__(self, i: int) -> int:
+        if i not in self.found:
+            self.found[i] = attempt_seed(self.seed, self.first + i)
+        return self.found[i]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _SeedsOf(Sequence[int]):
+    """The seeds of some rows."""
+
+    seeds: _Seeds
+    rows: Ints
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.seeds[int(self.rows[i])]
+
+
 def simulate(
     plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, truth: ItemParams | None = None, *, answers: Ints | None = None,
     block: int = BLOCK, watch: Callable[[int], None] | None = None,
@@ -116,8 +155,8 @@ def simulate(
     """Give the test of `plan` to N people of true abilities `true`[N, S], answering by `truth` (default: the pool's own parameters).
 
     With `answers`[N, I] (a category, -1 = never answered) nobody is simulated: real answers are replayed, and a person is given only items that
-    he or she answered. The uniform number behind a person's answer at position t is number t of default_rng([seed, person]); decisions come
-    from the person's attempt seed. So nobody's test depends on who else is simulated, nor on `block`, the number of sessions stepped together.
+    he or she answered. The uniform number behind a person's answer at position t is number t of the person's own row of `uniforms`; decisions
+    come from the person's attempt seed. So nobody's test depends on who else is simulated, nor on `block`, the number of sessions stepped together.
     `watch` hears after each block how many people are done. Raises ValueError where `true`, `truth` or `answers` does not fit the pool.
     """
     true = np.array(true, dtype=float)
@@ -191,8 +230,8 @@ def _run_block(
     batch, scale = Batch.begin(plan, pool, n), pool.params.scale
     ends: list[list[str]] = [[] for _ in range(n)]
     stops = [[""] * len(pool.competencies) for _ in range(n)]
-    seeds = [attempt_seed(seed, first + i) for i in range(n)]
-    uniform = np.stack([np.random.default_rng([seed, first + i]).random(capacity(plan, pool)) for i in range(n)])
+    seeds = _Seeds(seed, first, {})
+    uniform = uniforms(seed, first, n, capacity(plan, pool))
     held, visited = np.ones(n, dtype=bool), np.zeros(len(plan.eligibility.edges) + 1, dtype=bool)
     known = [pool.competencies.index(name) for name in plan.competencies if name in pool.competencies]
     answers, abilities = [np.zeros((4, 0), int)], [np.zeros((2, 0))]
@@ -207,16 +246,17 @@ def _run_block(
                 ends[i].append(section_reason(found))
                 for s, reason in zip(outlook.scales.tolist(), found, strict=True):
                     stops[i][s] = reason
-            rows, eligible = rows[going], eligible[going]
+            if not going.all():
+                rows, eligible = rows[going], eligible[going]
             if not rows.size:
                 break
             position = batch.count[rows].sum(axis=1)
-            own_seeds = tuple(seeds[i] for i in rows.tolist())
+            own_seeds = _SeedsOf(seeds, rows)
             admission = admit(plan, pool, memory, batch, rows, eligible, own_seeds)
             held[rows[admission.dropped]] = False
             if plan.eligibility.learns:
                 visited[segments(plan.eligibility.edges, batch.theta[rows][:, known])] = True
-            draws = Draws(own_seeds, tuple(position.tolist()))
+            draws = Draws(own_seeds, position.tolist())
             item, _ = choose(plan, section, batch, rows, position - begun[rows], admission, draws)
             category = draw_category(truth, true[rows, scale[item]], item, uniform[rows, position]) if real is None else real[rows, item]
             batch.answer(rows, item, category)

@@ -284,7 +284,6 @@ def next_command(
     batch = Batch.replay(TestPlan("next", (), prior, interim=estimator), pool, items, answers)
     if theta is not None:
         batch.theta[:] = theta
-        batch.info = information(pool.params, theta)
     left = ~batch.used
     now = Moment(batch, np.zeros(1, dtype=int), left, np.array([len(items)]), planned, Draws((seed,), (len(items),)))
     score = rule.score(now)

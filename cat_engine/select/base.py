@@ -56,7 +56,7 @@ class Moment:
     @property
     def info(self) -> Floats:
         """Information of each item at the theta of its own competency, [N, I]."""
-        return self.batch.info[self.rows]
+        return self.batch.information(self.rows)
 
     @property
     def own_theta(self) -> Floats:

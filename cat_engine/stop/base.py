@@ -7,6 +7,7 @@ that waits does not fire below the section's minimum number of items. The table 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
@@ -26,7 +27,7 @@ ALL = "all"
 PRECEDENCE = ("time", BANK, "length", "precision")  # of reasons, where the competencies of a section ended for several
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Standing:
     """What a rule may look at, for N sessions and the S competencies of their section: rows[N] of the batch, scales[S] (indices in the pool),
     available[N, I] (items that might still be given), and seconds[N] of answering in this section.
@@ -38,30 +39,30 @@ class Standing:
     available: NDArray[np.bool_]
     seconds: Floats
 
-    @property
+    @cached_property
     def theta(self) -> Floats:
         """Interim ability, [N, S]."""
-        return np.asarray(self.batch.theta[np.ix_(self.rows, self.scales)])
+        return np.asarray(self.batch.theta[self.rows[:, None], self.scales])
 
-    @property
+    @cached_property
     def se(self) -> Floats:
         """Its standard error, [N, S]."""
-        return np.asarray(self.batch.se[np.ix_(self.rows, self.scales)])
+        return np.asarray(self.batch.se[self.rows[:, None], self.scales])
 
-    @property
+    @cached_property
     def n(self) -> Ints:
         """Answers, [N, S]."""
-        return np.asarray(self.batch.count[np.ix_(self.rows, self.scales)])
+        return np.asarray(self.batch.count[self.rows[:, None], self.scales])
 
-    @property
+    @cached_property
     def previous(self) -> Floats:
         """Interim ability before the last answer on each competency, [N, S]; NaN before the first."""
-        return np.asarray(self.batch.previous()[np.ix_(self.rows, self.scales)])
+        return np.asarray(self.batch.previous()[self.rows[:, None], self.scales])
 
-    @property
+    @cached_property
     def best(self) -> tuple[Floats, Ints]:
         """The largest information that an available item has at the interim ability, and that item: [N, S] each; -inf where there is none."""
-        info = np.where(self.available, self.batch.info[self.rows], -np.inf)
+        info = np.where(self.available, self.batch.information(self.rows), -np.inf)
         own = self.batch.pool.params.scale[None, :] == self.scales[:, None]
         by_scale = np.where(own[None], info[:, None, :], -np.inf)
         return by_scale.max(axis=-1, initial=-np.inf), np.asarray(
