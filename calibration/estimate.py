@@ -31,6 +31,7 @@ SENTENCES = {
     "uncertain": "the standard error is larger than allowed",
     "low_a": "it hardly tells able from less able people",
     "at_bound": "an estimate ran into its bound",
+    "drift": "as an anchor it no longer fitted its parameters and was released",
     "misfit": "observed answers depart from the model's curve",
 }
 LOWEST_A = 0.35

@@ -9,7 +9,9 @@ ability in the group. With a table of log-probabilities [columns, Q]:
 Blocks keep L and w in the processor's cache, and are what a cluster would map over. S is sparse, or dense where enough of it is filled.
 """
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +24,7 @@ from cat_engine.irt import Floats, Ints
 BLOCK = 2048
 DENSE_FROM = 0.15
 LEAST_LOG = -700.0
+LEAST_SHARE = -60.0  # exp of it is nothing beside 1, and no denormal number, with which processors are many times slower
 
 Matrix = Any  # scipy.sparse.csr_matrix or a dense array: both have @, T, dtype and astype
 
@@ -62,19 +65,34 @@ class Design:
         total = np.asarray(self.whole.sum(axis=0)).ravel()[: self.n_items * self.n_cat]
         return np.asarray(np.rint(total), dtype=np.int64).reshape(self.n_items, self.n_cat)
 
-    def posteriors(self, table: Floats) -> Iterator[tuple[Matrix, NDArray[np.floating], float]]:
-        """Block by block: its answers, the posterior w[persons, Q], and its part of the log-likelihood."""
-        for block in self.blocks:
-            joint = block @ table
-            top = joint.max(axis=1, keepdims=True)
-            np.exp(joint - top, out=joint)
-            total = joint.sum(axis=1, keepdims=True)
-            yield block, np.divide(joint, total, out=joint), float(np.log(total).sum(dtype=float) + top.sum(dtype=float))
+    def posteriors(self, table: Floats) -> Iterator[tuple[NDArray[np.floating], float]]:
+        """Block by block: the posterior w[persons, Q], and its part of the log-likelihood."""
+        return (_posterior(block, table) for block in self.blocks)
 
     def expect(self, table: Floats) -> tuple[float, Floats]:
         """Log-likelihood, and expected counts by column and node, [I K + G, Q]."""
-        loglik, expected = 0.0, np.zeros(table.shape)
-        for block, w, part in self.posteriors(table.astype(self.blocks[0].dtype)):
-            loglik += part
-            expected += block.T @ w
-        return loglik, expected
+        table = table.astype(self.blocks[0].dtype)
+
+        def part(block: Matrix) -> tuple[float, NDArray[np.floating]]:
+            w, loglik = _posterior(block, table)
+            return loglik, block.T @ w
+
+        # Sparse products run without Python's lock, so that threads share them; dense ones have threads of their own. Sums keep the blocks' order.
+        if len(self.blocks) > 1 and sparse.issparse(self.blocks[0]):
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                parts = list(pool.map(part, self.blocks))
+        else:
+            parts = list(map(part, self.blocks))
+        expected = np.zeros(table.shape)
+        for _, counts in parts:
+            expected += counts
+        return sum(loglik for loglik, _ in parts), expected
+
+
+def _posterior(block: Matrix, table: Floats) -> tuple[NDArray[np.floating], float]:
+    joint = block @ table
+    top = joint.max(axis=1, keepdims=True)
+    np.maximum(np.subtract(joint, top, out=joint), LEAST_SHARE, out=joint)
+    np.exp(joint, out=joint)
+    total = joint.sum(axis=1, keepdims=True)
+    return np.divide(joint, total, out=joint), float(np.log(total).sum(dtype=float) + top.sum(dtype=float))

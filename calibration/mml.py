@@ -86,7 +86,7 @@ class MmlFit:
     def ability(self) -> Floats:
         """Share of all people at each node, from their posteriors, [Q]."""
         answers = self.design.posteriors(self.state.table(self.design, self.nodes))
-        return np.asarray(sum(w.sum(axis=0, dtype=float) for _, w, _ in answers) / self.design.n_persons)
+        return np.asarray(sum(w.sum(axis=0, dtype=float) for w, _ in answers) / self.design.n_persons)
 
     @property
     def aic(self) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from calibration.drift import drifted_anchor
 from calibration.estimate import Demands, Run, estimate
 from calibration.girth_adapter import second_opinion
 from calibration.linking import link, transform
@@ -24,7 +25,8 @@ class CalibrationOptions:
     """What a psychometrician decides beforehand.
 
     mode "free": every item with enough answers is estimated, N(0, 1) a competency, then put on the bank's scale by Stocking-Lord.
-    mode "anchored": `anchors` (default: the bank's calibrated items) keep their parameters, the rest is estimated on their scale.
+    mode "anchored": `anchors` (default: the bank's calibrated items) keep their parameters, the rest is estimated on their scale; anchors that no
+    longer fit them are released, the farthest first, and flagged.
     min_n: answers an item needs; max_se: the largest SE of any b at which new parameters are adopted; girth: ask it for a second opinion.
     """
 
@@ -117,9 +119,13 @@ def _calibrate_scale(
     fixed = np.array([_is_anchor(bank, options, int(i)) for i in items])
     item, category = place[bank_item[mine]], log.category[mine]
     anchorless = options.mode == "anchored" and not fixed[np.unique(item)].any()
-    found = estimate(
-        log.person[mine], item, category, old, Demands(2**62 if anchorless else options.min_n, options.max_se, mml=options.mml), fixed
-    )
+    demands = Demands(2**62 if anchorless else options.min_n, options.max_se, mml=options.mml)
+    found = estimate(log.person[mine], item, category, old, demands, fixed)
+    released: set[int] = set()
+    while found.run is not None and (moved := drifted_anchor(found.run, fixed, options.min_n)) is not None:
+        fixed[moved] = False
+        released.add(moved)
+        found = estimate(log.person[mine], item, category, old, demands, fixed)
     run = found.run
     if run is None:
         flags = [("no_anchor",) if anchorless and f[0] == "few" else f for f in found.flags]
@@ -135,11 +141,12 @@ def _calibrate_scale(
             verdicts.append(unestimated(ids[i], old[i], found.counts[i], found.flags[i], competency))
             continue
         steps = len(old[i].b)
+        flags_of = (*found.flags[i], *["drift"] * (i in released))
         verdicts.append(
             ItemVerdict(
                 ids[i], competency, old[i], transform(run.fit.rows[k], slope, intercept), float(run.errors.a[k]) / slope,
                 tuple((run.errors.b[k, :steps] * slope).tolist()), float(run.errors.c[k]), int(found.counts[i].sum()),
-                tuple(found.counts[i].tolist()), float(run.rmsd[k]), slope * float(girth_b[k]) + intercept, found.flags[i], old[i],
+                tuple(found.counts[i].tolist()), float(run.rmsd[k]), slope * float(girth_b[k]) + intercept, flags_of, old[i],
             )
         )  # fmt: skip
     scale = ScaleRun.of(run.fit, competency, names, slope, intercept, girth_r)

@@ -118,7 +118,7 @@ class _Basis:
         density = np.zeros((design.n_groups, m, len(nodes)))
         density[:, 0], density[:, 1] = z / fit.sds[:, None], z**2 - 1
         flat = np.concatenate([score.reshape(-1, len(nodes)), density.reshape(-1, len(nodes))])
-        posterior = np.concatenate([w for _, w, _ in design.posteriors(fit.state.table(design, nodes))])
+        posterior = np.concatenate([w for w, _ in design.posteriors(fit.state.table(design, nodes))])
         root = np.sqrt(posterior.mean(axis=0) + 1e-6)  # precision where people are
         weighted = flat * root
         square, axes = np.linalg.eigh(weighted.T @ weighted)

@@ -14,7 +14,12 @@ from itembank.models import BankItem, BankVersion, ContentRow
 
 
 def save_version(session: Session, bank: Bank, contents: Mapping[str, ItemContent], *, note: str, actor: str, now: int) -> int:
-    """Write `bank` as a new draft and give its number. Raises Faulty where the same bank is already there."""
+    """Write `bank` as a new draft and give its number. Raises Faulty where the same bank is already there.
+
+    The session writes from its start (execution option `write=True`): versions are numbered one writer after another.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection().exec_driver_sql("LOCK TABLE bank_version IN SHARE ROW EXCLUSIVE MODE")
     same = session.exec(select(BankVersion).where(BankVersion.digest == bank.digest)).first()
     if same is not None:
         raise Faulty([Fault("bank", "digest", f"version {same.version} ({same.status}) is the same bank", "nothing to save")])
@@ -103,7 +108,7 @@ def decide(session: Session, version: int, verdict: str, *, actor: str, now: int
 
     Raises LookupError where it is not a draft, Faulty where it is to be published and an active item's key does not fit its parameters.
     """
-    found = session.get(BankVersion, version)
+    found = session.get(BankVersion, version, with_for_update=True)
     if found is None or found.status != "draft":
         msg = f"bank version {version} is not a draft" if found else f"there is no bank version {version}"
         raise LookupError(msg)

@@ -11,6 +11,7 @@ import click
 import numpy as np
 from rich.markup import escape
 
+from calibration.drift import LARGEST_Z, robust_z
 from calibration.estimate import Demands
 from calibration.files import read_groups_csv, read_ids, read_items_csv, read_models_csv, write_estimates_csv, write_items_csv
 from calibration.linking import METHODS, link, transform
@@ -221,5 +222,9 @@ def link_files(new_file: Path, old_file: Path, common_file: Path | None, method:
         write_file(
             out_file, write_items_csv({item_id: transform(row, slope, intercept) for item_id, row in new.items()}).encode(), force=True
         )
-    figures = {"method": method, "A": slope, "B": intercept, "common": len(common), "moved": len(new)}
-    put(figures, as_json, f"A = {slope:.6f}, B = {intercept:.6f} ({method}, {len(common)} common items)")
+    z = robust_z([transform(new[item_id], slope, intercept) for item_id in common], [old[item_id] for item_id in common])
+    drift = {item_id: round(float(value), 2) for item_id, value in zip(common, z, strict=True) if abs(value) > LARGEST_Z}
+    figures = {"method": method, "A": slope, "B": intercept, "common": len(common), "moved": len(new), "drift": drift}
+    lines = [f"A = {slope:.6f}, B = {intercept:.6f} ({method}, {len(common)} common items)"]
+    lines += [escape(f"  {item_id} may have drifted: robust z of b {value}") for item_id, value in drift.items()]
+    put(figures, as_json, "\n".join(lines))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from calibration.curves import A_BOUNDS, starting_rows
-from calibration.mml import FLAT, MmlOptions, Priors, fit_mml
+from calibration.mml import FIPC, FLAT, MmlOptions, Priors, fit_mml
 from calibration.responses import ResponseLog
 from cat_engine import Row
 from itembank.bank import Bank
@@ -187,3 +187,31 @@ def test_priors_pull_an_item_with_few_answers_and_leave_one_with_many(draw: Draw
     moved = [abs(fits[0].rows[i].a - fits[1].rows[i].a) for i in (0, 9)]
     assert abs(fits[1].rows[9].a - 1) < 0.1
     assert moved[0] < 0.2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mean", "sd"), [(0.0, 1.0), (0.5, 1.2), (1.0, 1.4)])
+def test_of_the_variants_of_fixed_parameter_calibration_only_many_updates_recover_every_group(draw: Draw, mean: float, sd: float) -> None:
+    """40 anchors, 20 new items, 2,000 people (the design of Kim, 2006): mean errors of a and b over 20 samples."""
+    errors: dict[str, list[tuple[float, float]]] = {variant: [] for variant in FIPC}
+    latent = []
+    for seed in range(20):
+        rng = np.random.default_rng(1000 + seed)
+        rows = [Row("2pl", float(a), [float(b)]) for a, b in zip(rng.lognormal(0, 0.3, 60), rng.normal(size=60), strict=True)]
+        data = draw(rows, rng.normal(mean, sd, 2000), seed)
+        fixed = np.arange(60) < 40
+        start = [row if held else Row("2pl", 1.0, [0.0]) for row, held in zip(rows, fixed, strict=True)]
+        for variant, found in errors.items():
+            fit = fit_mml(data.person, data.item, data.category, start, MmlOptions(priors=FLAT, fipc=variant), fixed)
+            gaps = [(own.a - true.a, own.b[0] - true.b[0]) for own, true in zip(fit.rows[40:], rows[40:], strict=True)]
+            found.append(tuple(np.mean(gaps, axis=0)))
+            if variant == "mwu-mem":
+                latent.append((fit.mean, fit.sd))
+    mean_errors = {variant: np.mean(found, axis=0) for variant, found in errors.items()}
+    assert np.all(np.abs(mean_errors["mwu-mem"]) < 0.02), mean_errors
+    np.testing.assert_allclose(np.mean(latent, axis=0), [mean, sd], atol=0.03)
+    # One cycle on the posteriors of the anchors, which are wider than those of all items, draws slopes down; an old density draws b towards it.
+    assert mean_errors["nwu-oem"][0] < -0.02
+    if mean == 1.0:
+        assert mean_errors["nwu-oem"][1] < -0.1
+        assert mean_errors["nwu-mem"][0] > 0.05

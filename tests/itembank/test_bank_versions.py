@@ -1,5 +1,6 @@
 """Bank versions in the database: saved to the same bits, never changed, published or refused once; on SQLite and on PostgreSQL."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -90,6 +91,30 @@ def test_a_refused_draft_is_kept_and_never_used(house: House) -> None:
     verdict(house, version, "refused")
     with Session(house.engine) as sql:
         assert (load_bank(sql).version, newest(sql), load_bank(sql, version).version) == (1, 1, version)
+
+
+def test_drafts_saved_at_the_same_time_get_numbers_of_their_own(house: House) -> None:
+    bank, contents = small()
+
+    def one(k: int) -> int:
+        return save(house, bank.with_params({"B-1": Row("3pl", 1 + k, [0.25], 0.2, 1.0, 1)}), contents)
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(pool.map(one, range(12))) == list(range(2, 14))
+
+
+def test_of_two_verdicts_at_the_same_time_one_counts(house: House) -> None:
+    version = save(house, *small())
+
+    def one(word: str) -> bool:
+        try:
+            verdict(house, version, word)
+        except LookupError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(one, ["published", "refused"] * 4)) == 1
 
 
 @pytest.mark.parametrize("first", ["published", "refused"])

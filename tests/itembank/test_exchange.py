@@ -150,6 +150,7 @@ def test_all_faults_of_a_file_are_listed_at_once() -> None:
         ("item_id,competency,model,a,b1,b02", "b02"),
         ("item_id,competency,model,a,b1,b100", "b100"),
         ("item_id,competency,model,a,b1,C", "C"),
+        ("item_id,competency,model,a,b1,b", "b"),
     ],
 )
 def test_a_header_that_would_lose_a_parameter_is_refused(header: str, named: str) -> None:

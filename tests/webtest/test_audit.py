@@ -348,7 +348,7 @@ def changed_key(room: Room, sql: Connection) -> Finding:
     body = json.loads(sql.execute(text("SELECT body FROM item_content WHERE item_id = :i"), {"i": item}).scalar_one())
     body["options"] = [{**option, "score": 5 - option["score"]} for option in body["options"]]
     sql.execute(text("UPDATE item_content SET body = :b WHERE item_id = :i"), {"b": canonical(body), "i": item})
-    return Finding(room.wave, -1, f"{item}, content")
+    return Finding(room.wave, -1, f"{item}, content: its text is not the one that was saved")
 
 
 def changed_closing_time(room: Room, sql: Connection) -> Finding:

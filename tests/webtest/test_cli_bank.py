@@ -175,6 +175,24 @@ def test_an_installed_version_is_checked_by_its_number_and_the_newest_by_none(sh
     assert "no bank version 9" in shell.refused("bank", "check", "--version", "9")
 
 
+def test_items_of_a_csv_that_have_no_text_yet_are_named_and_are_no_fault(shell: Shell) -> None:
+    result = shell.run("bank", "check", shell.file("new.csv", GOOD), "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout).items() >= {"sound": True, "with_text": True, "without_text": ["N1", "N2"]}.items()
+    assert "2 active items have no text" in result.stderr
+
+
+def test_a_key_that_does_not_fit_the_parameters_of_a_csv_is_a_fault(shell: Shell) -> None:
+    result = shell.run("bank", "check", shell.file("one.csv", "item_id,competency,model,a,b1\nM01-01,M.01,2pl,1,0\n"))
+    assert result.exit_code == 1
+    assert "M01-01, options: the key has" in result.stderr
+
+
+def test_json_says_its_metric_itself(shell: Shell) -> None:
+    assert "--D: is for parameters as CSV" in shell.refused("bank", "import", shell.file("s.json", well_formed()[0]), "--D", "1.7")
+    assert versions(shell) == 1
+
+
 def test_without_an_installation_a_csv_is_checked_for_its_parameters_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shell = Shell(Place(tmp_path / "none", ""), monkeypatch)
     told = shell.facts("bank", "check", shell.file("new.csv", GOOD))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sqlalchemy import Engine
@@ -99,7 +99,7 @@ class Psychometrics:
         """Calibrate the answers of closed waves on the newest published bank; keeps the report and, where items are adopted, a draft version."""
         log, dropped = self.responses(waves)
         bank, contents = self.bank()
-        proposal = calibrate(log, bank, options)
+        proposal = replace(calibrate(log, bank, options), dropped=dropped)
         report = html_report(proposal, provisional=bank.provisional, title=f"Laporan kalibrasi bank versi {bank.version}")
         tally = {name: sum(v.verdict == name for v in proposal.verdicts) for name in ("adopt", "keep", "reject")}
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
