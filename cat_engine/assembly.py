@@ -1,10 +1,8 @@
-"""Assembling a test: the items of largest total criterion that satisfy a blueprint, as a mixed integer program, solved exactly.
+"""Assembling a test: the items of largest total criterion that satisfy a blueprint, solved exactly.
 
-Notation: x_i = 1 where item i is in the test, z_g = 1 where stimulus g is; maximise sum_i score_i x_i under the rows, items given fixed at x_i = 1
-(van der Linden, 2005, chs. 3 and 7).
-
-Exact reduction: items with the same column of constraint coefficients are interchangeable but for their score, so of each class only the best
-n can enter a test of at most n items. What is left is solved by HiGHS, without a limit in time, so that the answer is repeatable.
+x_i = 1 where item i is in the test; where rows speak of stimuli, z_g = 1 where stimulus g is, tied to its items by x_i <= z_g <= sum_{i of g} x_i
+(item by item, which makes a far tighter relaxation than one row a stimulus). Maximise sum_i score_i x_i under the rows, items given fixed at
+x_i = 1 (van der Linden, 2005, chs. 3 and 7): see exact.py.
 """
 
 from collections.abc import Sequence
@@ -12,16 +10,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from cat_engine.blueprint import PER_STIMULUS, BlueprintRow, Content, by_value
 from cat_engine.conditions import attribute, evaluate, missing
 from cat_engine.conditions import number as to_number
+from cat_engine.exact import NODES, System, maximise
 from cat_engine.families import Floats, Ints
+from cat_engine.repair import Mask
 
-NODE_LIMIT = 200_000
 VIOLATION = 1e4  # price of a unit outside a bound when rows are relaxed, in units of the largest score
 
 
@@ -34,9 +32,9 @@ class Assembly:
     matrix: sparse.csr_array
     low: Floats
     high: Floats
-    soft: NDArray[np.bool_]
-    forced: NDArray[np.bool_]
-    forbidden: NDArray[np.bool_]
+    soft: Mask
+    forced: Mask
+    forbidden: Mask
     order: Floats
     stimulus: Ints
     n_stimuli: int
@@ -55,62 +53,47 @@ class Assembly:
         return int(min(totals, default=count))
 
     @cached_property
-    def classes(self) -> Ints:
-        """A number for each item, the same for items with the same column and stimulus, [I]."""
-        columns = self.matrix.toarray()[:, : len(self.stimulus)].T
-        keys = np.concatenate([columns, self.stimulus[:, None], self.forced[:, None], self.forbidden[:, None], self.order[:, None]], axis=1)
-        return np.asarray(np.unique(keys, axis=0, return_inverse=True)[1]).reshape(-1)
+    def system(self) -> System:
+        """The rows as the solver has them."""
+        return System.of(self.matrix, self.low, self.high)
 
-    def solve(self, score: Floats, may: NDArray[np.bool_], given: Sequence[int] = (), *, relax: bool = False) -> NDArray[np.bool_] | None:
-        """The best test: score[I]; may[I], items that may enter; `given` are in it already. None where no test satisfies the rows.
+    def solve(self, score: Floats, may: Mask, given: Sequence[int] = (), *, relax: bool = False) -> Mask | None:
+        """The best test: score[I]; may[I], items that may enter; `given` are in it already. None where no test satisfies the rows (or none was
+        found within the solver's limit of nodes).
 
         With `relax` bounded rows may be missed at a high price, so that there is a test whenever enough items are left.
+        Raises ValueError where a score is not finite.
         """
-        count = len(score)
-        inside = np.zeros(count, dtype=bool)
+        inside = np.zeros(len(score), dtype=bool)
         inside[list(given)] = True
-        candidates = self._candidates(score, may & ~self.forbidden & ~inside)
-        keep = np.concatenate([np.flatnonzero(inside | candidates), count + np.arange(self.n_stimuli)])
-        n_items = len(keep) - self.n_stimuli
-        cost = np.concatenate([-score[keep[:n_items]], np.zeros(self.n_stimuli)])
-        cost[:n_items][inside[keep[:n_items]]] = 0.0  # what was given cannot be chosen
-        low, high = np.zeros(len(keep)), np.ones(len(keep))
-        low[:n_items][inside[keep[:n_items]] | self.forced[keep[:n_items]]] = 1.0
-        if np.any(self.forced & ~(inside | candidates)):
+        entering = may & ~self.forbidden
+        if np.any(self.forced & ~(inside | entering)):
             return None
-        matrix = self.matrix[:, keep]
-        if relax:
-            slack = sparse.csr_array(np.eye(len(self.low))[:, self.soft])
-            matrix = sparse.hstack([matrix, slack, -slack], format="csr")
-            price = VIOLATION * max(float(np.abs(score[may]).max(initial=0.0)), 1e-9)
-            extra = 2 * int(self.soft.sum())
-            cost = np.concatenate([cost, np.full(extra, price)])
-            low, high = np.concatenate([low, np.zeros(extra)]), np.concatenate([high, np.full(extra, np.inf)])
-        whole = np.zeros(len(cost))
-        whole[: len(keep)] = 1
-        constraints = LinearConstraint(matrix, self.low, self.high) if matrix.shape[0] else ()
-        found = milp(
-            cost,
-            integrality=whole,
-            bounds=Bounds(low, high),
-            constraints=constraints,
-            options={"mip_rel_gap": 0.0, "node_limit": NODE_LIMIT},
-        )
-        if found.x is None:
-            return None
-        out = np.zeros(count, dtype=bool)
-        out[keep[:n_items][found.x[:n_items] > 0.5]] = True
-        return out
+        must, free = self._variables(inside | self.forced), np.concatenate([entering, np.ones(self.n_stimuli, dtype=bool)])
+        value = np.concatenate([score, np.zeros(self.n_stimuli)])
+        found = self._nearest(value, must, free) if relax else maximise(self.system, value, must, free)
+        return None if found is None else found[: len(score)]
 
-    def _candidates(self, score: Floats, may: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """The best `length` items of each class; ties to the lowest index."""
-        at = np.flatnonzero(may)
-        order = at[np.lexsort((at, -score[at], self.classes[at]))]
-        start = np.flatnonzero(np.diff(self.classes[order], prepend=-1))
-        rank = np.arange(len(order)) - np.repeat(start, np.diff(np.append(start, len(order))))
-        out = np.zeros(len(score), dtype=bool)
-        out[order[rank < self.length]] = True
-        return out
+    def _variables(self, items: Mask) -> Mask:
+        """Items [I] with the stimuli that they bring, [I + G]."""
+        brought = np.zeros(self.n_stimuli, dtype=bool)
+        with_stimulus = self.stimulus[items]
+        brought[with_stimulus[with_stimulus >= 0]] = True
+        return np.concatenate([items, brought])
+
+    def _nearest(self, value: Floats, must: Mask, free: Mask) -> Mask | None:
+        """The best test that misses soft rows by as little as possible: a column for each unit above, and one for each below."""
+        slack = sparse.eye_array(len(self.low), format="csr")[:, self.soft]
+        extra = 2 * slack.shape[1]
+        price = VIOLATION * max(float(np.abs(value[free]).max(initial=0.0)), 1e-9)
+        found = milp(
+            np.concatenate([np.where(must, 0.0, -value), np.full(extra, price)]),
+            integrality=np.concatenate([np.ones(len(value)), np.zeros(extra)]),
+            bounds=Bounds(np.concatenate([must, np.zeros(extra)]), np.concatenate([must | free, np.full(extra, np.inf)])),
+            constraints=LinearConstraint(sparse.hstack([self.matrix, slack, -slack], format="csr"), self.low, self.high),
+            options={"mip_rel_gap": 0.0, "node_limit": NODES},
+        )
+        return None if found.x is None else np.asarray(found.x[: len(value)] > 0.5)
 
 
 class _Compiler:
@@ -119,7 +102,7 @@ class _Compiler:
     def __init__(self, content: Content, count: int) -> None:
         self._content, self._count, self._stimuli = content, count, len(content.stimulus_ids)
         self._stimulus = np.array(content.stimulus, dtype=int).reshape(count)
-        self._rows: list[Floats] = []
+        self._blocks: list[sparse.sparray] = [sparse.csr_array((0, count + self._stimuli))]
         self._bounds: list[tuple[float, float, bool]] = []
         self._forced, self._forbidden, self._order = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool), np.zeros(count)
 
@@ -128,15 +111,16 @@ class _Compiler:
         for row in rows:
             self._row(row)
         if self._stimuli and any(row.what == "stimulus" or row.condition.lower() == PER_STIMULUS for row in rows):
-            for g in range(self._stimuli):
-                mine = (self._stimulus == g).astype(float)
-                self._add(mine, g, -mine.sum(), -np.inf, 0.0)  # an item brings its stimulus
-                self._add(mine, g, -1.0, 0.0, np.inf)  # a stimulus comes with an item
-        width = self._count + self._stimuli
-        matrix = sparse.csr_array(np.array(self._rows).reshape(len(self._rows), width))
+            hung = np.flatnonzero(self._stimulus >= 0)
+            one = np.arange(len(hung))
+            width = self._count + self._stimuli
+            each = sparse.csr_array((np.ones(len(hung)), (one, hung)), shape=(len(hung), width))
+            its = sparse.csr_array((np.ones(len(hung)), (one, self._count + self._stimulus[hung])), shape=(len(hung), width))
+            self._block(each - its, -np.inf, 0.0)  # an item brings its stimulus
+            self._block(self._members(1.0), 0.0, np.inf)  # a stimulus comes with an item
         low, high, soft = (np.array([b[k] for b in self._bounds]) for k in range(3))
         return Assembly(
-            matrix,
+            sparse.vstack(self._blocks, format="csr"),
             low.astype(float),
             high.astype(float),
             soft.astype(bool),
@@ -147,33 +131,28 @@ class _Compiler:
             self._stimuli,
         )
 
-    def _add(self, items: Floats, g: int, weight: float, low: float, high: float, *, soft: bool = False) -> None:
-        line = np.zeros(self._count + self._stimuli)
-        line[: self._count] = items
-        if g >= 0:
-            line[self._count + g] = weight
-        self._rows.append(line)
-        self._bounds.append((low, high, soft))
+    def _block(self, rows: sparse.sparray, low: float, high: float, *, soft: bool = False) -> None:
+        self._blocks.append(rows)
+        self._bounds += [(low, high, soft)] * rows.shape[0]
+
+    def _members(self, weight: float) -> sparse.sparray:
+        """For each stimulus the number of its items less `weight` if it is used."""
+        hung = np.flatnonzero(self._stimulus >= 0)
+        items = sparse.csr_array((np.ones(len(hung)), (self._stimulus[hung], hung)), shape=(self._stimuli, self._count))
+        return sparse.hstack([items, -weight * sparse.eye_array(self._stimuli)], format="csr")
 
     def _line(self, row: BlueprintRow, values: Floats, low: float, high: float, *, soft: bool = True) -> None:
-        line = np.zeros(self._count + self._stimuli)
-        line[: self._count] = 0
-        if row.what == "item":
-            line[: self._count] = values
-        else:
-            line[self._count :] = values
-        self._rows.append(line)
-        self._bounds.append((low, high, soft))
+        line = np.zeros((1, self._count + self._stimuli))
+        line[0, slice(self._count) if row.what == "item" else slice(self._count, None)] = values
+        self._block(sparse.csr_array(line), low, high, soft=soft)
 
     def _row(self, row: BlueprintRow) -> None:
         items = row.what == "item"
         attributes = self._content.attributes if items else self._content.stimulus_attributes or {}
         count = self._count if items else self._stimuli
         if row.condition.lower() == PER_STIMULUS:
-            for g in range(self._stimuli):
-                mine = (self._stimulus == g).astype(float)
-                self._add(mine, g, -row.low, 0.0, np.inf)
-                self._add(mine, g, -row.high, -np.inf, 0.0)
+            self._block(self._members(row.low), 0.0, np.inf)
+            self._block(self._members(row.high), -np.inf, 0.0)
             return
         if row.kind == "sum":
             name, _, condition = row.condition.partition(",")
