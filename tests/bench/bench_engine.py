@@ -1,4 +1,4 @@
-"""The engine: a live step, a simulation, a shadow test, several competencies; catsim beside it where it is installed."""
+"""The engine: a live step, a simulation, several competencies; catsim beside it where it is installed."""
 
 import time
 from functools import partial
@@ -6,8 +6,6 @@ from functools import partial
 import numpy as np
 
 from cat_engine import Answered, ItemParams, Pool, Present, Presented, Row, Section, TestPlan, ask, simulate, start, tell
-from cat_engine.blueprint import BlueprintRow, Content
-from cat_engine.content import ShadowTest
 from cat_engine.eligibility import Fading
 from cat_engine.joint import Joint
 from cat_engine.select.expected import ExpectedVariance
@@ -99,19 +97,6 @@ def catsim_simulation(pool: Pool, n: int, of: int) -> list[float]:
     return [(time.perf_counter() - begun) / n * of]
 
 
-def shadow_case() -> Case:
-    """A shadow test before each item: 1,000 items, 20 rows."""
-    pool = pool_of(1000)
-    rng = np.random.default_rng(3)
-    content = Content.of(pool.ids, {"AREA": [str(v) for v in rng.integers(0, 12, 1000)], "KEY": [str(v) for v in rng.integers(0, 4, 1000)]})
-    pool = Pool(pool.ids, pool.params, pool.competencies, pool.operational, pool.exposure, content=content)
-    rows = (
-        BlueprintRow("n", "number", "item", "", 30, 30), BlueprintRow("area", "number", "item", "AREA", 2, 3),
-        BlueprintRow("key", "number", "item", "KEY", 6, 9),
-    )  # fmt: skip
-    return Case("live shadow test, bank 1,000, 17 rows", "ms", partial(live, plan_of(content=ShadowTest(), rows=rows), pool, 1))
-
-
 def cases() -> list[Case]:
     """All of them."""
     small, middle, large = pool_of(100), pool_of(500), pool_of(10_000)
@@ -124,7 +109,6 @@ def cases() -> list[Case]:
         ),
         Case("live ask + tell, bank 1,000 GRM", "ms", partial(live, plan_of(), pool_of(1000, "grm"))),
         Case("live ask + tell, MEPV, bank 500 3PL", "ms", partial(live, plan_of(select=ExpectedVariance()), middle, 4)),
-        shadow_case(),
         Case("live ask + tell, 9 competencies together, bank 360", "ms", partial(live, plan_of(4, 9, joint=Joint(0.6)), several, 3)),
         Case(
             "simulate 10,000 x 30 items, EAP + MFI, bank 500 3PL", "s", partial(simulation, plan_of(), middle, 10_000), limit=0.6, aim=0.3,

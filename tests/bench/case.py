@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Timer = Callable[[], list[float]]  # runs the work and gives its times, in the case's unit
+Figure = Callable[[list[float]], float]  # what counts of many times
 
 
 @dataclass(frozen=True)
 class Case:
-    """A piece of work: `ours` gives times in `unit`, of which the median counts; `peers` do the same work by other packages, or raise ImportError."""
+    """A piece of work: `ours` gives times in `unit`, of which the median counts unless `figure` says otherwise; `peers` do the same work by other
+    packages or ways, or raise ImportError.
+    """
 
     name: str
     unit: str
@@ -18,11 +21,12 @@ class Case:
     limit: float = 0.0
     aim: float = 0.0
     peers: dict[str, Timer] = field(default_factory=dict)
+    figure: Figure = statistics.median
 
 
 @dataclass(frozen=True)
 class Result:
-    """The medians of a case."""
+    """The figures of a case."""
 
     module: str
     case: Case
@@ -38,7 +42,7 @@ class Result:
     def as_dict(self) -> dict[str, Any]:
         """For the JSON file."""
         return {
-            "module": self.module, "case": self.case.name, "unit": self.case.unit, "median": self.ours, "quartiles": self.spread,
+            "module": self.module, "case": self.case.name, "unit": self.case.unit, "figure": self.ours, "quartiles": self.spread,
             "limit": self.case.limit, "aim": self.case.aim, "missed": self.missed, "peers": self.peers,
             "ratios": {name: value / self.ours for name, value in self.peers.items()},
         }  # fmt: skip
@@ -50,8 +54,8 @@ def run(module: str, case: Case) -> Result:
     peers = {}
     for name, timer in case.peers.items():
         try:
-            peers[name] = statistics.median(timer())
+            peers[name] = case.figure(timer())
         except ImportError:
             continue
     low, high = times[len(times) // 4], times[(3 * len(times)) // 4]
-    return Result(module, case, statistics.median(times), (low, high), peers)
+    return Result(module, case, case.figure(times), (low, high), peers)
