@@ -48,9 +48,10 @@ class Assembly:
     def length(self) -> int:
         """The most items that a test may hold."""
         count = len(self.stimulus)
-        dense = self.matrix.toarray()
-        totals = [self.high[r] for r in range(len(dense)) if np.all(dense[r, :count] == 1) and not dense[r, count:].any()]
-        return int(min(totals, default=count))
+        wide = np.flatnonzero(np.diff(self.matrix.indptr) == count)
+        dense = self.matrix[wide].toarray()
+        whole = wide[np.all(dense[:, :count] == 1, axis=1) & ~dense[:, count:].any(axis=1)]
+        return int(min(self.high[whole], default=count))
 
     @cached_property
     def system(self) -> System:

@@ -209,9 +209,10 @@ class _Counted:
     def rows_of(moment: Moment, rows: Sequence[BlueprintRow]) -> tuple[Floats, Floats, Floats, int]:
         """Coefficients[R, I], low[R], high[R] of the bounded rows but the test's length, and that length."""
         assembly = moment.pool.assembly(tuple(rows))
-        table = assembly.matrix.toarray()[:, : len(moment.pool)]
-        use = assembly.soft & ~np.all(table == 1, axis=1) & np.any(table != 0, axis=1)
-        return table[use], assembly.low[use], assembly.high[use], assembly.length
+        soft = np.flatnonzero(assembly.soft)
+        table = assembly.matrix[soft].toarray()[:, : len(moment.pool)]
+        use = ~np.all(table == 1, axis=1) & np.any(table != 0, axis=1)
+        return table[use], assembly.low[soft[use]], assembly.high[soft[use]], assembly.length
 
 
 @CONTENT.register("mpi")
