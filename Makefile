@@ -5,7 +5,7 @@ BIN     = $(VENV)/bin
 DATA   ?= cact-data
 PORT   ?= 8000
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo test lint bench messages lock clean
 
 demo: $(VENV)/ready  ## the sample bank, a wave of 30 people and a server on 127.0.0.1
 	@$(BIN)/cact demo --data $(DATA) --port $(PORT)
@@ -25,6 +25,11 @@ lint: $(VENV)/ready  ## mend what ruff can mend, then check the rest
 
 bench: $(VENV)/ready  ## speed, beside the peers
 	$(BIN)/python -m tests.bench
+
+messages: $(VENV)/ready  ## collect the texts of the pages, merge them into the translations, compile
+	$(BIN)/pybabel -q extract -F pyproject.toml -k _l -k _n:1,2 --no-location --sort-output --omit-header -o webtest/translations/messages.pot webtest
+	$(BIN)/pybabel -q update -i webtest/translations/messages.pot -d webtest/translations --no-fuzzy-matching --ignore-obsolete --omit-header
+	$(BIN)/pybabel -q compile -d webtest/translations
 
 lock:  ## renew requirements.lock from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

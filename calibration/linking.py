@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import least_squares
 
-from cat_engine import ItemParams, Row, probabilities
+from cat_engine import Fault, Faulty, ItemParams, Row, expected_score
 from cat_engine.irt import Floats
 
 METHODS = ("mm", "ms", "haebara", "sl")
+SMALLEST_SLOPE = 0.05
 
 
 def transform(row: Row, slope: float, intercept: float) -> Row:
@@ -17,39 +18,38 @@ def transform(row: Row, slope: float, intercept: float) -> Row:
 
 
 def link(new: Sequence[Row], old: Sequence[Row], method: str = "sl", points: Floats | None = None) -> tuple[float, float]:
-    """(A, B) from common items: mean/mean, mean/sigma, Haebara (1980) or Stocking & Lord (1983).
+    """(A, B) from common items, in the same order in `new` and `old`.
 
-    The characteristic-curve criteria sum over equally weighted `points` on the old scale (default: 40 on [-4, 4]), one-directional. Raises
-    ValueError for fewer than two common items or an unknown method.
+    mm mean/mean (Loyd & Hoover, 1980), ms mean/sigma (Marco, 1977), haebara (Haebara, 1980: squared differences of item curves), sl (Stocking & Lord,
+    1983: of test curves). The last two sum over equally weighted `points` on the old scale (default: 40 on [-4, 4]), one-directional. Raises Faulty for
+    fewer than two common items, items with other numbers of categories, or an unknown method.
     """
+    faults = [] if method in METHODS else [Fault("link", "method", f"'{method}' is not known", "one of " + ", ".join(METHODS))]
     if len(new) != len(old) or len(new) < 2:
-        msg = "linking needs at least two common items"
-        raise ValueError(msg)
-    if method not in METHODS:
-        msg = f"method '{method}' is not one of {', '.join(METHODS)}"
-        raise ValueError(msg)
+        faults.append(Fault("link", "common items", f"there are {min(len(new), len(old))}", "linking needs at least two"))
+    faults += [
+        Fault("link", f"common item {k + 1}", f"has {len(mine.b) + 1} categories in one file and {len(theirs.b) + 1} in the other")
+        for k, (mine, theirs) in enumerate(zip(new, old, strict=False))
+        if len(mine.b) != len(theirs.b)
+    ]
+    if faults:
+        raise Faulty(faults)
     b_new, b_old = (np.concatenate([row.b for row in rows]) for rows in (new, old))
     a_new, a_old = (np.array([row.a for row in rows]) for rows in (new, old))
     slope = float(a_new.mean() / a_old.mean()) if method == "mm" or b_new.std() == 0 else float(b_old.std() / b_new.std())
+    slope = max(slope, SMALLEST_SLOPE)
     start = np.array([slope, b_old.mean() - slope * b_new.mean()])
     if method in ("mm", "ms"):
         return float(start[0]), float(start[1])
     theta = np.linspace(-4, 4, 40) if points is None else points
-    target = _scores(old, theta)
+    mine, theirs = (ItemParams.from_rows([row._replace(scale=0) for row in rows]) for rows in (new, old))
+    target = expected_score(theirs, theta)
 
-    def loss(ab: Floats) -> float:
-        if ab[0] <= 0.05:
-            return float(1e6 * (1 + abs(ab[0])))
-        difference = _scores([transform(row, *ab) for row in new], theta) - target
-        if method == "sl":
-            difference = difference.sum(axis=1)
-        return float(np.sum(difference**2))
+    def distance(constants: Floats) -> Floats:
+        # An item moved to the old scale has at theta the value that it had at (theta - B) / A on its own.
+        apart = expected_score(mine, (theta - constants[1]) / constants[0]) - target
+        return np.asarray(apart.sum(axis=1) if method == "sl" else apart.ravel())
 
-    found = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-14, "maxiter": 4000})
+    limits = ([SMALLEST_SLOPE, -np.inf], [np.inf, np.inf])
+    found = least_squares(distance, start, jac="3-point", bounds=limits, xtol=1e-12, ftol=1e-14, gtol=1e-12)
     return float(found.x[0]), float(found.x[1])
-
-
-def _scores(rows: Sequence[Row], theta: Floats) -> Floats:
-    """Expected score of each item, [N, I]."""
-    p = probabilities(ItemParams.from_rows([row._replace(scale=0) for row in rows]), theta)
-    return np.asarray((p * np.arange(p.shape[-1])).sum(axis=-1))

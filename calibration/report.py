@@ -5,170 +5,168 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from calibration.mml import MmlFit
-from calibration.pipeline import ItemVerdict, Proposal, ScaleRun, recovery
-from cat_engine import ItemParams, Row, probabilities
-from cat_engine.irt import Floats
+from calibration.pipeline import Proposal, recovery
+from calibration.plots import ability, difficulty_scatter, error_by_answers, information_curves, item_curve, number
+from calibration.standalone import FileCalibration
+from calibration.verdicts import ItemVerdict, ScaleRun
+from cat_engine import Row
 
 CSS = """
-body{font:15px/1.5 system-ui,"Segoe UI",sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;color:#16202b;background:#fff}
-h1{font-size:1.6rem}h2{margin-top:2.2rem;border-top:1px solid #c9d1d9;padding-top:1rem}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{padding:.25rem .6rem;border-bottom:1px solid #dde3e8;text-align:left}
-td.n,th.n{text-align:right}.note{background:#fff3dc;border-left:5px solid #8a4b00;padding:.6rem 1rem}
+:root{--ink:#16202b;--soft:#4d5b69;--line:#dde3e8}
+*{box-sizing:border-box}body{font:15px/1.5 system-ui,"Segoe UI",sans-serif;margin:2rem auto 4rem;max-width:74rem;padding:0 1.25rem;color:var(--ink);background:#fff}
+h1{font-size:1.7rem;margin:0 0 .25rem}h2{font-size:1.25rem;margin:2.6rem 0 .6rem;border-top:2px solid var(--ink);padding-top:.7rem}
+h3{font-size:1rem;margin:1.6rem 0 .5rem}p{max-width:46rem;margin:.5rem 0}.soft,figcaption{color:var(--soft)}
+.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.6rem;margin:1.2rem 0;padding:0}.facts div{border:1px solid var(--line);border-radius:6px;padding:.55rem .8rem}
+.facts dt{font-size:.85rem;color:var(--soft)}.facts dd{margin:0;font-size:1.45rem;font-variant-numeric:tabular-nums}
+.wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;min-width:100%}
+th,td{padding:.28rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}th{font-size:.85rem;color:var(--soft);font-weight:600}
+td.n,th.n{text-align:right;white-space:nowrap}td.p{white-space:nowrap}
+.note{background:#fff3dc;border-left:5px solid #8a4b00;padding:.6rem 1rem;max-width:none}
 .adopt{color:#1b6e3c}.keep{color:#8a4b00}.reject{color:#a3201c;font-weight:700}
-.curves{display:grid;grid-template-columns:repeat(auto-fill,minmax(17rem,1fr));gap:.75rem}figure{margin:0;break-inside:avoid}figcaption{font-size:.85rem}
-svg text{font:10px system-ui,sans-serif;fill:#4d5b69}
+nav{margin:1rem 0}nav a{margin-right:.9rem;color:#0b5394}
+.pair{margin:1.2rem 0 .6rem;display:grid;grid-template-columns:repeat(auto-fit,minmax(19rem,25rem));gap:1rem 1.5rem}
+.curves{display:grid;grid-template-columns:repeat(auto-fill,minmax(15.5rem,1fr));gap:.75rem}figure{margin:0;break-inside:avoid}figcaption{font-size:.85rem}
+svg{width:100%;height:auto;display:block}svg text{font:10px system-ui,sans-serif;fill:var(--soft)}
+@page{size:A4;margin:14mm}@media print{body{font-size:10pt;margin:0;max-width:none;padding:0}nav{display:none}h2{break-after:avoid}tr{break-inside:avoid}thead{display:table-header-group}.curves{grid-template-columns:repeat(3,1fr)}}
 """
 VERDICTS = {"adopt": "dipakai", "keep": "tetap lama", "reject": "ditahan"}
 FLAGS = {
     "no_answers": "tanpa jawaban", "few": "jawaban terlalu sedikit", "one_category": "satu kategori saja", "empty_category": "kategori kosong",
     "uncertain": "SE terlalu besar", "low_a": "daya beda rendah", "at_bound": "di batas", "misfit": "tidak cocok model", "anchor": "butir jangkar",
+    "disconnected": "tidak tersambung dengan butir lain", "no_run": "butir sekompetensi terlalu sedikit", "no_anchor": "tidak ada butir jangkar yang dijawab",
+    "not_converged": "estimasi tidak konvergen", "drift": "jangkar bergeser, dilepas",
 }  # fmt: skip
-W, H, PAD = 270, 150, 22
-
-
-def _x(theta: Floats) -> Floats:
-    return PAD + (theta + 4) / 8 * (W - 2 * PAD)
-
-
-def _y(share: Floats) -> Floats:
-    return H - PAD - share * (H - 2 * PAD)
-
-
-def _path(theta: Floats, share: Floats) -> str:
-    return "M" + "L".join(f"{x:.1f},{y:.1f}" for x, y in zip(_x(theta), _y(share), strict=True))
-
-
-def item_curve(verdict: ItemVerdict, fit: MmlFit, k: int, run: ScaleRun) -> str:
-    """An SVG: expected score (0-1) under old (grey) and new (blue) parameters, and observed means in ability bins with 95 % bands."""
-    theta = np.linspace(-4, 4, 81)
-    parts = [f'<svg viewBox="0 0 {W} {H}" role="img" aria-label="Kurva butir {html.escape(verdict.item_id)}">']
-    parts.append(f'<path d="M{PAD},{PAD}V{H - PAD}H{W - PAD}" fill="none" stroke="#4d5b69"/>')
-    parts += [f'<text x="{_x(np.array(t)):.0f}" y="{H - 6}" text-anchor="middle">{t}</text>' for t in (-4, -2, 0, 2, 4)]
-    for row, colour, dash in ((verdict.old, "#8a97a3", "4 3"), (verdict.new, "#0b5394", "")):
-        if row is not None:
-            parts.append(
-                f'<path d="{_path(theta, _score(row, theta))}" fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>'
-            )
-    counts = fit.expected[k].sum(axis=0)
-    nodes = run.slope * fit.nodes + run.intercept
-    levels = np.arange(fit.expected.shape[1])[:, None]
-    top = len(verdict.old.b)
-    for low in np.arange(-3.5, 3.5, 0.7):
-        inside = (nodes >= low) & (nodes < low + 0.7)
-        n = counts[inside].sum()
-        if n < 5:
-            continue
-        r = fit.expected[k][:, inside].sum(axis=1, keepdims=True) / n
-        mean = float((r * levels).sum() / top)
-        spread = 1.96 * float(np.sqrt(max(float((r * (levels / top - mean) ** 2).sum()), 0.0) / n))
-        x = float(_x(np.array((nodes[inside] * counts[inside]).sum() / n)))
-        high, bottom = (float(_y(np.array(np.clip(v, 0, 1)))) for v in (mean + spread, mean - spread))
-        parts.append(
-            f'<path d="M{x:.1f},{high:.1f}V{bottom:.1f}" stroke="#16202b"/><circle cx="{x:.1f}" cy="{float(_y(np.array(mean))):.1f}" r="3"/>'
-        )
-    return "".join(parts) + "</svg>"
-
-
-def _score(row: Row, theta: Floats) -> Floats:
-    p = probabilities(ItemParams.from_rows([row._replace(scale=0)]), theta)[:, 0]
-    return np.asarray((p * np.arange(p.shape[1])).sum(axis=1) / (p.shape[1] - 1))
-
-
-def scatter(verdicts: Sequence[ItemVerdict]) -> str:
-    """An SVG: mean b, old against new."""
-    pairs = [(float(np.mean(v.old.b)), float(np.mean(v.new.b))) for v in verdicts if v.new is not None]
-    size, pad = 320, 28
-
-    def place(v: float) -> float:
-        return pad + (max(-4.0, min(4.0, v)) + 4) / 8 * (size - 2 * pad)
-
-    dots = "".join(f'<circle cx="{place(x):.1f}" cy="{size - place(y):.1f}" r="3" fill="#0b5394" fill-opacity=".5"/>' for x, y in pairs)
-    line = f'<path d="M{pad},{size - pad}L{size - pad},{pad}" stroke="#8a97a3" stroke-dasharray="4 3"/>'
-    frame = f'<rect x="{pad}" y="{pad}" width="{size - 2 * pad}" height="{size - 2 * pad}" fill="none" stroke="#4d5b69"/>'
-    words = f'<text x="{size / 2}" y="{size - 8}" text-anchor="middle">b lama</text><text x="4" y="{pad - 8}">b baru</text>'
-    return (
-        f'<svg viewBox="0 0 {size} {size}" width="{size}" role="img" aria-label="Kesukaran lama dan baru">{frame}{line}{dots}{words}</svg>'
-    )
-
-
-def _number(value: float, digits: int = 2) -> str:
-    return f"{value:.{digits}f}".replace(".", ",") if np.isfinite(value) else "–"
-
-
-def _row(row: Row | None) -> str:
-    if row is None:
-        return "–"
-    b = "; ".join(_number(v) for v in row.b)
-    return f"a {_number(row.a)}; b {b}" + (f"; c {_number(row.c)}" if row.c else "")
+GUIDE = (
+    "Kurva: garis putus-putus = parameter lama, garis biru = parameter baru, titik = rerata skor teramati dengan pita 95 % menurut posterior "
+    "kemampuan peserta. RMSD: beda rerata kurva teramati dari model, per satuan skor; di atas 0,1 dianggap tidak cocok. SE: galat baku dari "
+    "informasi teramati (Oakes). A dan B: konstanta penyetaraan ke skala bank, θ = A θ' + B."
+)
 
 
 def html_report(proposal: Proposal, *, provisional: bool, title: str = "Laporan kalibrasi", truth: dict[str, Row] | None = None) -> str:
-    """The whole report as one HTML document with nothing loaded from elsewhere. `truth` adds the recovery of known parameters."""
-    verdicts = proposal.verdicts
-    tally = {name: sum(v.verdict == name for v in verdicts) for name in VERDICTS}
-    out = [
-        f'<!doctype html><html lang="id"><head><meta charset="utf-8"><title>{html.escape(title)}</title><style>{CSS}</style></head><body>'
-    ]
-    out.append(f"<h1>{html.escape(title)}</h1>")
+    """The report of a run on a bank, with nothing loaded from elsewhere. `truth` adds the recovery of known parameters."""
+    notes = []
     if provisional:
-        out.append(
-            '<p class="note">Bank contoh, belum terkalibrasi: parameter lama bersifat sementara dan belum berasal dari jawaban peserta.</p>'
-        )
-    answers = sum(run.n_answers for run in proposal.scales)
-    out.append(
-        f"<p>Bank versi {proposal.base_version}; {answers} jawaban; {len(verdicts)} butir: {tally['adopt']} parameter baru dipakai, "
-        f"{tally['keep']} tetap lama, {tally['reject']} ditahan. Cara: {'bebas, disetarakan Stocking-Lord' if proposal.options.mode == 'free' else 'butir jangkar tetap (FIPC)'}; "
-        f"syarat n ≥ {proposal.options.min_n}, SE(b) ≤ {_number(proposal.options.max_se)}. Waktu hitung {_number(proposal.seconds, 1)} detik.</p>"
-    )
+        notes.append("Bank contoh, belum terkalibrasi: parameter lama bersifat sementara dan belum berasal dari jawaban peserta.")
+    options = proposal.options
+    how = "bebas, disetarakan ke skala bank (Stocking-Lord)" if options.mode == "free" else "butir jangkar tetap (FIPC)"
+    lines = [
+        f"Bank versi {proposal.base_version}. Cara: {how}. Parameter baru dipakai bila n ≥ {options.min_n} dan SE(b) ≤ {number(options.max_se, 2)}. "
+        f"Waktu hitung {number(proposal.seconds, 1)} detik."
+    ]
     if proposal.dropped:
-        out.append("<p>Tidak dipakai: " + ", ".join(f"{html.escape(k)} {n}" for k, n in proposal.dropped.items()) + ".</p>")
+        lines.append("Jawaban yang tidak dipakai: " + ", ".join(f"{html.escape(k)} {number(n)}" for k, n in proposal.dropped.items()) + ".")
     if truth is not None:
         r = recovery(proposal, truth)
-        out.append(
-            f"<p>Terhadap parameter sebenarnya ({r.n_items} butir): RMSE b {_number(r.rmse_b, 3)} (r {_number(r.r_b, 3)}), "
-            f"RMSE a {_number(r.rmse_a, 3)} (r {_number(r.r_a, 3)}).</p>"
+        lines.append(
+            f"Terhadap parameter sebenarnya ({r.n_items} butir): RMSE b {number(r.rmse_b, 3)} (r {number(r.r_b, 3)}), "
+            f"RMSE a {number(r.rmse_a, 3)} (r {number(r.r_a, 3)})."
         )
-    out.append("<h2>Per kompetensi</h2><table><thead><tr><th>Kompetensi</th><th class=n>Orang</th><th class=n>Jawaban</th><th class=n>Rerata</th><th class=n>SD</th>"
-               "<th class=n>A</th><th class=n>B</th><th class=n>log-kemungkinan</th><th class=n>Siklus</th><th>Konvergen</th><th class=n>r dengan girth</th></tr></thead><tbody>")  # fmt: skip
-    for run in proposal.scales:
-        cells = [
-            run.n_persons,
-            run.n_answers,
-            _number(run.mean),
-            _number(run.sd),
-            _number(run.slope, 3),
-            _number(run.intercept, 3),
-            _number(run.loglik, 2),
-            run.n_cycles,
-        ]
-        out.append(f"<tr><td>{html.escape(run.competency)}</td>" + "".join(f"<td class=n>{c}</td>" for c in cells))
-        out.append(f"<td>{'ya' if run.converged else 'TIDAK'}</td><td class=n>{_number(run.girth_correlation)}</td></tr>")
-    out.append("</tbody></table><h2>Kesukaran lama dan baru</h2>" + scatter(verdicts))
-    for run in proposal.scales:
-        out += _scale_section(run, [v for v in verdicts if v.competency == run.competency])
-    silent = [v for v in verdicts if v.competency not in {run.competency for run in proposal.scales}]
+    return _document(title, notes, lines, proposal.verdicts, proposal.scales, options.max_se)
+
+
+def html_file_report(found: FileCalibration, *, max_se: float, title: str = "Laporan kalibrasi berkas") -> str:
+    """The report of a run on a file of answers that belongs to no bank."""
+    return _document(title, [], [f"Waktu hitung {number(found.seconds, 1)} detik."], found.verdicts, found.scales, max_se)
+
+
+def _document(
+    title: str, notes: Sequence[str], lines: Sequence[str], verdicts: Sequence[ItemVerdict], scales: Sequence[ScaleRun], max_se: float
+) -> str:
+    out = [
+        f'<!doctype html><html lang="id"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{html.escape(title)}</title><style>{CSS}</style></head><body><h1>{html.escape(title)}</h1>"
+    ]
+    out += [f'<p class="note"><strong>Perhatian.</strong> {html.escape(note)}</p>' for note in notes]
+    out += [f'<p class="soft">{line}</p>' for line in lines]
+    tally = {name: sum(v.verdict == name for v in verdicts) for name in VERDICTS}
+    facts = {
+        "Butir": len(verdicts), "Parameter baru dipakai": tally["adopt"], "Tetap lama": tally["keep"], "Ditahan": tally["reject"],
+        "Jawaban": sum(run.n_answers for run in scales), "Orang": max((run.n_persons for run in scales), default=0),
+    }  # fmt: skip
+    out.append('<dl class="facts">' + "".join(f"<div><dt>{k}</dt><dd>{number(n)}</dd></div>" for k, n in facts.items()) + "</dl>")
+    if len(scales) > 1:
+        links = "".join(f'<a href="#k-{k}">{html.escape(run.competency)}</a>' for k, run in enumerate(scales))
+        out.append(f'<nav aria-label="Kompetensi">{links}</nav>')
+    out += _decisions([v for v in verdicts if v.new is not None and v.verdict != "adopt"])
+    out += ["<h2>Jalannya estimasi</h2>", _scales_table(scales)]
+    pair = [error_by_answers(verdicts, max_se)]
+    if any(v.old is not None and v.new is not None for v in verdicts):
+        pair.insert(0, difficulty_scatter(verdicts))
+    out.append('<div class="pair">' + "".join(f"<figure>{svg}</figure>" for svg in pair) + f'</div><p class="soft">{GUIDE}</p>')
+    for k, run in enumerate(scales):
+        out += _scale_section(k, run, [v for v in verdicts if v.competency == run.competency])
+    silent = [v for v in verdicts if v.competency not in {run.competency for run in scales}]
     if silent:
-        out.append(f"<h2>Tanpa kalibrasi</h2><p>{html.escape(', '.join(v.item_id for v in silent))}</p>")
+        out += ["<h2>Tanpa estimasi</h2>", *_unestimated(silent)]
     return "".join(out) + "</body></html>"
 
 
-def _scale_section(run: ScaleRun, verdicts: list[ItemVerdict]) -> list[str]:
-    order = {"reject": 0, "keep": 1, "adopt": 2}
-    verdicts = sorted(verdicts, key=lambda v: (order[v.verdict], v.item_id))
-    out = [f"<h2>{html.escape(run.competency)}</h2><table><thead><tr><th>Butir</th><th class=n>n</th><th>Lama</th><th>Baru</th><th class=n>SE a</th>"
-           "<th class=n>SE b terbesar</th><th class=n>RMSD</th><th>Putusan</th><th>Catatan</th></tr></thead><tbody>"]  # fmt: skip
-    for v in verdicts:
-        flags = ", ".join(FLAGS[flag] for flag in v.flags)
-        out.append(
-            f"<tr><td>{html.escape(v.item_id)}</td><td class=n>{v.n}</td><td>{_row(v.old)}</td><td>{_row(v.new)}</td><td class=n>{_number(v.se_a)}</td>"
-            f"<td class=n>{_number(max(v.se_b))}</td><td class=n>{_number(v.rmsd, 3)}</td><td class={v.verdict}>{VERDICTS[v.verdict]}</td><td>{flags}</td></tr>"
-        )
-    out.append('</tbody></table><h3>Kurva: harapan skor lama (putus-putus) dan baru, dengan rerata teramati</h3><div class="curves">')
-    place = {item_id: k for k, item_id in enumerate(run.items)}
-    out += [
-        f"<figure>{item_curve(v, run.fit, place[v.item_id], run)}<figcaption>{html.escape(v.item_id)} · n {v.n}</figcaption></figure>"
-        for v in verdicts
-        if v.item_id in place and v.new is not None
-    ]
+def _decisions(verdicts: Sequence[ItemVerdict]) -> list[str]:
+    """First what a person has to decide: estimates that are not adopted by themselves."""
+    if not verdicts:
+        return ["<h2>Perlu diputuskan</h2><p>Tidak ada: semua butir yang dapat diestimasi memenuhi syarat.</p>"]
+    ordered = sorted(verdicts, key=lambda v: (v.verdict != "reject", v.item_id))
+    return [f"<h2>Perlu diputuskan ({len(ordered)})</h2>", _items_table(ordered)]
+
+
+def _scales_table(scales: Sequence[ScaleRun]) -> str:
+    girth = any(np.isfinite(run.girth_correlation) for run in scales)
+    heads = ["Orang", "Jawaban", "Rerata", "SD", "A", "B", "log-kemungkinan", "Siklus", *["r dengan girth"] * girth]
+    out = ['<div class="wide"><table><thead><tr><th>Kompetensi</th>', *(f'<th class="n">{head}</th>' for head in heads), "<th>Konvergen</th></tr></thead><tbody>"]  # fmt: skip
+    for run in scales:
+        cells = [
+            number(run.n_persons), number(run.n_answers), number(run.mean, 2), number(run.sd, 2), number(run.slope, 3), number(run.intercept, 3),
+            number(run.loglik, 1), number(run.n_cycles), *[number(run.girth_correlation, 3)] * girth,
+        ]  # fmt: skip
+        out.append(f"<tr><td>{html.escape(run.competency) or 'semua butir'}</td>" + "".join(f'<td class="n">{cell}</td>' for cell in cells))
+        out.append("<td>ya</td></tr>" if run.converged else '<td class="reject">tidak</td></tr>')
+    return "".join(out) + "</tbody></table></div>"
+
+
+def _scale_section(k: int, run: ScaleRun, verdicts: Sequence[ItemVerdict]) -> list[str]:
+    place = {item_id: at for at, item_id in enumerate(run.items)}
+    estimated = sorted((v for v in verdicts if v.new is not None), key=lambda v: v.item_id)
+    out = [f'<h2 id="k-{k}">{html.escape(run.competency) or "Semua butir"}</h2>']
+    old = [v.old for v in estimated if v.old is not None]
+    plots = [ability(run), *([information_curves(old, [v.new for v in estimated if v.new is not None])] if estimated else [])]
+    out.append('<div class="pair">' + "".join(f"<figure>{svg}</figure>" for svg in plots) + "</div>")
+    out.append(_items_table(estimated))
+    out += _unestimated([v for v in verdicts if v.new is None])
+    out.append("<h3>Kurva butir</h3><div class=curves>")
+    for v in estimated:
+        caption = f'{html.escape(v.item_id)} · n {number(v.n)} · <span class="{v.verdict}">{VERDICTS[v.verdict]}</span>'
+        out.append(f"<figure>{item_curve(v, run, place[v.item_id])}<figcaption>{caption}</figcaption></figure>")
     return [*out, "</div>"]
+
+
+def _items_table(verdicts: Sequence[ItemVerdict]) -> str:
+    old = any(v.old is not None for v in verdicts)
+    girth = any(np.isfinite(v.girth_b) for v in verdicts)
+    heads = ["n", "SE a", "SE b terbesar", "RMSD", *["b girth"] * girth]
+    out = ['<div class="wide"><table><thead><tr><th>Butir</th>', *(["<th>Lama</th>"] * old), "<th>Baru</th>"]
+    out += [*(f'<th class="n">{head}</th>' for head in heads), "<th>Putusan</th><th>Catatan</th></tr></thead><tbody>"]
+    for v in verdicts:
+        numbers = [number(v.n), number(v.se_a, 2), number(max(v.se_b), 2), number(v.rmsd, 3), *[number(v.girth_b, 2)] * girth]
+        rows = [v.old, v.new] if old else [v.new]
+        out.append(f'<tr><td class="p">{html.escape(v.item_id)}</td>' + "".join(f'<td class="p">{_parameters(row)}</td>' for row in rows))
+        out.append("".join(f'<td class="n">{cell}</td>' for cell in numbers))
+        out.append(f'<td class="p {v.verdict}">{VERDICTS[v.verdict]}</td><td>{", ".join(FLAGS[flag] for flag in v.flags)}</td></tr>')
+    return "".join(out) + "</tbody></table></div>"
+
+
+def _unestimated(verdicts: Sequence[ItemVerdict]) -> list[str]:
+    """Items without an estimate, by reason, with their number of answers."""
+    out = []
+    for flag in dict.fromkeys(v.flags[0] for v in verdicts):
+        mine = [f"{html.escape(v.item_id)} ({number(v.n)})" for v in verdicts if v.flags[0] == flag]
+        out.append(f"<p><strong>{FLAGS[flag].capitalize()}</strong> – {len(mine)} butir tanpa estimasi (n): {', '.join(mine)}.</p>")
+    return out
+
+
+def _parameters(row: Row | None) -> str:
+    if row is None:
+        return "–"
+    ends = [("c", row.c)] if row.model in ("3pl", "4pl") else []
+    ends += [("d", row.d)] if row.model == "4pl" else []
+    return f"a {number(row.a, 2)}; b " + "; ".join(number(v, 2) for v in row.b) + "".join(f"; {name} {number(v, 2)}" for name, v in ends)

@@ -12,6 +12,7 @@ from cat_engine import Fault, Faulty
 from cat_engine.irt import Ints
 
 WHY = ("adaptive", "pretest", "fixed")
+HIGHEST_CATEGORY = 50  # more is a score or a typing error
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,11 @@ class ResponseLog:
         return len(self.person)
 
     @classmethod
-    def of(cls, responses: Iterable[Response]) -> "ResponseLog":
-        """From single responses; persons and items in order of first appearance."""
+    def of(cls, responses: Iterable[Response], item_ids: Iterable[str] = ()) -> "ResponseLog":
+        """From single responses; persons and items in order of first appearance, after `item_ids`, which may have no answers."""
         rows = list(responses)
         persons = {p: i for i, p in enumerate(dict.fromkeys(r.person_id for r in rows))}
-        items = {p: i for i, p in enumerate(dict.fromkeys(r.item_id for r in rows))}
+        items = {p: i for i, p in enumerate(dict.fromkeys([*item_ids, *(r.item_id for r in rows)]))}
 
         def column(values: Iterable[int]) -> Ints:
             return np.fromiter(values, dtype=np.int64, count=len(rows))
@@ -75,21 +76,23 @@ def read_responses_csv(text: str, known: Sequence[str] | None = None, *, why: st
 
     `known` are the item ids of a bank, where there is one. Raises Faulty with every fault by row and column.
     """
-    reader = csv.reader(io.StringIO(text.lstrip("\ufeff"), newline=""))
-    header = [cell.strip() for cell in next(reader, [])]
+    try:
+        lines = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True))
+    except csv.Error as error:
+        raise Faulty([Fault("file", "", f"is not CSV: {error}", "check the quotation marks")]) from None
+    header = [cell.strip() for cell in lines[0]] if lines else []
     if "person_id" not in header:
-        raise Faulty(
-            [Fault("row 1", "person_id", "the column is missing", "wide: person_id + one column an item; long: person_id,item_id,category")]
-        )
+        shapes = "wide: person_id + one column an item; long: person_id,item_id,category; separated by commas"
+        raise Faulty([Fault("row 1", "person_id", "the column is missing", shapes)])
     long = {"item_id", "category"} <= set(header)
     faults = [Fault("row 1", name, "the column stands twice") for name in sorted(set(header)) if header.count(name) > 1]
     faults += [Fault("row 1", str(k + 1), "the column has no name") for k, name in enumerate(header) if not name]
     responses: list[Response] = []
-    seen: set[tuple[str, str]] = set()
+    seen: dict[tuple[str, str], int] = {}
     legal = set(known) if known is not None else None
     if not long and legal is not None:
         faults += [Fault("row 1", name, "is not an item of the bank") for name in header if name != "person_id" and name not in legal]
-    for number, cells in enumerate(reader, start=2):
+    for number, cells in enumerate(lines[1:], start=2):
         if not any(cell.strip() for cell in cells):
             continue
         where = f"row {number}"
@@ -107,12 +110,11 @@ def read_responses_csv(text: str, known: Sequence[str] | None = None, *, why: st
                 continue
             if long and legal is not None and item_id not in legal:
                 faults.append(Fault(where, "item_id", f"'{item_id}' is not an item of the bank"))
-            if (person_id, item_id) in seen:
-                faults.append(
-                    Fault(where, column, f"person '{person_id}' has already answered item '{item_id}'", "one answer a person and item")
-                )
-            seen.add((person_id, item_id))
-            if not cell.isdigit() or int(cell) > 50:
+            first = seen.setdefault((person_id, item_id), number)
+            if first != number:  # the row, not the person: an id may be a NIP
+                what = f"the person has already answered item '{item_id}' in row {first}"
+                faults.append(Fault(where, column, what, "one answer a person and item"))
+            if not _is_whole(cell) or int(cell) > HIGHEST_CATEGORY:
                 faults.append(Fault(where, column, f"'{cell}' is not a category", "a whole number from 0"))
                 continue
             rt_ms, position = (_whole(where, name, row.get(name, ""), faults) if long else -1 for name in ("rt_ms", "position"))
@@ -121,13 +123,17 @@ def read_responses_csv(text: str, known: Sequence[str] | None = None, *, why: st
         faults.append(Fault("file", "", "holds no responses"))
     if faults:
         raise Faulty(faults)
-    return ResponseLog.of(responses)
+    return ResponseLog.of(responses, () if long else [name for name in header if name != "person_id"])
+
+
+def _is_whole(cell: str) -> bool:
+    return cell.isascii() and cell.isdigit()
 
 
 def _whole(where: str, name: str, cell: str, faults: list[Fault]) -> int:
     if not cell:
         return -1
-    if not cell.isdigit():
+    if not _is_whole(cell):
         faults.append(Fault(where, name, f"'{cell}' is not a whole number"))
         return -1
     return int(cell)

@@ -154,7 +154,7 @@ class Change:
 
 
 def diff(old: Bank, new: Bank) -> list[Change]:
-    """What publishing `new` over `old` would change, item by item."""
+    """What publishing `new` over `old` would change, item by item. Empty exactly where the items are the same, whatever their order."""
     changes = [Change(item_id, "item", "present", "absent") for item_id in old.ids if item_id not in new.index]
     for i, item_id in enumerate(new.ids):
         if item_id not in old.index:
@@ -162,11 +162,14 @@ def diff(old: Bank, new: Bank) -> list[Change]:
             continue
         j = old.index[item_id]
         pairs = [
+            ("competency", old.competency_of(j), new.competency_of(i)),
             ("model", old.params.model[j], new.params.model[i]),
             *((name, getattr(old.params, name)[j], getattr(new.params, name)[i]) for name in ("a", "c", "d")),
             ("b", [float(v) for v in old.params.steps(j)], [float(v) for v in new.params.steps(i)]),
             ("status", old.status[j], new.status[i]),
+            ("calibration", old.calibration[j], new.calibration[i]),
             ("content", old.content_digests[j], new.content_digests[i]),
+            ("attributes", dict(old.attributes[j]), dict(new.attributes[i])),
         ]
         changes += [Change(item_id, name, str(before), str(after)) for name, before, after in pairs if before != after]
     return changes
@@ -186,3 +189,9 @@ def check_bank(bank: Bank, contents: Mapping[str, ItemContent]) -> list[Fault]:
         if content.competency != bank.competency_of(i):
             faults.append(Fault(item_id, "competency", f"is {content.competency} in the text and {bank.competency_of(i)} in the bank"))
     return faults
+
+
+def key_faults(bank: Bank, contents: Mapping[str, ItemContent]) -> list[Fault]:
+    """The faults that forbid publishing: an active item whose text does not fit its parameters. An item without text only cannot be used."""
+    found = check_bank(bank, contents)
+    return [fault for fault in found if fault.field != "content" and bank.status[bank.index[fault.where]] == "active"]

@@ -1,137 +1,118 @@
 """Banks as files: parameter CSV for psychometricians, JSON for a whole bank with its content.
 
-Parameter CSV: `item_id,competency,model,a,b1,b2,...,c,d` (model: 1pl 2pl 3pl 4pl grm gpcm pcm; D = 1; an empty cell is not used); further columns
-are kept as attributes. Numbers are written so that they read back to the same bits.
+Parameter CSV: `item_id,competency,model,a,b1,b2,...,c,d` and optionally `status,calibration` (model: 1pl 2pl 3pl 4pl grm gpcm pcm; D = 1; an
+empty cell is not used); further columns are kept as attributes. JSON: {"format", "D", "items"}, each item with the same parameters, its
+attributes, and its content or null. Numbers are written so that they read back to the same bits, and every fault of a file is found, with its
+row and column, before anything is used.
 """
 
 import csv
 import io
 import json
-import math
-import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
-from cat_engine import MODELS, Fault, Faulty, ItemParams, Row
-from cat_engine.irt import DICHOTOMOUS
-from itembank.bank import CALIBRATIONS, STATUSES, Bank, ItemContent
+from cat_engine import Fault, Faulty, ItemParams
+from itembank.bank import Bank, ItemContent
+from itembank.rows import KNOWN, NEEDED, THRESHOLD, Rows, broken_text, parameter_meant, threshold_columns
 
-KNOWN = ("item_id", "competency", "model", "a", "c", "d", "status", "calibration")
-B_COLUMN = re.compile(r"^b([1-9]\d*)$")
+FORMAT = "cact-bank-1"
+HEADER = "item_id,competency,model,a,b1,b2,…,c,d"
+CONTENT_TEXTS = ("item_id", "competency", "job_level", "kind", "scenario", "question", "rationale")
+ITEM_FIELDS = (*NEEDED, "b", "c", "d", "status", "calibration", "attributes", "content")
+TEXTS = ("item_id", "competency", "model", "status", "calibration")
+MOST_THRESHOLDS = 99
+BROKEN = "holds half of a surrogate pair, which is not a character"
+
+
+def on_logistic_metric(bank: Bank, scaling: float) -> Bank:
+    """The bank with a multiplied by the D that its parameters were estimated with: P = s(D a (theta - b)) there, s(a (theta - b)) here.
+
+    Raises Faulty where a product is too large to be a number.
+    """
+    return bank if scaling == 1 else replace(bank, params=replace(bank.params, a=bank.params.a * scaling))
 
 
 def read_bank_csv(text: str, contents: Mapping[str, ItemContent] | None = None) -> Bank:
     """Parse a parameter CSV; `contents` links items to the text they already have. Raises Faulty with every fault, by row and column."""
-    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff"), newline=""))
-    header = [name.strip() for name in reader.fieldnames or []]
-    reader.fieldnames = header
-    faults = _header_faults(header)
+    lines = _csv_lines(text)
+    at, header = next((number, [name.strip() for name in line]) for number, line in lines if any(line))
+    thresholds = threshold_columns(header)
+    faults = _header_faults(f"row {at}", header, thresholds)
     if faults:
         raise Faulty(faults)
-    b_columns = sorted((name for name in header if B_COLUMN.match(name)), key=lambda name: int(name[1:]))
-    extra = [name for name in header if name not in KNOWN and name not in b_columns and name]
-    ids: list[str] = []
-    rows: list[Row] = []
-    marks: list[tuple[str, str, Mapping[str, str]]] = []
-    competencies: list[str] = []
-    for number, line in enumerate(reader, start=2):
-        cells = {key: (value or "").strip() for key, value in line.items() if key is not None}
-        if not any(cells.values()):
+    rows = Rows(thresholds)
+    extra = [name for name in header if name and name not in KNOWN and name not in thresholds]
+    for number, line in lines:
+        values = [value.strip() for value in line]
+        if number <= at or not any(values):
             continue
         where = f"row {number}"
-        if None in line:
-            faults.append(Fault(where, "", "has more cells than the header", "quote text that holds a comma"))
-        item_id, competency = cells["item_id"], cells["competency"]
-        if not item_id:
-            faults.append(Fault(where, "item_id", "is empty"))
-        elif item_id in ids:
-            faults.append(Fault(where, "item_id", f"'{item_id}' stands in row {ids.index(item_id) + 2} already"))
-        if not competency:
-            faults.append(Fault(where, "competency", "is empty"))
-        elif competency not in competencies:
-            competencies.append(competency)
-        status, calibration = cells.get("status") or "active", cells.get("calibration") or "provisional"
-        for name, value, legal in (("status", status, STATUSES), ("calibration", calibration, CALIBRATIONS)):
-            if value not in legal:
-                faults.append(Fault(where, name, f"'{value}' is not known", "one of " + ", ".join(legal)))
-        row = _row(where, cells, b_columns, faults)
-        ids.append(item_id)
-        rows.append(row._replace(scale=competencies.index(competency) if competency else 0))
-        marks.append((status, calibration, {name: cells[name] for name in extra}))
-    if not ids and not faults:
-        faults.append(Fault("bank", "", "holds no items"))
-    if faults:
-        raise Faulty(faults)
-    known = contents or {}
-    return Bank(
-        tuple(ids),
-        ItemParams.from_rows(rows),
-        tuple(competencies),
-        tuple(m[0] for m in marks),
-        tuple(m[1] for m in marks),
-        tuple(known[i].digest if i in known else None for i in ids),
-        tuple(m[2] for m in marks),
-    )
+        if any(values[len(header) :]):
+            rows.faults.append(Fault(where, "", f"has {len(values)} cells, the header {len(header)}", "quote text that holds a comma"))
+        if any(value for name, value in zip(header, values, strict=False) if not name):
+            rows.faults.append(Fault(where, "", "a cell stands in a column without a name", "name the column, or empty the cell"))
+        cells = dict.fromkeys(header, "") | dict(zip(header, values, strict=False))
+        rows.add(where, cells, {name: cells[name] for name in extra if cells[name]})
+    return _bank(rows, contents or {})
 
 
-def _header_faults(header: list[str]) -> list[Fault]:
-    faults = [Fault("row 1", name, "the column is missing") for name in ("item_id", "competency", "model", "a", "b1") if name not in header]
-    faults += [Fault("row 1", name, "the column stands twice") for name in sorted(set(header)) if name and header.count(name) > 1]
+def _csv_lines(text: str) -> list[tuple[int, list[str]]]:
+    text = text.removeprefix("\ufeff")
+    if not text.strip():
+        raise Faulty([Fault("file", "", "is empty", f"the first row names the columns: {HEADER}")])
+    first = text.strip().split("\n", 1)[0]
+    for sign, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if sign in first and "," not in first:
+            raise Faulty([Fault("row 1", "", f"cells are separated by {name}", "separate them by commas, with decimal points in numbers")])
+    try:
+        return list(enumerate(csv.reader(io.StringIO(text, newline=""), strict=True), start=1))
+    except csv.Error as error:
+        raise Faulty([Fault("file", "", f"is not CSV: {error}", "check the quotation marks")]) from None
+
+
+def _header_faults(where: str, header: list[str], thresholds: list[str]) -> list[Fault]:
+    meant = {parameter_meant(name): name for name in header}
+    missing = [name for name in (*NEEDED, *thresholds) if name not in header]
+    faults = [
+        Fault(where, name, "the column is missing", f"write '{name}', not '{meant[name]}'" if name in meant else f"the header is: {HEADER}")
+        for name in missing
+    ]
+    faults += [Fault(where, name, "the column stands twice") for name in sorted(set(header)) if name and header.count(name) > 1]
+    for name, written in meant.items():
+        if name is not None and name not in missing:
+            faults.append(
+                Fault(where, written, "looks like a parameter, and would be kept as an attribute", f"write '{name}', or rename it")
+            )
     return faults
 
 
-def _number(where: str, column: str, cell: str, default: float | None, faults: list[Fault]) -> float:
-    if not cell and default is not None:
-        return default
-    try:
-        value = float(cell)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        shown = f"'{cell}' is not a number" if cell else "is empty"
-        faults.append(Fault(where, column, shown, "write a number with a decimal point"))
-        return math.nan
-    return value
-
-
-def _row(where: str, cells: Mapping[str, str], b_columns: list[str], faults: list[Fault]) -> Row:
-    before = len(faults)
-    model = cells["model"].lower()
-    if model not in MODELS:
-        faults.append(Fault(where, "model", f"'{cells['model']}' is not known", "one of " + ", ".join(MODELS)))
-    a = _number(where, "a", cells["a"], 1.0 if model in ("1pl", "pcm") else None, faults)
-    used = [name for name in b_columns if cells[name]] or ["b1"]
-    if used != b_columns[: len(used)]:
-        faults.append(Fault(where, used[-1], "a threshold before it is empty", "fill b1, b2, ... without a gap"))
-    if model in DICHOTOMOUS and len(used) > 1:
-        faults.append(Fault(where, used[1], f"model {model} has one b only"))
-    b = [_number(where, name, cells[name], None, faults) for name in used]
-    c = _number(where, "c", cells.get("c", ""), 0.0, faults)
-    d = _number(where, "d", cells.get("d", ""), 1.0, faults)
-    if model in ("1pl", "2pl", "grm", "gpcm", "pcm") and c:
-        faults.append(Fault(where, "c", f"model {model} has no c", "leave the cell empty"))
-    if model != "4pl" and d != 1:
-        faults.append(Fault(where, "d", f"model {model} has no d", "leave the cell empty"))
-    row = Row(model, a, b, c, d)
-    if len(faults) == before:
-        try:
-            ItemParams.from_rows([row])
-        except Faulty as error:
-            faults += [Fault(where, "b1" if f.field == "b" else f.field, f.message, f.remedy) for f in error.faults]
-    return row
+def _bank(rows: Rows, contents: Mapping[str, ItemContent]) -> Bank:
+    if not rows.ids and not rows.faults:
+        rows.faults.append(Fault("bank", "", "holds no items", "write one row an item"))
+    if rows.faults:
+        raise Faulty(rows.faults)
+    return Bank(
+        tuple(rows.ids),
+        ItemParams.from_rows(rows.rows),
+        tuple(rows.competencies),
+        tuple(rows.status),
+        tuple(rows.calibration),
+        tuple(contents[i].digest if i in contents else None for i in rows.ids),
+        tuple(rows.attributes),
+    )
 
 
 def write_bank_csv(bank: Bank) -> str:
     """The parameter CSV of a bank."""
-    width = bank.params.b.shape[1] if len(bank) else 1
+    thresholds = [f"b{k}" for k in range(1, bank.params.b.shape[1] + 1)]
     extra = sorted({name for attributes in bank.attributes for name in attributes})
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    b_names = [f"b{k}" for k in range(1, width + 1)]
-    writer.writerow(["item_id", "competency", "model", "a", *b_names, "c", "d", "status", "calibration", *extra])
+    writer = csv.writer(out)  # lines end with CR LF (RFC 4180): it is what makes the writer quote a line end inside a cell
+    writer.writerow([*NEEDED, *thresholds, "c", "d", "status", "calibration", *extra])
     for i, item_id in enumerate(bank.ids):
         row = bank.row(i)
-        b = [repr(v) for v in row.b] + [""] * (width - len(row.b))
+        b = [repr(v) for v in row.b] + [""] * (len(thresholds) - len(row.b))
         c = repr(row.c) if row.model in ("3pl", "4pl") else ""
         d = repr(row.d) if row.model == "4pl" else ""
         own = [bank.attributes[i].get(name, "") for name in extra]
@@ -141,21 +122,117 @@ def write_bank_csv(bank: Bank) -> str:
 
 def write_bank_json(bank: Bank, contents: Mapping[str, ItemContent]) -> str:
     """A bank with its content, for another installation. Holds the keys: treat it as secret."""
-    body = {
-        "format": "cact-bank-1",
-        "D": 1,
-        "parameters": write_bank_csv(bank),
-        "contents": [asdict(contents[i]) for i in bank.ids if i in contents],
-    }
-    return json.dumps(body, ensure_ascii=False, indent=1)
+    items = []
+    for i, item_id in enumerate(bank.ids):
+        row = bank.row(i)
+        items.append(
+            {
+                "item_id": item_id, "competency": bank.competency_of(i), "model": row.model, "a": row.a, "b": list(row.b), "c": row.c, "d": row.d,
+                "status": bank.status[i], "calibration": bank.calibration[i], "attributes": dict(bank.attributes[i]),
+                "content": asdict(contents[item_id]) if item_id in contents else None,
+            }
+        )  # fmt: skip
+    return json.dumps({"format": FORMAT, "D": 1, "items": items}, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
 def read_bank_json(text: str) -> tuple[Bank, dict[str, ItemContent]]:
-    """The inverse of write_bank_json. Raises Faulty."""
+    """The inverse of write_bank_json. Raises Faulty with every fault, by item and field."""
+    remedy = "'cact bank export --format json' writes one"
     try:
-        body = json.loads(text)
-        contents = {table["item_id"]: ItemContent.from_table(table) for table in body["contents"]}
-        parameters = body["parameters"]
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise Faulty([Fault("file", "", f"is not a bank in JSON: {error}", "export one with 'cact bank export --json'")]) from None
-    return read_bank_csv(parameters, contents), contents
+        body = json.loads(text.removeprefix("\ufeff"))
+    except (ValueError, RecursionError) as error:
+        raise Faulty([Fault("file", "", f"is not JSON: {error}", remedy)]) from None
+    if not isinstance(body, dict) or body.get("format") != FORMAT or not isinstance(body.get("items"), list):
+        raise Faulty([Fault("file", "format", f"is not a bank: it has no format '{FORMAT}' with a list of items", remedy)])
+    faults: list[Fault] = []
+    if body.get("D") != 1:
+        faults.append(Fault("file", "D", f"is {body.get('D')!r}", "multiply a by it, and write 1"))
+    tables = [item if isinstance(item, dict) else {} for item in body["items"]]
+    widest = max((len(item["b"]) for item in tables if isinstance(item.get("b"), list)), default=1)
+    rows = Rows([f"b{k}" for k in range(1, min(max(widest, 1), MOST_THRESHOLDS) + 1)], faults)
+    contents: dict[str, ItemContent] = {}
+    for number, item in enumerate(tables):
+        where = f"items[{number}]"
+        if not item:
+            faults.append(Fault(where, "", "is not an item", "an object with " + ", ".join(ITEM_FIELDS)))
+            continue
+        faults += [Fault(where, str(name), "is not known", "one of " + ", ".join(ITEM_FIELDS)) for name in item if name not in ITEM_FIELDS]
+        cells = _cells(where, item, faults)
+        rows.add(where, cells, _attributes(where, item.get("attributes"), faults))
+        content = _content(f"{where}.content", item.get("content"), faults)
+        if content is not None:
+            if content.item_id != cells["item_id"]:
+                faults.append(Fault(f"{where}.content", "item_id", f"is '{content.item_id}'", f"must be '{cells['item_id']}'"))
+            contents[content.item_id] = content
+    return _bank(rows, contents), contents
+
+
+def _cells(where: str, item: Mapping[str, object], faults: list[Fault]) -> dict[str, str]:
+    """An item's values as the cells that a CSV would hold."""
+    b = item.get("b")
+    if not isinstance(b, list) or len(b) > MOST_THRESHOLDS:
+        faults.append(Fault(where, "b", f"is not a list of at most {MOST_THRESHOLDS} numbers"))
+        b = []
+    values = {name: item.get(name) for name in KNOWN} | {f"b{k}": value for k, value in enumerate(b, start=1)}
+    cells = dict.fromkeys(values, "")
+    for name, value in values.items():
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, str if name in TEXTS else int | float):
+            faults.append(Fault(where, name, f"{json.dumps(value)[:40]} is not {'text' if name in TEXTS else 'a number'}"))
+        cells[name] = value.strip() if isinstance(value, str) else repr(value)
+    return cells
+
+
+def _attributes(where: str, table: object, faults: list[Fault]) -> Mapping[str, str]:
+    if table is None:
+        return {}
+    if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
+        faults.append(Fault(where, "attributes", "is not an object of texts"))
+        return {}
+    for name, value in table.items():
+        if name in KNOWN or THRESHOLD.fullmatch(name) or parameter_meant(name) or name != name.strip() or not name:
+            faults.append(Fault(where, "attributes", f"'{name}' cannot name an attribute", "names of parameters, and like them, are taken"))
+        if broken_text(name + value):
+            faults.append(Fault(where, "attributes", BROKEN))
+    return {name: value.strip() for name, value in table.items() if value.strip()}
+
+
+def _content(where: str, table: object, faults: list[Fault]) -> ItemContent | None:
+    """An item's content, or None where there is none or it has a fault."""
+    if table is None:
+        return None
+    if not isinstance(table, dict):
+        faults.append(Fault(where, "", "is not an object"))
+        return None
+    before = len(faults)
+    known = (*CONTENT_TEXTS, "level", "options", "table", "table_caption")
+    faults += [Fault(where, str(name), "is not known", "one of " + ", ".join(known)) for name in table if name not in known]
+    faults += [Fault(where, name, "is missing, or is not text") for name in CONTENT_TEXTS if not isinstance(table.get(name), str)]
+    if not isinstance(table.get("table_caption", ""), str):
+        faults.append(Fault(where, "table_caption", "is not text"))
+    if not _whole(table.get("level")):
+        faults.append(Fault(where, "level", "is missing, or is not a whole number"))
+    options = table.get("options")
+    if not isinstance(options, list) or len(options) < 2:
+        faults.append(Fault(where, "options", "is not a list of two or more options"))
+    for k, option in enumerate(options if isinstance(options, list) else []):
+        if (
+            not isinstance(option, dict)
+            or set(option) != {"text", "score"}
+            or not isinstance(option["text"], str)
+            or not _whole(option["score"])
+        ):
+            faults.append(Fault(where, f"options[{k}]", "is not an option", '{"text": "…", "score": 1} with a whole score'))
+    cells = table.get("table", [])
+    if not isinstance(cells, list) or not all(isinstance(row, list) and all(isinstance(cell, str) for cell in row) for row in cells):
+        faults.append(Fault(where, "table", "is not a list of rows of texts"))
+    if len(faults) == before:
+        if not broken_text(json.dumps(table, ensure_ascii=False)):
+            return ItemContent.from_table(table)
+        faults.append(Fault(where, "", BROKEN))
+    return None
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

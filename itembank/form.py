@@ -8,6 +8,7 @@ from itembank.bank import ItemContent
 
 JOB_LEVELS = ("pelaksana", "fungsional", "pengawas", "administrator", "jpt_pratama", "umum")
 LONGEST_SHARE = 0.35
+SHORTEST_SHARE = 0.5
 POSITION_SHARE = 0.36
 
 
@@ -21,6 +22,8 @@ def item_faults(content: ItemContent) -> list[Fault]:
     scores = [option.score for option in content.options]
     if len(content.options) not in (4, 5):
         say("options", f"{len(content.options)} options", "4 or 5")
+    if not content.options:
+        return faults
     if len({option.text for option in content.options}) < len(content.options):
         say("options", "an option stands twice")
     if content.kind == "situasional":
@@ -44,7 +47,7 @@ def item_faults(content: ItemContent) -> list[Fault]:
 
 
 def set_faults(contents: Sequence[ItemContent]) -> list[Fault]:
-    """Faults that only the set shows: a scenario twice; within a competency, a best option that is too often longest or in one place."""
+    """Faults that only the set shows: a scenario twice; within a competency, a best option too often longest, shortest or in one place."""
     faults = []
     seen: dict[str, str] = {}
     for content in contents:
@@ -59,22 +62,18 @@ def set_faults(contents: Sequence[ItemContent]) -> list[Fault]:
 
 def _giveaways(competency: str, contents: Sequence[ItemContent]) -> list[Fault]:
     places: Counter[int] = Counter()
-    longest = 0
+    longest = shortest = 0
     for content in contents:
         best = max(range(len(content.options)), key=lambda k: content.options[k].score)
         lengths = [len(option.text) for option in content.options]
         places[best] += 1
         longest += lengths[best] == max(lengths) and lengths.count(max(lengths)) == 1
+        shortest += lengths[best] == min(lengths) and lengths.count(min(lengths)) == 1
     faults = []
-    if longest > LONGEST_SHARE * len(contents):
-        faults.append(
-            Fault(
-                competency,
-                "options",
-                f"the best option is the longest in {longest} of {len(contents)} items",
-                "shorten it, or lengthen others",
-            )
-        )
+    for word, found, share in (("longest", longest, LONGEST_SHARE), ("shortest", shortest, SHORTEST_SHARE)):
+        if found > share * len(contents):
+            message = f"the best option is the {word} in {found} of {len(contents)} items"
+            faults.append(Fault(competency, "options", message, "even out the lengths of the options"))
     place, count = places.most_common(1)[0]
     if len(contents) >= 8 and count > POSITION_SHARE * len(contents):
         faults.append(

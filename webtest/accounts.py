@@ -8,15 +8,15 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 from sqlalchemy import Engine
 from sqlmodel import Session as SqlSession
-from sqlmodel import select
+from sqlmodel import col, delete, select
 
 from cat_engine import Fault, Faulty
-from webtest.models import OfficerRow
+from webtest.keys import name_hash
+from webtest.models import EndedSession, OfficerRow
 from webtest.refusal import Refused
+from webtest.tries import count_try, forget_tries
 
 HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-FREE_TRIES = 5
-LOCK_MS = 60_000
 SHORTEST_PASSWORD = 10
 
 
@@ -70,8 +70,8 @@ def _officer(row: OfficerRow) -> Officer:
 class Accounts:
     """Use cases on accounts."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, pepper: bytes) -> None:
+        self._engine, self._pepper = engine, pepper
         self._decoy = HASHER.hash(secrets.token_hex(8))
 
     def add(self, username: str, name: str, role: str, password: str, nip: str = "") -> Officer:
@@ -95,35 +95,46 @@ class Accounts:
             sql.flush()
             return _officer(row)
 
+    def set_password(self, username: str, password: str) -> None:
+        """A new password for an account that forgot its own; unlocks it. Raises Faulty."""
+        if len(password) < SHORTEST_PASSWORD:
+            raise Faulty([Fault("user", "password", "is too short", f"at least {SHORTEST_PASSWORD} characters")])
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            row = sql.exec(select(OfficerRow).where(OfficerRow.username == username)).first()
+            if row is None:
+                raise Faulty([Fault("user", "username", f"there is no account '{username}'", "'cact user list' shows them")])
+            row.password_hash = HASHER.hash(password)
+            forget_tries(sql, name_hash(self._pepper, "officer", username))
+
     def login(self, username: str, password: str, now: int) -> Officer:
         """Check a password. Raises Refused: the same for a wrong name and a wrong password, "locked" after five failures in a row."""
+        who = name_hash(self._pepper, "officer", username)
+        count_try(self._engine, who, now)
+        known = username.isidentifier()  # anything else was never made, and need not be asked of the database
         with SqlSession(self._engine) as sql:
-            row = sql.exec(select(OfficerRow).where(OfficerRow.username == username)).first()
-        if row is not None and row.locked_until > now:
-            raise Refused("locked")
+            row = sql.exec(select(OfficerRow).where(OfficerRow.username == username)).first() if known else None
         try:
             HASHER.verify(row.password_hash if row else self._decoy, password)
-            right = row is not None and row.active
         except VerificationError:
-            right = False
-        if row is not None:
-            self._count(row.id or 0, right, now)
-        if row is None or not right:
+            raise Refused("officer_login_failed") from None
+        if row is None or not row.active:
             raise Refused("officer_login_failed")
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            forget_tries(sql, who)
         return _officer(row)
 
-    def _count(self, officer_id: int, right: bool, now: int) -> None:
-        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
-            row = sql.get_one(OfficerRow, officer_id)
-            row.failures = 0 if right else row.failures + 1
-            if row.failures >= FREE_TRIES:
-                row.locked_until = now + LOCK_MS * 2 ** min(row.failures - FREE_TRIES, 6)
-
-    def get(self, officer_id: int) -> Officer | None:
-        """The account behind a session cookie, while it is active."""
+    def get(self, officer_id: int, session_id: str) -> Officer | None:
+        """The account behind a session cookie, while it is active and the session was not ended."""
         with SqlSession(self._engine) as sql:
             row = sql.get(OfficerRow, officer_id)
-        return _officer(row) if row is not None and row.active else None
+            ended = sql.get(EndedSession, session_id)
+        return _officer(row) if row is not None and row.active and ended is None else None
+
+    def end_session(self, session_id: str, now: int, longest_ms: int) -> None:
+        """An officer leaves: from now on the session opens nothing. It is remembered as long as its cookie could live."""
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            sql.exec(delete(EndedSession).where(col(EndedSession.forget_at) < now))
+            sql.merge(EndedSession(id=session_id, forget_at=now + longest_ms))
 
     def all(self) -> list[Officer]:
         """Every account, by name."""

@@ -2,13 +2,13 @@
 
 import datetime as dt
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
 from babel.dates import format_datetime, get_timezone
 from babel.numbers import format_decimal
-from flask import Blueprint, Flask, Response, current_app, flash, g, jsonify, redirect, render_template, request, session, url_for
+from flask import Blueprint, Flask, Response, abort, current_app, flash, g, jsonify, redirect, render_template, request, session, url_for
 from flask_babel import Babel, get_locale
 from flask_babel import lazy_gettext as _l
 from flask_login import LoginManager, UserMixin, current_user
@@ -21,6 +21,7 @@ from cat_engine import Faulty
 from webtest.accounts import Officer, Right
 from webtest.config import House
 from webtest.refusal import MESSAGES, Refused
+from webtest.store import Conflict
 
 LANGUAGES = ("id", "en")
 ZONES = {"WIB": "Asia/Jakarta", "WITA": "Asia/Makassar", "WIT": "Asia/Jayapura"}
@@ -32,6 +33,10 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+LARGEST_FORM = 1_000_000
+OVER_TLS = {"Strict-Transport-Security": "max-age=31536000"}
+OFFICER_IDLE_MS = 60 * 60_000
+OFFICER_LONGEST_MS = 12 * 3_600_000
 STATUS_OF = {"unknown": 404, "forbidden": 403, "moved": 409, "stale_item": 409, "already_answered": 409, "locked": 429}
 
 
@@ -84,12 +89,25 @@ def needs(right: Right) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
                 return redirect(url_for("entry.officer_login"))
             if not officer().may(right):
                 raise Refused("forbidden")
+            _seen()
             return view(*args, **kwargs)
 
         guarded.right = right  # type: ignore[attr-defined]
         return guarded
 
     return decorate
+
+
+def _awake() -> bool:
+    """Whether an officer's session is younger than its longest life and was used within the idle time."""
+    now = now_ms()
+    return now - session.get("seen", 0) <= OFFICER_IDLE_MS and now - session.get("since", 0) <= OFFICER_LONGEST_MS
+
+
+def _seen() -> None:
+    """Note an officer's own doing, at most once a minute; what the page's script asks by itself keeps no session awake."""
+    if not wants_fragment() and now_ms() - session["seen"] > 60_000:
+        session["seen"] = now_ms()
 
 
 def needs_taker(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -112,13 +130,14 @@ def wants_fragment() -> bool:
 
 def create_app(parts: House, *, secure_cookies: bool = False, trusted_proxies: int = 0) -> Flask:
     """The WSGI application over an open house. `secure_cookies` behind TLS; `trusted_proxies`: how many set X-Forwarded-*."""
-    from webtest.views import bank, entry, results, room, taker
+    from webtest.views import bank, entry, results, room, taker, words
 
     app = Flask(__name__)
     app.extensions["cact"] = parts
+    app.extensions["cact-gate"] = entry.FailureGate()
     app.config.update(
         SECRET_KEY=parts.keys.cookie,
-        SESSION_COOKIE_NAME="cact",
+        SESSION_COOKIE_NAME="__Host-cact" if secure_cookies else "cact",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=secure_cookies,
@@ -134,6 +153,8 @@ def create_app(parts: House, *, secure_cookies: bool = False, trusted_proxies: i
     if trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=trusted_proxies, x_proto=trusted_proxies)  # type: ignore[method-assign]
     Babel(app, locale_selector=_locale)
+    app.before_request(_limit)
+    app.teardown_request(lambda _error: request.close())  # lets go of uploads at once
     CSRFProtect(app)
     manager = LoginManager(app)
     manager.session_protection = None
@@ -141,18 +162,21 @@ def create_app(parts: House, *, secure_cookies: bool = False, trusted_proxies: i
     blueprints: tuple[Blueprint, ...] = (entry.pages, taker.pages, room.pages, bank.pages, results.pages)
     for pages in blueprints:
         app.register_blueprint(pages)
-    app.after_request(_headers)
+    headers = {**HEADERS, **(OVER_TLS if secure_cookies else {})}
+    app.after_request(lambda response: _with_headers(response, headers))
     app.register_error_handler(Refused, _refused)
+    app.register_error_handler(Conflict, _overtaken)
     app.register_error_handler(Faulty, _faulty)
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(HTTPException, _http)
     app.context_processor(lambda: {"locale": str(get_locale()), "Right": Right, "LANGUAGES": LANGUAGES})
     app.add_template_filter(moment, "moment")
     app.add_template_filter(number, "number")
+    words.attach(app)
     return app
 
 
-def moment(at: int | None, zone: str = "WIB", form: str = "d MMMM y HH:mm") -> str:
+def moment(at: int | None, zone: str = "WIB", form: str = "d MMMM y HH.mm") -> str:
     """A time with its zone, as people write it."""
     if at is None:
         return "–"
@@ -174,16 +198,37 @@ def _user(parts: House, user_id: str) -> UserMixin | None:
     kind, *rest = user_id.split(":")
     if kind == "t" and len(rest) == 3:
         return TakerUser(*rest)
-    found = parts.accounts.get(int(rest[0])) if kind == "o" and rest and rest[0].isdigit() else None
+    if kind != "o" or not _awake():
+        return None
+    found = parts.accounts.get(int(rest[0]), session["sid"])
     return OfficerUser(found) if found else None
 
 
-def _headers(response: Response) -> Response:
-    for name, value in HEADERS.items():
+def _limit() -> None:
+    """Only an officer's upload may be large. No text of ours holds a NUL: PostgreSQL cannot keep one, and would fail late."""
+    if request.mimetype != "multipart/form-data" or not request.path.startswith("/petugas/"):
+        request.max_content_length = LARGEST_FORM
+    texts = [request.path, *(value for values in (request.args, request.form) for _, value in values.items(multi=True))]
+    if any("\x00" in text for text in texts):
+        abort(400)
+
+
+def _with_headers(response: Response, headers: Mapping[str, str]) -> Response:
+    for name, value in headers.items():
         response.headers.setdefault(name, value)
     if request.endpoint != "static":
         response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def retry_after(refusal: Refused) -> dict[str, str]:
+    """The header that says when to come again, where the refusal knows."""
+    return {} if refusal.retry_s is None else {"Retry-After": str(refusal.retry_s)}
+
+
+def own_referrer() -> str | None:
+    """The page of ours that a person came from."""
+    return request.referrer if request.referrer and request.referrer.startswith(request.host_url) else None
 
 
 def _refused(refusal: Refused) -> Any:
@@ -192,12 +237,17 @@ def _refused(refusal: Refused) -> Any:
         return jsonify({"error": refusal.code, "message": str(MESSAGES[refusal.code])}), status
     if isinstance(current_user._get_current_object(), TakerUser) and refusal.code != "moved" and request.method == "POST":
         flash(str(MESSAGES[refusal.code]), "warning")
-        return redirect(url_for("taker.test"))
-    back = request.referrer if request.method == "POST" and request.referrer and request.referrer.startswith(request.host_url) else None
+        return see_other("taker.test")
+    back = own_referrer() if request.method == "POST" else None
     if back and status == 409 and refusal.code != "moved":
         flash(str(MESSAGES[refusal.code]), "warning")
-        return redirect(back)
+        return redirect(back, code=303)
     return render_template("problem.html", message=MESSAGES[refusal.code], code=refusal.code), status
+
+
+def _overtaken(_error: Conflict) -> Any:
+    """A writer that lost every race: the page shows what is there, and the person tries again."""
+    return _refused(Refused("not_now"))
 
 
 def _faulty(error: Faulty) -> Any:

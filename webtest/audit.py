@@ -1,34 +1,31 @@
-"""The audit of a wave: chains, checkpoints, and every decision asked of the engine again.
+"""The audit of a wave: what is pinned, chains, checkpoints, and every decision asked of the engine again.
 
-The claim that a result makes is: this score follows from these answers under this bank and this plan. The audit checks it from the log alone.
+The claim that a result makes is: this score follows from these answers under this bank and this plan, given by this person in that time. The
+audit checks it from the database alone, and from one thing that is not in it: the installation's public key.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import DatabaseError
 from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
-from cat_engine import Answered, EngineRefusal, Present, Presented, SectionEnded, State, Stopped, ask, estimate, start, tell
-from webtest.catalog import Kit, kit_of
+from webtest.catalog import Catalog, Kit, kit_of
 from webtest.checkpoints import checkpoint_fault
-from webtest.events import Kind, SessionEvent, verify
-from webtest.models import Attempt, Checkpoint, Wave
+from webtest.events import Kind, SessionEvent, read_chain
+from webtest.keys import Keys
+from webtest.models import Attempt, Checkpoint, Person, Wave
 from webtest.refusal import Refused
-from webtest.store import EventStore
+from webtest.replay import Finding, replay
+from webtest.services.results import NO_PERFORMANCE, Results, performance_digest, results_digest
+from webtest.services.waves import seed_of
+from webtest.store import EventStore, stored_events
 
-TOLERANCE = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that does not hold: in which stream, at which event, and what."""
-
-    stream: str
-    seq: int
-    what: str
+Streams = Mapping[str, Sequence[SessionEvent]]
+ENTERING = (Kind.CONNECTED, Kind.MOVE_REQUESTED, Kind.IDENTITY_CONFIRMED, Kind.RULES_ACCEPTED, Kind.PRACTISED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,108 +41,175 @@ class AuditReport:
     findings: tuple[Finding, ...]
 
 
-def audit_wave(engine: Engine, store: EventStore, wave_id: str) -> AuditReport:
-    """Audit one wave. Raises Refused("unknown")."""
+def audit_wave(engine: Engine, store: EventStore, wave_id: str, keys: Keys) -> AuditReport:
+    """Audit one wave; its checkpoints must bear the signature of `keys`. Raises Refused("unknown")."""
+    findings = _file_faults(engine)
+    try:
+        return _audit(engine, store, wave_id, keys, findings)
+    except DatabaseError as error:
+        findings.append(Finding("database", -1, f"cannot be read: {error.orig}"))
+        return AuditReport(wave_id, 0, 0, 0, 0, "", tuple(findings))
+
+
+def _audit(engine: Engine, store: EventStore, wave_id: str, keys: Keys, findings: list[Finding]) -> AuditReport:
+    kit: Kit | None = None
     with SqlSession(engine, expire_on_commit=False) as sql:
         wave = sql.get(Wave, wave_id)
         if wave is None:
             raise Refused("unknown")
-        expected = list(sql.exec(select(Attempt.id).where(Attempt.wave_id == wave_id)).all())
+        query = select(Attempt, Person).join(Person, col(Attempt.person_id) == Person.id).where(Attempt.wave_id == wave_id)
+        roster = {attempt.id: (attempt, person) for attempt, person in sql.exec(query).all()}
         seals = list(sql.exec(select(Checkpoint).where(Checkpoint.wave_id == wave_id).order_by(col(Checkpoint.n))).all())
-        findings: list[Finding] = []
-        kit: Kit | None = None
+        performance = performance_digest(sql, wave_id)
         try:
             kit = kit_of(sql, wave)
-        except ValueError as error:
+        except (ValueError, KeyError, TypeError) as error:
             findings.append(Finding(wave_id, -1, f"plan or bank is not the one pinned: {error}"))
-    streams = store.wave_events(wave_id)
-    findings += [Finding(attempt, 0, "an attempt of the roster has no events") for attempt in expected if attempt not in streams]
-    findings += [
-        Finding(s, 0, "a stream that belongs to no attempt of the roster") for s in streams if s != wave_id and s not in set(expected)
-    ]
+    stored = stored_events(engine, wave_id)
+    streams: dict[str, list[SessionEvent]] = {}
+    torn = set()
     decisions = 0
-    for stream, events in streams.items():
-        broken = verify(events)
+    for stream, rows in stored.items():
+        streams[stream], broken = read_chain(rows)
         if broken is not None:
+            torn.add(stream)
             findings.append(Finding(stream, broken.seq, broken.why))
         elif stream != wave_id and kit is not None:
-            asked, wrong = replay(kit, events)
+            asked, wrong = replay(kit, streams[stream])
             decisions += asked
             findings += wrong
-    findings += _against_seals(streams, seals, closed=wave.closed_at is not None)
+    findings += _wave_faults(wave, streams.get(wave_id, []), len(roster), keys, performance)
+    findings += _roster_faults(wave, roster, streams)
+    findings += _seal_faults(seals, keys)
+    findings += _against_seals(streams, seals, torn)
+    findings += _after_closing(wave, streams, seals)
+    if wave.released_at is not None and not findings:
+        findings += _release_faults(wave_id, Results(engine, store, Catalog(engine), keys), streams[wave_id])
     root = seals[-1].root if seals else ""
-    return AuditReport(wave_id, len(expected), sum(map(len, streams.values())), decisions, len(seals), root, tuple(findings))
+    return AuditReport(wave_id, len(roster), sum(map(len, stored.values())), decisions, len(seals), root, tuple(findings))
 
 
-def replay(kit: Kit, events: Sequence[SessionEvent]) -> tuple[int, list[Finding]]:
-    """Ask the engine again for every decision of one attempt: same item, same theta and SE, same category from the same choice."""
-    state: State | None = None
-    decisions, findings = 0, []
-    for event in events:
-        p = event.payload
+def _file_faults(engine: Engine) -> list[Finding]:
+    """What SQLite itself finds wrong with its file (a server does this on its own)."""
+    if engine.dialect.name != "sqlite":
+        return []
+    with engine.connect() as connection:
         try:
-            if event.kind == Kind.ASSIGNED:
-                state = start(p["seed"])
-            elif state is None:
-                continue
-            elif event.kind == Kind.PRESENTED:
-                decisions += 1
-                findings += [Finding(event.attempt, event.seq, what) for what in _presented_faults(kit, state, event)]
-                state = tell(state, Presented(p["item"]))
-            elif event.kind == Kind.ANSWERED:
-                pending = state.pending
-                state = tell(state, Answered(p["category"], p["rt_ms"] / 1000))
-                findings += [Finding(event.attempt, event.seq, what) for what in _answered_faults(kit, state, pending, event)]
-            elif event.kind == Kind.SECTION_ENDED:
-                state = tell(state, SectionEnded(p["reason"]))
-            elif event.kind == Kind.FINISHED:
-                state = tell(state, Stopped(p["reason"]))
-        except (EngineRefusal, KeyError, IndexError) as error:
-            findings.append(Finding(event.attempt, event.seq, f"the engine refuses this '{event.kind}' event: {error}"))
-            return decisions, findings
-    return decisions, findings
+            said = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(20)")]
+        except DatabaseError as error:
+            said = [str(error.orig)]
+    return [Finding("database", -1, line) for line in said if line != "ok"]
 
 
-def _presented_faults(kit: Kit, state: State, event: SessionEvent) -> list[str]:
-    decision = ask(kit.plan, kit.pool, state)
-    p = event.payload
-    if not isinstance(decision, Present):
-        return [f"the engine would have ended the section, the log presents {p['item_id']}"]
-    faults = []
-    if decision.item != p["item"] or kit.pool.ids[decision.item] != p["item_id"]:
-        faults.append(f"the engine gives {kit.pool.ids[decision.item]}, the log {p['item_id']}")
-    if abs(decision.evidence.theta - p["theta"]) > TOLERANCE or abs(decision.evidence.se - p["se"]) > TOLERANCE:
-        faults.append(f"theta before the item is {decision.evidence.theta!r}, the log says {p['theta']!r}")
-    return faults
+def _wave_faults(wave: Wave, events: Sequence[SessionEvent], n_attempts: int, keys: Keys, performance: str) -> list[Finding]:
+    """The wave's row, its roster's size and its performance values against what the wave's own stream says of them."""
+    said: dict[str, SessionEvent] = {event.kind: event for event in events}
+
+    def differ(kind: Kind, **held: object) -> list[Finding]:
+        event = said.get(kind)
+        if event is None:
+            return []
+        return [
+            Finding(wave.id, event.seq, f"{name} is {value!r} in the database, {event.payload.get(name)!r} in this '{kind}' event")
+            for name, value in held.items()
+            if event.payload.get(name) != value
+        ]
+
+    findings = differ(Kind.WAVE_CREATED, plan_digest=wave.plan_digest, pool_digest=wave.pool_digest, bank_version=wave.bank_version)
+    findings += differ(Kind.ROSTER_LOADED, digest=wave.roster_digest, people=n_attempts)
+    findings += differ(Kind.WAVE_OPENED, public_key=keys.public_hex)
+    findings += differ(Kind.PERFORMANCE_LOADED, digest=performance)
+    if Kind.PERFORMANCE_LOADED not in said and performance != NO_PERFORMANCE:
+        findings.append(Finding(wave.id, -1, "there are performance values that nobody has loaded"))
+    at = {Kind.WAVE_OPENED: wave.opened_at, Kind.WAVE_CLOSED: wave.closed_at, Kind.RESULTS_RELEASED: wave.released_at}
+    for kind, held in at.items():
+        logged = said[kind].at if kind in said else None
+        if logged != held:
+            findings.append(
+                Finding(wave.id, said[kind].seq if kind in said else -1, f"'{kind}' at {held} in the database, at {logged} in the log")
+            )
+    if Kind.WAVE_CREATED not in said:
+        findings.append(Finding(wave.id, 0, "the wave's own stream does not tell that it was created"))
+    return findings
 
 
-def _answered_faults(kit: Kit, state: State, item: int | None, event: SessionEvent) -> list[str]:
-    p = event.payload
-    if item is None or kit.pool.ids[item] != p["item_id"]:
-        return [f"answers {p['item_id']}, which was not on the screen"]
-    faults = []
-    if kit.contents[p["item_id"]].categories[p["choice"]] != p["category"]:
-        faults.append("the category does not follow from the choice and the key")
-    found = estimate(kit.plan, kit.pool, state)
-    scale = kit.pool.params.scale[item]
-    if abs(float(found.theta[scale]) - p["theta"]) > TOLERANCE or abs(float(found.se[scale]) - p["se"]) > TOLERANCE:
-        faults.append(f"theta after the answer is {float(found.theta[scale])!r}, the log says {p['theta']!r}")
-    return faults
+def _roster_faults(wave: Wave, roster: Mapping[str, tuple[Attempt, Person]], streams: Streams) -> list[Finding]:
+    """Each attempt has its stream, each stream its attempt, and both say the same of person, seat and seed."""
+    findings = [Finding(attempt, 0, "an attempt of the roster has no events") for attempt in roster if attempt not in streams]
+    findings += [Finding(s, 0, "a stream that belongs to no attempt of the roster") for s in streams if s != wave.id and s not in roster]
+    for stream, (attempt, person) in roster.items():
+        events = streams.get(stream, [])
+        if not events or events[0].kind != Kind.ASSIGNED:
+            continue
+        held = {
+            "person": attempt.person_id, "room": attempt.room, "seat": attempt.seat, "seed": seed_of(wave.seed, person.nip),
+            "bank_version": wave.bank_version, "plan_digest": wave.plan_digest, "pool_digest": wave.pool_digest,
+        }  # fmt: skip
+        findings += [
+            Finding(stream, 0, f"{name} is not the one that was assigned")
+            for name, value in held.items()
+            if events[0].payload.get(name) != value
+        ]
+    return findings
 
 
-def _against_seals(streams: dict[str, list[SessionEvent]], seals: Sequence[Checkpoint], *, closed: bool) -> list[Finding]:
-    findings = [
-        Finding(seal.wave_id, -1, f"checkpoint {seal.n}: {wrong}") for seal in seals if (wrong := checkpoint_fault(seal)) is not None
-    ]
-    if closed and not seals:
-        findings.append(Finding("", -1, "the wave is closed, and no checkpoint seals it"))
+def _seal_faults(seals: Sequence[Checkpoint], keys: Keys) -> list[Finding]:
+    findings = []
+    for n, seal in enumerate(seals, 1):
+        wrong = checkpoint_fault(seal, keys.public_hex)
+        if wrong is not None:
+            findings.append(Finding(seal.wave_id, -1, f"checkpoint {seal.n}: {wrong}"))
+        if seal.n != n:
+            findings.append(Finding(seal.wave_id, -1, f"checkpoint {n} is missing (the next one found is {seal.n})"))
+            break
+    return findings
+
+
+def _heads(seal: Checkpoint) -> dict[str, tuple[int, str]]:
+    try:
+        return {stream: (int(seq), str(head)) for stream, (seq, head) in json.loads(seal.heads).items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}  # `checkpoint_fault` names it
+
+
+def _against_seals(streams: Streams, seals: Sequence[Checkpoint], torn: set[str]) -> list[Finding]:
+    """What the seals saw is still there, unchanged, and nothing has come beside it. Streams whose chain is torn are named already."""
+    findings = []
     for seal in seals:
-        for stream, (seq, head) in json.loads(seal.heads).items():
+        heads = _heads(seal)
+        for stream, (seq, head) in heads.items():
             events = streams.get(stream, [])
+            if stream in torn:
+                continue
             if len(events) <= seq:
                 findings.append(Finding(stream, len(events), f"checkpoint {seal.n} saw events up to {seq}; the tail is gone"))
             elif events[seq].hash != head:
                 findings.append(Finding(stream, seq, f"is not the event that checkpoint {seal.n} saw: the chain was computed anew"))
-        unseen = sorted(s for s in streams if s not in json.loads(seal.heads))
+        unseen = sorted(s for s in streams if s not in heads) if heads else []
         findings += [Finding(stream, 0, f"was not there at checkpoint {seal.n}: an inserted stream") for stream in unseen]
     return findings
+
+
+def _after_closing(wave: Wave, streams: Streams, seals: Sequence[Checkpoint]) -> list[Finding]:
+    """A closed wave is sealed to its end; whoever had not begun by then may have come as far as the waiting room."""
+    if wave.closed_at is None:
+        return []
+    heads = _heads(seals[-1]) if seals else {}
+    return [
+        Finding(stream, event.seq, f"this '{event.kind}' event of a closed wave is under no seal")
+        for stream, events in streams.items()
+        for event in events[heads.get(stream, (-1, ""))[0] + 1 :]
+        if event.kind not in ENTERING
+    ]
+
+
+def _release_faults(wave_id: str, results: Results, events: Sequence[SessionEvent]) -> list[Finding]:
+    """The results computed again from log and norms against the digest that was released."""
+    released = next(event for event in events if event.kind == Kind.RESULTS_RELEASED)
+    try:
+        digest = results_digest(results.wave(wave_id))
+    except (ValueError, LookupError, TypeError) as error:
+        return [Finding(wave_id, released.seq, f"the results that were released cannot be computed any more: {error}")]
+    if released.payload["digest"] == digest:
+        return []
+    return [Finding(wave_id, released.seq, "the results computed now are not those that were released: norms or performance values differ")]

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import random
+import secrets
 import signal
 import subprocess
 import sys
@@ -17,18 +18,22 @@ from urllib.request import urlopen
 
 import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy import text
 
 from cat_engine import Fault, Faulty
 from itembank.bank import Bank, ItemContent
+from itembank.db import data_url, open_engine
 from itembank.demo import load_demo
 from itembank.exchange import read_bank_json
 from webtest import founding
 from webtest import rehearse as stage
-from webtest.cli import err, guarded, put, read_text
 from webtest.config import open_house
+from webtest.console import err, guarded, put, read_text
 from webtest.serving import port_fault
 
 LONGEST_START_S = 60.0
+QUIET_S = 30.0  # where no bar can be drawn, a line so often
+LIKELY_ITEMS = 60  # a careful guess at the length of a test, so that all kills fall into it
 
 
 def attach(main: click.Group) -> None:
@@ -39,7 +44,8 @@ def attach(main: click.Group) -> None:
 class Server:
     """`cact serve` as a process of its own, that can be killed and started again."""
 
-    def __init__(self, folder: Path, port: int, workers: int) -> None:
+    def __init__(self, folder: Path, url: str, port: int, workers: int) -> None:
+        self._environment = {**os.environ, "DATABASE_URL": url}
         self._command = [sys.executable, "-m", "webtest", "serve", "--data", str(folder), "--port", str(port), "--workers", str(workers)]
         self._log = (folder / "server.log").open("ab")
         self.url = f"http://127.0.0.1:{port}"
@@ -47,7 +53,9 @@ class Server:
 
     def start(self) -> None:
         """Start, and return when it answers. Raises Faulty where it does not come up."""
-        self._process = subprocess.Popen(self._command, stdout=self._log, stderr=self._log, start_new_session=True)  # noqa: S603 - our own command
+        self._process = subprocess.Popen(  # noqa: S603 - our own command
+            self._command, env=self._environment, stdout=self._log, stderr=self._log, start_new_session=True
+        )
         until = time.monotonic() + LONGEST_START_S
         while time.monotonic() < until:
             try:
@@ -85,18 +93,38 @@ def free_port() -> int:
 
 
 @contextmanager
-def throw_away(folder: Path, workers: int) -> Iterator[tuple[Server, dict[str, stage.Login]]]:
-    """A new installation in `folder` with a running server, and a login a role."""
-    house = open_house(folder)
+def own_database(folder: Path, *, keep: bool) -> Iterator[str]:
+    """URL of a database of the rehearsal's own: a file in the folder, or a new schema where DATABASE_URL names a PostgreSQL database."""
+    shared = os.environ.get("DATABASE_URL")
+    if not shared:
+        yield data_url(folder)
+        return
+    schema = f"cact_rehearsal_{secrets.token_hex(4)}"
+    engine = open_engine(shared)
+    if engine.dialect.name == "sqlite":
+        raise Faulty([Fault("DATABASE_URL", "", "names a SQLite file", "unset it: a rehearsal makes a file of its own")])
+    try:
+        with engine.begin() as connection:
+            connection.execute(text(f"CREATE SCHEMA {schema}"))
+        yield engine.url.update_query_dict({"options": f"-csearch_path={schema}"}).render_as_string(hide_password=False)
+        if not keep:
+            with engine.begin() as connection:
+                connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def throw_away(folder: Path, url: str, workers: int) -> Iterator[tuple[Server, dict[str, stage.Login]]]:
+    """A new installation in `folder` and the database `url`, with a running server, and a login a role."""
+    house = open_house(folder, url)
     try:
         founding.load_norms(house)
         founding.publish_sample_bank(house)
         logins = {account.role: stage.Login(account.username, account.password) for account in founding.first_accounts(house)}
     finally:
         house.close()
-    if not logins:
-        raise Faulty([Fault("DATABASE_URL", "", "the database already holds accounts", "name an empty database, or use --url")])
-    server = Server(folder, free_port(), workers)
+    server = Server(folder, url, free_port(), workers)
     server.start()
     try:
         yield server, logins
@@ -114,7 +142,7 @@ def _login(text: str, option: str) -> stage.Login:
 @click.command()
 @click.option("--n", default=1052, show_default=True, help="Virtual test-takers, in Serang's composition of job levels.")
 @click.option(
-    "--think", default=1.0, show_default=True, help="Median think time per item, in seconds; each person's own pace varies around it."
+    "--think", default=3.0, show_default=True, help="Median think time per item, in seconds; each person's own pace varies around it."
 )
 @click.option("--kill", "kills", default=0, show_default=True, help="Kill the server this many times at random instants (not with --url).")
 @click.option("--seed", default=1, show_default=True, help="Seed of the people and their answers.")
@@ -143,8 +171,12 @@ def rehearse(
         faults.append(Fault("--think", "", f"{think} is not a number of seconds from 0 to 600"))
     if kills < 0 or (kills and url):
         faults.append(Fault("--kill", "", "kills a throw-away server only", "leave --url away"))
+    if workers < 1 or (workers > 1 and not os.environ.get("DATABASE_URL")):
+        faults.append(Fault("--workers", "", "SQLite takes one worker process", "set DATABASE_URL to a PostgreSQL database to use more"))
     if keep is not None and keep.exists() and any(keep.iterdir()):
         faults.append(Fault("--keep", "", f"{keep} is not empty", "name a new folder"))
+    if json_file is not None and not json_file.absolute().parent.is_dir():
+        faults.append(Fault("--json", "", f"{json_file.parent} is not a folder", "make it, or name another file"))
     if faults:
         raise Faulty(faults)
     bank, contents = read_bank_json(read_text(bank_file)) if bank_file else load_demo()
@@ -153,7 +185,11 @@ def rehearse(
             url.rstrip("/"), n, seed, think, _login(coordinator, "--coordinator"), _login(auditor, "--auditor"), bank, contents, None, 0
         )
     else:
-        with tempfile.TemporaryDirectory(prefix="cact-rehearsal-") as folder, throw_away(keep or Path(folder), workers) as (server, logins):
+        with (
+            tempfile.TemporaryDirectory(prefix="cact-rehearsal-") as folder,
+            own_database(keep or Path(folder), keep=keep is not None) as own,
+            throw_away(keep or Path(folder), own, workers) as (server, logins),
+        ):
             report = _play(server.url, n, seed, think, logins["koordinator"], logins["auditor"], bank, contents, server, kills)
     if json_file is not None:
         figures = {
@@ -163,7 +199,9 @@ def rehearse(
         }
         json_file.write_text(json.dumps(figures, indent=1) + "\n")
     put(None, False, _words(report))
-    if report.lost or report.doubled or report.failed:
+    if report.kills < kills:
+        err.print(f"the test was over after {report.kills} of {kills} kills; a longer --think leaves room for all")
+    if report.lost or report.doubled or report.failed or report.kills < kills:
         sys.exit(1)
 
 
@@ -174,11 +212,12 @@ def _play(
     takers = stage.draw_takers(founding.invented_roster(n), bank.competencies, seed)
 
     async def trouble(over: asyncio.Event) -> int:
-        """Kill the server at random instants, the first third of a typical test apart, until `kills` are done or the test is over."""
+        """Kill the server at random instants, spread over the time that a test is likely to take; gives how often it came to it."""
         rng = random.Random(seed)
+        apart_s = max(0.5, LIKELY_ITEMS * think / (kills + 1))
         done = 0
         while server is not None and done < kills and not over.is_set():
-            await asyncio.sleep(rng.uniform(0.5, 6.0))
+            await asyncio.sleep(apart_s * rng.uniform(0.2, 1.8))
             if over.is_set():
                 break
             await asyncio.to_thread(server.kill)
@@ -196,7 +235,13 @@ def _play(
         enter = bar.add_task("waiting room", total=n, answers=0)
         sit = bar.add_task("finished", total=n, answers=0)
 
+        told_at = 0.0
+
         def watch(p: stage.Progress) -> None:
+            nonlocal told_at
+            if bar.disable and time.monotonic() - told_at > QUIET_S:
+                told_at = time.monotonic()
+                err.print(f"{p.stage}: {p.waiting} waiting, {p.finished} finished, {p.failed} failed, {p.answers} answers")
             bar.update(enter if p.stage == "enter" else sit, completed=p.waiting if p.stage == "enter" else p.finished, answers=p.answers)
 
         try:

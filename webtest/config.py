@@ -65,7 +65,7 @@ def open_house(folder: Path, url: str | None = None) -> House:
         keys,
         store,
         catalog,
-        Accounts(engine),
+        Accounts(engine, keys.pepper),
         Taking(engine, store, catalog, keys.pepper),
         Waves(engine, store, catalog, keys),
         beats,

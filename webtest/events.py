@@ -20,7 +20,7 @@ class Kind(StrEnum):
     """Every kind of event. The life of an attempt:
 
     assigned -> attended -> pin_issued -> connected -> identity_confirmed -> rules_accepted -> practised -> admitted (waiting ends)
-             -> (presented -> answered)* -> section_ended -> ... -> finished ;  any -> voided
+             -> (presented -> answered)* -> section_ended -> ... -> finished ;  any -> void_requested (one officer) -> voided (another)
     """
 
     # an attempt's stream
@@ -43,6 +43,7 @@ class Kind(StrEnum):
     RESUMED = "resumed"
     EXTENDED = "extended"
     NOTED = "noted"
+    VOID_REQUESTED = "void_requested"
     VOIDED = "voided"
     # a wave's stream
     WAVE_CREATED = "wave_created"
@@ -56,7 +57,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SessionEvent:
-    """One row of the log. `at` is milliseconds since 1970 UTC; `actor` is "taker", "system" or "user:<id>"."""
+    """One row of the log. `at` is milliseconds since 1970 UTC; `actor` is "taker", "system", "user:<id>" or "cli:<login>"."""
 
     attempt: str
     seq: int
@@ -106,19 +107,40 @@ class Break:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """A row of the log as it is found, before anything is believed of it; `payload` is the text that was hashed."""
+
+    attempt: str
+    seq: int
+    kind: str
+    at: int
+    actor: str
+    payload: str
+    prev_hash: str
+    hash: str
+
+
+def read_chain(rows: Sequence[StoredEvent]) -> tuple[list[SessionEvent], Break | None]:
+    """One stream's rows (in seq order) as events, up to the first place where they do not form a chain."""
+    events: list[SessionEvent] = []
+    prev_hash = GENESIS
+    for seq, row in enumerate(rows):
+        if row.seq != seq:
+            return events, Break(row.attempt, seq, f"event {seq} is missing (the next one found is {row.seq})")
+        if row.prev_hash != prev_hash:
+            return events, Break(row.attempt, seq, "its prev_hash is not the hash of the event before")
+        if digest(prev_hash, row.attempt, seq, row.kind, row.at, row.actor, row.payload) != row.hash:
+            return events, Break(row.attempt, seq, f"the content of this '{row.kind}' event does not match its hash")
+        events.append(SessionEvent(row.attempt, seq, row.kind, row.at, row.actor, json.loads(row.payload), row.prev_hash, row.hash))
+        prev_hash = row.hash
+    return events, None
+
+
 def verify(events: Sequence[SessionEvent]) -> Break | None:
     """The first place where one attempt's events (in seq order) do not form a chain, or None."""
-    prev_hash = GENESIS
-    for seq, event in enumerate(events):
-        if event.seq != seq:
-            return Break(event.attempt, seq, f"event {seq} is missing (the next one found is {event.seq})")
-        if event.prev_hash != prev_hash:
-            return Break(event.attempt, seq, "its prev_hash is not the hash of the event before")
-        payload = canonical(event.payload)
-        if digest(prev_hash, event.attempt, seq, event.kind, event.at, event.actor, payload) != event.hash:
-            return Break(event.attempt, seq, f"the content of this '{event.kind}' event does not match its hash")
-        prev_hash = event.hash
-    return None
+    rows = [StoredEvent(e.attempt, e.seq, e.kind, e.at, e.actor, canonical(e.payload), e.prev_hash, e.hash) for e in events]
+    return read_chain(rows)[1]
 
 
 def merkle_root(leaves: Iterable[str]) -> str:

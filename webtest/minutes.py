@@ -54,16 +54,17 @@ class Minutes:
 
 WHAT = {
     Kind.PAUSED: "Jeda", Kind.RESUMED: "Lanjutkan", Kind.EXTENDED: "Perpanjangan waktu", Kind.DEVICE_RELEASED: "Pindah perangkat",
-    Kind.VOIDED: "Dibatalkan", Kind.INCIDENT: "Catatan kejadian", Kind.FINISHED: "Diselesaikan petugas",
+    Kind.VOID_REQUESTED: "Pembatalan diusulkan", Kind.VOIDED: "Dibatalkan (petugas kedua)", Kind.INCIDENT: "Catatan kejadian", Kind.FINISHED: "Diselesaikan petugas",
 }  # fmt: skip
 
 
 def minutes_of(house: House, wave_id: str, now: int) -> Minutes:
-    """Gather the minutes as of now; root and seal are there once the wave is closed."""
+    """Gather the minutes as of now. The seal is the one of the closing, so that a sheet printed later says the same; before that, the newest."""
     board: Board = house.monitor.board(wave_id, now, fresh=True)
     wave = board.wave
     with SqlSession(house.engine, expire_on_commit=False) as sql:
-        seal = sql.exec(select(Checkpoint).where(Checkpoint.wave_id == wave_id).order_by(col(Checkpoint.n).desc())).first()
+        seals = select(Checkpoint).where(Checkpoint.wave_id == wave_id).order_by(col(Checkpoint.n).desc())
+        seal = sql.exec(seals if wave.closed_at is None else seals.where(Checkpoint.at <= wave.closed_at)).first()
     zone = get_timezone(ZONES[wave.zone])
     root = seal.root if seal else ""
     return Minutes(

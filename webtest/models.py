@@ -15,8 +15,24 @@ class OfficerRow(SQLModel, table=True):
     role: str
     password_hash: str
     active: bool = True
+
+
+class LoginTry(SQLModel, table=True):
+    """Tries at a door under one name (a keyed hash of it), since the last login that succeeded."""
+
+    __tablename__ = "login_try"
+    who: str = Field(primary_key=True)
     failures: int = 0
     locked_until: int = Field(default=0, sa_type=BigInteger)
+    forget_at: int = Field(default=0, sa_type=BigInteger)
+
+
+class EndedSession(SQLModel, table=True):
+    """An officer's session that was left before its time: a copy of its cookie opens nothing."""
+
+    __tablename__ = "ended_session"
+    id: str = Field(primary_key=True)
+    forget_at: int = Field(sa_type=BigInteger)
 
 
 class Wave(SQLModel, table=True):
@@ -73,8 +89,6 @@ class Attempt(SQLModel, table=True):
     seat: int
     pin_hash: str | None = None
     pin_expires_at: int = Field(default=0, sa_type=BigInteger)
-    failures: int = 0
-    locked_until: int = Field(default=0, sa_type=BigInteger)
 
 
 class Checkpoint(SQLModel, table=True):

@@ -25,17 +25,16 @@ MESSAGES = {
     "no_answers": _l("Gelombang yang dipilih belum memiliki jawaban."),
     "no_bank": _l("Belum ada versi bank soal yang diterbitkan."),
     "same_person": _l("Perlu dua petugas yang berbeda."),
-    "results_not_released": _l("Hasil belum dirilis oleh asesor."),
     "forbidden": _l("Anda tidak berwenang membuka halaman ini."),
 }
 
 
 class Refused(Exception):
-    """A use case that may not happen now. `code` is stable and one of MESSAGES; the page translates it."""
+    """A use case that may not happen now. `code` is stable and one of MESSAGES; the page translates it. `retry_s`: seconds to wait, where known."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, *, retry_s: int | None = None) -> None:
         if code not in MESSAGES:
             msg = f"refusal code {code} has no message"
             raise KeyError(msg)
         super().__init__(code)
-        self.code = code
+        self.code, self.retry_s = code, retry_s

@@ -5,8 +5,12 @@ import datetime as dt
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
+from typing import IO
+from xml.parsers import expat
 
 import python_calamine
 
@@ -19,6 +23,12 @@ JOB_LEVELS = (
 MAX_BYTES = 8_000_000
 MAX_UNPACKED = 80_000_000
 MAX_ROWS = 20_000
+MAX_PARTS = 1_000
+CELL = re.compile(r"\$?([A-Za-z]+)\$?([0-9]+)")
+LONGEST_COLUMN = 2  # columns up to ZZ
+FARTHEST_ROW = 2 * MAX_ROWS
+EXACT = 1e15  # a spreadsheet keeps 15 digits of a number: a NIP stored as a number has lost its last three
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 SYNONYMS = {
     "nip": "nip", "nama": "name", "name": "name", "nama lengkap": "name", "jenjang": "job_level", "jenjang jabatan": "job_level",
     "job_level": "job_level", "job level": "job_level", "unit": "unit", "unit kerja": "unit", "room": "room", "ruang": "room", "ruangan": "room",
@@ -48,23 +58,32 @@ class PerformanceRow:
 
 
 def read_table(content: bytes, filename: str) -> Table:
-    """(row number, column -> text) of the first sheet or of a CSV (comma or semicolon). Raises Faulty where the file cannot be read."""
+    """(row number, column -> text) of the first sheet or of a CSV (comma, semicolon or tab). Raises Faulty where the file cannot be read."""
     if len(content) > MAX_BYTES:
         raise Faulty([Fault("file", "", f"is larger than {MAX_BYTES // 1_000_000} MB", "split it")])
-    lines = _xlsx(content) if filename.lower().endswith((".xlsx", ".xls", ".ods")) else _csv(content)
+    lines = _xlsx(content) if filename.lower().endswith(".xlsx") else _csv(content)
     header: list[str] | None = None
     table: Table = []
+    faults: list[Fault] = []
     for number, cells in lines:
         if not any(cells):
             continue
         if header is None:
             header = [SYNONYMS.get(" ".join(cell.lower().replace("_", " ").split()), cell.lower()) for cell in cells]
+            twice = sorted({name for name in header if name and header.count(name) > 1})
+            faults += [Fault(f"row {number}", name, "more than one column means this", "keep one") for name in twice]
             continue
         if len(table) >= MAX_ROWS:
             raise Faulty([Fault("file", "", f"has more than {MAX_ROWS} rows", "split it")])
-        table.append((number, {name: cell for name, cell in zip(header, cells, strict=False) if name}))
+        if any(cells[len(header) :]):
+            faults.append(Fault(f"row {number}", "", "has more cells than the header", "put text that holds the separator in quotes"))
+        if any(UNPRINTABLE.search(cell) for cell in cells):
+            faults.append(Fault(f"row {number}", "", "holds a control character", "type the cell again"))
+        table.append((number, {name: cell for name, cell in zip_longest(header, cells[: len(header)], fillvalue="") if name}))
     if header is None or not table:
         raise Faulty([Fault("file", "", "holds no rows", "the first row names the columns, each further row is one person")])
+    if faults:
+        raise Faulty(faults)
     return table
 
 
@@ -73,31 +92,67 @@ def _csv(content: bytes) -> Iterator[tuple[int, list[str]]]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Faulty([Fault("file", "", "is not UTF-8 text", "save it as 'CSV UTF-8' or as XLSX")]) from None
-    first = text.split("\n", 1)[0]
-    for number, cells in enumerate(
-        csv.reader(io.StringIO(text, newline=""), delimiter=";" if first.count(";") > first.count(",") else ","), 1
-    ):
-        yield number, [cell.strip() for cell in cells]
+    first = text.lstrip().split("\n", 1)[0]
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True)
+    number = 1
+    try:
+        for cells in lines:
+            yield number, [cell.strip() for cell in cells]
+            number = lines.line_num + 1  # a quoted cell may run over several lines
+    except csv.Error as error:
+        raise Faulty([Fault(f"row {number}", "", f"cannot be read: {error}", "check the quotation marks, or save it as XLSX")]) from None
 
 
 def _xlsx(content: bytes) -> Iterator[tuple[int, list[str]]]:
     try:
-        if zipfile.is_zipfile(io.BytesIO(content)):
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                if sum(entry.file_size for entry in archive.infolist()) > MAX_UNPACKED:
-                    raise Faulty([Fault("file", "", "is too large when unpacked", "keep the sheet with the people only")])
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            _refuse_bomb(archive)
         sheet = python_calamine.load_workbook(io.BytesIO(content)).get_sheet_by_index(0)
         rows = sheet.to_python(skip_empty_area=False)
-    except (python_calamine.CalamineError, zipfile.BadZipFile, ValueError) as error:
-        if isinstance(error, Faulty):
-            raise
+    except Faulty:
+        raise
+    except (python_calamine.CalamineError, zipfile.BadZipFile, zlib.error, expat.ExpatError, NotImplementedError, RuntimeError, ValueError):
+        # encrypted archives are RuntimeErrors, unknown compressions NotImplementedErrors
         raise Faulty([Fault("file", "", "is not a spreadsheet that can be read", "save it as XLSX or CSV UTF-8")]) from None
     for number, cells in enumerate(rows, 1):
         yield number, [_cell(cell) for cell in cells]
 
 
+def _refuse_bomb(archive: zipfile.ZipFile) -> None:
+    """Raises Faulty where a small file would take much memory: by what it unpacks to, or by one cell in a far corner of a sheet.
+
+    Every part is unpacked once, to nowhere: the sizes that the archive states may lie, and then its checksums do not fit.
+    """
+    too_large = Faulty([Fault("file", "", "is too large when unpacked", "keep the sheet with the people only")])
+    if sum(entry.file_size for entry in archive.infolist()) > MAX_UNPACKED or len(archive.infolist()) > MAX_PARTS:
+        raise too_large
+    for entry in archive.infolist():
+        with archive.open(entry) as part:
+            begins = part.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
+        with archive.open(entry) as part:
+            if begins.startswith(b"<") and _reaches_far(part):  # a sheet may stand under any name
+                raise too_large
+            while part.read(1 << 20):
+                pass
+
+
+def _reaches_far(sheet: IO[bytes]) -> bool:
+    far = False
+
+    def see(name: str, attributes: dict[str, str]) -> None:
+        nonlocal far
+        place = CELL.fullmatch(attributes.get("r", "")) if name.rpartition(":")[2] == "c" else None
+        if place is not None:
+            far = far or len(place[1]) > LONGEST_COLUMN or int(place[2]) > FARTHEST_ROW
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = see
+    parser.ParseFile(sheet)
+    return far
+
+
 def _cell(value: object) -> str:
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) < EXACT:
         return str(int(value))
     if isinstance(value, dt.datetime | dt.date):
         return value.isoformat()
@@ -114,8 +169,12 @@ def nip_fault(nip: str) -> str | None:
 
     The month of appointment is not checked beyond digits: PPPK numbers carry another code there. There is no check digit.
     """
-    if not re.fullmatch(r"\d{18}", nip):
+    if re.fullmatch(r"[0-9]+(,[0-9]+)?[eE]\+?[0-9]+", nip):
+        return "is not 18 digits: it was kept as a number, which loses the last three; type it again, and store it as text"
+    if not re.fullmatch(r"[0-9]{18}", nip):
         return "is not 18 digits (was the column a number? store it as text)"
+    if nip.endswith("000"):
+        return "ends in 000: a spreadsheet that keeps it as a number loses the last three digits; type it again in a column of text"
     try:
         born = dt.date(int(nip[:4]), int(nip[4:6]), int(nip[6:8]))
     except ValueError:
@@ -158,12 +217,16 @@ def read_performance(content: bytes, filename: str) -> list[PerformanceRow]:
     table = read_table(content, filename)
     faults = _missing(table, ("nip", "kinerja"))
     rows = []
+    seen: dict[str, int] = {}
     for number, cells in [] if faults else table:
         where = f"row {number}"
         nip = clean_nip(cells.get("nip", ""))
         wrong = nip_fault(nip)
         if wrong:
             faults.append(Fault(where, "nip", wrong))
+        elif nip in seen:
+            faults.append(Fault(where, "nip", f"is also in row {seen[nip]}", "one row a person"))
+        seen.setdefault(nip, number)
         kinerja = _percent(where, "kinerja", cells.get("kinerja", ""), faults)
         other = _percent(where, "potensi lain", cells["other"], faults) if cells.get("other") else None
         rows.append(PerformanceRow(nip, kinerja, other))

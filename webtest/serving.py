@@ -39,7 +39,8 @@ def serve(folder: Path, host: str, port: int, *, workers: int = 1) -> None:
         workers=workers,
         blocking_threads=BLOCKING_THREADS,
         backlog=2048,
-        log_level=LogLevels.warning,
+        respawn_failed_workers=True,
+        log_level=LogLevels.error,  # a warning of theirs on the number of threads does not know what the threads wait for
         log_access=False,
         websockets=False,
     ).serve()

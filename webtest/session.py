@@ -60,6 +60,7 @@ class Session:
     extension_ms: int = 0
     finished_at: int | None = None
     finish_reason: str | None = None
+    void_requested: Mapping[str, str] | None = None
     voided: str | None = None
 
     @property
@@ -131,6 +132,8 @@ def _apply(s: Session, event: SessionEvent) -> Session:
             return _resumed(s, at)
         case Kind.EXTENDED:
             return replace(s, extension_ms=s.extension_ms + p["minutes"] * 60_000)
+        case Kind.VOID_REQUESTED:
+            return replace(s, void_requested={"actor": event.actor, "code": p["code"], "reason": p["reason"]})
         case Kind.VOIDED:
             return replace(s, voided=p["reason"], shown=None)
         case _:

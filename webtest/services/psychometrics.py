@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sqlalchemy import Engine
@@ -21,6 +21,8 @@ from webtest.models import CalibrationRun, Wave
 from webtest.refusal import Refused
 from webtest.store import EventStore
 
+LARGEST_NUMBER = 2**31 - 1  # of a column of integers
+
 
 @dataclass(frozen=True, slots=True)
 class Use:
@@ -38,6 +40,8 @@ class Psychometrics:
 
     def bank(self, version: int | None = None) -> tuple[Bank, dict[str, ItemContent]]:
         """A version (None: the newest published) with its content. Raises Refused."""
+        if version is not None and not 0 < version <= LARGEST_NUMBER:
+            raise Refused("unknown")
         with SqlSession(self._engine) as sql:
             try:
                 bank = load_bank(sql, version)
@@ -95,11 +99,12 @@ class Psychometrics:
         """Calibrate the answers of closed waves on the newest published bank; keeps the report and, where items are adopted, a draft version."""
         log, dropped = self.responses(waves)
         bank, contents = self.bank()
-        proposal = calibrate(log, bank, options)
+        proposal = replace(calibrate(log, bank, options), dropped=dropped)
         report = html_report(proposal, provisional=bank.provisional, title=f"Laporan kalibrasi bank versi {bank.version}")
         tally = {name: sum(v.verdict == name for v in proposal.verdicts) for name in ("adopt", "keep", "reject")}
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
             draft = None
+            sql.get_one(BankVersion, bank.version, with_for_update=True)  # one new version of it at a time
             if proposal.adopted():
                 new = proposal.apply(bank)
                 same = sql.exec(select(BankVersion.version).where(BankVersion.digest == new.digest)).first()
@@ -121,7 +126,7 @@ class Psychometrics:
     def run(self, run_id: int) -> CalibrationRun:
         """One run. Raises Refused("unknown")."""
         with SqlSession(self._engine, expire_on_commit=False) as sql:
-            found = sql.get(CalibrationRun, run_id)
+            found = sql.get(CalibrationRun, run_id) if 0 < run_id <= LARGEST_NUMBER else None
         if found is None:
             raise Refused("unknown")
         return found
@@ -133,7 +138,10 @@ class Psychometrics:
 
     def decide(self, version: int, verdict: str, *, actor: str, now: int) -> None:
         """Publish or refuse a draft. Raises Refused("not_draft")."""
+        if not 0 < version <= LARGEST_NUMBER:
+            raise Refused("not_draft")
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            sql.get(BankVersion, version, with_for_update=True)  # of two verdicts at once the first one holds
             try:
                 decide(sql, version, "published" if verdict == "publish" else "refused", actor=actor, now=now)
             except LookupError:

@@ -1,7 +1,8 @@
 """Results of a wave: profiles from the log, by the norms valid on its day; performance values; release; export."""
 
+import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,9 @@ from sqlmodel import col, select
 
 from cat_engine import estimate
 from webtest.catalog import Catalog, Kit
-from webtest.events import Entry, Kind
+from webtest.checkpoints import write_checkpoint
+from webtest.events import Entry, Kind, SessionEvent, canonical
+from webtest.keys import Keys
 from webtest.models import Attempt, Norm, Performance, Person, Wave
 from webtest.refusal import Refused
 from webtest.roster import PerformanceRow
@@ -120,8 +123,8 @@ def norms_on(sql: SqlSession, day: str) -> Norms:
 class Results:
     """Use cases on the results of closed waves."""
 
-    def __init__(self, engine: Engine, store: EventStore, catalog: Catalog) -> None:
-        self._engine, self._store, self._catalog = engine, store, catalog
+    def __init__(self, engine: Engine, store: EventStore, catalog: Catalog, keys: Keys) -> None:
+        self._engine, self._store, self._catalog, self._keys = engine, store, catalog, keys
 
     def wave(self, wave_id: str) -> WaveResults:
         """Every profile of a closed wave. Raises Refused("unknown" | "wave_not_closed")."""
@@ -142,29 +145,32 @@ class Results:
         return WaveResults(wave, tuple(profiles), norms, kit.bank.provisional, len(rows) - len(profiles))
 
     def load_performance(self, wave_id: str, rows: Sequence[PerformanceRow], *, actor: str, now: int) -> tuple[int, int]:
-        """Keep performance values of the wave's people; gives (kept, rows of other people)."""
+        """Keep performance values of the wave's people; gives (kept, rows of other people). Raises Refused("not_now") after the release."""
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
-            self._closed(sql, wave_id)
+            if self._closed(sql, wave_id, hold=True).released_at is not None:
+                raise Refused("not_now")
             query = select(Person.nip, Person.id).join(Attempt, col(Attempt.person_id) == Person.id).where(Attempt.wave_id == wave_id)
             people = dict(sql.exec(query).all())
-            kept = 0
-            for row in rows:
-                if row.nip in people:
-                    sql.merge(Performance(wave_id=wave_id, person_id=people[row.nip] or 0, kinerja=row.kinerja, other_potential=row.other))
-                    kept += 1
-            entry = Entry(Kind.PERFORMANCE_LOADED, {"people": kept})
-            self._store.append_in(sql, self._store.load(wave_id), wave_id, [entry], actor=actor, now=now)
-        return kept, len(rows) - kept
+            kept = [row for row in rows if row.nip in people]
+            for row in kept:
+                sql.merge(Performance(wave_id=wave_id, person_id=people[row.nip] or 0, kinerja=row.kinerja, other_potential=row.other))
+            sql.flush()
+            entry = Entry(Kind.PERFORMANCE_LOADED, {"people": len(kept), "digest": performance_digest(sql, wave_id)})
+            self._store.write_in(sql, wave_id, wave_id, lambda _: [entry], actor=actor, now=now)
+            write_checkpoint(sql, wave_id, self._keys, now)
+        return len(kept), len(rows) - len(kept)
 
     def release(self, wave_id: str, *, actor: str, now: int) -> None:
-        """An assessor releases the results of a closed wave; once."""
+        """An assessor releases the results of a closed wave; once. What is released is put into the log by its digest, and the log is sealed."""
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
-            wave = self._closed(sql, wave_id)
+            wave = self._closed(sql, wave_id, hold=True)
             if wave.released_at is not None:
                 raise Refused("not_now")
+            entry = Entry(Kind.RESULTS_RELEASED, {"digest": results_digest(self.wave(wave_id))})
             wave.released_at = now
             sql.add(wave)
-            self._store.append_in(sql, self._store.load(wave_id), wave_id, [Entry(Kind.RESULTS_RELEASED, {})], actor=actor, now=now)
+            self._store.write_in(sql, wave_id, wave_id, lambda _: [entry], actor=actor, now=now)
+            write_checkpoint(sql, wave_id, self._keys, now)
 
     def table(self, wave_id: str) -> list[list[Cell]]:
         """The results as a table with a header, one row a person."""
@@ -204,8 +210,9 @@ class Results:
         return rows
 
     @staticmethod
-    def _closed(sql: SqlSession, wave_id: str) -> Wave:
-        wave = sql.get(Wave, wave_id)
+    def _closed(sql: SqlSession, wave_id: str, *, hold: bool = False) -> Wave:
+        """The closed wave; `hold` keeps its row until the end of the transaction, so that acts on one wave come one after another."""
+        wave = sql.get(Wave, wave_id, with_for_update=hold or None)
         if wave is None:
             raise Refused("unknown")
         if wave.closed_at is None:
@@ -213,12 +220,45 @@ class Results:
         return wave
 
 
+def job_level_of(terms: Mapping[str, Any], person: Person) -> str:
+    """The job level on the day of the wave, as the log froze it; a later roster may have changed the person's."""
+    return str(terms.get("job_level", person.job_level))
+
+
+def performance_digest(sql: SqlSession, wave_id: str) -> str:
+    """SHA-256 over the performance values held for a wave: what the log keeps of a table that could be changed."""
+    query = select(Performance).where(Performance.wave_id == wave_id).order_by(col(Performance.person_id))
+    return _sha256([[p.person_id, p.kinerja, p.other_potential] for p in sql.exec(query).all()])
+
+
+def results_digest(view: WaveResults) -> str:
+    """SHA-256 over what a release says of each attempt: levels against standards, JPM, category, box."""
+    people = [
+        [
+            p.attempt,
+            [[r.code, r.level, r.standard] for r in (*p.levels, *p.aspects)],
+            [round(p.match.jpm, 6), p.match.category] if p.match else None,
+            p.box.box if p.box else None,
+        ]
+        for p in view.profiles
+    ]
+    return _sha256(sorted(people, key=lambda row: str(row[0])))
+
+
+def _sha256(value: object) -> str:
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+NO_PERFORMANCE = _sha256([])
+
+
 def _profile(kit: Kit, session: Session, person: Person, norms: Norms, performance: Performance | None) -> Profile:
     found = estimate(kit.plan, kit.pool, session.engine)
     levels, aspects = [], []
+    job_level = job_level_of(session.terms, person)
     for s, code in enumerate(kit.pool.competencies):
         potential = code.startswith(POTENTIAL)
-        standard = norms.potential_required if potential else norms.standards[person.job_level]
+        standard = norms.potential_required if potential else norms.standards[job_level]
         result = level_result(code, found.posterior[s], kit.pool.nodes, norms.level_cuts, standard, int(found.n[s]))
         if result.n:
             (aspects if potential else levels).append(result)
@@ -229,20 +269,22 @@ def _profile(kit: Kit, session: Session, person: Person, norms: Norms, performan
         else None
     )
     return Profile(
-        session.attempt, person.nip, person.name, person.job_level, person.unit, session.n_answers, session.finish_reason or "",
+        session.attempt, person.nip, person.name, job_level, person.unit, session.n_answers, session.finish_reason or "",
         tuple(levels), tuple(aspects), match, box,
     )  # fmt: skip
 
 
 def log_lines(engine: Engine, store: EventStore, wave_id: str) -> Iterator[dict[str, Any]]:
-    """Every event of a closed wave with the NIP it belongs to, for checking from outside."""
+    """Every event of a closed wave with the NIP it belongs to, for checking from outside. Raises Refused at once, not at the first line."""
     with SqlSession(engine) as sql:
         Results._closed(sql, wave_id)
         query = select(Attempt.id, Person.nip).join(Person, col(Attempt.person_id) == Person.id).where(Attempt.wave_id == wave_id)
         nips = dict(sql.exec(query).all())
-    for attempt, events in store.wave_events(wave_id).items():
-        for e in events:
-            yield {
-                "attempt": attempt, "nip": nips.get(attempt, ""), "seq": e.seq, "kind": e.kind, "at": e.at, "actor": e.actor,
-                "payload": dict(e.payload), "prev_hash": e.prev_hash, "hash": e.hash,
-            }  # fmt: skip
+    return (_line(event, nips.get(attempt, "")) for attempt, events in store.wave_events(wave_id).items() for event in events)
+
+
+def _line(e: SessionEvent, nip: str) -> dict[str, Any]:
+    return {
+        "attempt": e.attempt, "nip": nip, "seq": e.seq, "kind": e.kind, "at": e.at, "actor": e.actor, "payload": dict(e.payload),
+        "prev_hash": e.prev_hash, "hash": e.hash,
+    }  # fmt: skip

@@ -1,6 +1,7 @@
 """The test-taker's use cases: log in, confirm, practise, begin a section, answer."""
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -11,16 +12,15 @@ from cat_engine import Answered, EndSection, Present, State, Stop, ask, estimate
 from itembank.bank import ItemContent
 from webtest.catalog import Catalog, Kit
 from webtest.events import Entry, Kind
-from webtest.keys import pin_hash
+from webtest.keys import name_hash, pin_hash
 from webtest.models import Attempt, Person, Wave
 from webtest.refusal import Refused
+from webtest.roster import nip_fault
 from webtest.session import Clock, Phase, Session
-from webtest.store import Conflict, EventStore
+from webtest.store import EventStore
+from webtest.tries import count_try, forget_tries
 
 TAKER = "taker"
-FREE_TRIES = 5
-LOCK_MS = 60_000
-ATTEMPTS_AT_A_RACE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,51 +66,38 @@ class Taking:
     def login(self, nip: str, pin: str, device: str, now: int) -> tuple[str, str]:
         """Bind a device to the attempt that NIP and PIN name; gives (attempt, wave). Says the same of a wrong NIP and a wrong PIN.
 
-        After FREE_TRIES failures every further one locks the attempt, for a minute, two, four ...
+        Five tries are free, each further one locks the NIP for a minute, two, four ... (webtest.tries); a new PIN opens it.
         """
-        with SqlSession(self._engine) as sql:
-            query = select(Attempt, Wave).join(Wave, col(Attempt.wave_id) == Wave.id).join(Person, col(Attempt.person_id) == Person.id)
-            query = query.where(Person.nip == nip, col(Wave.opened_at).is_not(None), col(Wave.closed_at).is_(None))
-            found = sql.exec(query.order_by(col(Wave.created_at).desc())).all()
-        right = [(a, w) for a, w in found if a.pin_hash and hmac.compare_digest(a.pin_hash, pin_hash(self._pepper, a.id, pin))]
-        if any(a.locked_until > now for a, _ in found):
-            raise Refused("locked")
-        if not right or right[0][0].pin_expires_at <= now:
-            for attempt, _ in found[:1]:
-                self._count_failure(attempt.id, now)
+        who = name_hash(self._pepper, "taker", nip)
+        count_try(self._engine, who, now)
+        found: Sequence[tuple[Attempt, Wave]] = []
+        if nip_fault(nip) is None:
+            with SqlSession(self._engine) as sql:
+                query = select(Attempt, Wave).join(Wave, col(Attempt.wave_id) == Wave.id).join(Person, col(Attempt.person_id) == Person.id)
+                query = query.where(Person.nip == nip, col(Wave.opened_at).is_not(None), col(Wave.closed_at).is_(None))
+                found = sql.exec(query.order_by(col(Wave.created_at).desc())).all()
+        right = [
+            (a, w)
+            for a, w in found
+            if a.pin_hash and a.pin_expires_at > now and hmac.compare_digest(a.pin_hash, pin_hash(self._pepper, a.id, pin))
+        ]
+        if not right:
             raise Refused("login_failed")
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            forget_tries(sql, who)
         attempt, wave = right[0]
         self._connect(attempt.id, wave.id, device, now)
-        if attempt.failures:
-            self._clear_failures(attempt.id)
         return attempt.id, wave.id
 
-    def _count_failure(self, attempt_id: str, now: int) -> None:
-        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
-            row = sql.get_one(Attempt, attempt_id, with_for_update=True)
-            row.failures += 1
-            if row.failures >= FREE_TRIES:
-                row.locked_until = now + LOCK_MS * 2 ** min(row.failures - FREE_TRIES, 6)
-
-    def _clear_failures(self, attempt_id: str) -> None:
-        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
-            sql.get_one(Attempt, attempt_id).failures = 0
-
     def _connect(self, attempt: str, wave: str, device: str, now: int) -> None:
-        for _ in range(ATTEMPTS_AT_A_RACE):
-            session = self._store.load(attempt)
-            if session.device == device:
-                return
-            try:
-                if session.device is None:
-                    self._store.append(session, wave, [Entry(Kind.CONNECTED, {"device": device})], actor=TAKER, now=now)
-                    return
-                if session.move_requested is None:
-                    self._store.append(session, wave, [Entry(Kind.MOVE_REQUESTED, {"device": device})], actor=TAKER, now=now)
-            except Conflict:
-                continue
+        def decide(session: Session) -> list[Entry]:
+            if session.device is None:
+                return [Entry(Kind.CONNECTED, {"device": device})]
+            asked = session.device == device or session.move_requested is not None
+            return [] if asked else [Entry(Kind.MOVE_REQUESTED, {"device": device})]
+
+        if self._store.write(attempt, wave, decide, actor=TAKER, now=now).device != device:
             raise Refused("device_bound")
-        raise Refused("not_now")
 
     def identity(self, attempt: str) -> Identity:
         """The person's own data, for the confirmation page."""
@@ -127,64 +114,63 @@ class Taking:
     def step(self, attempt: str, wave: str, device: str, kind: Kind, now: int) -> None:
         """Confirm identity, accept the rules, or finish the practice item, in that order; a repeat is a no-op."""
         order = {Kind.IDENTITY_CONFIRMED: "identity_confirmed", Kind.RULES_ACCEPTED: "rules_accepted", Kind.PRACTISED: "practised"}
-        for _ in range(ATTEMPTS_AT_A_RACE):
-            session = self._own(attempt, device)
+        earlier = list(order.values())[: list(order).index(kind)]
+
+        def decide(session: Session) -> list[Entry]:
+            _bound(session, device)
             if getattr(session, order[kind]):
-                return
-            earlier = list(order.values())[: list(order).index(kind)]
-            if not all(getattr(session, name) for name in earlier):
+                return []
+            over = session.finished_at is not None or session.voided is not None
+            if over or not all(getattr(session, name) for name in earlier):
                 raise Refused("not_now")
-            try:
-                self._store.append(session, wave, [Entry(kind, {})], actor=TAKER, now=now)
-            except Conflict:
-                continue
-            return
-        raise Refused("not_now")
+            return [Entry(kind, {})]
+
+        with SqlSession(self._engine) as sql:
+            if sql.get_one(Wave, wave).closed_at is not None:
+                raise Refused("wave_not_open")
+        self._store.write(attempt, wave, decide, actor=TAKER, now=now)
 
     # the test
 
     def screen(self, attempt: str, wave: str, device: str, now: int) -> Screen:
         """What to show. Ends a section whose time is over; otherwise reads only."""
-        session = self._own(attempt, device)
         kit = self._catalog.kit(wave)
-        if kit.clock(now, session).phase is Phase.TIME_UP:
-            session = self._end_by_time(session, kit, now)
-        return self._screen(kit, session, now)
+
+        def decide(session: Session) -> list[Entry]:
+            _bound(session, device)
+            return end_section(kit, session.engine, "time") if kit.clock(now, session).phase is Phase.TIME_UP else []
+
+        return self._screen(kit, self._store.write(attempt, wave, decide, actor="system", now=now), now)
 
     def begin(self, attempt: str, wave: str, device: str, now: int) -> Screen:
         """Start the clock of the section: present its first item. A repeat shows what is there."""
-        for _ in range(ATTEMPTS_AT_A_RACE):
-            session = self._own(attempt, device)
-            kit = self._catalog.kit(wave)
-            if kit.clock(now, session).phase is not Phase.READY or not session.practised:
-                return self.screen(attempt, wave, device, now)
-            try:
-                session = self._store.append(session, wave, _next(kit, session.engine), actor="system", now=now)
-            except Conflict:
-                continue
-            return self._screen(kit, session, now)
-        raise Refused("not_now")
+        kit = self._catalog.kit(wave)
+
+        def decide(session: Session) -> list[Entry]:
+            _bound(session, device)
+            ready = kit.clock(now, session).phase is Phase.READY and session.practised
+            return _next(kit, session.engine) if ready else []
+
+        self._store.write(attempt, wave, decide, actor="system", now=now)
+        return self.screen(attempt, wave, device, now)
 
     def answer(self, attempt: str, wave: str, device: str, seq: int, choice: int, client_ms: int, key: str, now: int) -> Screen:
         """Take the answer to the item that event `seq` presented, and decide and present the next: one durable commit.
 
         The first write wins. The same post again is a no-op; another choice for an answered item is refused.
         """
-        for _ in range(ATTEMPTS_AT_A_RACE):
-            session = self._own(attempt, device)
-            kit = self._catalog.kit(wave)
+        kit = self._catalog.kit(wave)
+
+        def decide(session: Session) -> list[Entry]:
+            _bound(session, device)
             last = session.last_answer
             if last is not None and last.presented_seq == seq:
                 if last.key == key or last.choice == choice:
-                    return self._screen(kit, session, now)
+                    return []
                 raise Refused("already_answered")
-            entries = self._answered(kit, session, kit.clock(now, session).phase, seq, choice, client_ms, key, now)
-            try:
-                session = self._store.append(session, wave, entries, actor=TAKER, now=now)
-            except Conflict:
-                continue
-            return self._screen(kit, session, now)
-        raise Refused("not_now")
+            return self._answered(kit, session, kit.clock(now, session).phase, seq, choice, client_ms, key, now)
+
+        return self._screen(kit, self._store.write(attempt, wave, decide, actor=TAKER, now=now), now)
 
     def _answered(self, kit: Kit, session: Session, phase: Phase, seq: int, choice: int, client_ms: int, key: str, now: int) -> list[Entry]:
         if phase is Phase.PAUSED:
@@ -211,18 +197,6 @@ class Taking:
             return [answered, *end_section(kit, state, "time")]
         return [answered, *_next(kit, state)]
 
-    def _end_by_time(self, session: Session, kit: Kit, now: int) -> Session:
-        try:
-            return self._store.append(session, kit.wave_id, end_section(kit, session.engine, "time"), actor="system", now=now)
-        except Conflict:
-            return self._store.load(session.attempt)
-
-    def _own(self, attempt: str, device: str) -> Session:
-        session = self._store.load(attempt)
-        if session.device != device:
-            raise Refused("moved")
-        return session
-
     def _screen(self, kit: Kit, session: Session, now: int) -> Screen:
         clock = kit.clock(now, session)
         section = kit.section(session)
@@ -244,6 +218,11 @@ class Taking:
             content=kit.contents[session.shown.item_id] if session.shown and clock.phase in (Phase.RUNNING, Phase.GRACE) else None,
             receipt=session.head[:12].upper() if session.finished_at else "",
         )
+
+
+def _bound(session: Session, device: str) -> None:
+    if session.device != device:
+        raise Refused("moved")
 
 
 def _name(phase: Phase, session: Session) -> str:

@@ -1,14 +1,15 @@
 """Doors: the test-taker's login, the officers' login, language, health."""
 
+import math
 import secrets
 import threading
 import time
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, request, session, url_for
 from flask_login import current_user, login_user, logout_user
 
-from webtest.app import LANGUAGES, OfficerUser, TakerUser, house, now_ms, see_other
+from webtest.app import LANGUAGES, OFFICER_LONGEST_MS, OfficerUser, TakerUser, house, now_ms, own_referrer, retry_after, see_other
 from webtest.refusal import MESSAGES, Refused
 from webtest.roster import clean_nip
 
@@ -18,30 +19,34 @@ pages = Blueprint("entry", __name__)
 class FailureGate:
     """Refuses an address after many failed logins: at most `most` in `window_s` seconds. Successes cost nothing, rooms share an address."""
 
-    def __init__(self, most: int = 60, window_s: float = 300.0) -> None:
-        self._most, self._window_s = most, window_s
+    def __init__(self, most: int = 60, window_s: float = 300.0, largest: int = 10_000) -> None:
+        self._most, self._window_s, self._largest = most, window_s, largest
         self._failures: dict[str, list[float]] = {}
         self._lock = threading.Lock()
 
     def check(self, address: str) -> None:
-        """Raises Refused("locked") while an address has used up its failures."""
-        since = time.monotonic() - self._window_s
+        """Raises Refused("locked"), with the seconds to wait, while an address has used up its failures."""
+        now = time.monotonic()
         with self._lock:
-            recent = [t for t in self._failures.get(address, []) if t > since]
-            if recent:
-                self._failures[address] = recent
-            else:
-                self._failures.pop(address, None)
+            recent = self._recent(address, now)
             if len(recent) >= self._most:
-                raise Refused("locked")
+                raise Refused("locked", retry_s=math.ceil(recent[-self._most] + self._window_s - now))
 
     def fail(self, address: str) -> None:
         """Count a failure."""
+        now = time.monotonic()
         with self._lock:
-            self._failures.setdefault(address, []).append(time.monotonic())
+            if len(self._failures) >= self._largest:
+                self._failures = {known: recent for known in self._failures if (recent := self._recent(known, now))}
+            self._failures[address] = [*self._recent(address, now), now]
+
+    def _recent(self, address: str, now: float) -> list[float]:
+        return [t for t in self._failures.get(address, []) if t > now - self._window_s]
 
 
-gate = FailureGate()
+def _gate() -> FailureGate:
+    gate: FailureGate = current_app.extensions["cact-gate"]
+    return gate
 
 
 @pages.get("/")
@@ -64,15 +69,15 @@ def taker_login_post() -> Any:
     address = request.remote_addr or ""
     device = session.get("device") or secrets.token_hex(16)
     try:
-        gate.check(address)
+        _gate().check(address)
         nip, pin = clean_nip(request.form.get("nip", "")), "".join(request.form.get("pin", "").split())
         attempt, wave = house().taking.login(nip, pin, device, now_ms())
     except Refused as refusal:
         if refusal.code == "login_failed":
-            gate.fail(address)
+            _gate().fail(address)
         status = {"locked": 429, "device_bound": 409}.get(refusal.code, 401)
         page = render_template("taker/login.html", message=MESSAGES[refusal.code], nip=request.form.get("nip", "")[:30])
-        return page, status, {"Retry-After": "60"} if status == 429 else {}
+        return page, status, retry_after(refusal)
     _renew(device=device)
     login_user(TakerUser(attempt, wave, device))
     return see_other("taker.test")
@@ -87,18 +92,19 @@ def officer_login() -> Any:
 def officer_login_post() -> Any:
     address = request.remote_addr or ""
     try:
-        gate.check(address)
+        _gate().check(address)
         found = house().accounts.login(request.form.get("username", "").strip(), request.form.get("password", ""), now_ms())
     except Refused as refusal:
-        gate.fail(address)
+        if refusal.code == "officer_login_failed":
+            _gate().fail(address)
         status = 429 if refusal.code == "locked" else 401
-        return render_template("officer/login.html", message=MESSAGES[refusal.code]), status, {"Retry-After": "60"} if status == 429 else {}
-    _renew()
+        return render_template("officer/login.html", message=MESSAGES[refusal.code]), status, retry_after(refusal)
+    _renew(sid=secrets.token_hex(16), since=now_ms(), seen=now_ms())
     login_user(OfficerUser(found))
     return see_other("room.waves")
 
 
-def _renew(**kept: str) -> None:
+def _renew(**kept: str | int) -> None:
     """A new session at login: whatever the cookie held before, but language, is gone."""
     language = session.get("language")
     session.clear()
@@ -111,7 +117,10 @@ def _renew(**kept: str) -> None:
 @pages.post("/keluar")
 def leave() -> Any:
     was_officer = isinstance(current_user._get_current_object(), OfficerUser)
+    if was_officer:
+        house().accounts.end_session(session["sid"], now_ms(), OFFICER_LONGEST_MS)
     logout_user()
+    _renew(**{name: session[name] for name in ("device",) if name in session})
     return see_other("entry.officer_login" if was_officer else "entry.taker_login")
 
 
@@ -121,8 +130,7 @@ def choose_language(language: str) -> Any:
         session["language"] = language
     else:
         flash(str(MESSAGES["unknown"]), "warning")
-    back = request.referrer if request.referrer and request.referrer.startswith(request.host_url) else url_for("entry.home")
-    return redirect(back, code=303)
+    return redirect(own_referrer() or url_for("entry.home"), code=303)
 
 
 @pages.get("/sehat")

@@ -1,0 +1,151 @@
+"""What estimation needs of a model: log-probabilities and scores (their derivatives) in working parameters.
+
+Working parameters of an item, x[m]:   dichotomous  log a, b [, logit c [, logit d]]      graded and partial credit  log a, b_1 ... b_{K-1}
+so that a > 0 and 0 < c, d < 1 whatever the step. n items of one shape (model and K categories) are worked on together, on Q nodes.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, log_expit, logit
+
+from cat_engine import Row
+from cat_engine.irt import DICHOTOMOUS, Floats
+
+A_BOUNDS = (0.05, 8.0)
+B_BOUND = 8.0
+C_BOUNDS = (1e-4, 0.5)
+D_BOUNDS = (0.5, 1 - 1e-4)
+SMALLEST_GAP = 1e-3  # between neighbouring boundaries of a graded item
+ASYMPTOTES = {"3pl": 1, "4pl": 2}
+
+Curves = tuple[Floats, Floats]
+
+
+def width(model: str, n_cat: int) -> int:
+    """m, the number of working parameters of an item."""
+    return n_cat + ASYMPTOTES.get(model, 0)
+
+
+def pack(row: Row) -> Floats:
+    """A row as working parameters [m], within bounds."""
+    low, high = bounds(row.model, len(row.b) + 1)
+    with np.errstate(divide="ignore"):
+        x = np.array([np.log(row.a), *row.b, *logit([row.c, row.d])[: ASYMPTOTES.get(row.model, 0)]])
+    return np.asarray(np.clip(x, low, high))
+
+
+def unpack(model: str, x: Floats, scale: int = 0) -> Row:
+    """Working parameters [m] as a row."""
+    n_asymptotes = ASYMPTOTES.get(model, 0)
+    ends = expit(x[len(x) - n_asymptotes :])
+    b = [float(v) for v in x[1 : len(x) - n_asymptotes]]
+    return Row(model, float(np.exp(x[0])), b, float(ends[0]) if n_asymptotes else 0.0, float(ends[1]) if n_asymptotes == 2 else 1.0, scale)
+
+
+def bounds(model: str, n_cat: int) -> tuple[Floats, Floats]:
+    """Lowest and highest working parameters, [m] each."""
+    ends = [logit(C_BOUNDS), logit(D_BOUNDS)][: ASYMPTOTES.get(model, 0)]
+    limits = np.array([np.log(A_BOUNDS), *[(-B_BOUND, B_BOUND)] * (n_cat - 1), *ends])
+    return limits[:, 0], limits[:, 1]
+
+
+def legal(model: str, x: Floats) -> NDArray[np.bool_]:
+    """Whether items x[n, m] have probabilities at all: boundaries of a graded item increase."""
+    if model != "grm" or x.shape[1] < 3:
+        return np.ones(len(x), dtype=bool)
+    return np.asarray(np.all(np.diff(x[:, 1:], axis=1) > SMALLEST_GAP, axis=1))
+
+
+def curves(model: str, x: Floats, nodes: Floats) -> Curves:
+    """log P[n, K, Q] and scores d log P / dx [n, m, K, Q] of items x[n, m]."""
+    return FORMS[model](x, nodes)
+
+
+def _logistic(x: Floats, nodes: Floats) -> Curves:
+    a = np.exp(x[:, :1])
+    z = a * (nodes - x[:, 1:2])
+    s, r = expit(z), expit(-z)
+    log_p = np.stack([log_expit(-z), log_expit(z)], axis=1)
+    score = np.stack([np.stack([-s * z, r * z], axis=1), np.stack([a * s, -a * r], axis=1)], axis=1)
+    return log_p, score
+
+
+def _asymptotic(x: Floats, nodes: Floats) -> Curves:
+    a, c = np.exp(x[:, :1]), expit(x[:, 2:3])
+    d = expit(x[:, 3:4]) if x.shape[1] == 4 else np.ones_like(c)
+    z = a * (nodes - x[:, 1:2])
+    s, r = expit(z), expit(-z)
+    right, wrong = c + (d - c) * s, (1 - d) + (d - c) * r
+    rise = (d - c) * s * r
+    slopes = [rise * z, -a * rise, c * (1 - c) * r, d * (1 - d) * s][: x.shape[1]]
+    slope = np.stack(slopes, axis=1)[:, :, None, :]
+    return np.log(np.stack([wrong, right], axis=1)), slope * np.stack([-1 / wrong, 1 / right], axis=1)[:, None]
+
+
+def _graded(x: Floats, nodes: Floats) -> Curves:
+    a = np.exp(x[:, :1])[:, :, None]
+    n, n_cat, q = len(x), x.shape[1], len(nodes)
+    z = a * (nodes - x[:, 1:, None])
+    one, s, r = np.ones((n, 1, q)), expit(z), expit(-z)
+    # P(k) = s_k - s_{k+1} = s_k r_{k+1} gap_k, without cancellation; lower[k] and upper[k] are the derivatives by z_k and by -z_{k+1}.
+    gap = np.ones((n, n_cat, 1))
+    gap[:, 1:-1] = -np.expm1(-a * np.diff(x[:, 1:], axis=1)[:, :, None])
+    log_p = np.log(gap) + np.concatenate([0 * one, log_expit(z)], axis=1) + np.concatenate([log_expit(-z), 0 * one], axis=1)
+    lower = r / (np.concatenate([r, one], axis=1)[:, 1:] * gap[:, 1:])
+    upper = s / (np.concatenate([one, s], axis=1)[:, :-1] * gap[:, :-1])
+    score = np.zeros((n, n_cat, n_cat, q))
+    score[:, 0, 1:] += lower * z
+    score[:, 0, :-1] -= upper * z
+    for k in range(1, n_cat):
+        score[:, k, k] = -a[:, 0] * lower[:, k - 1]
+        score[:, k, k - 1] = a[:, 0] * upper[:, k - 1]
+    return log_p, score
+
+
+def _partial_credit(x: Floats, nodes: Floats) -> Curves:
+    a = np.exp(x[:, :1])[:, :, None]
+    n, n_cat, q = len(x), x.shape[1], len(nodes)
+    logits = np.concatenate([np.zeros((n, 1, q)), np.cumsum(a * (nodes - x[:, 1:, None]), axis=1)], axis=1)
+    top = logits.max(axis=1, keepdims=True)
+    log_p = logits - top - np.log(np.exp(logits - top).sum(axis=1, keepdims=True))
+    p = np.exp(log_p)
+    score = np.empty((n, n_cat, n_cat, q))
+    score[:, 0] = logits - (p * logits).sum(axis=1, keepdims=True)
+    reached = np.cumsum(p[:, ::-1], axis=1)[:, ::-1]  # P(category >= k)
+    for k in range(1, n_cat):
+        score[:, k] = a * reached[:, k : k + 1]
+        score[:, k, k:] -= a
+    return log_p, score
+
+
+FORMS: dict[str, Callable[[Floats, Floats], Curves]] = {
+    **dict.fromkeys(DICHOTOMOUS, _logistic),
+    **dict.fromkeys(ASYMPTOTES, _asymptotic),
+    "grm": _graded,
+    "gpcm": _partial_credit,
+    "pcm": _partial_credit,
+}
+
+
+def starting_rows(model: str, counts: Sequence[Sequence[int]]) -> list[Row]:
+    """Rough rows to start from, of items whose categories were chosen counts[I][K] times: a = 1 and b from the cumulative or adjacent logits."""
+    rows = []
+    for own in counts:
+        n = np.asarray(own, dtype=float) + 0.5
+        if model in ("gpcm", "pcm"):
+            b = np.log(n[:-1] / n[1:])
+        else:
+            above = np.cumsum(n[::-1])[::-1][1:] / n.sum()
+            b = -logit(above)
+        rows.append(
+            Row(
+                model,
+                1.0,
+                (np.clip(b, -4, 4) + 10 * SMALLEST_GAP * np.arange(len(b))).tolist(),
+                0.2 if model in ASYMPTOTES else 0.0,
+                0.95 if model == "4pl" else 1.0,
+            )
+        )
+    return rows

@@ -1,0 +1,144 @@
+"""Differential item functioning on a form that everybody took: is an item harder for one group than for equally able people of another?
+
+Ability is matched by the total score, the studied item included; 0/1 items, a reference and a focal group. On routed or incomplete answers a total
+score matches nobody, so those are refused.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+from scipy.stats import chi2, norm
+
+from cat_engine import Fault, Faulty
+from cat_engine.irt import Floats, Ints
+
+STEPS = 100
+SMALLEST_GROUP = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MantelHaenszel:
+    """statistic[I] (chi-square, 1 df), p[I], alpha[I] (common odds ratio, > 1 favours the reference), var_log_alpha[I]; NaN where an item cannot tell.
+
+    difference[I] is the standardised difference of proportions, focal less reference, weighted by the focal group (Dorans & Kulick, 1986).
+    """
+
+    statistic: Floats
+    p: Floats
+    alpha: Floats
+    var_log_alpha: Floats
+    difference: Floats
+
+    @property
+    def delta(self) -> Floats:
+        """-2.35 ln alpha: the difference on the ETS delta scale, negative where the focal group is at a disadvantage."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(-2.35 * np.log(self.alpha))
+
+    @property
+    def ets(self) -> tuple[str, ...]:
+        """A negligible, B moderate, C large (Zieky, 1993); "" where it cannot be told."""
+        size, sd = np.abs(self.delta), 2.35 * np.sqrt(self.var_log_alpha)
+        clear = self.p < 0.05
+        with np.errstate(invalid="ignore", divide="ignore"):
+            beyond = norm.sf((size - 1) / sd) < 0.05
+        large, some = (size >= 1.5) & clear & beyond, (size >= 1) & clear
+        return tuple("" if np.isnan(s) else "C" if c else "B" if b else "A" for s, c, b in zip(size, large, some, strict=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LogisticDif:
+    """Likelihood-ratio chi-squares [I] of uniform DIF (1 df), non-uniform DIF (1 df) and both (2 df), their p, and the gain in Nagelkerke's R^2 of both."""
+
+    uniform: Floats
+    nonuniform: Floats
+    both: Floats
+    p_uniform: Floats
+    p_nonuniform: Floats
+    p_both: Floats
+    delta_r2: Floats
+
+
+def _check(scores: Ints, focal: NDArray[np.bool_]) -> None:
+    faults = []
+    if (scores < 0).any():
+        faults.append(Fault("answers", "", "are incomplete or routed", "matching by total score needs a form that everybody took whole"))
+    if scores.max(initial=0) > 1:
+        faults.append(Fault("answers", "", "hold categories above 1", "these methods are for 0/1 items"))
+    for name, group in (("focal", focal), ("reference", ~focal)):
+        if group.sum() < SMALLEST_GROUP:
+            faults.append(Fault("groups", name, f"the group has {int(group.sum())} people"))
+    if faults:
+        raise Faulty(faults)
+
+
+def mantel_haenszel(scores: Ints, focal: NDArray[np.bool_], *, correct: bool = True) -> MantelHaenszel:
+    """Mantel & Haenszel (1959), Holland & Thayer (1988); variance of ln alpha by Phillips & Holland (1987). scores[P, I] are 0/1, focal[P].
+
+    `correct` is the continuity correction of the chi-square. Raises Faulty for incomplete or polytomous answers and groups of fewer than 2 people.
+    """
+    _check(scores, focal)
+    total = scores.sum(axis=1)
+    level = np.unique(total, return_inverse=True)[1]
+    n_levels, n_items = int(level.max()) + 1, scores.shape[1]
+    right, taken = np.zeros((2, n_levels, n_items)), np.zeros((2, n_levels, 1))
+    np.add.at(right, (focal.astype(int), level), scores)
+    np.add.at(taken, (focal.astype(int), level), 1)
+    both = (taken[0] * taken[1] > 0)[:, 0]
+    right, taken = right[:, both], taken[:, both]
+    a, c = right
+    b, d = taken - right
+    n = a + b + c + d
+    expected = taken[0] * (a + c) / n
+    variance = taken[0] * taken[1] * (a + c) * (b + d) / (n**2 * np.maximum(n - 1, 1))
+    odds, against = (a * d / n).sum(axis=0), (b * c / n).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gap = np.abs((a - expected).sum(axis=0)) - 0.5 * correct
+        statistic = gap**2 / variance.sum(axis=0)
+        alpha = odds / against
+        spread = ((a * d + alpha * b * c) * (a + d + alpha * (b + c)) / n**2).sum(axis=0)
+        var_log_alpha = spread / (2 * odds**2)
+        difference = (taken[1] * (c / taken[1] - a / taken[0])).sum(axis=0) / taken[1].sum()
+    silent = variance.sum(axis=0) == 0
+    columns = (np.where(silent | ~np.isfinite(column), np.nan, column) for column in (statistic, alpha, var_log_alpha, difference))
+    statistic, alpha, var_log_alpha, difference = columns
+    return MantelHaenszel(statistic, np.asarray(chi2.sf(statistic, 1)), alpha, var_log_alpha, difference)
+
+
+def logistic_dif(scores: Ints, focal: NDArray[np.bool_]) -> LogisticDif:
+    """Swaminathan & Rogers (1990): logit P = b0 + b1 total + b2 focal + b3 total x focal, by likelihood ratios. Arguments and faults as above."""
+    _check(scores, focal)
+    total = scores.sum(axis=1).astype(float)
+    one, group = np.ones(len(scores)), focal.astype(float)
+    columns = np.stack([one, total - total.mean(), group, (total - total.mean()) * group], axis=1)  # centred: the deviance is the same
+    statistics = np.full((4, scores.shape[1]), np.nan)
+    for i in np.flatnonzero(np.ptp(scores, axis=0) > 0).tolist():
+        y = scores[:, i].astype(float)
+        null, ability, uniform, full = (_deviance(columns[:, :k], y) for k in (1, 2, 3, 4))
+        r2 = [(1 - np.exp((d - null) / len(y))) / (1 - np.exp(-null / len(y))) for d in (ability, full)]
+        statistics[:, i] = ability - uniform, uniform - full, ability - full, r2[1] - r2[0]
+    uniform, nonuniform, both, gain = np.where(statistics < 0, 0.0, statistics)
+    p_uniform, p_nonuniform, p_both = (np.asarray(chi2.sf(x, df)) for x, df in ((uniform, 1), (nonuniform, 1), (both, 2)))
+    return LogisticDif(uniform, nonuniform, both, p_uniform, p_nonuniform, p_both, gain)
+
+
+def _deviance(x: Floats, y: Floats) -> float:
+    """-2 log-likelihood of a logistic regression at its maximum, by Newton's method with halving (also towards infinity, where groups separate)."""
+    beta, deviance = np.zeros(x.shape[1]), _minus_two_log(y, np.zeros(len(y)))
+    for _ in range(STEPS):
+        p = expit(x @ beta)
+        information = (x * (p * (1 - p))[:, None]).T @ x
+        step = np.linalg.lstsq(information, x.T @ (y - p), rcond=None)[0]
+        while np.abs(step).max() > 1e-12 and _minus_two_log(y, x @ (beta + step)) > deviance:
+            step /= 2
+        after = min(deviance, _minus_two_log(y, x @ (beta + step)))
+        beta, gain, deviance = beta + step, deviance - after, after
+        if gain < 1e-12 * max(1.0, deviance):
+            break
+    return deviance
+
+
+def _minus_two_log(y: Floats, z: Floats) -> float:
+    return float(2 * np.sum(np.logaddexp(0, z) - y * z))

@@ -1,0 +1,35 @@
+"""Drift: items whose parameters no longer hold, among the common items of a linking and among the anchors of a calibration."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.estimate import LARGEST_RMSD, Run
+from cat_engine import Row
+from cat_engine.irt import Floats
+
+SD_OF_IQR = 0.7413  # standard deviation of a normal distribution as a multiple of its interquartile range
+SMALLEST_SPREAD = 0.02  # of b: differences that are all but equal single out no item
+LARGEST_Z = 2.7  # Huynh & Meyer (2010)
+FEWEST_ANCHORS = 2
+
+
+def robust_z(linked: Sequence[Row], old: Sequence[Row]) -> Floats:
+    """How far each common item moved, [I]: (d - median d) / (.7413 IQR of d), d the difference of mean b after linking (Huynh & Meyer, 2010)."""
+    d = np.array([np.mean(new.b) - np.mean(before.b) for new, before in zip(linked, old, strict=True)])
+    low, middle, high = np.percentile(d, (25, 50, 75))
+    return np.asarray((d - middle) / max(SD_OF_IQR * (high - low), SMALLEST_SPREAD))
+
+
+def drifted_anchor(run: Run, fixed: NDArray[np.bool_], min_n: int) -> int | None:
+    """The anchor that left its fixed curve the farthest, of the items handed in (fixed[I]); None where all hold.
+
+    An anchor has drifted if at least min_n people answered it and its RMSD is above that of a misfit. None too where no more than FEWEST_ANCHORS are
+    left: then there is no telling which of them moved.
+    """
+    anchors = fixed[run.used]
+    moved = anchors & (run.fit.counts.sum(axis=1) >= min_n) & (run.rmsd > LARGEST_RMSD)
+    if not moved.any() or anchors.sum() <= FEWEST_ANCHORS:
+        return None
+    return int(run.used[np.argmax(np.where(moved, run.rmsd, 0.0))])

@@ -1,0 +1,147 @@
+"""One competency from answers to estimates with their flags: screening, fit, standard errors, and what speaks against each item.
+
+An item that cannot be estimated gets no number but a flag that says why.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from calibration.curves import A_BOUNDS, C_BOUNDS
+from calibration.fit import rmsd
+from calibration.mml import MmlFit, MmlOptions, fit_mml
+from calibration.uncertainty import Errors, standard_errors
+from cat_engine import Row
+from cat_engine.irt import Floats, Ints
+
+SENTENCES = {
+    "no_answers": "nobody has answered the item",
+    "few": "too few answers to estimate it",
+    "one_category": "all answers fell into one category",
+    "empty_category": "a category was never chosen, so its threshold cannot be estimated",
+    "disconnected": "nobody who answered it answered items that link it to the rest or to an anchor",
+    "no_run": "too few items of its competency can be estimated",
+    "no_anchor": "nobody answered an anchor of its competency",
+    "anchor": "it is an anchor and keeps its parameters",
+    "not_converged": "the estimation did not converge",
+    "uncertain": "the standard error is larger than allowed",
+    "low_a": "it hardly tells able from less able people",
+    "at_bound": "an estimate ran into its bound",
+    "drift": "as an anchor it no longer fitted its parameters and was released",
+    "misfit": "observed answers depart from the model's curve",
+}
+LOWEST_A = 0.35
+FARTHEST_B = 5.5
+LARGEST_RMSD = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """min_n: answers an item needs. max_se: largest SE of any b. se: how SEs are made (uncertainty.METHODS). mml: how the fit is run."""
+
+    min_n: int = 100
+    max_se: float = 0.35
+    se: str = "oakes"
+    mml: MmlOptions = field(default_factory=MmlOptions)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """A fit of the items `used` (indices into those handed in), its SEs, and RMSD of each used item."""
+
+    used: Ints
+    fit: MmlFit
+    errors: Errors
+    rmsd: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimates:
+    """counts[I][n_cat] answers by category, flags[I] (of SENTENCES) of all items handed in, and the run, unless nothing can be estimated."""
+
+    counts: tuple[Ints, ...]
+    flags: tuple[tuple[str, ...], ...]
+    run: Run | None
+
+
+def screen(counts: Ints, min_n: int) -> str | None:
+    """Why an item with counts[n_cat] answers cannot be estimated, or None."""
+    if counts.sum() == 0:
+        return "no_answers"
+    if counts.sum() < min_n:
+        return "few"
+    if np.count_nonzero(counts) == 1:
+        return "one_category"
+    return "empty_category" if (counts == 0).any() else None
+
+
+def estimate(
+    person: Ints,
+    item: Ints,
+    category: Ints,
+    rows: Sequence[Row],
+    demands: Demands,
+    fixed: NDArray[np.bool_],
+    group: Ints | None = None,
+) -> Estimates:
+    """Estimate I items from answers person[R], item[R], category[R]; `rows` are starting values, items `fixed`[I] stay, group[P] as in fit_mml."""
+    counts = tuple(np.bincount(category[item == i], minlength=len(row.b) + 1) for i, row in enumerate(rows))
+    why = [None if fixed[i] and counts[i].sum() else screen(counts[i], demands.min_n) for i in range(len(rows))]
+    usable = np.array([reason is None for reason in why])
+    linked = _linked(person, item, usable, fixed)
+    for i in np.flatnonzero(usable & ~linked).tolist():
+        why[i] = "disconnected"
+    used = np.flatnonzero(usable & linked)
+    if not (~fixed[used]).any() or len(used) < 2:
+        return Estimates(counts, tuple(("anchor",) if fixed[i] else (why[i] or "no_run",) for i in range(len(rows))), None)
+    mine = (usable & linked)[item]
+    who, renumbered = np.unique(person[mine], return_inverse=True)
+    place = np.zeros(len(rows), dtype=np.int64)
+    place[used] = np.arange(len(used))
+    groups = None if group is None else np.unique(group[who], return_inverse=True)[1]
+    fit = fit_mml(renumbered, place[item[mine]], category[mine], [rows[i] for i in used.tolist()], demands.mml, fixed[used], groups)
+    run = Run(used, fit, standard_errors(fit, demands.mml.priors, demands.se), rmsd(fit))
+    flags: list[tuple[str, ...]] = []
+    for i, reason in enumerate(why):
+        flags.append(("anchor",) if fixed[i] else (reason,) if reason else _flags(run, int(place[i]), demands))
+    return Estimates(counts, tuple(flags), run)
+
+
+def _linked(person: Ints, item: Ints, usable: NDArray[np.bool_], fixed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Items on the common scale: connected by people to a fixed item or, where none is fixed, in the part with the most answers, [I].
+
+    Parts that share nobody would be put on one scale by assumption alone.
+    """
+    mine = usable[item]
+    n_persons, n_items = int(person.max(initial=0)) + 1, len(usable)
+    ones = np.ones(int(mine.sum()))
+    edges = sparse.coo_matrix((ones, (item[mine], n_items + person[mine])), shape=(n_items + n_persons,) * 2)
+    part = connected_components(edges, directed=False)[1][:n_items]
+    if (fixed & usable).any():
+        return np.isin(part, part[fixed & usable])
+    answers = np.bincount(part[item[mine]], minlength=part.max() + 1)
+    return np.asarray(part == answers.argmax())
+
+
+def _flags(run: Run, k: int, demands: Demands) -> tuple[str, ...]:
+    """What speaks against the estimate of used item k."""
+    row = run.fit.rows[k]
+    se_a, se_b = run.errors.a[k], run.errors.b[k, : len(row.b)]
+    flags = []
+    if not run.fit.converged:
+        flags.append("not_converged")
+    if demands.se != "none" and (
+        not np.all(se_b <= demands.max_se) or (row.model != "pcm" and not se_a <= demands.max_se * max(row.a, 1.0))
+    ):
+        flags.append("uncertain")
+    if row.a < LOWEST_A:
+        flags.append("low_a")
+    if max(abs(b) for b in row.b) > FARTHEST_B or row.a > 0.9 * A_BOUNDS[1] or row.c > 0.98 * C_BOUNDS[1]:
+        flags.append("at_bound")
+    if run.rmsd[k] > LARGEST_RMSD:
+        flags.append("misfit")
+    return tuple(flags)

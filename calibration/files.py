@@ -1,0 +1,150 @@
+"""The CSV files of a calibration besides the answers: item parameters in and out, groups of persons, lists of items.
+
+Item parameters: `item_id,model,a,b1,b2,...,c,d`, the columns of a bank without its competency; other columns are let be. Of a model file, a row
+may stop after `model`: the item then starts from its answers.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from calibration.verdicts import ItemVerdict
+from cat_engine import MODELS, Fault, Faulty, Row
+from cat_engine.irt import Ints
+from itembank.rows import Rows, threshold_columns
+
+ONLY = "all"  # the competency of a file that names none
+
+
+def _table(text: str, needed: Sequence[str]) -> Iterable[tuple[str, Mapping[str, str]]]:
+    """("row 2", cells by column) of each row that is not empty. Raises Faulty for a header that lacks or repeats a column."""
+    try:
+        lines = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True))
+    except csv.Error as error:
+        raise Faulty([Fault("file", "", f"is not CSV: {error}", "check the quotation marks")]) from None
+    header = [cell.strip() for cell in lines[0]] if lines else []
+    faults = [Fault("row 1", name, "the column is missing", "separate columns by commas") for name in needed if name not in header]
+    faults += [Fault("row 1", name, "the column stands twice") for name in sorted(set(header)) if name and header.count(name) > 1]
+    if faults:
+        raise Faulty(faults)
+    rows = []
+    for number, line in enumerate(lines[1:], start=2):
+        cells = [cell.strip() for cell in line]
+        if any(cells):
+            if len(cells) != len(header):
+                faults.append(Fault(f"row {number}", "", f"has {len(cells)} cells, the header {len(header)}"))
+            rows.append((f"row {number}", dict(zip(header, cells, strict=False))))
+    if faults:
+        raise Faulty(faults)
+    return rows
+
+
+def read_items_csv(text: str) -> dict[str, Row]:
+    """Item parameters by item id, in file order. Raises Faulty with every fault by row and column."""
+    table = list(_table(text, ("item_id", "model", "a", "b1")))
+    rows = Rows(threshold_columns(table[0][1]) if table else ["b1"])
+    for where, cells in table:
+        rows.add(where, {**cells, "competency": ONLY}, {})
+    if not table:
+        rows.faults.append(Fault("file", "", "holds no items"))
+    if rows.faults:
+        raise Faulty(rows.faults)
+    return {item_id: row._replace(scale=0) for item_id, row in zip(rows.ids, rows.rows, strict=True)}
+
+
+def read_models_csv(text: str) -> tuple[dict[str, str], dict[str, Row]]:
+    """A model file: the model of each item id, and the parameters to start from of those that have any. Raises Faulty."""
+    table = list(_table(text, ("item_id", "model")))
+    models: dict[str, str] = {}
+    faults = []
+    started = []
+    for where, cells in table:
+        item_id, model = cells["item_id"], cells["model"].lower()
+        if model not in MODELS:
+            faults.append(Fault(where, "model", f"'{cells['model']}' is not known", "one of " + ", ".join(MODELS)))
+        if not item_id or item_id in models:
+            faults.append(Fault(where, "item_id", f"'{item_id}' stands there already" if item_id else "is empty"))
+        models[item_id] = model
+        if cells.get("b1"):
+            started.append((where, cells))
+    rows = Rows(threshold_columns(table[0][1]) if table else ["b1"])
+    for where, cells in started:
+        rows.add(where, {"a": "", **cells, "competency": ONLY}, {})
+    if faults or rows.faults:
+        raise Faulty([*faults, *rows.faults])
+    return models, {item_id: row._replace(scale=0) for item_id, row in zip(rows.ids, rows.rows, strict=True)}
+
+
+def read_groups_csv(text: str, person_ids: Sequence[str]) -> tuple[Ints, tuple[str, ...]]:
+    """`person_id,group`: the group number of each person, and the groups' names in order of appearance. Raises Faulty.
+
+    Persons without answers may stand in the file; nobody with answers may be missing.
+    """
+    groups: dict[str, str] = {}
+    faults = []
+    for where, cells in _table(text, ("person_id", "group")):
+        if not cells["person_id"] or not cells["group"]:
+            faults.append(Fault(where, "group" if cells["person_id"] else "person_id", "is empty"))
+        if cells["person_id"] in groups:
+            faults.append(Fault(where, "person_id", "the person has a group already", "one row a person"))
+        groups[cells["person_id"]] = cells["group"]
+    missing = sum(person not in groups for person in person_ids)
+    if missing:
+        faults.append(Fault("groups", "person_id", f"{missing} of {len(person_ids)} people with answers have no group", "one row a person"))
+    if faults:
+        raise Faulty(faults)
+    names = tuple(dict.fromkeys(groups[person] for person in person_ids))
+    return np.array([names.index(groups[person]) for person in person_ids], dtype=np.int64), names
+
+
+def read_ids(text: str) -> list[str]:
+    """Item ids, one a line or in a column `item_id`. Raises Faulty where there are none or one stands twice."""
+    lines = [line.split(",")[0].strip().strip('"') for line in text.removeprefix("\ufeff").splitlines()]
+    ids = [line for line in lines if line and line != "item_id"]
+    faults = [Fault("items", item_id, "stands twice") for item_id in dict.fromkeys(ids) if ids.count(item_id) > 1]
+    if not ids:
+        faults.append(Fault("items", "", "there are none", "one item id a line"))
+    if faults:
+        raise Faulty(faults)
+    return ids
+
+
+def write_items_csv(rows: Mapping[str, Row]) -> str:
+    """Item parameters, to be read back to the same bits."""
+    width = max((len(row.b) for row in rows.values()), default=1)
+    lines = [["item_id", "model", "a", *_names("b", width), "c", "d"]]
+    lines += [[item_id, row.model, *_parameters(row, width)] for item_id, row in rows.items()]
+    return _write(lines)
+
+
+def write_estimates_csv(verdicts: Sequence[ItemVerdict]) -> str:
+    """`item_id,model,a,b1..,c,d,se_a,se_b1..,se_c,n,flag`; an item without an estimate has its flag and no number."""
+    width = max((len(v.shape.b) for v in verdicts), default=1)
+    lines = [["item_id", "model", "a", *_names("b", width), "c", "d", "se_a", *_names("se_b", width), "se_c", "n", "flag"]]
+    for v in verdicts:
+        row = v.new or (v.old if "anchor" in v.flags else None)
+        numbers = _parameters(row, width) if row else [""] * (width + 3)
+        errors = [_cell(x) for x in (v.se_a, *v.se_b, *[np.nan] * (width - len(v.se_b)), v.se_c)]
+        lines.append([v.item_id, v.shape.model, *numbers, *errors, str(v.n), ";".join(v.flags)])
+    return _write(lines)
+
+
+def _names(stem: str, n: int) -> list[str]:
+    return [f"{stem}{k}" for k in range(1, n + 1)]
+
+
+def _cell(value: float) -> str:
+    return repr(float(value)) if np.isfinite(value) else ""
+
+
+def _parameters(row: Row, width: int) -> list[str]:
+    c = _cell(row.c) if row.model in ("3pl", "4pl") else ""
+    return [_cell(row.a), *map(_cell, row.b), *[""] * (width - len(row.b)), c, _cell(row.d) if row.model == "4pl" else ""]
+
+
+def _write(lines: Iterable[Sequence[str]]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(lines)
+    return out.getvalue()

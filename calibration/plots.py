@@ -1,0 +1,173 @@
+"""Plots of the calibration report as SVG text: no library, no file, no script."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from calibration.verdicts import ItemVerdict, ScaleRun
+from cat_engine import ItemParams, Row, expected_score, information
+from cat_engine.irt import Floats
+
+OLD, NEW, INK, FAINT = "#7a8794", "#0b5394", "#16202b", "#dde3e8"
+THETA = np.linspace(-4, 4, 81)
+BIN = 0.7
+LEAST_IN_BIN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Axes: where numbers of x and y come to lie in a picture of `width` x `height`."""
+
+    width: int
+    height: int
+    x: tuple[float, float]
+    y: tuple[float, float]
+    left: int = 44
+    bottom: int = 30
+    top: int = 10
+    right: int = 18
+
+    def at_x(self, value: float) -> float:
+        """Horizontal place of a value, held within the frame."""
+        share = (min(max(value, self.x[0]), self.x[1]) - self.x[0]) / (self.x[1] - self.x[0])
+        return self.left + share * (self.width - self.left - self.right)
+
+    def at_y(self, value: float) -> float:
+        """Vertical place of a value, held within the frame."""
+        share = (min(max(value, self.y[0]), self.y[1]) - self.y[0]) / (self.y[1] - self.y[0])
+        return self.height - self.bottom - share * (self.height - self.bottom - self.top)
+
+    def path(self, xs: Floats, ys: Floats, style: str) -> str:
+        """A line through the points."""
+        points = "L".join(f"{self.at_x(x):.1f},{self.at_y(y):.1f}" for x, y in zip(xs.tolist(), ys.tolist(), strict=True))
+        return f'<path d="M{points}" fill="none" {style}/>'
+
+    def draw(self, label: str, parts: Sequence[str], x_ticks: Sequence[float], y_ticks: Sequence[float], titles: tuple[str, str]) -> str:
+        """The picture: grid, ticks, axis titles, and the parts."""
+        out = [f'<svg viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{html.escape(label)}">']
+        for tick in y_ticks:
+            y = self.at_y(tick)
+            out.append(f'<path d="M{self.left},{y:.1f}H{self.width - self.right}" stroke="{FAINT}"/>')
+            out.append(f'<text x="{self.left - 4}" y="{y + 3.5:.1f}" text-anchor="end">{number(tick)}</text>')
+        floor = self.height - self.bottom
+        for tick in x_ticks:
+            x = self.at_x(tick)
+            out.append(f'<path d="M{x:.1f},{floor}v4" stroke="{INK}"/>')
+            out.append(f'<text x="{x:.1f}" y="{floor + 14}" text-anchor="middle">{number(tick)}</text>')
+        out.append(f'<path d="M{self.left},{self.top}V{floor}H{self.width - self.right}" fill="none" stroke="{INK}"/>')
+        out.append(f'<text x="{(self.left + self.width) / 2:.0f}" y="{self.height - 4}" text-anchor="middle">{titles[0]}</text>')
+        if titles[1]:
+            middle = (self.top + floor) / 2
+            out.append(f'<text transform="translate(9,{middle:.0f}) rotate(-90)" text-anchor="middle">{titles[1]}</text>')
+        return "".join([*out, *parts, "</svg>"])
+
+
+def number(value: float, digits: int | None = None) -> str:
+    """A number as Indonesian writes it: decimal comma, points between thousands, a true minus; "–" for none."""
+    if not np.isfinite(value):
+        return "–"
+    text = f"{value:,g}" if digits is None else f"{value:,.{digits}f}"
+    if float(text.replace(",", "")) == 0:
+        text = text.removeprefix("-")
+    return text.translate(str.maketrans(",.", ".,")).replace("-", "−")
+
+
+def line_style(colour: str, *, dashed: bool = False) -> str:
+    """Stroke of a curve."""
+    return f'stroke="{colour}" stroke-width="2"' + (' stroke-dasharray="5 3"' if dashed else "")
+
+
+def item_curve(verdict: ItemVerdict, run: ScaleRun, k: int) -> str:
+    """Expected score (0-1) under old (grey, dashed) and new (blue) parameters, with observed means in ability bins and 95 % bands."""
+    frame = Frame(270, 168, (-4, 4), (0, 1))
+    parts = []
+    if verdict.old is not None:
+        parts.append(frame.path(THETA, _share(verdict.old, THETA), line_style(OLD, dashed=True)))
+    if verdict.new is not None:
+        parts.append(frame.path(THETA, _share(verdict.new, THETA), line_style(NEW)))
+    expected = run.fit.expected[k]
+    counts = expected.sum(axis=0)
+    nodes = run.slope * run.fit.nodes + run.intercept
+    levels = np.arange(len(expected))[:, None] / len(verdict.shape.b)
+    for low in np.arange(-3.5, 3.5, BIN):
+        inside = (nodes >= low) & (nodes < low + BIN)
+        n = counts[inside].sum()
+        if n < LEAST_IN_BIN:
+            continue
+        share = expected[:, inside].sum(axis=1, keepdims=True) / n
+        mean = float((share * levels).sum())
+        spread = 1.96 * float(np.sqrt((share * (levels - mean) ** 2).sum() / n))
+        x = frame.at_x(float((nodes[inside] * counts[inside]).sum() / n))
+        parts.append(f'<path d="M{x:.1f},{frame.at_y(mean + spread):.1f}V{frame.at_y(mean - spread):.1f}" stroke="{INK}"/>')
+        parts.append(f'<circle cx="{x:.1f}" cy="{frame.at_y(mean):.1f}" r="2.6" fill="{INK}"/>')
+    return frame.draw(f"Kurva butir {verdict.item_id}", parts, (-4, -2, 0, 2, 4), (0, 0.5, 1), ("kemampuan", "harapan skor"))
+
+
+def _share(row: Row, theta: Floats) -> Floats:
+    return expected_score(ItemParams.from_rows([row._replace(scale=0)]), theta)[:, 0] / len(row.b)
+
+
+def difficulty_scatter(verdicts: Sequence[ItemVerdict]) -> str:
+    """Mean b, old against new; what is not adopted is an open circle."""
+    frame = Frame(340, 300, (-4, 4), (-4, 4))
+    parts = [f'<path d="M{frame.at_x(-4)},{frame.at_y(-4)}L{frame.at_x(4)},{frame.at_y(4)}" stroke="{OLD}" stroke-dasharray="5 3"/>']
+    for v in verdicts:
+        if v.old is not None and v.new is not None:
+            fill = f'fill="{NEW}" fill-opacity=".5"' if v.verdict == "adopt" else f'fill="none" stroke="{INK}"'
+            x, y = frame.at_x(float(np.mean(v.old.b))), frame.at_y(float(np.mean(v.new.b)))
+            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.4" {fill}><title>{html.escape(v.item_id)}</title></circle>')
+    ticks = (-4, -2, 0, 2, 4)
+    return frame.draw("Kesukaran lama dan baru", parts, ticks, ticks, ("rerata b lama", "rerata b baru"))
+
+
+def error_by_answers(verdicts: Sequence[ItemVerdict], max_se: float) -> str:
+    """The largest SE of b against the number of answers, and the largest that is adopted."""
+    shown = [(v.n, max(v.se_b)) for v in verdicts if v.new is not None and np.isfinite(v.se_b).all()]
+    most = _round_up(max((n for n, _ in shown), default=100))
+    high = max(2 * max_se, 0.5)
+    frame = Frame(340, 300, (0, most), (0, high))
+    parts = [f'<path d="M{frame.left},{frame.at_y(max_se):.1f}H{frame.width - frame.right}" stroke="#a3201c" stroke-dasharray="5 3"/>']
+    parts += [f'<circle cx="{frame.at_x(n):.1f}" cy="{frame.at_y(se):.1f}" r="3" fill="{NEW}" fill-opacity=".5"/>' for n, se in shown]
+    ticks = [0, most / 2, most]
+    return frame.draw("Galat baku dan banyaknya jawaban", parts, ticks, (0, round(max_se, 2), round(high, 2)), ("jawaban", "SE b terbesar"))
+
+
+def information_curves(old: Sequence[Row], new: Sequence[Row]) -> str:
+    """Information of a competency's items under old (grey, dashed) and proposed (blue) parameters."""
+    totals = [information(ItemParams.from_rows([row._replace(scale=0) for row in rows]), THETA).sum(axis=1) for rows in (old, new) if rows]
+    top = _round_up(max(float(total.max()) for total in totals))
+    frame = Frame(340, 190, (-4, 4), (0, top))
+    parts = [frame.path(THETA, totals[-1], line_style(NEW))]
+    if len(totals) == 2:
+        parts.insert(0, frame.path(THETA, totals[0], line_style(OLD, dashed=True)))
+    return frame.draw("Informasi bank", parts, (-4, -2, 0, 2, 4), (0, top / 2, top), ("kemampuan", "informasi"))
+
+
+def ability(run: ScaleRun) -> str:
+    """Where people stand (bars, on the bank's scale) above where the steps of the estimated items lie (ticks)."""
+    nodes = run.slope * run.fit.nodes + run.intercept
+    mass = run.fit.ability()
+    edges = np.arange(-4, 4.01, 0.4)
+    height = np.array([mass[(nodes >= low) & (nodes < low + 0.4)].sum() for low in edges[:-1]])
+    top = max(0.05, float(np.ceil(height.max() * 20) / 20))
+    frame = Frame(340, 190, (-4, 4), (0, top), bottom=44)
+    parts = []
+    for low, share in zip(edges.tolist(), height.tolist(), strict=False):
+        x, y = frame.at_x(low), frame.at_y(share)
+        parts.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{frame.at_x(low + 0.38) - x:.1f}" height="{frame.at_y(0) - y:.1f}" fill="#9db8d3"/>'
+        )
+    floor = frame.at_y(0) + 17
+    steps = [run.slope * b + run.intercept for row in run.fit.rows for b in row.b]
+    parts += [f'<path d="M{frame.at_x(b):.1f},{floor:.1f}v9" stroke="{INK}" stroke-opacity=".45"/>' for b in steps]
+    return frame.draw(
+        "Sebaran kemampuan dan letak butir", parts, (-4, -2, 0, 2, 4), (0, top), ("kemampuan; garis: letak b", "bagian orang")
+    )
+
+
+def _round_up(value: float) -> float:
+    """The next of 1, 2, 4, 6, 10 times a power of ten."""
+    scale = 10 ** float(np.floor(np.log10(max(value, 1e-9))))
+    return next(step * scale for step in (1, 2, 4, 6, 10) if step * scale >= value - 1e-12)

@@ -1,0 +1,124 @@
+"""Prior densities of item parameters: what keeps an estimate within reason where answers say little.
+
+Each prior is the density of the quantity it names, on that quantity's own scale (so that "a = lognormal" has its mode at exp(mean - sd^2), and
+"log_a = normal" at exp(mean)). Defaults: a ~ lognormal(0, .5), b ~ normal(0, 2), c ~ beta(5, 17), d ~ beta(17, 5).
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.special import expit
+
+from calibration.curves import ASYMPTOTES
+from cat_engine import Fault, Faulty
+from cat_engine.irt import DICHOTOMOUS, Floats
+
+FAMILIES = ("normal", "lognormal", "beta")
+QUANTITIES = ("a", "log_a", "b", "intercept", "c", "logit_c", "d", "logit_d")
+COMMON_SLOPE = ("1pl", "pcm")  # no slope of an item's own, so no prior on it
+ENTRY = re.compile(r"\s*(\w+)\s*=\s*(\w+)\s*:\s*([^,=:\s]+)\s*,\s*([^,=:\s]+)\s*(?:,|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """normal(mean, sd), lognormal(mean, sd of the logarithm) or beta(alpha, beta)."""
+
+    family: str
+    first: float
+    second: float
+
+    def terms(self, v: Floats) -> tuple[Floats, Floats, Floats]:
+        """log density up to a constant, its derivative, and a curvature >= 0 for scoring steps; each of the shape of v."""
+        m, s = self.first, self.second
+        if self.family == "normal":
+            return -0.5 * ((v - m) / s) ** 2, -(v - m) / s**2, np.full_like(v, 1 / s**2)
+        if self.family == "lognormal":
+            u = np.log(v)
+            return -u - 0.5 * ((u - m) / s) ** 2, (-1 - (u - m) / s**2) / v, 1 / (s * v) ** 2
+        value = (m - 1) * np.log(v) + (s - 1) * np.log1p(-v)
+        return value, (m - 1) / v - (s - 1) / (1 - v), np.maximum((m - 1) / v**2 + (s - 1) / (1 - v) ** 2, 0.0)
+
+
+DEFAULTS: Mapping[str, Prior] = {
+    "a": Prior("lognormal", 0.0, 0.5),
+    "b": Prior("normal", 0.0, 2.0),
+    "c": Prior("beta", 5.0, 17.0),
+    "d": Prior("beta", 17.0, 5.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Priors:
+    """A prior a quantity (out of QUANTITIES; "intercept" is -a b of a dichotomous item). Quantities that are not named have none."""
+
+    by_quantity: Mapping[str, Prior] = field(default_factory=lambda: DEFAULTS)
+
+    @classmethod
+    def parse(cls, text: str) -> "Priors":
+        """ "default", "none", or as in "a=lognormal:0,.5,b=normal:0,2,c=beta:5,17". Raises Faulty."""
+        if text in ("default", "none"):
+            return cls(DEFAULTS if text == "default" else {})
+        found, at = {}, 0
+        while at < len(text):
+            entry = ENTRY.match(text, at)
+            if entry is None:
+                raise Faulty([Fault("priors", "", f"'{text[at:]}' cannot be read", "write as in a=lognormal:0,.5,c=beta:5,17")])
+            found[entry[1]] = _prior(*entry.groups())
+            at = entry.end()
+        return cls(found)
+
+    def terms(self, model: str, x: Floats) -> tuple[Floats, Floats, Floats]:
+        """Of items x[n, m]: log prior [n], its gradient [n, m] and a diagonal curvature [n, m]."""
+        value, gradient, curvature = np.zeros(len(x)), np.zeros_like(x), np.zeros_like(x)
+        n_ends = ASYMPTOTES.get(model, 0)
+        a, ends = np.exp(x[:, :1]), expit(x[:, x.shape[1] - n_ends :])
+        steps = slice(1, x.shape[1] - n_ends)
+        for name, prior in self.by_quantity.items():
+            # Where the quantity stands in x, what it is, and its derivatives by x there.
+            if name in ("a", "log_a") and model not in COMMON_SLOPE:
+                at, v, slope = slice(0, 1), (a if name == "a" else x[:, :1]), (a if name == "a" else np.ones_like(a))
+            elif name == "b":
+                at, v, slope = steps, x[:, steps], np.ones_like(x[:, steps])
+            elif name == "intercept" and model in DICHOTOMOUS:
+                at, v, slope = slice(0, 2), -a * x[:, 1:2], np.concatenate([-a * x[:, 1:2], -a], axis=1)
+            elif name in ("c", "logit_c") and n_ends:
+                at, v, slope = _end(name, x, ends, 0)
+            elif name in ("d", "logit_d") and n_ends == 2:
+                at, v, slope = _end(name, x, ends, 1)
+            else:
+                continue
+            own, first, second = prior.terms(v)
+            value += own.sum(axis=1)
+            gradient[:, at] += first * slope
+            curvature[:, at] += second * slope**2
+        return value, gradient, curvature
+
+
+def _end(name: str, x: Floats, ends: Floats, which: int) -> tuple[slice, Floats, Floats]:
+    at = x.shape[1] - ends.shape[1] + which
+    v = ends[:, which : which + 1]
+    if name.startswith("logit"):
+        return slice(at, at + 1), x[:, at : at + 1], np.ones_like(v)
+    return slice(at, at + 1), v, v * (1 - v)
+
+
+def _prior(quantity: str, family: str, first: str, second: str) -> Prior:
+    if quantity not in QUANTITIES:
+        raise Faulty([Fault("priors", quantity, "is not a quantity with a prior", "one of " + ", ".join(QUANTITIES))])
+    if family not in FAMILIES:
+        raise Faulty([Fault("priors", quantity, f"'{family}' is not a family", "one of " + ", ".join(FAMILIES))])
+    try:
+        numbers = float(first), float(second)
+    except ValueError:
+        numbers = math.nan, math.nan
+    if not all(map(math.isfinite, numbers)) or numbers[1] <= 0 or (family == "beta" and numbers[0] <= 0):
+        raise Faulty([Fault("priors", quantity, f"{first}, {second} are not parameters of a {family} density")])
+    if (family == "lognormal" and quantity != "a") or (family == "beta" and quantity not in ("c", "d")):
+        raise Faulty([Fault("priors", quantity, f"cannot be {family}", "lognormal is for a, beta for c and d")])
+    return Prior(family, *numbers)
+
+
+FLAT = Priors({})

@@ -1,0 +1,229 @@
+"""Standard errors of a marginal maximum likelihood fit.
+
+Notation: s_p(theta) the score of a person's complete data at ability theta, the sum of the scores of the answers given and of the group; w_p the
+person's posterior. Both methods work on all parameters at once, the latent mean and sd among them.
+
+    oakes   observed information  -Q'' - sum_p Cov_{w_p}(s_p): Oakes' (1999) identity, whose second term, found by differences in Chalmers (2018),
+            is a posterior covariance, as Louis (1982) shows
+    xpd     cross-product of the persons' marginal scores, sum_p (E_{w_p} s_p)(E_{w_p} s_p)'
+
+Priors add their curvature. Scores are smooth in theta, so they are written in the few functions phi that a singular value decomposition gives
+(to SVD_TOLERANCE): Cov_{w_p}(s_i, s_j) = B_i Cov_{w_p}(phi) B_j', which makes the sum over pairs of answers two small products a person and item.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg, sparse
+from scipy.special import expit
+
+from calibration.curves import ASYMPTOTES, curves
+from calibration.mml import MmlFit
+from calibration.priors import Priors
+from calibration.state import Shape
+from cat_engine import Fault, Faulty
+from cat_engine.irt import Floats
+
+METHODS = ("oakes", "xpd", "none")
+SVD_TOLERANCE = 1e-4
+DIFFERENCE = 1e-4  # step of the numerical derivative of the analytic gradient
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Errors:
+    """Standard errors: a[I], b[I, K-1], c[I], d[I], mean[G], sd[G]; NaN for what was fixed or cannot be told."""
+
+    a: Floats
+    b: Floats
+    c: Floats
+    d: Floats
+    mean: Floats
+    sd: Floats
+
+
+def standard_errors(fit: MmlFit, priors: Priors, method: str = "oakes") -> Errors:
+    """SEs of all free parameters of `fit`, made with `priors`. Raises Faulty for an unknown method."""
+    if method not in METHODS:
+        raise Faulty([Fault("--se", "", f"'{method}' is not known", "one of " + ", ".join(METHODS))])
+    free = _free_directions(fit)
+    m = _m(fit)
+    variance = np.full(free.shape[0], np.nan)
+    if method != "none" and free.shape[1]:
+        basis = _Basis.of(fit)
+        information = _prior_curvature(fit, priors)
+        information += _complete(fit) - _missing(fit, basis) if method == "oakes" else _cross_product(fit, basis)
+        own = free.T @ (free.T @ information).T
+        covariance = _inverse(np.asarray((own + own.T) / 2))
+        variance = np.asarray(free.multiply(free @ covariance).sum(axis=1)).ravel()
+        variance[np.asarray(abs(free).sum(axis=1)).ravel() == 0] = np.nan
+    se = np.sqrt(np.where(variance > 0, variance, np.nan))
+    items, latent = se[: fit.design.n_items * m].reshape(-1, m), se[fit.design.n_items * m :].reshape(-1, m)[:, :2]
+    k = fit.design.n_cat - 1
+    a, b, c, d = np.full(len(items), np.nan), np.full((len(items), k), np.nan), np.full(len(items), np.nan), np.full(len(items), np.nan)
+    for shape in fit.state.shapes:
+        own, steps, ends = items[shape.index], shape.n_cat - 1, expit(shape.x)
+        a[shape.index] = own[:, 0] * np.exp(shape.x[:, 0])
+        b[shape.index, :steps] = own[:, 1 : 1 + steps]
+        for name, target, at in (("c", c, 2), ("d", d, 3)):
+            if ASYMPTOTES.get(shape.model, 0) > (name == "d"):
+                target[shape.index] = own[:, at] * ends[:, at] * (1 - ends[:, at])
+    return Errors(a, b, c, d, latent[:, 0], latent[:, 1] * fit.sds)
+
+
+def _m(fit: MmlFit) -> int:
+    """Working parameters kept a row: those of the widest item, and at least the two of a latent density."""
+    return max(2, *(int(shape.x.shape[1]) for shape in fit.state.shapes))
+
+
+def _free_directions(fit: MmlFit) -> sparse.csr_matrix:
+    """[(I + G) m, free]: how each parameter of each item and group moves with those that are estimated."""
+    m = _m(fit)
+    rows, columns, values, at = [], [], [], 0
+    for shape in fit.state.shapes:
+        if shape.ties is None:
+            item, own = np.nonzero(shape.free)
+            rows += (shape.index[item] * m + own).tolist()
+            columns += (at + np.arange(len(item))).tolist()
+            values += [1.0] * len(item)
+            at += len(item)
+            continue
+        item, own, tie = np.nonzero(shape.ties)
+        rows += (shape.index[item] * m + own).tolist()
+        columns += (at + tie).tolist()
+        values += shape.ties[item, own, tie].tolist()
+        at += shape.ties.shape[2]
+    group, own = np.nonzero(fit.state.free)
+    rows += ((fit.design.n_items + group) * m + own).tolist()
+    columns += (at + np.arange(len(group))).tolist()
+    values += [1.0] * len(group)
+    return sparse.csr_matrix((values, (rows, columns)), shape=((fit.design.n_items + fit.design.n_groups) * m, at + len(group)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Basis:
+    """Scores in few functions: items[I, K, m, R] and groups[G, m, R] hold coefficients; mean[P, R] and covariance[P, R, R] the posterior's of phi."""
+
+    items: Floats
+    groups: Floats
+    mean: Floats
+    covariance: Floats
+
+    @classmethod
+    def of(cls, fit: MmlFit) -> "_Basis":
+        design, nodes, m = fit.design, fit.nodes, _m(fit)
+        score = np.zeros((design.n_items, design.n_cat, m, len(nodes)))
+        for shape in fit.state.shapes:
+            score[shape.index, : shape.n_cat, : shape.x.shape[1]] = curves(shape.model, shape.x, nodes)[1].transpose(0, 2, 1, 3)
+        z = (nodes - fit.means[:, None]) / fit.sds[:, None]
+        density = np.zeros((design.n_groups, m, len(nodes)))
+        density[:, 0], density[:, 1] = z / fit.sds[:, None], z**2 - 1
+        flat = np.concatenate([score.reshape(-1, len(nodes)), density.reshape(-1, len(nodes))])
+        posterior = np.concatenate([w for w, _ in design.posteriors(fit.state.table(design, nodes))])
+        root = np.sqrt(posterior.mean(axis=0) + 1e-6)  # precision where people are
+        weighted = flat * root
+        square, axes = np.linalg.eigh(weighted.T @ weighted)
+        phi = axes.T[square > SVD_TOLERANCE**2 * square[-1]]
+        coefficients = weighted @ phi.T
+        phi = phi / root
+        r = len(phi)
+        mean = posterior @ phi.T
+        second = posterior @ (phi[:, None] * phi[None]).reshape(r * r, -1).T
+        covariance = second.reshape(-1, r, r) - mean[:, :, None] * mean[:, None]
+        items = coefficients[: score.size // len(nodes)].reshape(*score.shape[:3], r)
+        return cls(items, coefficients[score.size // len(nodes) :].reshape(design.n_groups, m, r), mean, covariance)
+
+
+def _complete(fit: MmlFit) -> Floats:
+    """-Q'': complete-data information, block by block, from differences of the analytic gradient."""
+    m, design = _m(fit), fit.design
+    out = np.zeros(((design.n_items + design.n_groups) * m,) * 2)
+    for shape in fit.state.shapes:
+        r = fit.expected[shape.index, : shape.n_cat]
+        n, own = shape.x.shape
+
+        def gradient(x: Floats, shape: Shape = shape, r: Floats = r, n: int = n, own: int = own) -> Floats:
+            return np.asarray((curves(shape.model, x, fit.nodes)[1].reshape(n, own, -1) @ r.reshape(n, -1, 1))[:, :, 0])
+
+        for column in range(own):
+            step = np.zeros(own)
+            step[column] = DIFFERENCE
+            change = (gradient(shape.x - step) - gradient(shape.x + step)) / (2 * DIFFERENCE)
+            out[shape.index[:, None] * m + np.arange(own), shape.index[:, None] * m + column] = change
+    persons = np.asarray(design.whole.sum(axis=0)).ravel()[design.n_items * design.n_cat :]
+    for g, n_persons in enumerate(persons):
+        at = (design.n_items + g) * m
+        out[at, at], out[at + 1, at + 1] = n_persons / fit.sds[g] ** 2, 2 * n_persons
+    return out
+
+
+def _prior_curvature(fit: MmlFit, priors: Priors) -> Floats:
+    """Minus the second derivatives of the log prior."""
+    m, design = _m(fit), fit.design
+    out = np.zeros(((design.n_items + design.n_groups) * m,) * 2)
+    for shape in fit.state.shapes:
+        own = shape.x.shape[1]
+        for column in range(own):
+            step = np.zeros(own)
+            step[column] = DIFFERENCE
+            low, high = (priors.terms(shape.model, shape.x + sign * step)[1] for sign in (-1, 1))
+            out[shape.index[:, None] * m + np.arange(own), shape.index[:, None] * m + column] = (low - high) / (2 * DIFFERENCE)
+    return out
+
+
+def _missing(fit: MmlFit, basis: _Basis) -> Floats:
+    """sum_p Cov_{w_p}(s_p), an item's columns at a time."""
+    design, (n_items, n_cat, m, r) = fit.design, basis.items.shape
+    whole = design.whole.astype(np.float32)
+    by_column = design.whole.tocsc()
+    wide = basis.items.transpose(0, 2, 1, 3).reshape(n_items, m, n_cat * r)
+    out = np.zeros(((n_items + design.n_groups) * m,) * 2)
+    free = np.zeros(n_items, dtype=bool)
+    for shape in fit.state.shapes:
+        free[shape.index] = shape.free.any(axis=1)
+    for i in np.flatnonzero(free):
+        persons, parts = [], []
+        for k in range(n_cat):
+            column = i * n_cat + k
+            who = by_column.indices[by_column.indptr[column] : by_column.indptr[column + 1]]
+            persons.append(who)
+            parts.append((basis.covariance[who].reshape(-1, r) @ basis.items[i, k].T).reshape(len(who), r * m))
+        sums = whole[np.concatenate(persons)].T @ np.concatenate(parts).astype(np.float32)
+        of_items = sums[: n_items * n_cat].reshape(n_items, n_cat * r, m).astype(float)
+        of_groups = sums[n_items * n_cat :].reshape(-1, r, m).astype(float)
+        out[:, i * m : (i + 1) * m] = np.concatenate([wide @ of_items, basis.groups @ of_groups]).reshape(-1, m)
+    out[:, n_items * m :] = out[n_items * m :, :].T
+    for g in range(design.n_groups):
+        column = n_items * n_cat + g
+        who = by_column.indices[by_column.indptr[column] : by_column.indptr[column + 1]]
+        at = (n_items + g) * m
+        out[at : at + m, at : at + m] = basis.groups[g] @ basis.covariance[who].sum(axis=0) @ basis.groups[g].T
+    return out
+
+
+def _cross_product(fit: MmlFit, basis: _Basis) -> Floats:
+    design, (n_items, n_cat, m, r) = fit.design, basis.items.shape
+    coefficients = np.concatenate([basis.items.reshape(n_items * n_cat, m, r), basis.groups])
+    place = np.concatenate([np.repeat(np.arange(n_items), n_cat), n_items + np.arange(design.n_groups)])
+    out = np.zeros(((n_items + design.n_groups) * m,) * 2)
+    for at in range(0, design.n_persons, 1024):
+        part = design.whole[at : at + 1024].tocoo()
+        dense = np.zeros((part.shape[0], n_items + design.n_groups, m))
+        dense[part.row, place[part.col]] = np.einsum("nmr,nr->nm", coefficients[part.col], basis.mean[at + part.row])
+        flat = dense.reshape(len(dense), -1)
+        out += flat.T @ flat
+    return out
+
+
+def _inverse(information: Floats) -> Floats:
+    """The inverse; NaN in what a singular direction touches, so that no number is given where there is no information."""
+    scale = np.sqrt(np.maximum(np.diag(information), 1e-12))
+    scaled = information / np.outer(scale, scale)
+    try:
+        return np.asarray(linalg.cho_solve(linalg.cho_factor(scaled), np.diag(1 / scale)) / scale[:, None])
+    except linalg.LinAlgError:
+        size, direction = np.linalg.eigh(scaled)
+        good = size > 1e-8
+        inverse = (direction[:, good] / size[good]) @ direction[:, good].T / np.outer(scale, scale)
+        lost = np.any(np.abs(direction[:, ~good]) > 1e-3, axis=1)
+        inverse[np.diag_indices_from(inverse)] = np.where(lost, np.nan, np.diag(inverse))
+        return np.asarray(inverse)

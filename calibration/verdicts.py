@@ -1,0 +1,89 @@
+"""What a calibration run proposes for an item, and why."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from calibration.estimate import SENTENCES
+from calibration.mml import MmlFit
+from cat_engine import Row
+from cat_engine.irt import Ints
+
+REJECTING = ("low_a", "misfit")
+
+
+@dataclass(frozen=True, slots=True)
+class ItemVerdict:
+    """The old and new parameters of an item on the bank's scale, with SEs, and flags (stable codes, of estimate.SENTENCES).
+
+    old is None where there is no bank, new where nothing could be estimated; shape is a row of the item's model and number of steps. rmsd: misfit per scale point. girth_b: the second opinion's mean difficulty on the bank's scale, NaN
+    where there is none.
+    """
+
+    item_id: str
+    competency: str
+    old: Row | None
+    new: Row | None
+    se_a: float
+    se_b: tuple[float, ...]
+    se_c: float
+    n: int
+    counts: tuple[int, ...]
+    rmsd: float
+    girth_b: float
+    flags: tuple[str, ...]
+    shape: Row
+
+    @property
+    def verdict(self) -> str:
+        """ "adopt" (take the new parameters), "keep" (the old stay) or "reject" (the item itself should be held and reviewed)."""
+        if not self.flags:
+            return "adopt"
+        return "reject" if self.new is not None and set(self.flags) & set(REJECTING) else "keep"
+
+    @property
+    def why(self) -> str:
+        """The verdict in a sentence."""
+        reasons = "; ".join(SENTENCES[flag] for flag in self.flags)
+        return {
+            "adopt": f"The new parameters are precise enough (n = {self.n}, largest SE of b {max(self.se_b):.2f}) and fit.",
+            "keep": f"The old parameters stay: {reasons} (n = {self.n}).",
+            "reject": f"The item should be held and reviewed: {reasons} (n = {self.n}).",
+        }[self.verdict]
+
+
+def unestimated(item_id: str, old: Row, counts: Ints, flags: tuple[str, ...], competency: str) -> ItemVerdict:
+    """The verdict on an item without an estimate: named and flagged, never given a number."""
+    nan = float(np.nan)
+    return ItemVerdict(
+        item_id, competency, old, None, nan, (nan,) * len(old.b), nan, int(counts.sum()), tuple(counts.tolist()), nan, nan, flags, old
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScaleRun:
+    """How the run went for one competency: persons, answers, latent mean and sd, linking constants, log-likelihood, convergence."""
+
+    competency: str
+    n_persons: int
+    n_answers: int
+    mean: float
+    sd: float
+    slope: float
+    intercept: float
+    loglik: float
+    n_cycles: int
+    converged: bool
+    girth_correlation: float
+    fit: MmlFit
+    items: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, fit: MmlFit, competency: str, items: tuple[str, ...], slope: float = 1.0, intercept: float = 0.0, girth_r: float = float("nan")
+    ) -> "ScaleRun":
+        """The record of a fit whose scale is moved by slope and intercept."""
+        return cls(
+            competency, fit.design.n_persons, int(fit.counts.sum()), slope * fit.mean + intercept, slope * fit.sd, slope, intercept, fit.loglik,
+            fit.n_cycles, fit.converged, girth_r, fit, items,
+        )  # fmt: skip

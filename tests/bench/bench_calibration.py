@@ -1,0 +1,195 @@
+"""Calibration: speed beside girth and mirt (from PyPI, where installed), and what routed answers do to estimators that start from proportions.
+
+python -m tests.bench.bench_calibration
+"""
+
+import warnings
+from collections.abc import Callable
+from importlib.util import find_spec
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from calibration.curves import starting_rows
+from calibration.girth_adapter import MISSING
+from calibration.mml import MmlFit, MmlOptions, Priors, fit_mml
+from calibration.pipeline import CalibrationOptions, calibrate
+from calibration.report import html_report
+from calibration.responses import ResponseLog
+from calibration.uncertainty import standard_errors
+from cat_engine import ItemParams, Row, load_plan, simulate
+from cat_engine.irt import Floats, Ints
+from cat_engine.simulate import draw_category
+from itembank.bank import Bank, pool_of
+from itembank.demo import load_demo, plan_text
+
+Line = tuple[str, float, str]
+REPEATS = 3
+SERANG = 1052
+ROUTED_PEOPLE, ROUTED_ITEMS = 5_000, 156
+ROUTED_PLAN = """
+name = "routed"
+[exposure]
+name = "randomesque"
+k = 5
+[[sections]]
+code = "all"
+title = "all"
+competencies = ["A"]
+min_items = 30
+max_items = 30
+time_budget_min = 60
+"""
+
+
+def bank_2pl(n: int, seed: int) -> list[Row]:
+    rng = np.random.default_rng(seed)
+    return [Row("2pl", float(a), [float(b)]) for a, b in zip(rng.lognormal(0.1, 0.3, n), rng.normal(size=n), strict=True)]
+
+
+def answers(rows: list[Row], n_persons: int, per_person: int, seed: int) -> tuple[Ints, Ints, Ints]:
+    """person, item and category of people of ability N(0, 1) who each take a random `per_person` of the items."""
+    rng = np.random.default_rng(seed)
+    params, theta = ItemParams.from_rows(rows), rng.normal(size=n_persons)
+    person = np.repeat(np.arange(n_persons), per_person)
+    item = np.argsort(rng.random((n_persons, len(rows))), axis=1)[:, :per_person].ravel()
+    return person, item, draw_category(params, theta[person], item, rng.random(len(person)))
+
+
+def fastest(work: Callable[[], Any]) -> float:
+    """Seconds of the fastest of REPEATS runs: other work on the machine only ever adds."""
+    times = []
+    for _ in range(REPEATS):
+        begin = perf_counter()
+        work()
+        times.append(perf_counter() - begin)
+    return min(times)
+
+
+def fit(rows: list[Row], data: tuple[Ints, Ints, Ints], priors: str, tolerance: float = 1e-4) -> MmlFit:
+    counts = np.zeros((len(rows), len(rows[0].b) + 1), dtype=np.int64)
+    np.add.at(counts, data[1:], 1)
+    start = starting_rows(rows[0].model, counts.tolist())
+    return fit_mml(*data, start, MmlOptions(priors=Priors.parse(priors), tolerance=tolerance))
+
+
+def speed(label: str, rows: list[Row], n_persons: int, per_person: int, priors: str) -> list[Line]:
+    data = answers(rows, n_persons, per_person, 1)
+    short = fit(rows, data, priors).loglik - fit(rows, data, priors, 1e-6).loglik
+    return [(label, fastest(lambda: fit(rows, data, priors)), "s"), (f"{label}: log-likelihood against a run to 1e-6", short, "")]
+
+
+def graded_with_errors() -> list[Line]:
+    rng = np.random.default_rng(3)
+    rows = [Row("gpcm", float(a), np.sort(rng.normal(size=4)).tolist()) for a in rng.lognormal(0, 0.3, 270)]
+    data = answers(rows, 20_000, 60, 4)
+    begin = perf_counter()
+    found = fit(rows, data, "none")
+    middle = perf_counter()
+    standard_errors(found, Priors.parse("none"))
+    label = "GPCM 20,000 x 270 x 5 categories, 60 answers each"
+    return [(f"{label}: fit", middle - begin, "s"), (f"{label}: Oakes errors", perf_counter() - middle, "s")]
+
+
+def dense(data: tuple[Ints, Ints, Ints], shape: tuple[int, int]) -> Ints:
+    matrix = np.full(shape, MISSING)
+    matrix[data[0], data[1]] = data[2]
+    return matrix
+
+
+def peers() -> list[Line]:
+    """girth and mirt on 2PL 5,000 x 60, and mirt on the sparse case."""
+    import girth
+
+    complete, sparse = answers(bank_2pl(60, 2), 5_000, 60, 1), answers(bank_2pl(300, 1), 20_000, 30, 1)
+    begin = perf_counter()
+    girth.twopl_mml(dense(complete, (5_000, 60)).T)
+    lines = [("  girth.twopl_mml, 2PL 5,000 x 60 complete", perf_counter() - begin, "s")]
+    if find_spec("mirt") is None:
+        return lines
+    import mirt
+
+    for label, data, shape in (
+        ("2PL 5,000 x 60 complete", complete, (5_000, 60)),
+        ("2PL 20,000 x 300, 30 answers each", sparse, (20_000, 300)),
+    ):
+        begin = perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            mirt.fit_mirt(
+                np.where(dense(data, shape) < 0, -1, dense(data, shape)), model="2PL", n_quadpts=61, compute_standard_errors=False
+            )
+        lines.append((f"  mirt.fit_mirt (PyPI), {label}", perf_counter() - begin, "s"))
+    return lines
+
+
+def serang() -> list[Line]:
+    """From the button to the report: 1,052 people on the sample bank, about 90 answers each."""
+    bank, _ = load_demo()
+    pool = pool_of(bank, bank.competencies)
+    rng = np.random.default_rng(5)
+    true = np.sqrt(0.6) * rng.normal(size=(SERANG, 1)) + np.sqrt(0.4) * rng.normal(size=(SERANG, len(bank.competencies)))
+    result = simulate(load_plan(plan_text()), pool, true, 1)
+    unknown = -np.ones(len(result.step_item), dtype=np.int64)
+    log = ResponseLog(
+        tuple(map(str, range(SERANG))), pool.ids, result.step_person, result.step_item, result.step_category, unknown, result.step_position,
+        0 * unknown,
+    )  # fmt: skip
+    seconds = fastest(lambda: html_report(calibrate(log, bank, CalibrationOptions()), provisional=True))
+    return [(f"{SERANG:,} people, {len(bank)} items, {result.length.mean():.0f} answers each: calibration and report", seconds, "s")]
+
+
+def routed() -> tuple[Bank, tuple[Ints, Ints, Ints]]:
+    """A 2PL bank, and the answers that our own engine routed on it."""
+    rows = bank_2pl(ROUTED_ITEMS, 6)
+    bank = Bank(
+        tuple(f"i{k}" for k in range(len(rows))), ItemParams.from_rows(rows), ("A",), ("active",) * len(rows), ("provisional",) * len(rows),
+        (None,) * len(rows), ({},) * len(rows),
+    )  # fmt: skip
+    result = simulate(load_plan(ROUTED_PLAN), pool_of(bank, ["A"]), np.random.default_rng(7).normal(size=(ROUTED_PEOPLE, 1)), 8)
+    return bank, (result.step_person, result.step_item, result.step_category)
+
+
+def routed_recovery() -> list[Line]:
+    """Error of b on routed answers, of items with at least 100: ours, girth's full likelihood, and girth's estimators by proportion."""
+    import girth
+
+    bank, data = routed()
+    truth: Floats = bank.params.b[:, 0]
+    answered = np.bincount(data[1], minlength=len(bank))
+    both = np.array([len(np.unique(data[2][data[1] == i])) == 2 for i in range(len(bank))])
+    kept = np.flatnonzero((answered >= 100) & both)
+    mine = np.isin(data[1], kept)
+    part = (data[0][mine], np.searchsorted(kept, data[1][mine]), data[2][mine])
+    matrix = dense(part, (ROUTED_PEOPLE, len(kept))).T
+
+    def lines(label: str, b: Floats) -> list[Line]:
+        rmse = float(np.sqrt(np.mean((b - truth[kept]) ** 2)))
+        return [(f"{label}: RMSE of b", rmse, ""), (f"{label}: correlation of b", float(np.corrcoef(b, truth[kept])[0, 1]), "")]
+
+    ours = fit([bank.row(i) for i in kept.tolist()], part, "default")
+    out = lines(f"routed {ROUTED_PEOPLE:,} x {len(kept)}, 30 answers each, ours", np.array([row.b[0] for row in ours.rows]))
+    out += lines("  girth.pcm_mml", np.asarray(girth.pcm_mml(matrix)["Difficulty"], dtype=float).reshape(len(kept)))
+    out += lines("  girth.rasch_mml (refused by the adapter)", np.asarray(girth.rasch_mml(matrix)["Difficulty"], dtype=float))
+    out += lines("  girth.twopl_mml (refused by the adapter)", np.asarray(girth.twopl_mml(matrix)["Difficulty"], dtype=float))
+    return out
+
+
+def run() -> list[Line]:
+    """Rows (name, value, unit)."""
+    three = [row._replace(model="3pl", c=0.2) for row in bank_2pl(60, 2)]
+    return [
+        *speed("2PL 20,000 x 300, 30 answers each", bank_2pl(300, 1), 20_000, 30, "none"),
+        *speed("2PL 5,000 x 60 complete", bank_2pl(60, 2), 5_000, 60, "none"),
+        *speed("3PL 5,000 x 60 with priors", three, 5_000, 60, "default"),
+        *peers(),
+        *graded_with_errors(),
+        *serang(),
+        *routed_recovery(),
+    ]
+
+
+if __name__ == "__main__":
+    for name, value, unit in run():
+        print(f"{value:12.4f} {unit:2} {name}")

@@ -1,0 +1,102 @@
+"""Differential item functioning: the numbers of difR, an item made unfair, and answers that cannot be matched."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from calibration.dif import logistic_dif, mantel_haenszel
+from cat_engine import Faulty, Row
+
+
+@pytest.fixture(scope="module")
+def verbal(shared: Path) -> tuple[Any, Any]:
+    with (shared / "golden" / "f_dif.csv").open(newline="") as file:
+        lines = list(csv.reader(file))[1:]
+    return np.array([[int(cell) for cell in line[1:]] for line in lines]), np.array([line[0] == "M" for line in lines])
+
+
+def test_mantel_haenszel_is_that_of_difr(golden: Callable[[str], Any], verbal: tuple[Any, Any]) -> None:
+    wanted = golden("mirt_difr_dif.json")
+    found = mantel_haenszel(*verbal)
+    np.testing.assert_allclose(found.statistic, wanted["mh"]["statistic"], atol=1e-9)
+    np.testing.assert_allclose(found.alpha, wanted["mh"]["alpha"], atol=1e-9)
+    np.testing.assert_allclose(found.var_log_alpha, wanted["mh"]["var_log_alpha"], atol=1e-9)
+    np.testing.assert_allclose(found.difference, wanted["difference"], atol=1e-9)
+    np.testing.assert_allclose(mantel_haenszel(*verbal, correct=False).statistic, wanted["mh"]["uncorrected"], atol=1e-9)
+    assert (np.flatnonzero(found.p < 0.05) + 1).tolist() == wanted["mh"]["flagged"]
+    assert all(label == "A" for label, p in zip(found.ets, found.p, strict=True) if p > 0.05)
+
+
+def test_logistic_dif_is_that_of_difr(golden: Callable[[str], Any], verbal: tuple[Any, Any]) -> None:
+    wanted, found = golden("mirt_difr_dif.json")["logistic"], logistic_dif(*verbal)
+    for name in ("both", "uniform", "nonuniform", "delta_r2"):
+        np.testing.assert_allclose(getattr(found, name), wanted[name], atol=1e-6)
+    np.testing.assert_allclose(found.uniform + found.nonuniform, found.both, atol=1e-9)
+
+
+def groups(draw: Callable[..., Any], unfair: Row, seed: int = 401) -> tuple[Any, Any]:
+    """Complete answers of two groups of 1,500; the focal one meets `unfair` in place of the last of ten items."""
+    rng = np.random.default_rng(seed)
+    rows = [Row("2pl", 1.2, [float(b)]) for b in np.linspace(-1.5, 1.5, 9)] + [Row("2pl", 1.2, [0.0])]
+    theta = [rng.normal(size=1500), rng.normal(-0.3, 1, size=1500)]
+    parts = [draw(own, t, seed + k) for k, (own, t) in enumerate(zip((rows, [*rows[:9], unfair]), theta, strict=True))]
+    return np.concatenate([part.category.reshape(1500, 10) for part in parts]), np.repeat([False, True], 1500)
+
+
+def test_an_item_that_is_harder_for_the_focal_group_is_found_and_equal_ability_is_no_dif(draw: Callable[..., Any]) -> None:
+    scores, focal = groups(draw, Row("2pl", 1.2, [0.8]))
+    found, logistic = mantel_haenszel(scores, focal), logistic_dif(scores, focal)
+    assert found.ets[9] == "C"
+    assert found.delta[9] < -1.5
+    assert found.difference[9] < -0.1
+    assert set(found.ets[:9]) == {"A"}
+    assert logistic.p_uniform[9] < 1e-6
+    assert logistic.delta_r2[9] == max(logistic.delta_r2)
+
+
+def test_an_item_that_discriminates_less_in_the_focal_group_is_non_uniform(draw: Callable[..., Any]) -> None:
+    scores, focal = groups(draw, Row("2pl", 0.3, [0.0]))
+    logistic = logistic_dif(scores, focal)
+    assert logistic.p_nonuniform[9] < 1e-6
+    assert logistic.p_nonuniform[:9].min() > 1e-4
+
+
+def test_swapping_the_groups_turns_the_sign_and_keeps_the_statistics(draw: Callable[..., Any]) -> None:
+    scores, focal = groups(draw, Row("2pl", 1.2, [0.5]))
+    one, other = mantel_haenszel(scores, focal), mantel_haenszel(scores, ~focal)
+    np.testing.assert_allclose(one.statistic, other.statistic)
+    np.testing.assert_allclose(one.delta, -other.delta, atol=1e-12)
+    np.testing.assert_allclose(logistic_dif(scores, focal).both, logistic_dif(scores, ~focal).both, atol=1e-6)
+
+
+def test_an_item_that_everybody_solves_gets_no_number(draw: Callable[..., Any]) -> None:
+    scores, focal = groups(draw, Row("2pl", 1.2, [0.0]))
+    scores[:, 3] = 1
+    found = mantel_haenszel(scores, focal)
+    assert np.isnan([found.statistic[3], found.alpha[3], found.p[3], logistic_dif(scores, focal).both[3]]).all()
+    assert found.ets[3] == ""
+    assert np.isfinite(found.statistic[[0, 1, 2]]).all()
+
+
+def test_groups_that_an_item_separates_wholly_do_not_break_the_regression() -> None:
+    focal = np.repeat([False, True], 40)
+    scores = np.random.default_rng(5).integers(0, 2, (80, 6))
+    scores[:, 0] = focal
+    found = logistic_dif(scores, focal)
+    assert found.both[0] > 50
+    assert np.isfinite(found.both).all()
+
+
+@pytest.mark.parametrize("method", [mantel_haenszel, logistic_dif])
+def test_routed_polytomous_and_one_group_answers_are_refused(method: Callable[..., Any]) -> None:
+    scores, focal = np.random.default_rng(6).integers(0, 2, (20, 4)), np.repeat([False, True], 10)
+    with pytest.raises(Faulty, match="are incomplete or routed"):
+        method(np.where(scores == 0, -1, scores), focal)
+    with pytest.raises(Faulty, match="categories above 1"):
+        method(scores + 1, focal)
+    with pytest.raises(Faulty, match="groups, focal: the group has 0 people"):
+        method(scores, focal & False)

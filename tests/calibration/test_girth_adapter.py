@@ -1,0 +1,89 @@
+"""girth behind its guard: a second opinion where it is valid, and a refusal by name and reason where it is not."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from calibration.girth_adapter import BY_PROPORTION, by_proportion, second_opinion
+from calibration.mml import MmlOptions, Priors, fit_mml
+from calibration.responses import ResponseLog
+from cat_engine import Faulty, Row
+from itembank.bank import Bank
+
+
+def items(n: int) -> tuple[str, ...]:
+    return tuple(f"i{k}" for k in range(n))
+
+
+@pytest.fixture
+def form(draw: Callable[..., Any]) -> Any:
+    rng = np.random.default_rng(91)
+    rows = [Row("2pl", float(a), [float(b)]) for a, b in zip(rng.lognormal(0, 0.2, 12), rng.normal(0, 0.8, 12), strict=True)]
+    return draw(rows, rng.normal(size=1500), 92)
+
+
+def test_pcm_mml_agrees_with_ours_on_a_form_that_all_took(form: Any) -> None:
+    a, b = second_opinion(form.log(items(12)))
+    ours = form.fit("gpcm")
+    np.testing.assert_allclose(b, [row.b[0] for row in ours.rows], atol=0.05)
+    np.testing.assert_allclose(a, [row.a for row in ours.rows], atol=0.05)
+
+
+def test_pcm_mml_agrees_with_ours_on_graded_answers(draw: Callable[..., Any]) -> None:
+    rows = [Row("gpcm", 0.9, [b - 0.6, b + 0.1, b + 0.5]) for b in np.linspace(-1, 1, 8)]
+    data = draw(rows, np.random.default_rng(93).normal(size=1200), 94)
+    _, b = second_opinion(data.log(items(8)))
+    np.testing.assert_allclose(b, [np.mean(row.b) for row in data.fit("gpcm").rows], atol=0.05)
+
+
+def test_pcm_mml_agrees_with_ours_on_routed_answers(routed: tuple[Bank, ResponseLog]) -> None:
+    bank, whole = routed
+    kept = np.flatnonzero(np.bincount(whole.item, minlength=len(bank)) >= 300)
+    mine = np.isin(whole.item, kept)
+    item = np.searchsorted(kept, whole.item[mine])
+    columns = (whole.person[mine], item, *(column[mine] for column in (whole.category, whole.rt_ms, whole.position, whole.why)))
+    log = ResponseLog(whole.person_ids, tuple(whole.item_ids[i] for i in kept), *columns)
+    _, b = second_opinion(log)
+    rows = [bank.row(i)._replace(model="gpcm") for i in kept.tolist()]
+    ours = fit_mml(log.person, log.item, log.category, rows, MmlOptions(priors=Priors.parse("none")))
+    truth = bank.params.b[kept, 0]
+    assert np.corrcoef(b, truth)[0, 1] > 0.99
+    assert np.sqrt(np.mean((b - [row.b[0] for row in ours.rows]) ** 2)) < 0.1
+
+
+@pytest.mark.parametrize("estimator", BY_PROPORTION)
+def test_estimators_that_start_from_proportions_are_refused_on_routed_answers(routed: tuple[Bank, ResponseLog], estimator: str) -> None:
+    with pytest.raises(Faulty) as caught:
+        by_proportion(routed[1], estimator)
+    assert f"girth.{estimator} solves difficulty from proportions correct" in str(caught.value)
+    assert "use pcm_mml, or this project's own MML" in str(caught.value)
+
+
+def test_they_are_refused_on_incomplete_answers_of_a_fixed_form_too(form: Any) -> None:
+    log = form.log(items(12))
+    part = ResponseLog(
+        log.person_ids, log.item_ids, log.person[1:], log.item[1:], log.category[1:], log.rt_ms[1:], log.position[1:], log.why[1:]
+    )
+    with pytest.raises(Faulty, match="routed or incomplete"):
+        by_proportion(part)
+
+
+def test_on_a_form_that_a_sample_took_whole_they_are_let_through_and_agree(form: Any) -> None:
+    a, b = by_proportion(form.log(items(12)), "twopl_mml")
+    ours = form.fit("2pl")
+    np.testing.assert_allclose(b, [row.b[0] for row in ours.rows], atol=0.1)
+    assert a.shape == (12,)
+    with pytest.raises(Faulty, match="'grm_jml' is not known"):
+        by_proportion(form.log(items(12)), "grm_jml")
+
+
+def test_items_that_girth_cannot_take_are_named(draw: Callable[..., Any]) -> None:
+    data = draw([Row("2pl", 1.0, [0.0])] * 3, np.random.default_rng(95).normal(size=50), 96)
+    data.category[data.item == 1] = 1
+    data.category[data.item == 2] *= 2
+    with pytest.raises(Faulty) as caught:
+        second_opinion(data.log(items(3)))
+    assert [fault.where for fault in caught.value.faults] == ["i1", "i2"]
+    assert "categories [0, 2] were seen" in str(caught.value)

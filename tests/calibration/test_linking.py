@@ -1,0 +1,54 @@
+"""Linking: constants are recovered whatever they are, moved items keep their curves, and faults are named."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calibration.linking import METHODS, link, transform
+from cat_engine import Faulty, ItemParams, Row, expected_score
+
+OLD = [
+    Row("2pl", 1.1, [-1.2]), Row("3pl", 0.8, [0.1], 0.2), Row("grm", 1.5, [-1.0, 0.0, 1.1]), Row("gpcm", 0.7, [-0.6, 0.4]), Row("2pl", 1.9, [0.9]),
+]  # fmt: skip
+SLOPES, INTERCEPTS = st.floats(0.4, 2.5), st.floats(-2, 2)
+
+
+@settings(max_examples=30, deadline=None)
+@given(SLOPES, INTERCEPTS, st.sampled_from(METHODS))
+def test_constants_of_a_pure_change_of_scale_are_recovered_by_every_method(slope: float, intercept: float, method: str) -> None:
+    new = [transform(row, 1 / slope, -intercept / slope) for row in OLD]
+    assert link(new, OLD, method) == pytest.approx((slope, intercept), abs=1e-6)
+
+
+@given(SLOPES, INTERCEPTS, st.sampled_from(OLD))
+def test_a_moved_item_has_the_value_at_a_theta_plus_b_that_it_had_at_theta(slope: float, intercept: float, row: Row) -> None:
+    theta = np.linspace(-3, 3, 13)
+    before = expected_score(ItemParams.from_rows([row]), theta)
+    after = expected_score(ItemParams.from_rows([transform(row, slope, intercept)]), slope * theta + intercept)
+    np.testing.assert_allclose(after, before, rtol=1e-9)
+
+
+def test_points_are_those_asked_for() -> None:
+    rng = np.random.default_rng(1)
+    new = [
+        row._replace(a=row.a * f, b=[b + s for b in row.b])
+        for row, f, s in zip(OLD, rng.uniform(0.7, 1.4, 5), rng.normal(0, 0.3, 5), strict=True)
+    ]
+    wide, narrow = link(new, OLD, "sl"), link(new, OLD, "sl", points=np.linspace(-1, 1, 11))
+    assert wide != pytest.approx(narrow, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "method", "message"),
+    [
+        (OLD[:1], OLD[:1], "sl", "link, common items: there are 1 (linking needs at least two)"),
+        (OLD, OLD[:3], "sl", "link, common items: there are 3"),
+        (OLD[:2], [OLD[0], OLD[2]], "mm", "link, common item 2: has 2 categories in one file and 4 in the other"),
+        (OLD, OLD, "concurrent", "link, method: 'concurrent' is not known (one of mm, ms, haebara, sl)"),
+    ],
+)
+def test_what_cannot_be_linked_is_refused_with_the_reason(new: list[Row], old: list[Row], method: str, message: str) -> None:
+    with pytest.raises(Faulty) as caught:
+        link(new, old, method)
+    assert message in str(caught.value)

@@ -1,0 +1,70 @@
+"""The report: what it says, that it stands alone, and that it escapes what people typed."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from calibration.pipeline import CalibrationOptions, calibrate
+from calibration.plots import Frame, number
+from calibration.report import html_report
+from cat_engine import Row
+from itembank.bank import Bank
+
+ROWS = [Row("2pl", 1.2, [float(b)]) for b in np.linspace(-1.2, 1.2, 6)] + [Row("grm", 1.3, [-0.5, 0.5])]
+
+
+@pytest.fixture
+def report(draw: Callable[..., Any], bank_of: Callable[..., Bank]) -> str:
+    rows = [*ROWS, Row("2pl", 0.05, [0.0]), Row("2pl", 1.0, [0.0])]
+    bank = bank_of([*ROWS, ROWS[0], ROWS[0]], [*(f"i{k}" for k in range(6)), "<b>&tajam", "datar", "sepi"], ("A & B",))
+    log = draw(rows[:8], np.random.default_rng(301).normal(size=2000), 302).log(bank.ids)
+    proposal = calibrate(log, bank, CalibrationOptions(girth=True))
+    return html_report(proposal, provisional=True, truth=dict(zip(bank.ids, [*ROWS, rows[7], rows[8]], strict=True)))
+
+
+def test_a_provisional_bank_is_called_a_sample_that_is_not_calibrated(report: str) -> None:
+    assert "Bank contoh, belum terkalibrasi" in report
+
+
+def test_it_opens_with_what_has_to_be_decided_and_names_items_without_an_estimate(report: str) -> None:
+    decisions = report[report.index("Perlu diputuskan") : report.index("Jalannya estimasi")]
+    assert "datar" in decisions
+    assert "daya beda rendah" in decisions
+    assert "i3" not in decisions
+    assert re.search(r"Tanpa jawaban</strong> – 1 butir tanpa estimasi \(n\): sepi \(0\)", report)
+    assert "Terhadap parameter sebenarnya (8 butir): RMSE b 0," in report
+
+
+def test_every_estimated_item_has_a_curve_and_names_are_escaped(report: str) -> None:
+    assert report.count('aria-label="Kurva butir') == 8
+    assert "<b>&tajam" not in report
+    assert "&lt;b&gt;&amp;tajam" in report
+    assert "A &amp; B" in report
+
+
+def test_it_loads_nothing_runs_nothing_and_its_pictures_are_well_formed(report: str) -> None:
+    assert not re.search(r"https?://|<script|<link|<img|@import|url\(", report)
+    pictures = re.findall(r"<svg.*?</svg>", report)
+    assert len(pictures) == 8 + 4
+    for picture in pictures:
+        ElementTree.fromstring(picture)  # noqa: S314 - our own text
+        assert "nan" not in picture
+
+
+def test_numbers_are_written_the_indonesian_way() -> None:
+    assert number(1234567.891, 1) == "1.234.567,9"
+    assert number(-0.5, 2) == "−0,50"
+    assert number(-0.0004, 2) == "0,00"
+    assert number(float("nan"), 2) == "–"
+    assert number(1052) == "1.052"
+
+
+def test_points_outside_the_axes_are_held_at_the_edge() -> None:
+    frame = Frame(100, 100, (-4, 4), (0, 1))
+    assert frame.at_x(-99) == frame.at_x(-4)
+    assert frame.at_x(99) == frame.at_x(4) == 100 - frame.right
+    assert frame.at_y(2) == frame.top

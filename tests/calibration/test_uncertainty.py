@@ -1,0 +1,84 @@
+"""Standard errors against the definition: second differences of the log-posterior, and the spread of estimates over repeated samples."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from calibration.mml import MmlFit, Priors
+from calibration.uncertainty import standard_errors
+from cat_engine import Faulty, Row
+
+STEP = 1e-3
+
+
+def by_differences(fit: MmlFit, priors: Priors) -> tuple[np.ndarray, np.ndarray]:
+    """SEs of log a and of b, from second differences of the log-posterior in all parameters of the only shape."""
+    shape = fit.state.shapes[0]
+    best = shape.x.copy()
+    n = best.size
+
+    def log_posterior(x: np.ndarray) -> float:
+        shape.x = x.reshape(best.shape)
+        return fit.design.expect(fit.state.table(fit.design, fit.nodes))[0] + fit.state.log_prior(priors)
+
+    hessian = np.zeros((n, n))
+    for i in range(n):
+        for j in range(i + 1):
+            for sign_i in (1, -1):
+                for sign_j in (1, -1):
+                    x = best.ravel().copy()
+                    x[i] += sign_i * STEP
+                    x[j] += sign_j * STEP
+                    hessian[i, j] += sign_i * sign_j * log_posterior(x) / (4 * STEP**2)
+            hessian[j, i] = hessian[i, j]
+    shape.x = best
+    se = np.sqrt(np.diag(np.linalg.inv(-hessian))).reshape(best.shape)
+    return se[:, 0] * np.exp(best[:, 0]), se[:, 1:]
+
+
+@pytest.mark.parametrize(
+    ("model", "priors", "row"),
+    [
+        ("2pl", "a=lognormal:0,.5,intercept=normal:0,2", Row("2pl", 1.2, [0.3])),
+        ("3pl", "a=lognormal:.2,.4,c=beta:5,17", Row("3pl", 1.2, [0.3], 0.2)),
+        ("4pl", "default", Row("4pl", 1.2, [0.3], 0.15, 0.92)),
+        ("gpcm", "none", Row("gpcm", 0.9, [-0.8, 0.1, 0.9])),
+        ("grm", "b=normal:0,1", Row("grm", 1.4, [-0.8, 0.1, 0.9])),
+    ],
+)
+def test_oakes_errors_are_those_of_the_observed_information(draw: Callable[..., Any], model: str, priors: str, row: Row) -> None:
+    rows = [row._replace(b=[b + 0.3 * k for b in row.b]) for k in range(4)]
+    data = draw(rows, np.random.default_rng(4).normal(size=900), 5)
+    fit = data.fit(model, priors, tolerance=1e-8)
+    errors = standard_errors(fit, Priors.parse(priors))
+    a, b = by_differences(fit, Priors.parse(priors))
+    np.testing.assert_allclose(errors.a, a, rtol=1e-3)
+    np.testing.assert_allclose(errors.b, b[:, : errors.b.shape[1]], rtol=1e-3)
+
+
+def test_standard_errors_are_the_spread_of_estimates_over_samples(draw: Callable[..., Any]) -> None:
+    rows = [Row("2pl", 1.3, [b]) for b in (-1.0, -0.3, 0.0, 0.4, 1.1)]
+    estimates, promised = [], []
+    for seed in range(60):
+        fit = draw(rows, np.random.default_rng(1000 + seed).normal(size=800), seed).fit("2pl", tolerance=1e-5)
+        errors = standard_errors(fit, Priors.parse("none"))
+        estimates.append([(row.a, row.b[0]) for row in fit.rows])
+        promised.append(np.stack([errors.a, errors.b[:, 0]], axis=1))
+    ratio = np.std(estimates, axis=0).mean(axis=0) / np.mean(promised, axis=0).mean(axis=0)
+    assert np.all(np.abs(ratio - 1) < 0.15), ratio
+
+
+def test_no_number_is_given_where_answers_carry_no_information(draw: Callable[..., Any]) -> None:
+    data = draw([Row("2pl", 1.0, [0.0]), Row("2pl", 1.0, [0.5])], np.random.default_rng(2).normal(size=300), 3)
+    fit = data.fit("2pl", max_cycles=50)  # two items do not determine two slopes
+    errors = standard_errors(fit, Priors.parse("none"))
+    assert np.isnan(errors.a).all() or (errors.a > 1).all()
+
+
+def test_an_unknown_method_is_refused_by_name(draw: Callable[..., Any]) -> None:
+    fit = draw([Row("2pl", 1.0, [0.0])] * 3, np.random.default_rng(2).normal(size=300), 3).fit("2pl")
+    with pytest.raises(Faulty, match="'sandwich' is not known"):
+        standard_errors(fit, Priors.parse("none"), "sandwich")
+    assert np.isnan(standard_errors(fit, Priors.parse("none"), "none").a).all()

@@ -1,0 +1,230 @@
+"""`cact calibrate`: of a file of answers, or of the answers of an installation's closed waves; `cact link`: two sets of parameters on one scale."""
+
+import json
+import resource
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.markup import escape
+
+from calibration.drift import LARGEST_Z, robust_z
+from calibration.estimate import Demands
+from calibration.files import read_groups_csv, read_ids, read_items_csv, read_models_csv, write_estimates_csv, write_items_csv
+from calibration.linking import METHODS, link, transform
+from calibration.mml import FIPC, MmlOptions, Priors
+from calibration.pipeline import CalibrationOptions
+from calibration.report import html_file_report
+from calibration.responses import read_responses_csv
+from calibration.standalone import FileCalibration, Specification, calibrate_answers
+from calibration.uncertainty import METHODS as SE_METHODS
+from cat_engine import Fault, Faulty
+from webtest.config import House
+from webtest.console import actor, check_target, data_option, guarded, now_ms, opened, out, put, read_text, write_file
+from webtest.services.psychometrics import Psychometrics
+
+FILE = click.Path(path_type=Path)
+MODELS = ("1pl", "2pl", "3pl", "4pl", "grm", "gpcm", "pcm", "rasch", "rsm")
+ALIASES = {"rasch": "pcm", "rsm": "pcm"}  # a slope of 1; rsm shares the distances between steps
+KIB_PER_MB = 1024
+FILE_ONLY = ("model", "model_file", "anchors", "fipc", "groups", "se", "out_file", "json_file")
+WAVES_ONLY = ("waves", "mode", "girth", "publish")
+
+
+def attach(main: click.Group) -> None:
+    """Add this module's commands."""
+    main.add_command(calibrate)
+    main.add_command(link_files)
+
+
+@click.command()
+@click.argument("answers", type=FILE, required=False)
+@click.option(
+    "--model", type=click.Choice(MODELS), default="2pl", show_default=True, help="Model of the items that --model-file does not name."
+)
+@click.option("--model-file", type=FILE, help="item_id,model[,a,b1,…]: the model of single items, and where to start from.")
+@click.option("--anchors", type=FILE, help="item_id,model,a,b1,…,c,d: items that keep these parameters and give the scale.")
+@click.option("--fipc", type=click.Choice(FIPC), default=FIPC[0], show_default=True, help="How anchors are used (Kim, 2006).")
+@click.option("--groups", type=FILE, help="person_id,group: groups with a mean and sd of ability of their own.")
+@click.option("--priors", default="default", show_default=True, help="default, none, or as in a=lognormal:0,.5,b=normal:0,2,c=beta:5,17.")
+@click.option("--se", type=click.Choice(SE_METHODS), default="oakes", show_default=True, help="Standard errors.")
+@click.option("--tol", type=click.FloatRange(1e-10, 0.1), default=1e-4, show_default=True, help="Largest change of a parameter at the end.")
+@click.option("--min-n", type=click.IntRange(1), help="Answers that an item needs. [default: 30 of a file, 100 of waves]")
+@click.option("--max-se", type=click.FloatRange(0.01), default=0.35, show_default=True, help="Largest SE of b that is not flagged.")
+@click.option("--out", "out_file", type=FILE, help="Write the estimates as CSV.")
+@click.option("--json", "json_file", type=FILE, help="Write the figures of the fit as JSON.")
+@data_option
+@click.option("--waves", default="", help="Closed waves, separated by commas. [default: all closed waves]")
+@click.option("--free/--anchored", "mode", default=True, help="All items free and linked to the bank's scale, or calibrated items fixed.")
+@click.option("--girth", is_flag=True, help="Ask girth for a second opinion.")
+@click.option("--publish", is_flag=True, help="Publish the draft, after printing what changes.")
+@click.option("--report", "report_file", type=FILE, help="Write the report as HTML.")
+@click.pass_context
+@guarded
+def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
+    """Estimate item parameters by marginal maximum likelihood.
+
+    With ANSWERS (CSV: person_id and one column an item, or person_id,item_id,category): of that file, for --out.
+
+    \b
+        cact calibrate R.csv --model 2pl --out P.csv --json F.json
+
+    Without ANSWERS: of the closed waves of the installation in --data. A draft version of the bank is made of the items that meet the demands.
+
+    \b
+        cact calibrate --data cact-data --waves G1,G2 --report laporan.html --publish
+
+    An item that cannot be estimated is named with the reason and gets no number. Files that exist are overwritten, whole or not at all.
+    """
+    given = {name for name in options if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
+    wrong = given.intersection(WAVES_ONLY if answers else FILE_ONLY)
+    flags = {parameter.name: parameter.opts[0] for parameter in ctx.command.params}
+    use = "a file of answers" if answers else "closed waves"
+    faults = [Fault(flags[name], "", f"does not go with {use}", "see 'cact calibrate --help'") for name in sorted(wrong)]
+    if answers and not options["out_file"]:
+        faults.append(Fault("--out", "", "is missing", "name the file for the estimates"))
+    if faults:
+        raise Faulty(faults)
+    for name in ("out_file", "json_file", "report_file"):
+        if options[name] is not None:
+            check_target(options[name], force=True)
+    mml = MmlOptions(
+        priors=Priors.parse(options["priors"]), tolerance=options["tol"], rating_scale=options["model"] == "rsm", fipc=options["fipc"]
+    )
+    if answers:
+        _calibrate_file(answers, mml, options)
+    else:
+        _calibrate_waves(mml, options)
+
+
+def _calibrate_file(answers: Path, mml: MmlOptions, options: Mapping[str, Any]) -> None:
+    log = read_responses_csv(read_text(answers))
+    models, start = read_models_csv(read_text(options["model_file"])) if options["model_file"] else ({}, {})
+    anchors = read_items_csv(read_text(options["anchors"])) if options["anchors"] else {}
+    group, names = read_groups_csv(read_text(options["groups"]), log.person_ids) if options["groups"] else (None, ("all",))
+    what = Specification(ALIASES.get(options["model"], options["model"]), models, start, anchors)
+    demands = Demands(options["min_n"] or 30, options["max_se"], options["se"], mml)
+    found = calibrate_answers(log, what, demands, group)
+    write_file(options["out_file"], write_estimates_csv(found.verdicts).encode(), force=True)
+    figures = _figures(found, names, options["model"])
+    if options["json_file"] is not None:
+        write_file(options["json_file"], (json.dumps(figures, indent=1) + "\n").encode(), force=True)
+    if options["report_file"] is not None:
+        write_file(options["report_file"], html_file_report(found, max_se=options["max_se"]).encode(), force=True)
+    if found.run is None:
+        out.print("No item could be estimated:")
+    else:
+        fit = found.run.fit
+        out.print(
+            f"{fit.design.n_persons} people, {int(fit.counts.sum())} answers; log-likelihood {fit.loglik:.4f} after {fit.n_cycles} cycles"
+            f"{'' if fit.converged else ', [red]not converged[/]'}; {found.seconds:.2f} s"
+        )
+    _print_flags([(v.item_id, v.n, v.flags) for v in found.verdicts])
+
+
+def _figures(found: FileCalibration, names: tuple[str, ...], model: str) -> dict[str, Any]:
+    """What --json holds."""
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MB
+    figures: dict[str, Any] = {"model": model, "seconds": round(found.seconds, 4), "peak_mb": round(peak_mb, 1)}
+    figures["items"] = {v.item_id: list(v.flags) for v in found.verdicts if v.flags}
+    if found.run is None:
+        return {**figures, "loglik": None, "n_cycles": 0, "converged": False, "latent": {}, "aic": None, "bic": None, "n_free": 0}
+    fit, errors = found.run.fit, found.run.errors
+    spread = zip(names, fit.means.tolist(), fit.sds.tolist(), errors.mean.tolist(), errors.sd.tolist(), strict=False)
+    latent = {
+        name: {"mean": mean, "sd": sd, "se_mean": _or_none(se_mean), "se_sd": _or_none(se_sd)} for name, mean, sd, se_mean, se_sd in spread
+    }
+    return {
+        **figures, "loglik": fit.loglik, "n_cycles": fit.n_cycles, "converged": fit.converged, "latent": latent, "aic": fit.aic, "bic": fit.bic,
+        "n_free": fit.n_free, "n_persons": fit.design.n_persons, "n_answers": int(fit.counts.sum()),
+    }  # fmt: skip
+
+
+def _or_none(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _print_flags(items: list[tuple[str, int, tuple[str, ...]]]) -> None:
+    flagged = [(item_id, n, flags) for item_id, n, flags in items if flags and flags != ("anchor",)]
+    out.print(f"{len(items) - len(flagged)} of {len(items)} items without a flag")
+    for item_id, n, flags in flagged:
+        out.print(escape(f"  {item_id}: {', '.join(flags)} (n = {n})"))
+
+
+def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any]) -> None:
+    with opened(options["data"]) as house:
+        service = Psychometrics(house.engine, house.store)
+        waves = [wave.strip() for wave in options["waves"].split(",") if wave.strip()] or [wave.id for wave in service.closed_waves()]
+        chosen = CalibrationOptions(
+            "free" if options["mode"] else "anchored", frozenset(), options["min_n"] or 100, options["max_se"], options["girth"], mml
+        )
+        run_id, proposal = service.calibrate(waves, chosen, actor=actor(), now=now_ms())
+        run = service.run(run_id)
+        summary = json.loads(run.summary)
+        out.print(
+            f"Run {run_id}: {summary['answers']} answers of {len(waves)} waves on bank version {run.base_version}, {proposal.seconds:.2f} s; "
+            f"{summary['adopt']} items take new parameters, {summary['keep']} keep the old, {summary['reject']} are to be held"
+        )
+        _print_flags([(v.item_id, v.n, v.flags) for v in proposal.verdicts])
+        if options["report_file"] is not None:
+            write_file(options["report_file"], run.report.encode(), force=True)
+        if run.draft_version is None:
+            out.print("No item meets the demands: no draft was made.")
+            sys.exit(0)
+        _print_changes(service, run.draft_version)
+        if options["publish"]:
+            _publish(house, service, run.draft_version)
+        else:
+            out.print(f"Version {run.draft_version} is a draft; 'cact bank publish {run.draft_version}' publishes it.")
+
+
+def _print_changes(service: Psychometrics, version: int) -> None:
+    changes = service.changes(version)
+    out.print(f"Version {version} changes {len({change.item_id for change in changes})} items:")
+    for change in changes:
+        out.print(escape(f"  {change.item_id} {change.field}: {change.old} -> {change.new}"))
+
+
+def _publish(house: House, service: Psychometrics, version: int) -> None:
+    service.decide(version, "publish", actor=actor(), now=now_ms())
+    out.print(f"Version {version} is published in {house.folder}.")
+
+
+@click.command("link")
+@click.option("--new", "new_file", type=FILE, required=True, help="Parameters to move: item_id,model,a,b1,…,c,d.")
+@click.option("--old", "old_file", type=FILE, required=True, help="Parameters on the scale to move to.")
+@click.option("--common", "common_file", type=FILE, help="Ids of the common items, one a line. [default: all ids that both files have]")
+@click.option(
+    "--method", type=click.Choice(METHODS), default="sl", show_default=True, help="mean/mean, mean/sigma, Haebara, Stocking-Lord."
+)
+@click.option("--out", "out_file", type=FILE, help="Write the moved parameters as CSV.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
+@guarded
+def link_files(new_file: Path, old_file: Path, common_file: Path | None, method: str, out_file: Path | None, as_json: bool) -> None:
+    """Link two calibrations by their common items: constants A and B with theta_old = A theta_new + B."""
+    if out_file is not None:
+        check_target(out_file, force=True)
+    new, old = read_items_csv(read_text(new_file)), read_items_csv(read_text(old_file))
+    common = read_ids(read_text(common_file)) if common_file else [item_id for item_id in new if item_id in old]
+    faults = [
+        Fault(str(path), item_id, "is a common item and is missing")
+        for path, rows in ((new_file, new), (old_file, old))
+        for item_id in common
+        if item_id not in rows
+    ]
+    if faults:
+        raise Faulty(faults)
+    slope, intercept = link([new[item_id] for item_id in common], [old[item_id] for item_id in common], method)
+    if out_file is not None:
+        write_file(
+            out_file, write_items_csv({item_id: transform(row, slope, intercept) for item_id, row in new.items()}).encode(), force=True
+        )
+    z = robust_z([transform(new[item_id], slope, intercept) for item_id in common], [old[item_id] for item_id in common])
+    drift = {item_id: round(float(value), 2) for item_id, value in zip(common, z, strict=True) if abs(value) > LARGEST_Z}
+    figures = {"method": method, "A": slope, "B": intercept, "common": len(common), "moved": len(new), "drift": drift}
+    lines = [f"A = {slope:.6f}, B = {intercept:.6f} ({method}, {len(common)} common items)"]
+    lines += [escape(f"  {item_id} may have drifted: robust z of b {value}") for item_id, value in drift.items()]
+    put(figures, as_json, "\n".join(lines))

@@ -1,0 +1,100 @@
+"""Asking the engine again for every decision of one attempt: same item, same theta and SE, same category from the same choice, in time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cat_engine import EndSection, Present, Stop, ask, estimate
+from webtest.catalog import Kit
+from webtest.events import Kind, SessionEvent
+from webtest.session import Phase, Session, begin, fold
+
+TOLERANCE = 1e-9
+COUNTED = (Phase.RUNNING, Phase.GRACE)
+OVER = (Phase.GRACE, Phase.TIME_UP)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that does not hold: in which stream, at which event (-1: no event in particular), and what."""
+
+    stream: str
+    seq: int
+    what: str
+
+
+def replay(kit: Kit, events: Sequence[SessionEvent]) -> tuple[int, list[Finding]]:
+    """How many items were asked for again in one attempt's events (a sound chain), and what was found."""
+    decisions, findings = 0, []
+    session = begin(events[0].attempt)
+    for event in events:
+        try:
+            before, session = session, fold(session, [event])
+            findings += [Finding(event.attempt, event.seq, what) for what in _faults(kit, before, session, event)]
+        except (ValueError, KeyError, IndexError, TypeError) as error:  # the engine's refusals are ValueErrors
+            findings.append(Finding(event.attempt, event.seq, f"this '{event.kind}' event does not follow: {error}"))
+            break
+        decisions += event.kind == Kind.PRESENTED
+    return decisions, findings
+
+
+def _faults(kit: Kit, before: Session, after: Session, event: SessionEvent) -> list[str]:
+    match event.kind:
+        case Kind.PRESENTED:
+            return _presented(kit, before, event)
+        case Kind.ANSWERED:
+            return _answered(kit, before, after, event)
+        case Kind.SECTION_ENDED:
+            return _section_ended(kit, before, event)
+        case Kind.FINISHED:
+            return _finished(kit, before, event)
+        case _:
+            return []
+
+
+def _presented(kit: Kit, before: Session, event: SessionEvent) -> list[str]:
+    p, decision = event.payload, ask(kit.plan, kit.pool, before.engine)
+    if not isinstance(decision, Present):
+        return [f"the engine would have ended the section, the log presents {p['item_id']}"]
+    faults = []
+    if decision.item != p["item"] or kit.pool.ids[decision.item] != p["item_id"]:
+        faults.append(f"the engine gives {kit.pool.ids[decision.item]}, the log {p['item_id']}")
+    if _differ(decision.evidence.theta, p["theta"]) or _differ(decision.evidence.se, p["se"]):
+        faults.append(f"theta before the item is {decision.evidence.theta!r}, the log says {p['theta']!r}")
+    return faults
+
+
+def _answered(kit: Kit, before: Session, after: Session, event: SessionEvent) -> list[str]:
+    p, shown = event.payload, before.shown
+    if shown is None or shown.item_id != p["item_id"] or shown.seq != p["presented_seq"]:
+        return [f"answers {p['item_id']}, which was not on the screen"]
+    faults = []
+    if kit.contents[p["item_id"]].categories[p["choice"]] != p["category"]:
+        faults.append("the category does not follow from the choice and the key")
+    if kit.clock(event.at, before).phase not in COUNTED:
+        faults.append("was taken when the clock did not run")
+    found, scale = estimate(kit.plan, kit.pool, after.engine), kit.pool.params.scale[shown.item]
+    if _differ(float(found.theta[scale]), p["theta"]) or _differ(float(found.se[scale]), p["se"]):
+        faults.append(f"theta after the answer is {float(found.theta[scale])!r}, the log says {p['theta']!r}")
+    return faults
+
+
+def _section_ended(kit: Kit, before: Session, event: SessionEvent) -> list[str]:
+    reason = event.payload["reason"]
+    if reason == "time" and kit.clock(event.at, before).phase in OVER:
+        return []
+    decision = ask(kit.plan, kit.pool, before.engine)
+    right = isinstance(decision, EndSection) and decision.reason == reason
+    return [] if right else [f"the engine does not end the section here for the reason '{reason}'"]
+
+
+def _finished(kit: Kit, before: Session, event: SessionEvent) -> list[str]:
+    reason = event.payload["reason"]
+    if reason == "proctor":
+        return []
+    decision = ask(kit.plan, kit.pool, before.engine)
+    right = isinstance(decision, Stop) and decision.reason == reason
+    return [] if right else [f"the engine does not end the test here for the reason '{reason}'"]
+
+
+def _differ(found: float, logged: float) -> bool:
+    return abs(found - logged) > TOLERANCE
