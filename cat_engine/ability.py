@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cat_engine.families import Floats
+from cat_engine.priors import NormalPrior
+
+__all__ = ["Grid", "NormalPrior", "eap", "level_probabilities", "weights"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +38,6 @@ class Grid:
         weights = np.ones(self.n)
         weights[[0, -1]] = 0.5
         return np.log(weights)
-
-
-@dataclass(frozen=True, slots=True)
-class NormalPrior:
-    """Ability before the first answer: Normal(mean, sd^2) on every scale. Raises ValueError unless sd is positive and both are finite."""
-
-    mean: float = 0.0
-    sd: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not (np.isfinite(self.mean) and np.isfinite(self.sd) and self.sd > 0):
-            msg = f"Normal({self.mean}, sd {self.sd}) is not a distribution"
-            raise ValueError(msg)
-
-    def log_density(self, nodes: Floats) -> Floats:
-        """Log-density up to a constant, shape [Q]."""
-        return np.asarray(-0.5 * ((nodes - self.mean) / self.sd) ** 2)
 
 
 def weights(logpost: Floats) -> Floats:

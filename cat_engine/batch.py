@@ -1,4 +1,4 @@
-"""The working memory of N sessions on one pool: posteriors, abilities, information, what was used.
+"""The working memory of N sessions on one pool: answers, posteriors, abilities, information, what was used.
 
 One session of a live test is a batch of one, rebuilt from its state at every question; the simulator keeps a batch of many and feeds it answers.
 Either way every number comes from the same element-wise arithmetic in the same order of answers, so that both see the same bits.
@@ -10,66 +10,204 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cat_engine.ability import eap
+from cat_engine.ability import eap, weights
+from cat_engine.estimators import Estimator, ExpectedAPosteriori, Given
 from cat_engine.families import Floats, Ints
 from cat_engine.irt import information_at
+from cat_engine.joint import Answers, Joint, posterior_mode
 from cat_engine.plan import TestPlan
 from cat_engine.pool import Pool
 
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """N sessions, I items, S competencies, Q nodes: logpost[N, S, Q]; theta, se and count (answers) [N, S]; used[N, I]; info[N, I], the
-    information of each item at the theta of its own competency. The arrays are written in place and belong to one caller.
+    """N sessions, I items, S competencies, Q nodes: items[N, L] and categories[N, L], the answers in order; logpost[N, S, Q]; theta, se and
+    count (answers) [N, S]; used[N, I]. theta and se are the plan's interim estimates; last[N, S] see `previous`; sigma[N, S, S], the covariance
+    of a joint posterior, where the plan has one; known[N, I], information as far as it was asked for, and fresh[N, S], where it still holds. The
+    arrays are written in place and belong to one caller.
     """
 
+    plan: TestPlan
     pool: Pool
+    items: Ints
+    categories: Ints
     logpost: Floats
     theta: Floats
     se: Floats
     count: Ints
     used: NDArray[np.bool_]
-    info: Floats
+    last: Floats | None = None
+    sigma: Floats | None = None
+    known: Floats | None = None
+    fresh: NDArray[np.bool_] | None = None
 
     @classmethod
     def begin(cls, plan: TestPlan, pool: Pool, n: int) -> "Batch":
         """n sessions before their first answer."""
-        prior = np.tile(prior_logpost(plan, pool), (len(pool.competencies), 1))
-        return cls._of(
-            pool, np.repeat(prior[None], n, axis=0), np.zeros((n, len(pool.competencies)), dtype=int), np.zeros((n, len(pool)), dtype=bool)
-        )
+        prior = np.tile(pool.prior_logpost(plan.prior), (len(pool.competencies), 1))
+        room, count = np.zeros((n, capacity(plan, pool)), dtype=int), np.zeros((n, len(pool.competencies)), dtype=int)
+        made = cls._of(plan, pool, room, room.copy(), np.repeat(prior[None], n, axis=0), count, np.zeros((n, len(pool)), dtype=bool))
+        made.last = np.full(count.shape, np.nan)
+        return made
 
     @classmethod
     def replay(cls, plan: TestPlan, pool: Pool, items: Sequence[int], categories: Sequence[int], seen: Sequence[int] = ()) -> "Batch":
         """One session after its answers. `seen`: items that were shown and not scored."""
         given, answers = np.array(items, dtype=int), np.array(categories, dtype=int)
-        scales = pool.params.scale[given]
-        logpost = np.tile(prior_logpost(plan, pool), (len(pool.competencies), 1))
-        for scale, terms in zip(scales.tolist(), pool.log_table[given, answers], strict=True):
-            logpost[scale] += terms
-        count = np.bincount(scales, minlength=len(pool.competencies))
+        prior, terms = pool.prior_logpost(plan.prior), pool.log_table[given, answers]
+        if len(pool.competencies) == 1:
+            count = np.array([len(given)])
+            logpost = np.add.reduce(np.concatenate([prior[None], terms]), axis=0)[None]  # one row after the other, as `answer` adds them
+        else:
+            scales = pool.params.scale[given]
+            count, logpost = np.bincount(scales, minlength=len(pool.competencies)), np.tile(prior, (len(pool.competencies), 1))
+            for scale, term in zip(scales.tolist(), terms, strict=True):
+                logpost[scale] += term
         used = np.zeros((1, len(pool)), dtype=bool)
-        used[0, [*items, *seen]] = True
-        return cls._of(pool, logpost[None], count[None], used)
+        used[0, given] = True
+        if seen:
+            used[0, list(seen)] = True
+        return cls._of(plan, pool, given[None], answers[None], logpost[None], count[None], used)
 
     @classmethod
-    def _of(cls, pool: Pool, logpost: Floats, count: Ints, used: NDArray[np.bool_]) -> "Batch":
-        theta, se = eap(logpost, pool.nodes)
-        return cls(pool, logpost, theta, se, count, used, information_at(pool.params, theta[:, pool.params.scale]))
+    def _of(
+        cls, plan: TestPlan, pool: Pool, items: Ints, categories: Ints, logpost: Floats, count: Ints, used: NDArray[np.bool_]
+    ) -> "Batch":
+        empty = np.zeros(0)
+        made = cls(plan, pool, items, categories, logpost, empty, empty, count, used)
+        if plan.joint is None:
+            made.theta, made.se = made.estimates(plan.interim)
+        else:
+            made.theta, made.se, made.sigma = made.together(np.arange(len(logpost)))
+        return made
+
+    @property
+    def info(self) -> Floats:
+        """The information of each item at the theta of its own competency, [N, I]."""
+        return self.information(np.arange(len(self.logpost)))
+
+    def information(self, rows: Ints) -> Floats:
+        """The same for sessions `rows`, [M, I]; worked out for the competencies that have moved since it was last asked for."""
+        if self.known is None or self.fresh is None:
+            self.known, self.fresh = np.empty(self.used.shape), np.zeros(self.count.shape, dtype=bool)
+        for s, (at, params) in enumerate(self.pool.scales):
+            stale = rows[~self.fresh[rows, s]]
+            if stale.size:
+                whole = len(self.pool.scales) == 1
+                self.known[(stale,) if whole else np.ix_(stale, at)] = information_at(params, self.theta[stale, s][:, None])
+                self.fresh[stale, s] = True
+        return self.known[rows]
 
     def answer(self, rows: Ints, item: Ints, category: Ints) -> None:
         """Session rows[m] answered item[m] in category[m]. A session stands at most once in `rows`."""
         scale = self.pool.params.scale[item]
+        position = self.count[rows].sum(axis=1)
+        if self.last is not None:
+            self.last[rows, scale] = self.theta[rows, scale]
+        self.items[rows, position], self.categories[rows, position] = item, category
         self.logpost[rows, scale] += self.pool.log_table[item, category]
-        self.theta[rows, scale], self.se[rows, scale] = eap(self.logpost[rows, scale], self.pool.nodes)
         self.count[rows, scale] += 1
         self.used[rows, item] = True
-        for s in np.unique(scale).tolist():
-            at, params = self.pool.scales[s]
-            mine = rows[scale == s]
-            self.info[np.ix_(mine, at)] = information_at(params, self.theta[mine, s][:, None])
+        if self.sigma is not None:  # every competency hears of every answer
+            self.theta[rows], self.se[rows], self.sigma[rows] = self.together(rows)
+            if self.fresh is not None:
+                self.fresh[rows] = False
+            return
+        if self.fresh is not None:
+            self.fresh[rows, scale] = False
+        for s in np.unique(scale).tolist() if len(self.pool.competencies) > 1 else [0]:
+            mine = rows if len(self.pool.competencies) == 1 else rows[scale == s]
+            self.theta[mine, s], self.se[mine, s] = self._estimate(self.plan.interim, mine, s)
+
+    def together(self, rows: Ints) -> tuple[Floats, Floats, Floats]:
+        """Mode[M, S], se[M, S] and covariance[M, S, S] of sessions `rows` in the plan's joint posterior.
+
+        Always from the same starting point, the mean of each competency's own posterior, so that a replayed session gets the same bits.
+        """
+        joint, (mean, sd) = self.plan.joint, self.plan.prior.start
+        correlations = (Joint() if joint is None else joint).correlations(self.plan.competencies, self.pool.competencies)
+        n = self.count[rows].sum(axis=1)
+        row, place = np.nonzero(np.arange(self.items.shape[1]) < n[:, None])
+        answers = Answers(row, self.items[rows][row, place], self.categories[rows][row, place])
+        start, _ = eap(self.logpost[rows], self.pool.nodes)
+        theta, sigma = posterior_mode(self.pool, answers, start, mean, np.asarray(np.linalg.inv(correlations * sd**2), dtype=np.float64))
+        return theta, np.sqrt(np.diagonal(sigma, axis1=1, axis2=2)), sigma
+
+    def covariance(self) -> Floats:
+        """Posterior covariance of the competencies, [N, S, S]; diagonal where they are taken one by one."""
+        if self.sigma is not None:
+            return self.sigma
+        out = np.zeros((*self.se.shape, self.se.shape[1]))
+        diagonal = np.arange(self.se.shape[1])
+        out[:, diagonal, diagonal] = self.se**2
+        return out
+
+    def estimates(self, method: Estimator) -> tuple[Floats, Floats]:
+        """theta and se of every session and competency by one estimator, [N, S] each."""
+        if self._plain(method):
+            return eap(self.logpost, self.pool.nodes)
+        rows = np.arange(len(self.logpost))
+        found = [self._estimate(method, rows, s) for s in range(len(self.pool.competencies))]
+        shape = (len(rows), len(found))
+        return np.stack([theta for theta, _ in found], axis=1).reshape(shape), np.stack([se for _, se in found], axis=1).reshape(shape)
+
+    def previous(self) -> Floats:
+        """Interim theta before the last answer on each competency, [N, S]; NaN before the first. A replayed session works it out when asked."""
+        if self.last is None:
+            items, categories = self.items[0].tolist(), self.categories[0].tolist()
+            scales = self.pool.params.scale[self.items[0]]
+            self.last = np.full(self.count.shape, np.nan)
+            for s in np.unique(scales).tolist():
+                before = int(np.flatnonzero(scales == s)[-1])
+                self.last[0, s] = Batch.replay(self.plan, self.pool, items[:before], categories[:before]).theta[0, s]
+        return self.last
+
+    def final(self) -> tuple[Floats, Floats]:
+        """theta and se by the plan's final estimator, [N, S] each; of a joint posterior its mode."""
+        return (
+            (self.theta, self.se)
+            if self.plan.joint is not None or self.plan.final in (None, self.plan.interim)
+            else self.estimates(self.plan.final)
+        )
+
+    def alone(self) -> tuple[Floats, Floats]:
+        """theta and se of each competency from its own answers only, by the plan's final estimator, [N, S] each."""
+        return self.final() if self.plan.joint is None else self.estimates(self.plan.final or self.plan.interim)
+
+    def given(self, rows: Ints, scale: int) -> Given:
+        """The answers of sessions `rows` on one competency."""
+        items, n = self.items[rows], self.count[rows].sum(axis=1)
+        row, place = np.nonzero((np.arange(items.shape[1]) < n[:, None]) & (self.pool.params.scale[items] == scale))
+        return Given(self.pool, self.plan.prior, self.log_posterior(rows, scale), row, items[row, place], self.categories[rows[row], place])
+
+    def log_posterior(self, rows: Ints, scale: int) -> Floats:
+        """Log-posterior of sessions `rows` on one competency, [M, Q], with the part of the prior that depends on the items given."""
+        logpost: Floats = self.logpost[rows, scale]
+        if self.plan.prior.informed:
+            items, n = self.items[rows], self.count[rows].sum(axis=1)
+            row, place = np.nonzero((np.arange(items.shape[1]) < n[:, None]) & (self.pool.params.scale[items] == scale))
+            info = np.zeros(logpost.shape)
+            np.add.at(info, row, self.pool.info_table[items[row, place]])
+            logpost = logpost + np.where(self.count[rows, scale, None] > 0, 0.5 * np.log(np.maximum(info, 1e-300)), 0.0)
+        return logpost
+
+    def posterior(self) -> Floats:
+        """Posterior mass on the pool's grid, [N, S, Q]; of a joint posterior the normal margins."""
+        if self.sigma is not None:
+            z = (self.pool.nodes - self.theta[..., None]) / self.se[..., None]
+            return weights(-0.5 * z**2 + self.pool.grid.log_weights())
+        rows = np.arange(len(self.logpost))
+        return np.stack([weights(self.log_posterior(rows, s)) for s in range(len(self.pool.competencies))], axis=1)
+
+    def _plain(self, method: Estimator) -> bool:
+        return isinstance(method, ExpectedAPosteriori) and not self.plan.prior.informed
+
+    def _estimate(self, method: Estimator, rows: Ints, scale: int) -> tuple[Floats, Floats]:
+        if self._plain(method):
+            return eap(self.logpost[rows, scale], self.pool.nodes)
+        return method.estimate(self.given(rows, scale))
 
 
-def prior_logpost(plan: TestPlan, pool: Pool) -> Floats:
-    """Log-posterior of one competency before any answer, [Q]: the prior's log-density plus the logarithm of the grid's weights."""
-    return plan.prior.log_density(pool.nodes) + pool.grid.log_weights()
+def capacity(plan: TestPlan, pool: Pool) -> int:
+    """The most items that anyone can be given."""
+    return min(len(pool), sum(len(section.competencies) * section.max_items for section in plan.sections))

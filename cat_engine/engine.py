@@ -5,22 +5,24 @@ there is one code path. Randomness is addressed by (seed, position): the same po
 theta on any machine. A live engine never raises for lack of an item: it ends the section with reason "bank".
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cat_engine.ability import weights
 from cat_engine.batch import Batch
+from cat_engine.content import FULL, LADDER, OPEN, Unbalanced
+from cat_engine.eligibility import Memory, lots, segments
 from cat_engine.families import Floats, Ints
+from cat_engine.irt import information_at
 from cat_engine.plan import Section, TestPlan
 from cat_engine.pool import Pool
 from cat_engine.randomness import Draws
-from cat_engine.select import Moment
+from cat_engine.select import MaximumInformation, Moment
+from cat_engine.shortlist import shortlist
 from cat_engine.state import EngineRefusal, State
 from cat_engine.stop import BANK, GOING_ON, Standing, reasons, section_reason, verdict
-
-FULL = "full"  # the first rung of the fallback ladder: every rule of the plan held
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Evidence:
     """What a decision was made on.
 
     Of an item: ability and SE of its competency before the answer, the item's information there, how many items were eligible, and the rung
-    of the fallback ladder ("full" = every rule held). Of an end: ability and SE of the least precisely measured competency of the section (of
+    of the fallback ladder ("full" = every rule held, "eligibility" = exposure control was dropped). Of an end: ability and SE of the least precisely measured competency of the section (of
     the plan, for a stop), no information, the items still eligible, and rung "bank" where the section ended for want of one.
     """
 
@@ -70,12 +72,24 @@ Decision = Present | EndSection | Stop
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
-    """Per competency: theta[S], se[S], n[S] answers, and the posterior mass on the pool's grid, [S, Q]."""
+    """Per competency: theta[S], se[S], n[S] answers, and the posterior mass on the pool's grid, [S, Q].
+
+    Where the plan takes competencies together, these borrow from the others; covariance[S, S] is that of the joint posterior, and own_theta[S]
+    and own_se[S] are the estimates from each competency's own answers alone. Else covariance is diagonal and the own estimates are the same.
+    """
 
     theta: Floats
     se: Floats
     n: Ints
     posterior: Floats
+    covariance: Floats
+    own_theta: Floats
+    own_se: Floats
+
+    def difference_se(self, i: int, j: int) -> float:
+        """Standard error of theta[i] - theta[j]."""
+        c = self.covariance
+        return float(np.sqrt(c[i, i] + c[j, j] - 2 * c[i, j]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,29 +103,95 @@ class Outlook:
     eligible: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Admission:
+    """eligible[N, I] after exposure control and before[N, I] it; dropped[N]: where it would have left no item and was put aside."""
+
+    eligible: NDArray[np.bool_]
+    before: NDArray[np.bool_]
+    dropped: NDArray[np.bool_]
+
+
 def survey(pool: Pool, section: Section, batch: Batch, rows: Ints, seconds: Floats) -> Outlook:
     """The first half of the kernel: which competencies are finished and which items may be given, for sessions `rows`[N] of the batch.
 
     seconds[N]: time spent on answers in this section. Eligible = unused, operational, of an unfinished competency of the section.
     """
     scales = np.array([pool.competencies.index(name) for name in section.competencies if name in pool.competencies], dtype=int)
-    standing = Standing(batch.se[np.ix_(rows, scales)], batch.count[np.ix_(rows, scales)], seconds)
+    available = ~batch.used[rows]
+    available &= pool.operational
+    standing = Standing(batch, rows, scales, available, seconds)
     found = verdict(section.rules, standing, section.min_items)
+    if len(pool.competencies) == len(scales) == 1:
+        over = found[:, 0] != GOING_ON
+        eligible = np.where(over[:, None], False, available) if over.any() else available
+        return Outlook(scales, found, eligible)
     unfinished = np.zeros((len(rows), len(pool.competencies)), dtype=bool)
     unfinished[:, scales] = found == GOING_ON
     eligible = unfinished[:, pool.params.scale]
-    eligible &= ~batch.used[rows]
-    eligible &= pool.operational
+    eligible &= available
     return Outlook(scales, found, eligible)
 
 
-def choose(plan: TestPlan, pool: Pool, batch: Batch, rows: Ints, eligible: NDArray[np.bool_], draws: Draws) -> Ints:
-    """The second half of the kernel: the next item[N] of sessions `rows`[N], each of which has an item eligible[N, I].
-
-    Ties go to the lowest index on the criterion rounded to 1e-12.
+def admit(
+    plan: TestPlan, pool: Pool, memory: Memory | None, batch: Batch, rows: Ints, eligible: NDArray[np.bool_], seeds: Sequence[int]
+) -> Admission:
+    """Exposure control between the halves: which of the eligible[N, I] items sessions `rows`[N] may see, by their lots. Without a memory the
+    pool's pinned snapshot counts.
     """
-    score = plan.select.score(Moment(pool.params, batch.theta[rows], batch.se[rows], batch.info[rows], draws))
-    return plan.exposure.choose(np.where(eligible, np.round(score, 12), -np.inf), draws)
+    if not plan.eligibility.active:
+        return Admission(eligible, eligible, np.zeros(len(rows), dtype=bool))
+    memory = Memory.pinned(plan.eligibility, pool) if memory is None else memory
+    probability = plan.eligibility.probability(memory)
+    segment = segments(plan.eligibility.edges, batch.theta[rows][:, pool.params.scale])
+    items = np.arange(len(pool))
+    may = np.logical_and(np.stack([lots(probability, seed)[segment[n], items] for n, seed in enumerate(seeds)]), eligible)
+    dropped = np.logical_and(~may.any(axis=1), eligible.any(axis=1))
+    return Admission(np.where(dropped[:, None], eligible, may), eligible, dropped)
+
+
+def choose(
+    plan: TestPlan, section: Section, batch: Batch, rows: Ints, position: Ints, admission: Admission, draws: Draws
+) -> tuple[Ints, tuple[str, ...]]:
+    """The second half of the kernel: the next item[N] of sessions `rows`[N], each of which has an item admission.eligible[N, I], and the rung
+    of the fallback ladder on which it was found.
+
+    position[N]: answers so far in the section. Ties go to the lowest index on the criterion rounded to 1e-12.
+    """
+    at = int(position[0])  # sessions that are stepped together stand at the same position of their section
+    if at >= plan.start.length and isinstance(plan.select, MaximumInformation) and isinstance(plan.content, Unbalanced):
+        item = _most_informative(plan, batch, rows, admission.eligible, draws)
+        if item is not None:
+            return item, _rungs(admission)
+    moment = Moment(batch, rows, admission.eligible, position, section.max_items, draws)
+    score = plan.start.score(moment, at) if at < plan.start.length else plan.select.score(moment)
+    narrowed = plan.content.narrow(moment, score, section.blueprint, admission.before)
+    item = plan.exposure.choose(np.where(narrowed.eligible, np.round(narrowed.score, 12), -np.inf), draws)
+    return item, tuple(max(pair, key=LADDER.index) for pair in zip(_rungs(admission), narrowed.rungs, strict=True))
+
+
+def _rungs(admission: Admission) -> tuple[str, ...]:
+    if not admission.dropped.any():
+        return (FULL,) * len(admission.dropped)
+    return tuple(OPEN if gone else FULL for gone in admission.dropped.tolist())
+
+
+def _most_informative(plan: TestPlan, batch: Batch, rows: Ints, eligible: NDArray[np.bool_], draws: Draws) -> Ints | None:
+    """The very items that scoring the whole pool by maximum information would give, found by the pool's ranking; None where it has none."""
+    ranking = batch.pool.ranking
+    if ranking is None:
+        return None
+    variance = batch.se[rows, 0] ** 2
+    found = shortlist(ranking, batch.theta[rows, 0], variance, eligible, int(batch.count[rows, 0].max()), plan.exposure.depth)
+    column = plan.exposure.choose(found.score, draws) if found.sure.all() else np.zeros(len(rows), dtype=int)
+    item: Ints = found.item[np.arange(len(rows)), column]
+    if not found.sure.all():
+        sure, open_still = np.flatnonzero(found.sure), np.flatnonzero(~found.sure)
+        if sure.size:
+            item[sure] = found.item[sure, plan.exposure.choose(found.score[sure], draws.of(sure))]
+        score = np.round(batch.information(rows[open_still]) * variance[open_still, None], 12)
+        item[open_still] = plan.exposure.choose(np.where(eligible[open_still], score, -np.inf), draws.of(open_still))
+    return item
 
 
 def ask(plan: TestPlan, pool: Pool, state: State) -> Decision:
@@ -127,20 +207,26 @@ def ask(plan: TestPlan, pool: Pool, state: State) -> Decision:
         return Stop(reason, _closing_evidence(batch, np.array(known, dtype=int), 0, reason))
     section, row = plan.sections[state.section], np.zeros(1, dtype=int)
     outlook = survey(pool, section, batch, row, np.array([sum(state.rt_s[state.section_starts[-1] :])]))
-    n_eligible = int(np.count_nonzero(outlook.eligible))
-    if state.pending is not None:
-        return Present(state.pending, state.section, _evidence(pool, batch, state.pending, n_eligible))
+    admission = admit(plan, pool, None, batch, row, outlook.eligible, (state.seed,))
+    n_eligible = int(np.count_nonzero(admission.eligible))
+    if state.pending is not None and (n_eligible == 0 or isinstance(plan.content, Unbalanced)):
+        rung = OPEN if admission.dropped[0] else FULL
+        return Present(state.pending, state.section, _evidence(pool, batch, state.pending, n_eligible, rung))
     if n_eligible == 0:
         reason = section_reason(reasons(section.rules, outlook.verdict[0]))
         return EndSection(state.section, reason, _closing_evidence(batch, outlook.scales, n_eligible, reason))
-    item = int(choose(plan, pool, batch, row, outlook.eligible, Draws((state.seed,), (state.position,)))[0])
-    return Present(item, state.section, _evidence(pool, batch, item, n_eligible))
+    position = np.array([state.position - state.section_starts[-1]])
+    chosen, rungs = choose(plan, section, batch, row, position, admission, Draws((state.seed,), (state.position,)))
+    item = int(chosen[0]) if state.pending is None else state.pending
+    return Present(item, state.section, _evidence(pool, batch, item, n_eligible, rungs[0]))
 
 
 def estimate(plan: TestPlan, pool: Pool, state: State) -> Estimate:
-    """Ability on every competency from the answers so far. Raises EngineRefusal as `ask` does."""
+    """Ability on every competency from the answers so far, by the plan's final estimator. Raises EngineRefusal as `ask` does."""
     batch = _batch(plan, pool, state)
-    return Estimate(batch.theta[0], batch.se[0], batch.count[0], weights(batch.logpost)[0])
+    theta, se = batch.final()
+    own_theta, own_se = batch.alone()
+    return Estimate(theta[0], se[0], batch.count[0], batch.posterior()[0], batch.covariance()[0], own_theta[0], own_se[0])
 
 
 def _batch(plan: TestPlan, pool: Pool, state: State) -> Batch:
@@ -156,9 +242,15 @@ def _batch(plan: TestPlan, pool: Pool, state: State) -> Batch:
     return Batch.replay(plan, pool, state.items, state.categories, state.dropped)
 
 
-def _evidence(pool: Pool, batch: Batch, item: int, n_eligible: int) -> Evidence:
-    scale = pool.params.scale[item]
-    return Evidence(float(batch.theta[0, scale]), float(batch.se[0, scale]), float(batch.info[0, item]), n_eligible, FULL)
+def _evidence(pool: Pool, batch: Batch, item: int, n_eligible: int, rung: str) -> Evidence:
+    scale = int(pool.params.scale[item])
+    return Evidence(
+        float(batch.theta[0, scale]),
+        float(batch.se[0, scale]),
+        float(information_at(pool.params.take([item]), batch.theta[:1, [scale]])[0, 0]),
+        n_eligible,
+        rung,
+    )
 
 
 def _closing_evidence(batch: Batch, scales: Ints, n_eligible: int, reason: str) -> Evidence:

@@ -15,7 +15,12 @@ from cat_engine.registry import Registry
 
 
 class Exposure(Protocol):
-    """choose(score[N, I], draws) -> item[N]; ineligible items score -inf, and every session has at least one eligible item."""
+    """choose(score[N, I], draws) -> item[N]; ineligible items score -inf, and every session has at least one eligible item. depth: of how many of
+    the best items it takes one, so that lower ones need not be known.
+    """
+
+    @property
+    def depth(self) -> int: ...
 
     def choose(self, score: Floats, draws: Draws) -> Ints: ...
 
@@ -27,6 +32,11 @@ EXPOSURE: Registry[Exposure] = Registry("exposure")
 @dataclass(frozen=True, slots=True)
 class Best:
     """The best item, ties to the lowest index."""
+
+    @property
+    def depth(self) -> int:
+        """1."""
+        return 1
 
     def choose(self, score: Floats, draws: Draws) -> Ints:  # noqa: ARG002 - the contract
         """argmax of the score."""
@@ -43,6 +53,11 @@ class Randomesque:
     def __post_init__(self) -> None:
         if self.k < 1:
             raise Faulty([Fault("exposure", "k", f"{self.k} is less than 1", "a whole number from 1")])
+
+    @property
+    def depth(self) -> int:
+        """k."""
+        return self.k
 
     def choose(self, score: Floats, draws: Draws) -> Ints:
         """The item at a uniform rank among the k best: repeated argmax, which for a small k beats sorting."""

@@ -22,7 +22,9 @@ Z_MAX = 700.0  # exp(700) and exp(-700) are still finite and not 0, so that noth
 
 
 class Family(Protocol):
-    """of(a[I], b[I, K-1], c[I], d[I], n_cat[I]); log_p(theta[..., I]) -> [..., I, K], -inf padded; information(theta[..., I]) -> [..., I]."""
+    """of(a[I], b[I, K-1], c[I], d[I], n_cat[I]); log_p(theta[..., I]) -> [..., I, K], -inf padded; information(theta[..., I]) -> [..., I];
+    derivatives(theta[..., I]) -> the first two derivatives of log P(k), each [..., I, K], finite in the padding.
+    """
 
     @classmethod
     def of(cls, a: Floats, b: Floats, c: Floats, d: Floats, n_cat: Ints) -> Self: ...
@@ -30,6 +32,8 @@ class Family(Protocol):
     def log_p(self, theta: Floats) -> Floats: ...
 
     def information(self, theta: Floats) -> Floats: ...
+
+    def derivatives(self, theta: Floats) -> tuple[Floats, Floats]: ...
 
 
 def logistic(z: Floats) -> tuple[Floats, Floats]:
@@ -72,6 +76,17 @@ class Dichotomous:
         wrong = (1 - self.d) + span * r
         return np.asarray(self.a**2 * (span * s / right) * (span * r / wrong) * s * r)
 
+    def derivatives(self, theta: Floats) -> tuple[Floats, Floats]:
+        """P' = a (d - c) s r and P'' = a P' (r - s), so (log P)' = P'/P and (log P)'' = P''/P - (P'/P)^2; for 1 - P the signs turn."""
+        s, r = logistic(self.a * (theta - self.b))
+        span = self.d - self.c
+        right, wrong = span * s / (self.c + span * s), span * r / ((1 - self.d) + span * r)
+        first, second = np.zeros((*s.shape, self.width)), np.zeros((*s.shape, self.width))
+        first[..., 1], first[..., 0] = self.a * right * r, -self.a * wrong * s
+        second[..., 1] = self.a * first[..., 1] * (r - s) - first[..., 1] ** 2
+        second[..., 0] = self.a * first[..., 0] * (r - s) - first[..., 0] ** 2
+        return first, second
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graded:
@@ -110,6 +125,17 @@ class Graded:
         between = (s[..., :-1] * r[..., 1:] * self.apart * (r[..., :-1] - s[..., 1:]) ** 2).sum(axis=-1)
         return np.asarray(self.a**2 * (lowest + highest + between))
 
+    def derivatives(self, theta: Floats) -> tuple[Floats, Floats]:
+        """(log P_k)' = a (r_k - s_{k+1}) and (log P_k)'' = -a^2 (s_k r_k + s_{k+1} r_{k+1}), with r_0 = s_K = 0."""
+        s, r = logistic(self.a[:, None] * (theta[..., None] - self.b))
+        shape = (*s.shape[:-1], s.shape[-1] + 1)
+        first, second = np.zeros(shape), np.zeros(shape)
+        first[..., 1:] += r
+        first[..., :-1] -= s
+        second[..., 1:] -= s * r
+        second[..., :-1] -= s * r
+        return self.a[:, None] * first, self.a[:, None] ** 2 * second
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PartialCredit:
@@ -142,6 +168,19 @@ class PartialCredit:
         k = np.arange(p.shape[-1])
         mean = (p * k).sum(axis=-1, keepdims=True)
         return np.asarray(self.a**2 * (p * (k - mean) ** 2).sum(axis=-1))
+
+    def derivatives(self, theta: Floats) -> tuple[Floats, Floats]:
+        """(log P_k)' = a (k - E k) and (log P_k)'' = -a^2 Var(k), the same for every k."""
+        p = np.exp(self.log_p(theta))
+        k = np.arange(p.shape[-1])
+        from_mean = k - (p * k).sum(axis=-1, keepdims=True)
+        variance = (p * from_mean**2).sum(axis=-1, keepdims=True)
+        return self.a[:, None] * from_mean, np.broadcast_to(-(self.a[:, None] ** 2) * variance, p.shape)
+
+
+def taken(family: Dichotomous, at: Ints) -> Dichotomous:
+    """The parameters of the items at `at` only."""
+    return Dichotomous(family.a[at], family.b[at], family.c[at], family.d[at], family.width)
 
 
 FAMILIES: dict[str, type[Family]] = {

@@ -18,12 +18,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cat_engine.families import FAMILIES, Dichotomous, Family, Floats, Ints
+from cat_engine.families import FAMILIES, Dichotomous, Family, Floats, Ints, taken
 from cat_engine.faults import Fault, Faulty
 
 __all__ = [
-    "DICHOTOMOUS", "MODELS", "Floats", "Ints", "ItemParams", "Row", "expected_score", "information", "information_at", "log_probabilities",
-    "log_probabilities_at", "probabilities",
+    "DICHOTOMOUS", "MODELS", "Floats", "Ints", "ItemParams", "Row", "derivatives_at", "expected_score", "information", "information_at", "item_terms", "log_probabilities",
+    "log_probabilities_at", "log_probabilities_of", "probabilities",
 ]  # fmt: skip
 
 MODELS = tuple(FAMILIES)
@@ -181,9 +181,35 @@ def log_probabilities_at(params: ItemParams, theta: Floats) -> Floats:
     return _by_family(params, theta, (params.b.shape[1] + 1,), lambda family, own: family.log_p(own))
 
 
+def log_probabilities_of(params: ItemParams, item: Ints, theta: Floats) -> Floats:
+    """log P(k) of item[M] at theta[M] -> [M, K], -inf padded."""
+    family = params.families[0][1] if len(params.families) == 1 else None
+    return taken(family, item).log_p(theta) if isinstance(family, Dichotomous) else log_probabilities_at(params.take(item), theta)
+
+
 def information_at(params: ItemParams, theta: Floats) -> Floats:
     """Fisher information of every item at theta[..., I] (or [..., 1]) -> [..., I]; formulas in families.py."""
     return _by_family(params, theta, (), lambda family, own: family.information(own))
+
+
+def derivatives_at(params: ItemParams, theta: Floats) -> tuple[Floats, Floats]:
+    """First and second derivative of log P(k) of every item at theta[..., I] (or [..., 1]) -> two of [..., I, K]; formulas in families.py."""
+    both = _by_family(params, theta, (params.b.shape[1] + 1, 2), lambda family, own: np.stack(family.derivatives(own), axis=-1))
+    return both[..., 0], both[..., 1]
+
+
+def item_terms(params: ItemParams, theta: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """What estimating functions are made of, at theta[..., I] (or [..., 1]): (log P_k)' [..., I, K]; information, its slope, and
+    J = sum_k P'_k P''_k / P_k (Warm, 1989), each [..., I].
+    """
+    first, second = derivatives_at(params, theta)
+    p = np.exp(log_probabilities_at(params, theta))
+    return (
+        first,
+        np.asarray((p * first**2).sum(axis=-1)),
+        np.asarray((p * (first**3 + 2 * first * second)).sum(axis=-1)),
+        np.asarray((p * first * (second + first**2)).sum(axis=-1)),
+    )
 
 
 def log_probabilities(params: ItemParams, theta: ArrayLike) -> Floats:

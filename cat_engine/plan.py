@@ -10,14 +10,18 @@ from functools import cached_property
 
 import numpy as np
 
-from cat_engine.ability import NormalPrior
+from cat_engine.beginning import START, Adaptive, Start
+from cat_engine.blueprint import BlueprintRow, Content, row_faults
+from cat_engine.content import CONTENT, ContentMethod, Unbalanced
+from cat_engine.eligibility import ELIGIBILITY, Eligibility, Everyone
+from cat_engine.estimators import ESTIMATOR, Estimator, ExpectedAPosteriori
 from cat_engine.exposure import EXPOSURE, Best, Exposure
 from cat_engine.faults import Fault
+from cat_engine.joint import Joint
 from cat_engine.pool import Pool
+from cat_engine.priors import PRIOR, NormalPrior, Prior
 from cat_engine.select import SELECTION, MaximumInformation, Selection
-from cat_engine.stop import Length, StopRule, table_of
-
-PRIOR_REACH = 3.0  # standard deviations of the prior that must lie on the pool's grid
+from cat_engine.stop import Length, SectionLength, StopRule, table_of
 
 
 @dataclass(frozen=True)
@@ -31,24 +35,34 @@ class Section:
     max_items: int
     time_budget_min: float
     stop: tuple[StopRule, ...] = ()
+    blueprint: tuple[BlueprintRow, ...] = ()
 
     @cached_property
     def rules(self) -> tuple[StopRule, ...]:
-        """The stopping rules in the order in which they are tried: the plan's own, then the section's max_items."""
-        return (*self.stop, Length(self.max_items))
+        """The stopping rules in the order in which they are tried: the plan's own, the blueprint's length, the section's max_items."""
+        totals = [row.high for row in self.blueprint if (row.kind, row.what, row.condition) == ("number", "item", "")]
+        return (*self.stop, *(SectionLength(int(total)) for total in totals[:1]), Length(self.max_items))
 
 
 @dataclass(frozen=True)
 class TestPlan:
-    """A whole test. `digest` identifies it: equal plans, equal digests."""
+    """A whole test. `digest` identifies it: equal plans, equal digests. `interim` estimates ability while items are chosen; `final` scores the
+    test, where it is not the same; with `joint` the competencies are taken together.
+    """
 
     __test__ = False  # not a pytest class, whatever its name says
 
     name: str
     sections: tuple[Section, ...]
-    prior: NormalPrior = field(default_factory=NormalPrior)
+    prior: Prior = field(default_factory=NormalPrior)
     select: Selection = field(default_factory=MaximumInformation)
     exposure: Exposure = field(default_factory=Best)
+    interim: Estimator = field(default_factory=ExpectedAPosteriori)
+    final: Estimator | None = None
+    start: Start = field(default_factory=Adaptive)
+    eligibility: Eligibility = field(default_factory=Everyone)
+    joint: Joint | None = None
+    content: ContentMethod = field(default_factory=Unbalanced)
 
     @property
     def competencies(self) -> tuple[str, ...]:
@@ -62,25 +76,48 @@ class TestPlan:
 
 
 def as_table(plan: TestPlan) -> dict[str, object]:
-    """The plan as nested tables of text, numbers and lists, each section with its own stop table."""
-    return {
+    """The plan as nested tables of text, numbers and lists, each section with its own stop table.
+
+    What was added to plans later stands in the table only where it is not the default, so that the digest of an older plan stays what it was.
+    """
+    prior = PRIOR.table_of(plan.prior)
+    if isinstance(plan.prior, NormalPrior):
+        del prior["name"]
+    table: dict[str, object] = {
         "name": plan.name,
-        "prior": asdict(plan.prior),
+        "prior": prior,
         "select": SELECTION.table_of(plan.select),
         "exposure": EXPOSURE.table_of(plan.exposure),
-        "sections": [
-            {
-                "code": section.code,
-                "title": section.title,
-                "competencies": list(section.competencies),
-                "min_items": section.min_items,
-                "max_items": section.max_items,
-                "time_budget_min": section.time_budget_min,
-                "stop": table_of(section.stop),
-            }
-            for section in plan.sections
-        ],
     }
+    if plan.interim != ExpectedAPosteriori():
+        table["interim"] = ESTIMATOR.table_of(plan.interim)
+    if plan.final is not None:
+        table["final"] = ESTIMATOR.table_of(plan.final)
+    if plan.start != Adaptive():
+        table["start"] = START.table_of(plan.start)
+    if plan.eligibility != Everyone():
+        table["eligibility"] = ELIGIBILITY.table_of(plan.eligibility)
+    if plan.joint is not None:
+        table["joint"] = {"matrix": plan.joint.matrix} if plan.joint.matrix else {"correlation": plan.joint.correlation}
+    if plan.content != Unbalanced():
+        table["content"] = CONTENT.table_of(plan.content)
+    table["sections"] = [_section_table(section) for section in plan.sections]
+    return table
+
+
+def _section_table(section: Section) -> dict[str, object]:
+    table: dict[str, object] = {
+        "code": section.code,
+        "title": section.title,
+        "competencies": list(section.competencies),
+        "min_items": section.min_items,
+        "max_items": section.max_items,
+        "time_budget_min": section.time_budget_min,
+        "stop": table_of(section.stop),
+    }
+    if section.blueprint:
+        table["blueprint"] = [asdict(row) for row in section.blueprint]
+    return table
 
 
 def check(plan: TestPlan, pool: Pool) -> list[Fault]:
@@ -104,8 +141,17 @@ def check(plan: TestPlan, pool: Pool) -> list[Fault]:
             elif count < section.min_items:
                 message = f"'{name}' has {count} operational items, and the section asks for at least {section.min_items}"
                 faults.append(Fault(where, "min_items", message, f"add items, or at most {count}"))
-    reach = PRIOR_REACH * plan.prior.sd
-    if plan.prior.mean - reach < pool.grid.low or plan.prior.mean + reach > pool.grid.high:
-        legal = f"mean and {PRIOR_REACH:g} sd on either side within [{pool.grid.low:g}, {pool.grid.high:g}]"
-        faults.append(Fault("prior", "sd", f"the grid cuts off Normal({plan.prior.mean:g}, sd {plan.prior.sd:g})", legal))
+        found = row_faults(section.blueprint, pool.content or Content.of(pool.ids, {}), len(pool))
+        faults += [Fault(f"{where}.blueprint", f"{f.where} {f.field}", f.message, f.remedy) for f in found] or plan.content.faults(
+            where, section.blueprint, pool
+        )
+    faults += plan.start.faults(pool)
+    segments = len(plan.eligibility.edges) + 1
+    if plan.eligibility.active and pool.control is not None and len(pool.control) not in (1, segments):
+        message = f"the pool's control parameters are for {len(pool.control)} segments of ability, the plan has {segments}"
+        faults.append(Fault("eligibility", "cuts", message, f"{len(pool.control) - 1} cuts"))
+    low, high = plan.prior.support
+    if low < pool.grid.low or high > pool.grid.high:
+        legal = f"[{low:g}, {high:g}] within [{pool.grid.low:g}, {pool.grid.high:g}]"
+        faults.append(Fault("prior", "sd", f"the grid cuts off the prior, {PRIOR.table_of(plan.prior)}", legal))
     return faults

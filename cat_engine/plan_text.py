@@ -1,26 +1,44 @@
 """Test plans as TOML text: read with every fault named, and written back.
 
 name = "Profil kompetensi"
-[prior]                          # mean, sd; default 0, 1
+[prior]                          # mean, sd; default 0, 1; or name = "uniform" (low, high) or "jeffreys"
+[interim]                        # name = "eap" (default) or another estimator: ability while items are chosen
+[start]                          # name = "adaptive" (default) or another rule for the first items of a section
+[eligibility]                    # name = "none" (default) or another rule of who may see which item
+[joint]                          # correlation = 0.6, or matrix: the competencies are taken together
+[final]                          # the estimator of the score; default: the interim one
 [select]                         # name = "mfi" (default) or another registered rule, with its options
 [exposure]                       # name = "none" (default) or another registered rule, with its options
-[stop]                           # registered rules as keys: se = 0.42, time_s = 600; a section's [sections.stop] overrides single keys
+[stop]                           # registered rules as keys: se = 0.42, sprt = {cuts = [0.5]}; all = {...}: rules that must fire at once;
+                                 # a section's [sections.stop] overrides single keys
+[content]                        # name = "none" (default) or another way to keep the sections' blueprints
 [[sections]]                     # code, competencies, min_items, max_items, time_budget_min; title and stop may be left out
+[[sections.blueprint]]           # kind, what, condition, low, high, row_id: see blueprint.py
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 
-from cat_engine.ability import NormalPrior
+from cat_engine.beginning import START
+from cat_engine.blueprint import KINDS, WHATS, BlueprintRow
+from cat_engine.content import CONTENT
+from cat_engine.eligibility import ELIGIBILITY
+from cat_engine.estimators import ESTIMATOR
 from cat_engine.exposure import EXPOSURE
 from cat_engine.faults import Fault, Faulty
+from cat_engine.joint import Joint
 from cat_engine.plan import Section, TestPlan, as_table
+from cat_engine.priors import MEAN_RANGE, PRIOR, SD_RANGE, NormalPrior, Prior
 from cat_engine.registry import fits, option_faults
 from cat_engine.select import SELECTION
 from cat_engine.stop import StopRule, build_rules
 
-TOP = {"name": str, "prior": dict, "select": dict, "exposure": dict, "stop": dict, "sections": list}
+TOP = {
+    "name": str, "prior": dict, "select": dict, "exposure": dict, "interim": dict, "final": dict, "start": dict,
+    "eligibility": dict, "joint": dict, "content": dict, "stop": dict, "sections": list,
+}  # fmt: skip
 SECTION = {
     "code": str,
     "title": str,
@@ -29,9 +47,9 @@ SECTION = {
     "max_items": int,
     "time_budget_min": float,
     "stop": dict,
+    "blueprint": list,
 }
-MEAN_RANGE = 4.0
-SD_RANGE = 5.0
+ROW = {"row_id": str, "kind": str, "what": str, "condition": str, "low": float, "high": float}
 
 
 def load_plan(text: str) -> TestPlan:
@@ -46,12 +64,18 @@ def load_plan(text: str) -> TestPlan:
     prior = _prior(_table(table, "prior"), faults)
     select = SELECTION.build({"name": "mfi", **_table(table, "select")}, faults)
     exposure = EXPOSURE.build({"name": "none", **_table(table, "exposure")}, faults)
+    interim = ESTIMATOR.build({"name": "eap", **_table(table, "interim")}, faults)
+    final = ESTIMATOR.build({"name": "eap", **_table(table, "final")}, faults) if "final" in table else None
+    start = START.build({"name": "adaptive", **_table(table, "start")}, faults)
+    eligibility = ELIGIBILITY.build({"name": "none", **_table(table, "eligibility")}, faults)
     base = _table(table, "stop")
     build_rules("stop", base, faults)
     sections = _sections(table.get("sections"), base, faults)
-    if faults or select is None or exposure is None:
+    content = CONTENT.build({"name": "none", **_table(table, "content")}, faults)
+    joint = _joint(table, sections, prior, faults)
+    if faults or select is None or exposure is None or interim is None or start is None or eligibility is None or content is None:
         raise Faulty(faults)
-    return TestPlan(str(table["name"]), sections, prior, select, exposure)
+    return TestPlan(str(table["name"]), sections, prior, select, exposure, interim, final, start, eligibility, joint, content)
 
 
 def _table(table: Mapping[str, object], key: str) -> dict[str, object]:
@@ -59,7 +83,10 @@ def _table(table: Mapping[str, object], key: str) -> dict[str, object]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-def _prior(table: Mapping[str, object], faults: list[Fault]) -> NormalPrior:
+def _prior(table: Mapping[str, object], faults: list[Fault]) -> Prior:
+    if table.get("name", "normal") != "normal":
+        return PRIOR.build(table, faults) or NormalPrior()
+    table = {key: value for key, value in table.items() if key != "name"}
     faults += option_faults("prior", table, {"mean": float, "sd": float}, frozenset())
     mean, sd = _number(table, "mean", 0.0), _number(table, "sd", 1.0)
     if abs(mean) > MEAN_RANGE:
@@ -68,6 +95,31 @@ def _prior(table: Mapping[str, object], faults: list[Fault]) -> NormalPrior:
         faults.append(Fault("prior", "sd", f"{sd:g} is out of range", f"above 0, at most {SD_RANGE:g}"))
         return NormalPrior()
     return NormalPrior(mean, sd)
+
+
+def _joint(table: Mapping[str, object], sections: Sequence[Section], prior: Prior, faults: list[Fault]) -> Joint | None:
+    if not isinstance(table.get("joint"), Mapping):
+        return None
+    own = _table(table, "joint")
+    found = option_faults("joint", own, {"correlation": float, "matrix": tuple}, frozenset())
+    if not own:
+        found.append(Fault("joint", "correlation", "is missing", "a number from 0 below 1, or a matrix"))
+    if len(own) == 2:
+        found.append(Fault("joint", "matrix", "stands beside correlation", "one of the two"))
+    if not isinstance(prior, NormalPrior):
+        found.append(Fault("joint", "", "needs a normal prior", "[prior] with mean and sd"))
+    count = sum(len(section.competencies) for section in sections)
+    matrix = own.get("matrix")
+    if isinstance(matrix, list) and sections and len(matrix) != count:
+        found.append(Fault("joint", "matrix", f"has {len(matrix)} rows, and the plan {count} competencies", "a row a competency"))
+    faults += found
+    if found:
+        return None
+    try:
+        return Joint(_number(own, "correlation", 0.0), tuple(matrix) if isinstance(matrix, list) else ())
+    except Faulty as error:
+        faults += error.faults
+        return None
 
 
 def _number(table: Mapping[str, object], key: str, default: float) -> float:
@@ -89,18 +141,19 @@ def _sections(tables: object, base: Mapping[str, object], faults: list[Fault]) -
         if not isinstance(table, dict):
             faults.append(Fault(where, "", f"{table!r} is not a table"))
             continue
-        found = option_faults(where, table, SECTION, frozenset(SECTION) - {"stop", "title"})
+        found = option_faults(where, table, SECTION, frozenset(SECTION) - {"stop", "title", "blueprint"})
         found += _code_faults(where, table.get("code"), codes)
         found += _competency_faults(where, table.get("competencies"), homes)
         found += _range_faults(where, table)
+        rows = _blueprint(where, table.get("blueprint", []), found)
         rules = _rules(where, base, _table(table, "stop"), found)
         faults += found
         if not found:
-            sections.append(_section(table, rules))
+            sections.append(_section(table, rules, rows))
     return tuple(sections)
 
 
-def _section(table: Mapping[str, object], rules: tuple[StopRule, ...]) -> Section:
+def _section(table: Mapping[str, object], rules: tuple[StopRule, ...], rows: tuple[BlueprintRow, ...]) -> Section:
     names = table["competencies"]
     return Section(
         code=str(table["code"]),
@@ -110,7 +163,30 @@ def _section(table: Mapping[str, object], rules: tuple[StopRule, ...]) -> Sectio
         max_items=int(_number(table, "max_items", 0)),
         time_budget_min=_number(table, "time_budget_min", 0),
         stop=rules,
+        blueprint=rows,
     )
+
+
+def _blueprint(where: str, tables: object, faults: list[Fault]) -> tuple[BlueprintRow, ...]:
+    rows: list[BlueprintRow] = []
+    for k, table in enumerate(tables if isinstance(tables, list) else []):
+        place = f"{where}.blueprint[{k}]"
+        if not isinstance(table, dict):
+            faults.append(Fault(place, "", f"{table!r} is not a table"))
+            continue
+        found = option_faults(place, table, ROW, frozenset({"kind"}))
+        for key, legal in (("kind", KINDS), ("what", WHATS)):
+            value = table.get(key, legal[0])
+            if isinstance(value, str) and value not in legal:
+                found.append(Fault(place, key, f"'{value}' is not known", "one of " + ", ".join(legal)))
+        low, high = _number(table, "low", 0.0), _number(table, "high", 0.0)
+        if low > high:
+            found.append(Fault(place, "low", f"{low:g} is more than high = {high:g}", "low <= high"))
+        faults += found
+        if not found:
+            name = str(table.get("row_id", f"row {k + 1}"))
+            rows.append(BlueprintRow(name, str(table["kind"]), str(table.get("what", "item")), str(table.get("condition", "")), low, high))
+    return tuple(rows)
 
 
 def _rules(where: str, base: Mapping[str, object], own: Mapping[str, object], faults: list[Fault]) -> tuple[StopRule, ...]:
@@ -163,23 +239,33 @@ def dump_plan(plan: TestPlan) -> str:
     """The plan as TOML text: load_plan(dump_plan(plan)) == plan."""
     table = as_table(plan)
     lines = [f"name = {_value(plan.name)}"]
-    for key in ("prior", "select", "exposure"):
+    for key in ("prior", "select", "exposure", "interim", "final", "start", "eligibility", "joint", "content"):
+        if key not in table:
+            continue
         lines += ["", f"[{key}]", *_pairs(_table(table, key))]
     sections = table["sections"]
     for section in sections if isinstance(sections, list) else []:
-        stop = section.pop("stop")
+        stop, rows = section.pop("stop"), section.pop("blueprint", [])
         lines += ["", "[[sections]]", *_pairs(section)]
         if stop:
             lines += ["[sections.stop]", *_pairs(stop)]
+        for row in rows:
+            lines += ["[[sections.blueprint]]", *_pairs(row)]
     return "\n".join(lines) + "\n"
 
 
 def _pairs(table: Mapping[str, object]) -> list[str]:
-    return [f"{key} = {_value(value)}" for key, value in table.items()]
+    return [f"{_key(key)} = {_value(value)}" for key, value in table.items()]
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _value(key)
 
 
 def _value(value: object) -> str:
     """A TOML value. TOML's basic strings take JSON's escapes, and forbid one character that JSON does not escape."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(_pairs(value)) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(_value(one) for one in value) + "]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

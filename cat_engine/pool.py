@@ -9,13 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cat_engine.ability import Grid
-from cat_engine.families import Floats, Ints
-from cat_engine.irt import ItemParams, log_probabilities
+from cat_engine.assembly import Assembly
+from cat_engine.blueprint import BlueprintRow, Content
+from cat_engine.families import Dichotomous, Floats, Ints
+from cat_engine.irt import ItemParams, information, item_terms, log_probabilities
+from cat_engine.priors import Prior
+from cat_engine.roots import root_between
+from cat_engine.shortlist import Ranking
+
+LEAST_TO_RANK = 64
+PEAK_REACH = 12.0
+PEAK_NODES = 241
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Items by index: ids[I]; params (scale indexes `competencies`); operational[I]; exposure[I], a pinned snapshot of past rates in [0, 1].
+    """Items by index: ids[I]; params (scale indexes `competencies`); operational[I]; exposure[I], a pinned snapshot of past rates in [0, 1];
+    seconds[I], the expected response time of a person of average speed, exp(beta + 1 / (2 alpha^2)), where it is known; control[K, I], the pinned
+    probability that an item is eligible, by segment of ability, for eligibility rules that have one;
+    content, what the items are about, for blueprints.
 
     Raises ValueError where the parts do not fit together.
     """
@@ -26,6 +38,9 @@ class Pool:
     operational: NDArray[np.bool_]
     exposure: Floats
     grid: Grid = field(default_factory=Grid)
+    seconds: Floats | None = None
+    control: Floats | None = None
+    content: Content | None = None
 
     def __post_init__(self) -> None:
         if len(self.ids) != len(self.params) or len(set(self.ids)) != len(self.ids):
@@ -48,6 +63,22 @@ class Pool:
             msg = "an exposure rate is not in [0, 1]"
             raise ValueError(msg)
 
+        if self.seconds is not None:
+            seconds = np.array(self.seconds, dtype=float)
+            if seconds.shape != (len(self.ids),) or not np.all(np.isfinite(seconds) & (seconds > 0)):
+                msg = "seconds needs one positive number an item"
+                raise ValueError(msg)
+            seconds.setflags(write=False)
+            object.__setattr__(self, "seconds", seconds)
+
+        if self.control is not None:
+            control = np.array(self.control, dtype=float)
+            if control.ndim != 2 or control.shape[1] != len(self.ids) or not np.all((control >= 0) & (control <= 1)):
+                msg = "control needs one probability an item and segment"
+                raise ValueError(msg)
+            control.setflags(write=False)
+            object.__setattr__(self, "control", control)
+
     @classmethod
     def of(cls, ids: tuple[str, ...], params: ItemParams, competencies: tuple[str, ...]) -> "Pool":
         """A pool in which every item is operational and none has been exposed."""
@@ -67,10 +98,83 @@ class Pool:
         return np.ascontiguousarray(np.moveaxis(log_probabilities(self.params, self.nodes), 0, -1))
 
     @cached_property
+    def finite_log_table(self) -> Floats:
+        """log P at the nodes with 0 in the padding, [I, K, Q]."""
+        return np.where(np.isfinite(self.log_table), self.log_table, 0.0)
+
+    @cached_property
+    def p_table(self) -> Floats:
+        """P at the nodes, [I, K, Q], 0 padded."""
+        return np.exp(self.log_table)
+
+    @cached_property
+    def p_square_table(self) -> Floats:
+        """P^2 at the nodes, [I, K, Q], 0 padded."""
+        return self.p_table**2
+
+    @cached_property
+    def middle(self) -> Floats:
+        """The mean b of each item, [I]."""
+        return np.asarray(np.nanmean(self.params.b, axis=1)) if len(self) else np.zeros(0)
+
+    @cached_property
+    def peak(self) -> Floats:
+        """Where the information of each item is highest, [I]: the root of its slope around the highest of many nodes."""
+        nodes = np.linspace(-PEAK_REACH, PEAK_REACH, PEAK_NODES)
+        highest = np.clip(np.argmax(information(self.params, nodes), axis=0), 1, PEAK_NODES - 2)
+
+        def slope(theta: Floats, rows: Ints) -> Floats:
+            return item_terms(self.params.take(rows), theta)[2]
+
+        return root_between(slope, nodes[highest - 1], nodes[highest + 1])
+
+    @cached_property
+    def ranking(self) -> Ranking | None:
+        """The lists by which the most informative item is found quickly; for a large pool of one competency and two categories only."""
+        if len(self.competencies) != 1 or len(self) < LEAST_TO_RANK or len(self.params.families) != 1:
+            return None
+        family = self.params.families[0][1]
+        return Ranking.of(family, self.peak, self.grid.low, self.grid.high) if isinstance(family, Dichotomous) else None
+
+    def prior_logpost(self, prior: Prior) -> Floats:
+        """Log-posterior before any answer, [Q]: the prior's log-density plus the logarithm of the grid's weights. Read only."""
+        if prior not in self._priors:
+            found = np.asarray(prior.log_density(self.nodes) + self.grid.log_weights())
+            found.setflags(write=False)
+            self._priors[prior] = found
+        return self._priors[prior]
+
+    @cached_property
+    def _priors(self) -> dict[Prior, Floats]:
+        return {}
+
+    @cached_property
+    def info_table(self) -> Floats:
+        """Information at the nodes, [I, Q]."""
+        return np.ascontiguousarray(information(self.params, self.nodes).T)
+
+    @cached_property
+    def derivative_table(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """irt.item_terms at the nodes: [I, K, Q], then three of [I, Q]."""
+        first, *sums = item_terms(self.params, self.nodes[:, None])
+        one, two, three = (np.ascontiguousarray(values.T) for values in sums)
+        return np.ascontiguousarray(np.moveaxis(first, 0, -1)), one, two, three
+
+    @cached_property
     def scales(self) -> tuple[tuple[Ints, ItemParams], ...]:
         """Per competency: the indices of its items, and their parameters."""
         found = [np.flatnonzero(self.params.scale == s) for s in range(len(self.competencies))]
         return tuple((at, self.params.take(at)) for at in found)
+
+    def assembly(self, rows: tuple[BlueprintRow, ...]) -> Assembly:
+        """The blueprint compiled for this pool, once. Raises ConditionError where a row speaks of what the pool does not have."""
+        if rows not in self._assemblies:
+            self._assemblies[rows] = Assembly.of(rows, self.content or Content.of(self.ids, {}), len(self))
+        return self._assemblies[rows]
+
+    @cached_property
+    def _assemblies(self) -> dict[tuple[BlueprintRow, ...], Assembly]:
+        return {}
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -82,7 +186,13 @@ class Pool:
         """SHA-256 over everything that a decision depends on."""
         p = self.params
         b = [[float(v) for v in p.steps(i)] for i in range(len(p))]
-        content = [self.ids, p.model, p.a.tolist(), b, p.c.tolist(), p.d.tolist(), p.scale.tolist()]
+        content: list[object] = [self.ids, p.model, p.a.tolist(), b, p.c.tolist(), p.d.tolist(), p.scale.tolist()]
         content += [self.competencies, self.operational.tolist(), self.exposure.tolist()]
         content += [self.grid.low, self.grid.high, self.grid.n]
+        if self.seconds is not None:  # what was added later counts only where it is there: older digests stay
+            content += [{"seconds": self.seconds.tolist()}]
+        if self.control is not None:
+            content += [{"control": self.control.tolist()}]
+        if self.content is not None:
+            content += [{"content": [dict(self.content.attributes), self.content.stimulus, dict(self.content.stimulus_attributes or {})]}]
         return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()

@@ -3,6 +3,7 @@
 The same seed and position give the same numbers in the live test, in the simulator and in the audit, in whatever order decisions are made.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,11 +24,16 @@ class Draws:
     Draws are taken in the order of asking: the selection rule's first, then the exposure rule's.
     """
 
-    seeds: tuple[int, ...]
-    positions: tuple[int, ...]
+    seeds: Sequence[int]
+    positions: Sequence[int]
 
     def __len__(self) -> int:
-        return len(self.seeds)
+        return len(self.positions)
+
+    def of(self, index: Ints) -> "Draws":
+        """The randomness of some of the sessions only."""
+        at = index.tolist()
+        return Draws([self.seeds[i] for i in at], [self.positions[i] for i in at])
 
     @cached_property
     def _generators(self) -> tuple[np.random.Generator, ...]:

@@ -7,7 +7,15 @@ from typing import Generic, TypeVar
 
 from cat_engine.faults import Fault, Faulty
 
-WORDS = {str: "text", int: "a whole number", float: "a finite number", bool: "true or false", list: "a list", dict: "a table"}
+WORDS = {
+    str: "text",
+    int: "a whole number",
+    float: "a finite number",
+    bool: "true or false",
+    list: "a list",
+    tuple: "a list",
+    dict: "a table",
+}
 
 
 def option_faults(where: str, table: Mapping[str, object], kinds: Mapping[str, type], required: frozenset[str]) -> list[Fault]:
@@ -27,7 +35,7 @@ def fits(value: object, kind: type) -> bool:
         return kind is bool
     if kind is float:
         return isinstance(value, int | float) and math.isfinite(value)
-    return isinstance(value, kind)
+    return isinstance(value, list | tuple if kind in (list, tuple) else kind)
 
 
 T = TypeVar("T")
@@ -56,6 +64,10 @@ class Registry(Generic[T]):
     def names(self) -> tuple[str, ...]:
         """All names, sorted."""
         return tuple(sorted(self._by_name))
+
+    def options_of(self, name: str) -> tuple[str, ...]:
+        """The options of the strategy of that name."""
+        return tuple(field.name for field in fields(self._by_name[name]))
 
     def name_of(self, strategy: T) -> str:
         """The name under which a strategy's class is registered."""

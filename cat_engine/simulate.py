@@ -3,20 +3,24 @@
 No response times are simulated: a plan's time_s rule never fires here.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from cat_engine.batch import Batch
-from cat_engine.engine import choose, survey
+from cat_engine.batch import Batch, capacity
+from cat_engine.eligibility import Finished, Memory, lots, segments
+from cat_engine.engine import admit, choose, survey
 from cat_engine.families import Floats, Ints
-from cat_engine.irt import ItemParams, log_probabilities_at
+from cat_engine.irt import ItemParams, log_probabilities_of
 from cat_engine.plan import TestPlan
 from cat_engine.pool import Pool
 from cat_engine.randomness import Draws
 from cat_engine.stop import reasons, section_reason
 
+SHEET = 64  # people whose uniform numbers come from one generator
 BLOCK = 500  # sessions stepped together: keeps the [N, I] work arrays in cache
 
 
@@ -96,7 +100,7 @@ class SimulationResult:
 
 def draw_category(params: ItemParams, theta: Floats, item: Ints, uniform: Floats) -> Ints:
     """Answers by the model: session n of ability theta[n] meets item[n]; the inverse of the category distribution at uniform[n]."""
-    p = np.exp(log_probabilities_at(params.take(item), theta))
+    p = np.exp(log_probabilities_of(params, item, theta))
     # Counted within the item's own categories, so that a cumulative sum of 1 - 1e-16 cannot give a category past the last one.
     category = (uniform[:, None] > np.cumsum(p, axis=1)[:, :-1]).sum(axis=1)
     return np.asarray(np.minimum(category, params.n_cat[item] - 1))
@@ -107,14 +111,53 @@ def attempt_seed(seed: int, person: int) -> int:
     return int(np.random.SeedSequence([seed, person]).generate_state(1, np.uint64)[0] >> np.uint64(11))
 
 
+def uniforms(seed: int, first: int, n: int, length: int) -> Floats:
+    """The uniform numbers behind the answers of people first, first + 1, ...: [n, length]. They come in sheets of SHEET people, so that nobody's
+    depend on who else is simulated. The third number keeps them apart from a caller's default_rng(seed), which [seed, 0] would be.
+    """
+    sheets = range(first // SHEET, (first + n - 1) // SHEET + 1)
+    drawn = np.concatenate([np.random.default_rng([seed, sheet, SHEET]).random((SHEET, length)) for sheet in sheets])
+    return drawn[first - sheets[0] * SHEET :][:n]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seeds:
+    """The attempt seeds of people first, first + 1, ..., each worked out when it is asked for: most plans draw nothing."""
+
+    seed: int
+    first: int
+    found: dict[int, int]
+
+    def __getitem__(self, i: int) -> int:
+        if i not in self.found:
+            self.found[i] = attempt_seed(self.seed, self.first + i)
+        return self.found[i]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _SeedsOf(Sequence[int]):
+    """The seeds of some rows."""
+
+    seeds: _Seeds
+    rows: Ints
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.seeds[int(self.rows[i])]
+
+
 def simulate(
-    plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, truth: ItemParams | None = None, *, block: int = BLOCK
-) -> SimulationResult:
+    plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, truth: ItemParams | None = None, *, answers: Ints | None = None,
+    block: int = BLOCK, watch: Callable[[int], None] | None = None,
+) -> SimulationResult:  # fmt: skip
     """Give the test of `plan` to N people of true abilities `true`[N, S], answering by `truth` (default: the pool's own parameters).
 
-    The uniform number behind a person's answer at position t is number t of default_rng([seed, person]); decisions come from the person's
-    attempt seed. So nobody's test depends on who else is simulated, nor on `block`, the number of sessions stepped together. Raises
-    ValueError where `true` or `truth` does not fit the pool.
+    With `answers`[N, I] (a category, -1 = never answered) nobody is simulated: real answers are replayed, and a person is given only items that
+    he or she answered. The uniform number behind a person's answer at position t is number t of the person's own row of `uniforms`; decisions
+    come from the person's attempt seed. So nobody's test depends on who else is simulated, nor on `block`, the number of sessions stepped together.
+    `watch` hears after each block how many people are done. Raises ValueError where `true`, `truth` or `answers` does not fit the pool.
     """
     true = np.array(true, dtype=float)
     if true.ndim != 2 or true.shape[1] != len(pool.competencies) or not len(true) or not np.all(np.isfinite(true)):
@@ -124,15 +167,28 @@ def simulate(
     if not np.array_equal(truth.n_cat, pool.params.n_cat):
         msg = "the true items have other numbers of categories than the pool's"
         raise ValueError(msg)
-    ran = [_run_block(plan, pool, true[at : at + block], seed, at, truth) for at in range(0, len(true), block)]
+    if answers is not None and (answers.shape != (len(true), len(pool)) or np.any(answers >= pool.params.n_cat) or np.any(answers < -1)):
+        msg = f"answers of shape {answers.shape} are not categories of {len(true)} people and {len(pool)} items"
+        raise ValueError(msg)
+    if plan.eligibility.learns:  # what one person was given decides what the next may see
+        block = 1
+    memory = Memory.pinned(plan.eligibility, pool)
+    ran: list[_Block] = []
+    for at in range(0, len(true), block):
+        real = None if answers is None else answers[at : at + block]
+        ran.append(_run_block(plan, pool, true[at : at + block], seed, at, truth, real, memory))
+        if plan.eligibility.learns:
+            plan.eligibility.learn(memory, ran[-1].finished(plan, memory, attempt_seed(seed, at)))
+        if watch is not None:
+            watch(min(at + block, len(true)))
     person, position, item, category = (np.concatenate([part.answers[k] for part in ran]) for k in range(4))
     step_theta, step_se = (np.concatenate([part.abilities[k] for part in ran]) for k in range(2))
     order = np.lexsort((position, person))
     return SimulationResult(
         true=true,
-        theta=np.concatenate([part.batch.theta for part in ran]),
-        se=np.concatenate([part.batch.se for part in ran]),
-        count=np.concatenate([part.batch.count for part in ran]),
+        theta=np.concatenate([part.theta for part in ran]),
+        se=np.concatenate([part.se for part in ran]),
+        count=np.concatenate([part.count for part in ran]),
         reasons=tuple(tuple(found) for part in ran for found in part.reasons),
         stops=tuple(tuple(found) for part in ran for found in part.stops),
         step_person=person[order],
@@ -147,52 +203,64 @@ def simulate(
 
 @dataclass(slots=True, eq=False)
 class _Block:
-    """One block of people: answers[4, R] (person, position, item, category) and abilities[2, R] (theta, se), in order of giving."""
+    """One block of people: final theta, se and count [N, S]; answers[4, R] (person, position, item, category) and abilities[2, R] (theta, se), in order of giving;
+    held[N], whether exposure control was never dropped; visited[K], the segments of ability that were visited.
+    """
 
-    batch: Batch
+    theta: Floats
+    se: Floats
+    count: Ints
     reasons: list[list[str]]
     stops: list[list[str]]
     answers: Ints
     abilities: Floats
+    held: NDArray[np.bool_]
+    visited: NDArray[np.bool_]
+
+    def finished(self, plan: TestPlan, memory: Memory, seed: int) -> Finished:
+        """The test of a block of one, for the memory of exposure control."""
+        might = lots(plan.eligibility.probability(memory), seed)
+        return Finished(self.answers[2], self.visited, might, bool(self.held[0]))
 
 
-def _run_block(plan: TestPlan, pool: Pool, true: Floats, seed: int, first: int, truth: ItemParams) -> _Block:
+def _run_block(
+    plan: TestPlan, pool: Pool, true: Floats, seed: int, first: int, truth: ItemParams, real: Ints | None, memory: Memory
+) -> _Block:
     n = len(true)
-    block = _Block(
-        Batch.begin(plan, pool, n),
-        [[] for _ in range(n)],
-        [[""] * len(pool.competencies) for _ in range(n)],
-        np.zeros((4, 0), int),
-        np.zeros((2, 0)),
-    )
-    batch, scale = block.batch, pool.params.scale
-    seeds = [attempt_seed(seed, first + i) for i in range(n)]
-    uniform = np.stack([np.random.default_rng([seed, first + i]).random(_longest(plan, pool)) for i in range(n)])
-    answers, abilities = [block.answers], [block.abilities]
+    batch, scale = Batch.begin(plan, pool, n), pool.params.scale
+    ends: list[list[str]] = [[] for _ in range(n)]
+    stops = [[""] * len(pool.competencies) for _ in range(n)]
+    seeds = _Seeds(seed, first, {})
+    uniform = uniforms(seed, first, n, capacity(plan, pool))
+    held, visited = np.ones(n, dtype=bool), np.zeros(len(plan.eligibility.edges) + 1, dtype=bool)
+    known = [pool.competencies.index(name) for name in plan.competencies if name in pool.competencies]
+    answers, abilities = [np.zeros((4, 0), int)], [np.zeros((2, 0))]
     for section in plan.sections:
-        rows = np.arange(n)
+        rows, begun = np.arange(n), batch.count.sum(axis=1)
         while rows.size:
             outlook = survey(pool, section, batch, rows, np.zeros(rows.size))
-            going = outlook.eligible.any(axis=1)
+            eligible = outlook.eligible if real is None else outlook.eligible & (real[rows] >= 0)
+            going = eligible.any(axis=1)
             for i, row in zip(rows[~going].tolist(), outlook.verdict[~going], strict=True):
                 found = reasons(section.rules, row)
-                block.reasons[i].append(section_reason(found))
+                ends[i].append(section_reason(found))
                 for s, reason in zip(outlook.scales.tolist(), found, strict=True):
-                    block.stops[i][s] = reason
-            rows = rows[going]
+                    stops[i][s] = reason
+            if not going.all():
+                rows, eligible = rows[going], eligible[going]
             if not rows.size:
                 break
             position = batch.count[rows].sum(axis=1)
-            draws = Draws(tuple(seeds[i] for i in rows.tolist()), tuple(position.tolist()))
-            item = choose(plan, pool, batch, rows, outlook.eligible[going], draws)
-            category = draw_category(truth, true[rows, scale[item]], item, uniform[rows, position])
+            own_seeds = _SeedsOf(seeds, rows)
+            admission = admit(plan, pool, memory, batch, rows, eligible, own_seeds)
+            held[rows[admission.dropped]] = False
+            if plan.eligibility.learns:
+                visited[segments(plan.eligibility.edges, batch.theta[rows][:, known])] = True
+            draws = Draws(own_seeds, position.tolist())
+            item, _ = choose(plan, section, batch, rows, position - begun[rows], admission, draws)
+            category = draw_category(truth, true[rows, scale[item]], item, uniform[rows, position]) if real is None else real[rows, item]
             batch.answer(rows, item, category)
             answers.append(np.stack([rows + first, position, item, category]))
             abilities.append(np.stack([batch.theta[rows, scale[item]], batch.se[rows, scale[item]]]))
-    block.answers, block.abilities = np.concatenate(answers, axis=1), np.concatenate(abilities, axis=1)
-    return block
-
-
-def _longest(plan: TestPlan, pool: Pool) -> int:
-    """The most items that anyone can be given."""
-    return min(len(pool), sum(len(section.competencies) * section.max_items for section in plan.sections))
+    theta, se = batch.final()
+    return _Block(theta, se, batch.count, ends, stops, np.concatenate(answers, axis=1), np.concatenate(abilities, axis=1), held, visited)

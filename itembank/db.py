@@ -21,14 +21,16 @@ def open_engine(url: str, *, pool_size: int = 40) -> Engine:
     """Connect to `sqlite:///file` or `postgresql://...` (psycopg 3).
 
     SQLite runs in WAL with synchronous=FULL: a commit that has returned is on disk. Every transaction on SQLite begins IMMEDIATE when the
-    connection carries the execution option `write=True`, because a reader that turns writer late is refused, not queued.
+    connection carries the execution option `write=True`, because a reader that turns writer late is refused, not queued. Values of a statement
+    that fails (a NIP, a name) do not appear in its error.
     """
     target = make_url(url)
     if target.drivername in ("postgres", "postgresql"):
         target = target.set(drivername="postgresql+psycopg")
     if target.drivername.startswith("postgresql"):
-        return create_engine(target, pool_size=pool_size, max_overflow=10, pool_pre_ping=True)
-    engine = create_engine(target, pool_size=pool_size, max_overflow=10, connect_args={"timeout": 30, "check_same_thread": False})
+        return create_engine(target, pool_size=pool_size, max_overflow=10, pool_pre_ping=True, hide_parameters=True)
+    connect_args = {"timeout": 30, "check_same_thread": False}
+    engine = create_engine(target, pool_size=pool_size, max_overflow=10, connect_args=connect_args, hide_parameters=True)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -22,6 +22,8 @@ def item_faults(content: ItemContent) -> list[Fault]:
     scores = [option.score for option in content.options]
     if len(content.options) not in (4, 5):
         say("options", f"{len(content.options)} options", "4 or 5")
+    if not content.options:
+        return faults
     if len({option.text for option in content.options}) < len(content.options):
         say("options", "an option stands twice")
     if content.kind == "situasional":

@@ -14,7 +14,7 @@ from itembank.bank import CALIBRATIONS, STATUSES
 NEEDED = ("item_id", "competency", "model", "a")
 KNOWN = (*NEEDED, "c", "d", "status", "calibration")
 THRESHOLD = re.compile(r"b([1-9]\d?)")
-LIKE_A_THRESHOLD = re.compile(r"b[\s_.]*0*([1-9]\d*)", re.IGNORECASE)
+LIKE_A_THRESHOLD = re.compile(r"b[\s_.]*0*([1-9]\d*)?", re.IGNORECASE)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
 FREE_A = ("1pl", "pcm")  # models whose a is 1 where the cell is empty
@@ -27,12 +27,12 @@ def threshold_columns(names: Iterable[str]) -> list[str]:
 
 
 def parameter_meant(name: str) -> str | None:
-    """The parameter column that a name was probably meant for ("B1", "b_02", "Model"), or None."""
+    """The parameter column that a name was probably meant for ("b", "B1", "b_02", "Model"), or None."""
     if name in KNOWN or THRESHOLD.fullmatch(name):
         return None
     like = LIKE_A_THRESHOLD.fullmatch(name)
     if like:
-        return f"b{int(like[1])}"
+        return f"b{int(like[1] or 1)}"
     plain = "_".join(name.lower().split())
     return plain if plain in KNOWN else None
 
@@ -135,6 +135,9 @@ class Rows:
             try:
                 ItemParams.from_rows([row])
             except Faulty as error:
+                named = {fault.field for fault in error.faults}
                 for fault in error.faults:
+                    if fault.field == "d" and "c" in named:
+                        continue  # that d is not above c says nothing where c is wrong
                     self._say(where, "b1" if fault.field == "b" else fault.field, fault.message, fault.remedy)
         return row

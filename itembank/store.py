@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from sqlalchemy import func
@@ -14,7 +14,12 @@ from itembank.models import BankItem, BankVersion, ContentRow
 
 
 def save_version(session: Session, bank: Bank, contents: Mapping[str, ItemContent], *, note: str, actor: str, now: int) -> int:
-    """Write `bank` as a new draft and give its number. Raises Faulty where the same bank is already there."""
+    """Write `bank` as a new draft and give its number. Raises Faulty where the same bank is already there.
+
+    The session writes from its start (execution option `write=True`): versions are numbered one writer after another.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection().exec_driver_sql("LOCK TABLE bank_version IN SHARE ROW EXCLUSIVE MODE")
     same = session.exec(select(BankVersion).where(BankVersion.digest == bank.digest)).first()
     if same is not None:
         raise Faulty([Fault("bank", "digest", f"version {same.version} ({same.status}) is the same bank", "nothing to save")])
@@ -57,12 +62,22 @@ def load_bank(session: Session, version: int | None = None) -> Bank:
     if found is None:
         msg = "no bank version is published" if version is None else f"there is no bank version {version}"
         raise LookupError(msg)
-    competencies = tuple(json.loads(found.competencies))
     items = session.exec(select(BankItem).where(BankItem.version == found.version).order_by(col(BankItem.position))).all()
-    rows = [Row(i.model, i.a, json.loads(i.b), i.c, i.d, competencies.index(i.competency)) for i in items]
-    bank = Bank(
+    changed = Fault(f"bank version {found.version}", "digest", "its items are not those that were saved")
+    try:
+        bank = _bank(found, items)
+    except ValueError:  # what is no bank at all was not saved either
+        raise Faulty([changed]) from None
+    if bank.digest != found.digest:
+        raise Faulty([changed])
+    return bank
+
+
+def _bank(found: BankVersion, items: Sequence[BankItem]) -> Bank:
+    competencies = tuple(json.loads(found.competencies))
+    return Bank(
         ids=tuple(i.item_id for i in items),
-        params=ItemParams.from_rows(rows),
+        params=ItemParams.from_rows([Row(i.model, i.a, json.loads(i.b), i.c, i.d, competencies.index(i.competency)) for i in items]),
         competencies=competencies,
         status=tuple(i.status for i in items),
         calibration=tuple(i.calibration for i in items),
@@ -71,9 +86,6 @@ def load_bank(session: Session, version: int | None = None) -> Bank:
         version=found.version,
         parent=found.parent,
     )
-    if bank.digest != found.digest:
-        raise Faulty([Fault(f"bank version {found.version}", "digest", "its items are not those that were saved")])
-    return bank
 
 
 def newest(session: Session) -> int | None:
@@ -96,7 +108,7 @@ def decide(session: Session, version: int, verdict: str, *, actor: str, now: int
 
     Raises LookupError where it is not a draft, Faulty where it is to be published and an active item's key does not fit its parameters.
     """
-    found = session.get(BankVersion, version)
+    found = session.get(BankVersion, version, with_for_update=True)
     if found is None or found.status != "draft":
         msg = f"bank version {version} is not a draft" if found else f"there is no bank version {version}"
         raise LookupError(msg)

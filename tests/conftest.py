@@ -12,11 +12,15 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql as psql
 from sqlalchemy import make_url
 
 from webtest import founding
 from webtest.config import House, open_house
+
+settings.register_profile("untimed", deadline=None)  # speed is shown by a benchmark, never by a test
+settings.load_profile("untimed")
 
 PASSWORD = "kata-sandi-uji"
 REQUIRED = frozenset(filter(None, os.environ.get("CACT_REQUIRE", "").split(",")))

@@ -103,7 +103,8 @@ class Accounts:
             row = sql.exec(select(OfficerRow).where(OfficerRow.username == username)).first()
             if row is None:
                 raise Faulty([Fault("user", "username", f"there is no account '{username}'", "'cact user list' shows them")])
-            row.password_hash, row.failures, row.locked_until = HASHER.hash(password), 0, 0
+            row.password_hash = HASHER.hash(password)
+            forget_tries(sql, name_hash(self._pepper, "officer", username))
 
     def login(self, username: str, password: str, now: int) -> Officer:
         """Check a password. Raises Refused: the same for a wrong name and a wrong password, "locked" after five failures in a row."""

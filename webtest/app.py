@@ -33,6 +33,7 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+LARGEST_FORM = 1_000_000
 OVER_TLS = {"Strict-Transport-Security": "max-age=31536000"}
 OFFICER_IDLE_MS = 60 * 60_000
 OFFICER_LONGEST_MS = 12 * 3_600_000
@@ -129,7 +130,7 @@ def wants_fragment() -> bool:
 
 def create_app(parts: House, *, secure_cookies: bool = False, trusted_proxies: int = 0) -> Flask:
     """The WSGI application over an open house. `secure_cookies` behind TLS; `trusted_proxies`: how many set X-Forwarded-*."""
-    from webtest.views import bank, entry, results, room, taker
+    from webtest.views import bank, entry, results, room, taker, words
 
     app = Flask(__name__)
     app.extensions["cact"] = parts
@@ -152,7 +153,8 @@ def create_app(parts: House, *, secure_cookies: bool = False, trusted_proxies: i
     if trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=trusted_proxies, x_proto=trusted_proxies)  # type: ignore[method-assign]
     Babel(app, locale_selector=_locale)
-    app.before_request(_refuse_nul)
+    app.before_request(_limit)
+    app.teardown_request(lambda _error: request.close())  # lets go of uploads at once
     CSRFProtect(app)
     manager = LoginManager(app)
     manager.session_protection = None
@@ -170,10 +172,11 @@ def create_app(parts: House, *, secure_cookies: bool = False, trusted_proxies: i
     app.context_processor(lambda: {"locale": str(get_locale()), "Right": Right, "LANGUAGES": LANGUAGES})
     app.add_template_filter(moment, "moment")
     app.add_template_filter(number, "number")
+    words.attach(app)
     return app
 
 
-def moment(at: int | None, zone: str = "WIB", form: str = "d MMMM y HH:mm") -> str:
+def moment(at: int | None, zone: str = "WIB", form: str = "d MMMM y HH.mm") -> str:
     """A time with its zone, as people write it."""
     if at is None:
         return "–"
@@ -201,8 +204,10 @@ def _user(parts: House, user_id: str) -> UserMixin | None:
     return OfficerUser(found) if found else None
 
 
-def _refuse_nul() -> None:
-    """No text of ours holds a NUL; PostgreSQL cannot keep one, and would fail late."""
+def _limit() -> None:
+    """Only an officer's upload may be large. No text of ours holds a NUL: PostgreSQL cannot keep one, and would fail late."""
+    if request.mimetype != "multipart/form-data" or not request.path.startswith("/petugas/"):
+        request.max_content_length = LARGEST_FORM
     texts = [request.path, *(value for values in (request.args, request.form) for _, value in values.items(multi=True))]
     if any("\x00" in text for text in texts):
         abort(400)

@@ -20,7 +20,7 @@ from webtest.keys import Keys
 from webtest.models import Attempt, Checkpoint, Person, Wave
 from webtest.refusal import Refused
 from webtest.replay import Finding, replay
-from webtest.services.results import Results, performance_digest, results_digest
+from webtest.services.results import NO_PERFORMANCE, Results, performance_digest, results_digest
 from webtest.services.waves import seed_of
 from webtest.store import EventStore, stored_events
 
@@ -80,8 +80,6 @@ def _audit(engine: Engine, store: EventStore, wave_id: str, keys: Keys, findings
             findings += wrong
     findings += _wave_faults(wave, streams.get(wave_id, []), len(roster), keys, performance)
     findings += _roster_faults(wave, roster, streams)
-    if kit is not None:
-        findings += _content_faults(wave_id, kit)
     findings += _seal_faults(seals, keys)
     findings += _against_seals(streams, seals, torn)
     findings += _after_closing(wave, streams, seals)
@@ -121,6 +119,8 @@ def _wave_faults(wave: Wave, events: Sequence[SessionEvent], n_attempts: int, ke
     findings += differ(Kind.ROSTER_LOADED, digest=wave.roster_digest, people=n_attempts)
     findings += differ(Kind.WAVE_OPENED, public_key=keys.public_hex)
     findings += differ(Kind.PERFORMANCE_LOADED, digest=performance)
+    if Kind.PERFORMANCE_LOADED not in said and performance != NO_PERFORMANCE:
+        findings.append(Finding(wave.id, -1, "there are performance values that nobody has loaded"))
     at = {Kind.WAVE_OPENED: wave.opened_at, Kind.WAVE_CLOSED: wave.closed_at, Kind.RESULTS_RELEASED: wave.released_at}
     for kind, held in at.items():
         logged = said[kind].at if kind in said else None
@@ -151,16 +151,6 @@ def _roster_faults(wave: Wave, roster: Mapping[str, tuple[Attempt, Person]], str
             if events[0].payload.get(name) != value
         ]
     return findings
-
-
-def _content_faults(wave_id: str, kit: Kit) -> list[Finding]:
-    """Texts and keys of the items against the digests that the bank pins."""
-    pinned = dict(zip(kit.bank.ids, kit.bank.content_digests, strict=True))
-    return [
-        Finding(wave_id, -1, f"the content of item {item_id} is not the one that its bank version pinned")
-        for item_id, content in kit.contents.items()
-        if content.digest != pinned.get(item_id)
-    ]
 
 
 def _seal_faults(seals: Sequence[Checkpoint], keys: Keys) -> list[Finding]:
@@ -216,6 +206,10 @@ def _after_closing(wave: Wave, streams: Streams, seals: Sequence[Checkpoint]) ->
 def _release_faults(wave_id: str, results: Results, events: Sequence[SessionEvent]) -> list[Finding]:
     """The results computed again from log and norms against the digest that was released."""
     released = next(event for event in events if event.kind == Kind.RESULTS_RELEASED)
-    if released.payload["digest"] == results_digest(results.wave(wave_id)):
+    try:
+        digest = results_digest(results.wave(wave_id))
+    except (ValueError, LookupError, TypeError) as error:
+        return [Finding(wave_id, released.seq, f"the results that were released cannot be computed any more: {error}")]
+    if released.payload["digest"] == digest:
         return []
     return [Finding(wave_id, released.seq, "the results computed now are not those that were released: norms or performance values differ")]

@@ -28,7 +28,7 @@ from webtest.console import (
     show_faults,
     write_file,
 )
-from webtest.services.banks import Banks, VersionLine, bank_faults, read_bank_file
+from webtest.services.banks import Banks, VersionLine, bank_faults, is_json, read_bank_file, without_text
 
 SCALINGS = {"1": 1.0, "1.7": 1.7, "1.702": 1.702}
 FORMATS = ("csv", "json")
@@ -136,7 +136,7 @@ def check(data: Path, file: Path | None, version: int | None, as_json: bool) -> 
 
     Parameters, keys against parameters, the form of each item (length, options, scores, level, rationale), and what only the set shows (a
     scenario twice, a best option that is too often the longest or in one place). A CSV brings no text: its items' texts are those of the newest
-    installed version; without an installation only its parameters are checked.
+    installed version, and items that have none yet are named, which is no fault; without an installation only its parameters are checked.
 
     Exit code 1 where the bank can be read and something in it is not sound; 2 where an import would refuse it.
     """
@@ -152,6 +152,10 @@ def check(data: Path, file: Path | None, version: int | None, as_json: bool) -> 
             found, contents = banks.load(version) if text is None else banks.read(text)
     with_text = installed or bool(contents)
     faults = bank_faults(found, contents) if with_text else []
+    textless: tuple[str, ...] = ()
+    if text is not None and not is_json(text):  # a CSV cannot hold texts: what has none yet is no fault of the file
+        faults = [fault for fault in faults if fault.field != "content"]
+        textless = without_text(found, contents) if with_text else ()
     name = str(file) if file else f"version {found.version}"
     provisional = sum(mark == "provisional" for mark in found.calibration)
     words = f"{name}: {len(found)} items, {provisional} of them provisional, in {len(found.competencies)} competencies"
@@ -161,10 +165,11 @@ def check(data: Path, file: Path | None, version: int | None, as_json: bool) -> 
         show_faults(faults, f"{words}; not sound")
     facts = {
         "sound": not faults, "items": len(found), "provisional": provisional, "competencies": list(found.competencies), "with_text": with_text,
-        "digest": found.digest, "faults": fault_tables(faults),
+        "without_text": list(without_text(found, contents)), "digest": found.digest, "faults": fault_tables(faults),
     }  # fmt: skip
     if as_json or not faults:
         put(facts, as_json, f"{escape(words)}; [green]sound[/]")
+    _name_textless(textless)
     sys.exit(EXIT_NOT_SOUND if faults else 0)
 
 

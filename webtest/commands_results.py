@@ -37,7 +37,7 @@ def export(data: Path, wave_id: str, chosen: str | None, target: Path, force: bo
     kind = format_of(target, chosen, FORMATS)
     check_target(target, force=force)
     with opened(data) as house:
-        service = Results(house.engine, house.store, house.catalog)
+        service = Results(house.engine, house.store, house.catalog, house.keys)
         table, view = service.table(wave_id), service.wave(wave_id)
     content = as_xlsx(table) if kind == "xlsx" else as_csv(table).encode("utf-8-sig")
     write_file(target, content, force=force)

@@ -4,6 +4,7 @@ A command reads its files, calls one service and prints. Exit codes: 0 done; 1 c
 """
 
 import datetime as dt
+import gettext
 import json
 import os
 import pwd
@@ -37,10 +38,8 @@ REFUSALS = {
     "wave_not_closed": "the wave is not closed yet; close it with 'cact wave close'",
     "not_draft": "this version is not a draft; only a draft can be published",
     "no_bank": "no bank version is published; 'cact bank publish' publishes a draft",
-    "no_answers": "the waves hold no answers yet",
-    "not_now": "this cannot be done at this stage",
-    "nobody": "this concerns nobody",
-    "same_person": "two different officers are needed",
+    "no_answers": "the waves named hold no answers",
+    "not_now": "this cannot be done at this stage, or has been done already",
 }  # fmt: skip
 
 
@@ -112,9 +111,9 @@ def _failure(error: LookupError | OSError | DatabaseError) -> tuple[str, str, st
 
 
 def refusal_words(code: str) -> str:
-    """A refusal in the language of the command line; the web's own words where the command line never meets it."""
-    message = MESSAGES[code]
-    return REFUSALS.get(code) or str(getattr(message, "_args", (code,))[0])
+    """A refusal in the language of the command line: its own words, else the web's in English."""
+    english = gettext.translation("messages", Path(__file__).parent / "translations", ["en"], fallback=True)
+    return REFUSALS.get(code) or english.gettext(str(MESSAGES[code]))
 
 
 def data_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,102 +1,197 @@
 """Small pictures as inline SVG, made here so that a page needs neither a script nor a style attribute."""
 
+import itertools
+from collections.abc import Callable, Sequence
+
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from cat_engine import ItemParams, Row, SimulationResult, information, probabilities
 from cat_engine.irt import Floats
-from webtest.services.results import WaveResults
+from webtest.scoring import LevelResult
+from webtest.services.results import Profile, WaveResults
 
 W, H, PAD = 460, 240, 34
+SURE = 0.7  # below this probability a placement is drawn, and said, as uncertain
+Z80 = 1.2816  # half-width of a central 80 % band, in standard errors
 
 
-def _frame(
-    title: str, x_label: str, low: float, high: float, ticks: list[float], body: str, y_label: str = "", width: int = W, height: int = H
-) -> Markup:
+def _comma(value: float, digits: int = 2) -> str:
+    return f"{value:.{digits}f}".replace(".", ",").replace("-", "−")
+
+
+def _frame(title: str, x_label: str, low: float, high: float, ticks: Sequence[float], body: str, y_label: str = "") -> Markup:
     marks = "".join(
-        f'<text x="{PAD + (t - low) / (high - low) * (width - 2 * PAD):.0f}" y="{height - 16}" text-anchor="middle">{t:g}</text>'
+        f'<text class="faint" x="{PAD + (t - low) / (high - low) * (W - 2 * PAD):.0f}" y="{H - 18}" text-anchor="middle">{f"{t:g}".replace("-", "−")}</text>'
         for t in ticks
     )
     return Markup(  # noqa: S704 - numbers and our own words only
-        f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img" aria-label="{title}"><path class="axis" d="M{PAD},{PAD / 2}V{height - PAD}H{width - PAD}"/>'
-        f'{marks}<text x="{width / 2}" y="{height - 2}" text-anchor="middle">{x_label}</text><text x="2" y="12">{y_label}</text>{body}</svg>'
+        f'<svg viewBox="0 0 {W} {H}" width="{W}" role="img" aria-label="{escape(title)}"><path class="axis" d="M{PAD},{PAD / 2}V{H - PAD}H{W - PAD}"/>'
+        f'{marks}<text x="{W / 2}" y="{H - 2}" text-anchor="middle">{escape(x_label)}</text><text x="2" y="12">{escape(y_label)}</text>{body}</svg>'
     )
 
 
-def _line(x: Floats, y: Floats, low: float, high: float, top: float) -> str:
+def _line(x: Floats, y: Floats, low: float, high: float, top: float, kind: int = 0) -> str:
     px = PAD + (x - low) / (high - low) * (W - 2 * PAD)
     py = H - PAD - y / top * (H - 1.5 * PAD)
-    return '<path class="curve" d="M' + "L".join(f"{a:.1f},{b:.1f}" for a, b in zip(px, py, strict=True)) + '"/>'
+    return f'<path class="curve c{kind}" d="M' + "L".join(f"{a:.1f},{b:.1f}" for a, b in zip(px, py, strict=True)) + '"/>'
 
 
 def item_figure(row: Row) -> tuple[Markup, Markup]:
-    """Category curves and information of one item over theta in [-4, 4]."""
+    """Category curves, each labelled with its category at its peak, and information of one item over theta in [-4, 4]."""
     theta = np.linspace(-4, 4, 81)
     params = ItemParams.from_rows([row._replace(scale=0)])
     p = probabilities(params, theta)[:, 0]
     info = information(params, theta)[:, 0]
-    curves = "".join(_line(theta, p[:, k], -4, 4, 1.0) for k in range(int(params.n_cat[0])))
+    curves = []
+    for k in range(int(params.n_cat[0])):
+        peak = int(np.clip(p[:, k].argmax(), 3, 77))
+        x, y = PAD + (theta[peak] + 4) / 8 * (W - 2 * PAD), H - PAD - p[peak, k] * (H - 1.5 * PAD)
+        curves.append(
+            _line(theta, p[:, k], -4, 4, 1.0, k % 5) + f'<text class="bold" x="{x:.0f}" y="{y - 5:.0f}" text-anchor="middle">{k + 1}</text>'
+        )
     ticks = [-4.0, -2.0, 0.0, 2.0, 4.0]
     top = max(float(info.max()), 0.5)
     return (
-        _frame("P(kategori | theta)", "theta", -4, 4, ticks, curves, "P"),
-        _frame("Fungsi informasi", "theta", -4, 4, ticks, _line(theta, info, -4, 4, top), f"I (maks {top:.2f})"),
+        _frame("Peluang tiap kategori menurut kemampuan", "kemampuan (theta)", -4, 4, ticks, "".join(curves), "peluang"),
+        _frame(
+            "Fungsi informasi", "kemampuan (theta)", -4, 4, ticks, _line(theta, info, -4, 4, top), f"informasi (tertinggi {_comma(top)})"
+        ),
     )
 
 
-def simulation_figures(result: SimulationResult) -> list[Markup]:
-    """True against estimated ability (first competency), and the distribution of test length."""
+def small_information(params: ItemParams) -> list[Markup]:
+    """One small curve an item, all on the same scale: where on theta in [-4, 4] it measures, and how much."""
+    theta = np.linspace(-4, 4, 21)
+    info = information(params, theta)
+    x = np.round(np.linspace(1, 71, len(theta))).astype(int)
+    y = np.round(21 - 20 * info / max(float(info.max()), 1e-9)).astype(int)
+    return [
+        Markup(  # noqa: S704 - numbers only
+            '<svg viewBox="0 0 72 22" width="72" aria-hidden="true"><path class="axis" d="M1,21H71M36,19V21"/><path class="curve" d="M'
+            + "L".join(f"{a},{b}" for a, b in zip(x, y[:, i], strict=True))
+            + '"/></svg>'
+        )
+        for i in range(info.shape[1])
+    ]
+
+
+def simulation_figures(result: SimulationResult, name_of: Callable[[int], str], aim: float | None) -> list[Markup]:
+    """True against estimated ability (first competency), its error along the scale, and the distribution of test length."""
     size = W
     x, y = result.true[:400, 0], result.theta[:400, 0]
     px, py = (PAD + (np.clip(v, -4, 4) + 4) / 8 * (size - 2 * PAD) for v in (x, y))
     dots = "".join(
-        f'<circle class="mark" cx="{a:.1f}" cy="{H - PAD - (b - PAD) * (H - 1.5 * PAD) / (size - 2 * PAD):.1f}" r="2.5"/>'
+        f'<circle class="bar1" cx="{a:.1f}" cy="{H - PAD - (b - PAD) * (H - 1.5 * PAD) / (size - 2 * PAD):.1f}" r="2.5"/>'
         for a, b in zip(px, py, strict=True)
     )
     lengths, counts = np.unique(result.length, return_counts=True)
     low, high = float(lengths.min()) - 1, float(lengths.max()) + 1
     wide = (W - 2 * PAD) / (high - low)
     bars = "".join(
-        f'<rect class="mark" x="{PAD + (n - low) * wide - wide * 0.45:.1f}" y="{H - PAD - c / counts.max() * (H - 1.5 * PAD):.1f}" width="{wide * 0.9:.1f}" '
+        f'<rect class="bar1" x="{PAD + (n - low) * wide - wide * 0.45:.1f}" y="{H - PAD - c / counts.max() * (H - 1.5 * PAD):.1f}" width="{wide * 0.9:.1f}" '
         f'height="{c / counts.max() * (H - 1.5 * PAD):.1f}"/>'
         for n, c in zip(lengths, counts, strict=True)
     )
+    ticks = [-4.0, -2.0, 0.0, 2.0, 4.0]
+    first = name_of(0)
     return [
-        _frame("Kemampuan sebenarnya dan perkiraan", "theta sebenarnya", -4, 4, [-4.0, -2.0, 0.0, 2.0, 4.0], dots, "perkiraan"),
-        _frame("Panjang tes", "butir", low, high, [low + 1, (low + high) / 2, high - 1], bars, "orang"),
+        _frame(f"Kemampuan sebenarnya dan perkiraan, {first}", "kemampuan sebenarnya", -4, 4, ticks, dots, f"perkiraan, {first}"),
+        _frame(f"SE menurut kemampuan, {first}", "kemampuan sebenarnya", -4, 4, ticks, _errors(result, aim), f"SE, {first}"),
+        _frame("Panjang tes", "banyaknya butir", low, high, sorted({low + 1, high - 1}), bars, "orang"),
     ]
 
 
-def talent_map(view: WaveResults) -> Markup:
-    """The nine boxes: people as dots at (performance, potential), each box with its number and its count."""
-    size, pad = 520, 40
+def _errors(result: SimulationResult, aim: float | None) -> str:
+    x, se = np.clip(result.true[:400, 0], -4, 4), result.se[:400, 0]
+    top = max(float(se.max()), aim or 0.0) * 1.1
+
+    def height(v: float) -> float:
+        return H - PAD - v / top * (H - 1.5 * PAD)
+
+    body = "".join(
+        f'<circle class="bar1" cx="{PAD + (a + 4) / 8 * (W - 2 * PAD):.1f}" cy="{height(b):.1f}" r="2.5"/>'
+        for a, b in zip(x, se, strict=True)
+    )
+    if aim is not None:
+        body += f'<path class="aim" d="M{PAD},{height(aim):.1f}H{W - PAD}"/><text x="{W - PAD}" y="{height(aim) - 4:.1f}" text-anchor="end">sasaran {_comma(aim)}</text>'
+    return body
+
+
+LW, LH, LPAD = 300, 26, 6
+
+
+def level_strip(result: LevelResult, cuts: Sequence[float]) -> Markup:
+    """One competency: the estimate as a dot with its 80 % band over the five levels, and the line from which the standard is met."""
+    reach = max(abs(cuts[0]), abs(cuts[-1])) + 1.5
+
+    def place(theta: float) -> float:
+        return LPAD + (min(max(theta, -reach), reach) + reach) / (2 * reach) * (LW - 2 * LPAD)
+
+    edges = "".join(f'<path class="axis" d="M{place(c):.1f},4V{LH - 4}"/>' for c in cuts)
+    goal = place(cuts[result.standard - 2] if result.standard > 1 else -reach)
+    low, high = place(result.theta - Z80 * result.se), place(result.theta + Z80 * result.se)
+    words = f"Perkiraan level {result.level}, standar level {result.standard}, peluang memenuhi standar {_comma(result.meets)}"
+    return Markup(  # noqa: S704 - numbers and our own words only
+        f'<svg viewBox="0 0 {LW} {LH}" width="{LW}" role="img" aria-label="{words}"><path class="axis" d="M{LPAD},{LH / 2}H{LW - LPAD}"/>{edges}'
+        f'<rect class="band" x="{low:.1f}" y="{LH / 2 - 6}" width="{max(high - low, 2):.1f}" height="12" rx="3"/>'
+        f'<path class="goal" d="M{goal:.1f},0V{LH}"/><circle class="mark" cx="{place(result.theta):.1f}" cy="{LH / 2}" r="5"/></svg>'
+    )
+
+
+def level_heads(cuts: Sequence[float]) -> Markup:
+    """The numbers 1..5 over the strips."""
+    reach = max(abs(cuts[0]), abs(cuts[-1])) + 1.5
+    edges = [-reach, *cuts, reach]
+    marks = "".join(
+        f'<text class="faint" x="{LPAD + ((a + b) / 2 + reach) / (2 * reach) * (LW - 2 * LPAD):.0f}" y="12" text-anchor="middle">{k}</text>'
+        for k, (a, b) in enumerate(itertools.pairwise(edges), 1)
+    )
+    return Markup(f'<svg viewBox="0 0 {LW} 16" width="{LW}" aria-hidden="true">{marks}</svg>')  # noqa: S704 - numbers only
+
+
+def talent_map(view: WaveResults, shown: Sequence[Profile], link: Callable[[Profile], str]) -> Markup:
+    """The nine boxes: people as dots at (performance, potential), hollow where the placement is uncertain; each box with its number and count."""
+    size, pad = 540, 46
     low, high = view.norms.ninebox.cuts
     edges = [0.0, low, high, 100.0]
     # The three classes get equal room, as the map is drawn everywhere; within a class the scale is linear.
 
     def place(v: float) -> float:
         k = min(2, int(np.searchsorted(edges[1:3], v + 1e-9, side="right")))
-        return (k + (v - edges[k]) / (edges[k + 1] - edges[k])) / 3 * (size - 2 * pad)
+        return (k + (min(v, 100.0) - edges[k]) / (edges[k + 1] - edges[k])) / 3 * (size - 2 * pad)
 
     third = (size - 2 * pad) / 3
-    counts = view.boxes()
-    parts = [f'<svg viewBox="0 0 {size} {size}" width="{size}" role="img" aria-label="Peta talenta sembilan kotak">']
+    placed = [(p, p.box) for p in shown if p.box is not None]
+    counts = {box: sum(b.box == box for _, b in placed) for box in range(1, 10)}
+    parts = [f'<svg viewBox="0 0 {size} {size}" width="{size}" role="img" aria-label="Peta talenta sembilan kotak; isinya ada di tabel">']
+    heads = []
     for potential in range(3):
         for performance in range(3):
             box = view.norms.ninebox.boxes[potential][performance]
             x, y = pad + performance * third, size - pad - (potential + 1) * third
-            parts.append(f'<rect class="cell" x="{x:.1f}" y="{y:.1f}" width="{third:.1f}" height="{third:.1f}"/>')
             parts.append(
-                f'<text class="bold" x="{x + 8:.1f}" y="{y + 18:.1f}">{box}</text><text x="{x + third - 8:.1f}" y="{y + 18:.1f}" text-anchor="end">{counts[box]}</text>'
+                f'<rect class="cell{" pool" if box >= 7 else ""}" x="{x:.1f}" y="{y:.1f}" width="{third:.1f}" height="{third:.1f}"/>'
             )
-    for profile in view.profiles:
-        if profile.box is not None:
-            sure = profile.box.probabilities[profile.box.box - 1]
-            x, y = pad + place(profile.box.performance), size - pad - place(profile.box.potential)
-            parts.append(
-                f'<circle class="mark" cx="{x:.1f}" cy="{y:.1f}" r="{3 + 3 * (1 - sure):.1f}" fill-opacity="{0.25 + 0.6 * sure:.2f}"/>'
-            )
+            heads.append(f'<text class="bold halo" x="{x + 8:.1f}" y="{y + 19:.1f}">{box}</text>')
+            heads.append(f'<text class="halo" x="{x + third - 8:.1f}" y="{y + 18:.1f}" text-anchor="end">{counts[box]} orang</text>')
+    for profile, box in placed:
+        sure = box.probabilities[box.box - 1]
+        x, y = pad + place(box.performance), size - pad - place(box.potential)
+        kind, r = ("mark", 4.0) if sure >= SURE else ("loose", 5.5)
+        parts.append(
+            f'<a href="{escape(link(profile))}" tabindex="-1"><circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{r}">'
+            f"<title>{escape(profile.name)}: kotak {box.box}, peluang {_comma(sure)}</title></circle></a>"
+        )
+    parts += heads  # over the dots, so that they stay legible
+    for k, (across, up) in enumerate((("di bawah", "rendah"), ("sesuai", "menengah"), ("di atas", "tinggi"))):
+        at = pad + (k + 0.5) * third
+        parts.append(f'<text class="faint" x="{at:.0f}" y="{size - pad + 16}" text-anchor="middle">{across}</text>')
+        parts.append(
+            f'<text class="faint" x="{pad - 8}" y="{size - at:.0f}" text-anchor="middle" transform="rotate(-90 {pad - 8} {size - at:.0f})">{up}</text>'
+        )
     parts.append(
-        f'<text x="{size / 2}" y="{size - 8}" text-anchor="middle">kinerja</text><text x="4" y="{pad - 14}">potensial</text></svg>'
+        f'<text x="{size / 2}" y="{size - 8}" text-anchor="middle">kinerja (ekspektasi)</text>'
+        f'<text x="14" y="{size / 2}" text-anchor="middle" transform="rotate(-90 14 {size / 2})">potensial</text></svg>'
     )
-    return Markup("".join(parts))  # noqa: S704 - numbers and our own words only
+    return Markup("".join(parts))  # noqa: S704 - numbers, our own words and escaped names only

@@ -5,6 +5,7 @@ import hmac
 import json
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +32,14 @@ def load_keys(folder: Path) -> Keys:
     path = folder / "keys.json"
     if not path.exists():
         made = {name: secrets.token_hex(32) for name in ("cookie", "pepper", "signing")}
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
+        draft = folder / f".keys-{os.getpid()}-{secrets.token_hex(4)}"
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(made, file)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):  # another process was first: its keys hold
+            os.link(draft, path)  # whole or not at all
+        draft.unlink()
     held = json.loads(path.read_text())
     seed = bytes.fromhex(held["signing"])
     return Keys(bytes.fromhex(held["cookie"]), bytes.fromhex(held["pepper"]), Ed25519PrivateKey.from_private_bytes(seed))

@@ -23,6 +23,7 @@ from webtest.roster import RosterRow
 
 MEAN_OF_LEVEL = {"jpt_pratama": 0.9, "administrator": 0.5, "pengawas": 0.1, "fungsional": 0.1, "pelaksana": -0.5}
 CORRELATION = 0.6
+PACE_SD = 0.3  # of the logarithm of a person's median think time
 PATIENCE_S = 120.0
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 META = re.compile(r'<meta name="csrf" content="([^"]+)"')
@@ -134,7 +135,7 @@ def draw_takers(roster: Sequence[RosterRow], competencies: Sequence[str], seed: 
     takers = []
     for i, row in enumerate(roster):
         theta = MEAN_OF_LEVEL.get(row.job_level, 0.0) + np.sqrt(CORRELATION) * common[i] + np.sqrt(1 - CORRELATION) * own[i]
-        pace = float(np.exp(rng.normal(0, 0.3)))
+        pace = float(np.exp(PACE_SD * np.clip(rng.normal(), -2, 2)))  # nobody so slow that the rest of the room waits for one
         takers.append(Taker(row, dict(zip(competencies, theta.tolist(), strict=True)), pace, random.Random(f"{seed}-{i}")))
     return takers
 

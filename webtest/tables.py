@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 
 from openpyxl import Workbook
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Font
 
 Cell = str | int | float | None
@@ -29,7 +30,7 @@ def as_xlsx(table: Table) -> bytes:
     book = Workbook()
     sheet = book.active
     for row in table:
-        sheet.append([harmless(cell) for cell in row])
+        sheet.append([ILLEGAL_CHARACTERS_RE.sub("", cell) if isinstance(cell, str) else cell for cell in map(harmless, row)])
     for cell in sheet[1]:
         cell.font = Font(bold=True)
     sheet.freeze_panes = "A2"

@@ -149,3 +149,19 @@ def test_abilities_that_do_not_fit_the_pool_are_refused(plan: TestPlan, mixed_po
 def test_true_items_with_other_categories_are_refused(plan: TestPlan, mixed_pool: Pool) -> None:
     with pytest.raises(ValueError, match="categories"):
         simulate(plan, mixed_pool, abilities(2), seed=1, truth=mixed_pool.params.take(np.arange(len(mixed_pool))[::-1]))
+
+
+def test_real_answers_are_replayed_and_items_without_an_answer_never_given(plan: TestPlan, mixed_pool: Pool) -> None:
+    rng = np.random.default_rng(8)
+    real = rng.integers(0, mixed_pool.params.n_cat, size=(20, len(mixed_pool)))
+    real[rng.random(real.shape) < 0.4] = -1
+    heard: list[int] = []
+    result = simulate(plan, mixed_pool, np.zeros((20, 3)), seed=1, answers=real, block=8, watch=heard.append)
+    np.testing.assert_array_equal(real[result.step_person, result.step_item], result.step_category)
+    assert heard == [8, 16, 20]
+
+
+@pytest.mark.parametrize("answers", [np.zeros((2, 3), dtype=int), np.full((2, 90), 9), np.full((2, 90), -2)])
+def test_answers_that_do_not_fit_are_refused(plan: TestPlan, mixed_pool: Pool, answers: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="answers"):
+        simulate(plan, mixed_pool, abilities(2), seed=1, answers=answers)

@@ -7,32 +7,54 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cat_engine import Faulty, Pool
+from cat_engine import Faulty, Pool, TestPlan
+from cat_engine.batch import Batch
+from cat_engine.beginning import START
+from cat_engine.content import CONTENT
+from cat_engine.eligibility import ELIGIBILITY
+from cat_engine.estimators import ESTIMATOR
 from cat_engine.exposure import EXPOSURE, Best, Randomesque
-from cat_engine.irt import information_at
+from cat_engine.priors import PRIOR
 from cat_engine.randomness import Draws, generator
 from cat_engine.registry import Registry
 from cat_engine.select import SELECTION, MaximumInformation, Moment
-from cat_engine.stop import BANK, GOING_ON, STOP, AnsweringTime, Length, PosteriorSD, Standing, reasons, section_reason, verdict
+from cat_engine.stop import STOP
 
 
 def draws(n: int, seed: int = 3) -> Draws:
     return Draws(tuple(range(seed, seed + n)), tuple(range(n)))
 
 
-def moment(pool: Pool, n: int = 4) -> Moment:
+def moment(pool: Pool, plan: TestPlan, n: int = 4, only: int | None = None) -> Moment:
+    """n sessions after 0, 2, 4 ... answers each (or one of them alone)."""
+    batch = Batch.begin(plan, pool, n)
     rng = np.random.default_rng(0)
-    theta, se = rng.normal(size=(n, 3)), rng.uniform(0.3, 1.0, size=(n, 3))
-    return Moment(pool.params, theta, se, information_at(pool.params, theta[:, pool.params.scale]), draws(n))
+    for t in range(2 * n):
+        rows = np.arange(t // 2 + 1, n)
+        items = np.array([rng.choice(np.flatnonzero(~batch.used[r])) for r in range(n)])[rows]
+        answers = rng.integers(0, pool.params.n_cat[items])
+        if rows.size:
+            batch.answer(rows, items, answers)
+    rows = np.arange(n) if only is None else np.array([only])
+    return Moment(batch, rows, ~batch.used[rows], batch.count[rows].sum(axis=1), 7, Draws(tuple((3 + rows).tolist()), tuple(rows.tolist())))
 
 
-REGISTERED = [(registry, name) for registry in (SELECTION, EXPOSURE, STOP) for name in registry.names]
+NEEDED = {
+    "balanced": {"attribute": "A", "targets": {"x": 1.0}},
+    "pser": {"se": 0.4},
+    "classify_ci": {"cuts": [0.0]},
+    "sprt": {"cuts": [0.0]},
+    "glr": {"cuts": [0.0]},
+}
+REGISTERED = [
+    (registry, name) for registry in (SELECTION, EXPOSURE, STOP, ESTIMATOR, PRIOR, START, ELIGIBILITY, CONTENT) for name in registry.names
+]
 
 
 @pytest.mark.parametrize(("registry", "name"), REGISTERED, ids=[f"{r.sort}-{n}" for r, n in REGISTERED])
 def test_a_strategy_is_a_documented_frozen_dataclass_that_its_table_rebuilds(registry: Registry, name: str) -> None:
     faults: list = []
-    made = registry.build({"name": name, **({"at_most": 0.5} if registry is STOP else {})}, faults)
+    made = registry.build({"name": name, **(NEEDED.get(name, {"at_most": 0.5}) if registry is STOP else NEEDED.get(name, {}))}, faults)
     assert not faults
     assert is_dataclass(made)
     assert type(made).__doc__
@@ -44,16 +66,16 @@ def test_a_strategy_is_a_documented_frozen_dataclass_that_its_table_rebuilds(reg
 
 
 @pytest.mark.parametrize("name", SELECTION.names)
-def test_a_selection_rule_scores_every_item_finitely_and_each_session_on_its_own(name: str, mixed_pool: Pool) -> None:
+def test_a_selection_rule_scores_every_item_finitely_and_each_session_on_its_own(name: str, mixed_pool: Pool, plan: TestPlan) -> None:
     rule = SELECTION.build({"name": name}, [])
     assert rule is not None
-    all_four = moment(mixed_pool)
-    score = rule.score(all_four)
+    now = moment(mixed_pool, plan)
+    score = rule.score(now)
     assert score.shape == (4, len(mixed_pool))
     assert np.isfinite(score).all()
+    assert np.isfinite(rule.unit(now)).all()
     for n in range(4):
-        alone = Moment(mixed_pool.params, all_four.theta[[n]], all_four.se[[n]], all_four.info[[n]], Draws((3 + n,), (n,)))
-        np.testing.assert_array_equal(rule.score(alone)[0], score[n])
+        np.testing.assert_array_equal(rule.score(moment(mixed_pool, plan, only=n))[0], score[n])
 
 
 @pytest.mark.parametrize("name", EXPOSURE.names)
@@ -73,8 +95,8 @@ def test_an_exposure_rule_gives_an_eligible_item_and_each_session_its_own(name: 
         assert rule.choose(score[[i]], Draws((3 + i,), (i,)))[0] == item[i]
 
 
-def test_maximum_information_is_information_times_the_variance_of_the_items_own_competency(mixed_pool: Pool) -> None:
-    now = moment(mixed_pool)
+def test_maximum_information_is_information_times_the_variance_of_the_items_own_competency(mixed_pool: Pool, plan: TestPlan) -> None:
+    now = moment(mixed_pool, plan)
     score = MaximumInformation().score(now)
     for i in (0, 1, 2, 50):
         scale = mixed_pool.params.scale[i]
@@ -130,47 +152,3 @@ def test_a_name_is_registered_once_and_for_dataclasses_only() -> None:
     with pytest.raises(TypeError):
         registry.table_of(NotADataclass())
     assert registry.names == ("one",)
-
-
-# stopping
-
-RULES = (PosteriorSD(0.4), AnsweringTime(100.0), Length(5))
-
-
-def verdict_of(se: list[float], n: list[int], seconds: float = 0.0, min_items: int = 2) -> list[int]:
-    return verdict(RULES, Standing(np.array([se]), np.array([n]), np.array([seconds])), min_items)[0].tolist()
-
-
-def test_a_competency_goes_on_until_its_se_is_at_most_the_target() -> None:
-    assert verdict_of([0.41, 0.40, 0.39], [3, 3, 3]) == [GOING_ON, 0, 0]
-
-
-def test_below_the_minimum_no_se_is_small_enough() -> None:
-    assert verdict_of([0.1, 0.1], [1, 2]) == [GOING_ON, 0]
-
-
-def test_at_the_maximum_a_competency_is_finished_whatever_its_se() -> None:
-    assert verdict_of([0.9, 0.9, 0.3], [4, 5, 5]) == [GOING_ON, 2, 0]
-
-
-def test_time_finishes_all_competencies_below_their_minimum_too() -> None:
-    assert verdict_of([0.9, 0.3, 0.9], [0, 3, 5], seconds=100.0) == [1, 0, 1]
-    assert verdict_of([0.9, 0.3, 0.9], [0, 3, 5], seconds=99.9) == [GOING_ON, 0, 2]
-
-
-def test_every_end_has_its_reason() -> None:
-    assert reasons(RULES, np.array([0, 1, 2, GOING_ON])) == ("precision", "time", "length", BANK)
-
-
-@pytest.mark.parametrize(
-    ("found", "reason"),
-    [
-        (("precision", "precision"), "precision"),
-        (("precision", "length"), "length"),
-        (("precision", "bank", "length"), "bank"),
-        (("bank", "time"), "time"),
-        ((), "bank"),
-    ],
-)
-def test_a_section_says_what_bound_it_hardest(found: tuple[str, ...], reason: str) -> None:
-    assert section_reason(found) == reason

@@ -6,7 +6,7 @@ from sqlalchemy import Engine, func
 from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
-from cat_engine import Fault
+from cat_engine import Fault, Faulty
 from itembank.bank import Bank, Change, ItemContent, check_bank, diff
 from itembank.exchange import on_logistic_metric, read_bank_csv, read_bank_json
 from itembank.form import item_faults, set_faults
@@ -67,6 +67,8 @@ class Banks:
 
     def import_draft(self, text: str, *, scaling: float, note: str, actor: str, now: int) -> Imported:
         """Save a bank file as a draft whose parent is the newest version that nobody refused. Raises Faulty; nothing is half written."""
+        if scaling != 1 and is_json(text):
+            raise Faulty([Fault("--D", "", "is for parameters as CSV", "JSON is on the metric D = 1; leave --D away")])
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
             base = newest(sql)
             read, contents = read_bank_file(text, load_contents(sql, base) if base is not None else {})
@@ -82,9 +84,14 @@ class Banks:
             return without_text(load_bank(sql, version), load_contents(sql, version))
 
 
+def is_json(text: str) -> bool:
+    """Whether a bank file is meant as JSON: no CSV begins so."""
+    return text.lstrip("\ufeff \t\r\n").startswith(("{", "["))
+
+
 def read_bank_file(text: str, contents: Contents) -> tuple[Bank, Contents]:
     """A bank out of JSON (which brings its content) or CSV (which finds it in `contents`). Raises Faulty."""
-    if text.lstrip("\ufeff \t\r\n").startswith(("{", "[")):
+    if is_json(text):
         return read_bank_json(text)
     bank = read_bank_csv(text, contents)
     return bank, {item_id: contents[item_id] for item_id in bank.ids if item_id in contents}
@@ -99,5 +106,5 @@ def bank_faults(bank: Bank, contents: Contents) -> list[Fault]:
 
 
 def without_text(bank: Bank, contents: Contents) -> tuple[str, ...]:
-    """The active items that have no text: no wave that needs them will open."""
+    """The active items that have no text: a wave that may use one does not open."""
     return tuple(item_id for i, item_id in enumerate(bank.ids) if item_id not in contents and bank.status[i] == "active")

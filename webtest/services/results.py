@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from cat_engine import estimate
 from webtest.catalog import Catalog, Kit
 from webtest.checkpoints import write_checkpoint
-from webtest.events import Entry, Kind, canonical
+from webtest.events import Entry, Kind, SessionEvent, canonical
 from webtest.keys import Keys
 from webtest.models import Attempt, Norm, Performance, Person, Wave
 from webtest.refusal import Refused
@@ -249,6 +249,9 @@ def _sha256(value: object) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
+NO_PERFORMANCE = _sha256([])
+
+
 def _profile(kit: Kit, session: Session, person: Person, norms: Norms, performance: Performance | None) -> Profile:
     found = estimate(kit.plan, kit.pool, session.engine)
     levels, aspects = [], []
@@ -272,14 +275,16 @@ def _profile(kit: Kit, session: Session, person: Person, norms: Norms, performan
 
 
 def log_lines(engine: Engine, store: EventStore, wave_id: str) -> Iterator[dict[str, Any]]:
-    """Every event of a closed wave with the NIP it belongs to, for checking from outside."""
+    """Every event of a closed wave with the NIP it belongs to, for checking from outside. Raises Refused at once, not at the first line."""
     with SqlSession(engine) as sql:
         Results._closed(sql, wave_id)
         query = select(Attempt.id, Person.nip).join(Person, col(Attempt.person_id) == Person.id).where(Attempt.wave_id == wave_id)
         nips = dict(sql.exec(query).all())
-    for attempt, events in store.wave_events(wave_id).items():
-        for e in events:
-            yield {
-                "attempt": attempt, "nip": nips.get(attempt, ""), "seq": e.seq, "kind": e.kind, "at": e.at, "actor": e.actor,
-                "payload": dict(e.payload), "prev_hash": e.prev_hash, "hash": e.hash,
-            }  # fmt: skip
+    return (_line(event, nips.get(attempt, "")) for attempt, events in store.wave_events(wave_id).items() for event in events)
+
+
+def _line(e: SessionEvent, nip: str) -> dict[str, Any]:
+    return {
+        "attempt": e.attempt, "nip": nip, "seq": e.seq, "kind": e.kind, "at": e.at, "actor": e.actor, "payload": dict(e.payload),
+        "prev_hash": e.prev_hash, "hash": e.hash,
+    }  # fmt: skip

@@ -27,6 +27,7 @@ from webtest.store import EventStore
 from webtest.tries import forget_tries
 
 PIN_HOURS = 12
+LONGEST_TEXT = 200
 REASONS = (
     "environment.comfort", "environment.disturbance", "environment.noise", "environment.power", "environment.weather", "examinee.behaviour",
     "examinee.complaint", "examinee.id", "examinee.illness", "examinee.late", "examinee.navigation", "examinee.no_show", "staff.behaviour",
@@ -82,6 +83,11 @@ class Waves:
     def create(self, new: NewWave, roster: Sequence[RosterRow], plan_text: str, *, actor: str, now: int, seed: int | None = None) -> str:
         """Write wave, people and attempts; pin plan, newest published bank and pool. Raises Faulty, or Refused("no_bank")."""
         faults = [Fault("wave", name, "is empty") for name in ("name", "agency", "place") if not getattr(new, name).strip()]
+        faults += [
+            Fault("wave", name, "is longer than 200 characters")
+            for name in ("name", "agency", "place")
+            if len(getattr(new, name)) > LONGEST_TEXT
+        ]
         if not _is_day(new.day):
             faults.append(Fault("wave", "day", f"'{new.day}' is not a date", "as 2026-11-24"))
         plan = load_plan(plan_text)

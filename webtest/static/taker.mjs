@@ -5,11 +5,18 @@ const screen = document.getElementById("screen");
 const lost = document.getElementById("lost");
 const refusal = document.getElementById("refusal");
 const words = document.getElementById("words").dataset;
-const HEARTBEAT_MS = 10_000, IDLE_HEARTBEAT_MS = 5_000, FIRST_RETRY_MS = 1_000, LONGEST_RETRY_MS = 8_000;
+const HEARTBEAT_MS = 10_000, IDLE_HEARTBEAT_MS = 4_000, FIRST_RETRY_MS = 1_000, LONGEST_RETRY_MS = 8_000, SAID_MS = 20_000;
 let shownAt = performance.now(), endsAt = 0, announced = new Set(), busy = false, timedOut = false;
 
 const facts = () => document.getElementById("facts").dataset;
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+// Polite: shown and read out, never in the way of an answer.
+function announce(text) {
+  const place = document.getElementById("announce");
+  place.textContent = text;
+  setTimeout(() => { if (place.textContent === text) place.textContent = ""; }, SAID_MS);
+}
 
 function settle(focus) {
   const f = facts();
@@ -113,7 +120,7 @@ function tick() {
   for (const mark of [10, 5, 1]) {
     if (left > 0 && left <= mark * 60_000 && left > (mark - .5) * 60_000 && !announced.has(facts().section + mark)) {
       announced.add(facts().section + mark);
-      document.getElementById("announce").textContent = words.minutes.replace("{n}", mark);
+      announce(words.minutes.replace("{n}", mark));
     }
   }
   if (left === 0 && !timedOut && !busy) {
@@ -135,7 +142,11 @@ setInterval(tick, 250);
     const state = await reply.json();
     if (busy) continue;
     if (state.screen !== facts().screen) await show(await send("/tes"));
-    else if (Math.abs(performance.now() + state.left_ms - endsAt) > 1_500) endsAt = performance.now() + state.left_ms;
+    else {
+      const gained = performance.now() + state.left_ms - endsAt;
+      if (Math.abs(gained) > 1_500) endsAt += gained;
+      if (facts().running === "1" && gained > 50_000) announce(words.longer.replace("{n}", Math.round(gained / 60_000)));
+    }
   }
 })();
 settle(false);

@@ -8,12 +8,16 @@ from flask_babel import gettext as _
 
 from calibration.pipeline import CalibrationOptions
 from cat_engine import Faulty
+from itembank.bank import pool_of
 from itembank.demo import plan_text
 from webtest.accounts import Right
 from webtest.app import house, needs, now_ms, officer, see_other
-from webtest.figures import item_figure, simulation_figures
+from webtest.figures import item_figure, simulation_figures, small_information
 from webtest.refusal import Refused
 from webtest.services.psychometrics import Psychometrics
+from webtest.views.banktable import Choice, chosen, shifts
+from webtest.views.simulated import ENOUGH, targets
+from webtest.views.words import competency
 
 pages = Blueprint("bank", __name__, url_prefix="/petugas/bank")
 MOST_SIMULATED = 2000
@@ -27,14 +31,11 @@ def _service() -> Psychometrics:
 @needs(Right.SEE_BANK)
 def items() -> Any:
     bank, contents = _service().bank(request.args.get("versi", type=int))
-    wanted, word = request.args.get("kompetensi", ""), request.args.get("cari", "").strip().lower()
-    shown = [
-        i
-        for i, item_id in enumerate(bank.ids)
-        if (not wanted or bank.competency_of(i) == wanted)
-        and (not word or word in item_id.lower() or (item_id in contents and word in contents[item_id].scenario.lower()))
-    ]
-    return render_template("officer/items.html", bank=bank, contents=contents, shown=shown, use=_service().use(), wanted=wanted, word=word)
+    choice, use = Choice.of(request.args), _service().use()
+    shown = chosen(bank, contents, use, choice)
+    return render_template(
+        "officer/items.html", bank=bank, contents=contents, shown=shown, use=use, choice=choice, curves=small_information(bank.params)
+    )
 
 
 @pages.get("/butir/<item_id>")
@@ -49,9 +50,11 @@ def item(item_id: str) -> Any:
         other, _contents = _service().bank(version.version)
         if item_id in other.index:
             history.append((version, other.row(other.index[item_id]), other.calibration[other.index[item_id]]))
+    mates = [other for j, other in enumerate(bank.ids) if bank.competency_of(j) == bank.competency_of(i)]
+    at = mates.index(item_id)
     return render_template(
         "officer/item.html", bank=bank, i=i, content=contents.get(item_id), row=bank.row(i), figure=item_figure(bank.row(i)), history=history,
-        use=_service().use().get(item_id),
+        use=_service().use().get(item_id), before=mates[at - 1] if at else None, after=mates[at + 1] if at + 1 < len(mates) else None,
     )  # fmt: skip
 
 
@@ -70,10 +73,13 @@ def simulate() -> Any:
         plan, bank, result = _service().simulate(text, n, seed)
     except Faulty as error:
         return render_template("officer/simulation.html", plan=text, n=n, seed=seed, faults=error.faults), 422
-    codes = [code for code in bank.competencies if code in {c for s in plan.sections for c in s.competencies}]
+    pool = pool_of(bank, plan.competencies)
+    rows = targets(plan, pool, result)
+    figures = simulation_figures(result, lambda s: competency(pool.competencies[s]), next((r.aim for r in rows if r.aim is not None), None))
     return render_template(
-        "officer/simulation.html", plan=text, n=n, seed=seed, result=result, codes=codes, figures=simulation_figures(result)
-    )
+        "officer/simulation.html", plan=text, n=n, seed=seed, result=result, rows=rows, enough=ENOUGH, figures=figures, version=bank.version,
+        provisional=bank.provisional,
+    )  # fmt: skip
 
 
 @pages.get("/kalibrasi")
@@ -98,8 +104,10 @@ def calibrate() -> Any:
 def calibration_run(run_id: int) -> Any:
     run = _service().run(run_id)
     drafts = {version.version: version for version in _service().versions()}
+    waves = {wave.id: wave.name for wave in _service().closed_waves()}
+    names = [waves.get(wave, wave) for wave in json.loads(run.waves)]
     return render_template(
-        "officer/calibration_run.html", run=run, summary=json.loads(run.summary), draft=drafts.get(run.draft_version or 0)
+        "officer/calibration_run.html", run=run, summary=json.loads(run.summary), draft=drafts.get(run.draft_version or 0), waves=names
     )
 
 
@@ -124,7 +132,9 @@ def version(version: int) -> Any:
     found = next((v for v in _service().versions() if v.version == version), None)
     if found is None:
         raise Refused("unknown")
-    return render_template("officer/version.html", version=found, changes=_service().changes(version), bank=_service().bank(version)[0])
+    bank = _service().bank(version)[0]
+    parent = _service().bank(bank.parent)[0] if bank.parent else None
+    return render_template("officer/version.html", version=found, bank=bank, shifts=shifts(parent, bank) if parent else [])
 
 
 @pages.post("/versi/<int:version>/putuskan")

@@ -3,17 +3,18 @@
 import json
 from typing import Any
 
-from flask import Blueprint, Response, flash, make_response, render_template, request
+from flask import Blueprint, Response, flash, make_response, render_template, request, url_for
 from flask_babel import gettext as _
 
 from webtest.accounts import Right
 from webtest.app import house, needs, now_ms, officer, see_other
-from webtest.figures import talent_map
+from webtest.figures import level_heads, level_strip, talent_map
 from webtest.refusal import Refused
 from webtest.roster import read_performance
 from webtest.services.results import Results, log_lines
 from webtest.services.wavelist import list_waves
 from webtest.tables import as_csv, as_xlsx
+from webtest.views.resulttable import Wanted, by_job_level, chosen, unsure, valid_until
 
 pages = Blueprint("results", __name__, url_prefix="/petugas/hasil")
 
@@ -32,15 +33,12 @@ def index() -> Any:
 @needs(Right.SEE_RESULTS)
 def wave(wave_id: str) -> Any:
     view = _results().wave(wave_id)
-    wanted = {name: request.args.get(name, "") for name in ("jenjang", "unit", "kotak")}
-    shown = [
-        p
-        for p in view.profiles
-        if (not wanted["jenjang"] or p.job_level == wanted["jenjang"]) and (not wanted["unit"] or p.unit == wanted["unit"])
-    ]
-    if wanted["kotak"].isdigit():
-        shown = [p for p in shown if p.box is not None and p.box.box == int(wanted["kotak"])]
-    return render_template("officer/results.html", view=view, shown=shown, wanted=wanted, map=talent_map(view))
+    wanted = Wanted.of(request.args)
+    shown = chosen(view, wanted)
+    figure = talent_map(view, shown, lambda p: url_for("results.person", wave_id=wave_id, attempt=p.attempt))
+    return render_template(
+        "officer/results.html", view=view, shown=shown, wanted=wanted, map=figure, groups=by_job_level(view), unsure=unsure
+    )
 
 
 @pages.get("/<wave_id>/<attempt>")
@@ -50,7 +48,17 @@ def person(wave_id: str, attempt: str) -> Any:
     found = next((p for p in view.profiles if p.attempt == attempt), None)
     if found is None:
         raise Refused("unknown")
-    return render_template("officer/profile.html", view=view, p=found)
+    cuts = view.norms.level_cuts
+    strips = [(result, level_strip(result, cuts)) for result in (*found.levels, *found.aspects)]
+    return render_template(
+        "officer/profile.html",
+        view=view,
+        p=found,
+        strips=strips,
+        heads=level_heads(cuts),
+        until=valid_until(view.wave.day),
+        unsure=unsure(found),
+    )
 
 
 @pages.post("/<wave_id>/kinerja")

@@ -1,6 +1,8 @@
 """The room: waves, roster, PIN cards, board, actions, minutes."""
 
+import csv
 import datetime as dt
+import io
 from typing import Any
 
 from flask import Blueprint, flash, make_response, render_template, request
@@ -9,14 +11,19 @@ from flask_babel import gettext as _
 from cat_engine import Faulty
 from itembank.demo import plan_text
 from webtest.accounts import Right
-from webtest.app import ZONES, house, needs, now_ms, officer, see_other
+from webtest.app import ZONES, house, needs, now_ms, officer, see_other, wants_fragment
 from webtest.minutes import minutes_of, minutes_pdf
 from webtest.refusal import Refused
-from webtest.roster import read_roster
+from webtest.roster import RosterRow, read_roster
 from webtest.services.wavelist import list_waves
 from webtest.services.waves import REASONS, NewWave, Outcome
+from webtest.views.actions import ACTIONS, open_to
+from webtest.views.boardview import Look, view_of
+from webtest.views.timeline import timeline
+from webtest.views.words import PHASES, REASON_GROUPS, say
 
 pages = Blueprint("room", __name__, url_prefix="/petugas")
+LARGEST_CARRIED = 1_000_000
 
 
 @pages.get("/gelombang")
@@ -35,14 +42,13 @@ def new_wave() -> Any:
 @needs(Right.MAKE_WAVES)
 def create_wave() -> Any:
     form = {name: request.form.get(name, "").strip() for name in ("name", "agency", "place", "day", "zone")}
-    upload = request.files.get("roster")
     try:
-        rows = read_roster(upload.read() if upload else b"", (upload.filename or "") if upload else "")
+        rows = read_roster(*_upload())
         if request.form.get("action") != "create":
             rooms: dict[str, int] = {}
             for row in rows:
                 rooms[row.room] = rooms.get(row.room, 0) + 1
-            return render_template("officer/new_wave.html", form=form, zones=ZONES, rows=rows, rooms=rooms)
+            return render_template("officer/new_wave.html", form=form, zones=ZONES, rows=rows, rooms=rooms, carried=_carried(rows))
         zone = form["zone"] if form["zone"] in ZONES else "WIB"
         new = NewWave(form["name"], form["agency"], form["place"], form["day"], zone)
         wave_id = house().waves.create(new, rows, plan_text(), actor=officer().actor, now=now_ms())
@@ -52,22 +58,87 @@ def create_wave() -> Any:
     return see_other("room.board", wave_id=wave_id)
 
 
+def _upload() -> tuple[bytes, str]:
+    """The roster: the file chosen now, else the one that was checked a moment ago and came back in the form."""
+    upload = request.files.get("roster")
+    if upload and upload.filename:
+        return upload.read(), upload.filename
+    return request.form.get("carried", "").encode(), "daftar-peserta.csv"
+
+
+def _carried(rows: list[RosterRow]) -> str:
+    """A checked roster as CSV for the form, so that nobody has to choose the file twice; "" where it would be too large for a form."""
+    text = io.StringIO()
+    csv.writer(text).writerows(
+        [["nip", "name", "job_level", "unit", "room"], *((r.nip, r.name, r.job_level, r.unit, r.room) for r in rows)]
+    )
+    return text.getvalue() if len(text.getvalue()) < LARGEST_CARRIED else ""
+
+
 @pages.get("/gelombang/<wave_id>")
 @needs(Right.SEE_WAVES)
 def board(wave_id: str) -> Any:
-    view = house().monitor.board(wave_id, now_ms(), fresh=True)
-    room = request.args.get("ruang", "")
-    return render_template("officer/board.html", board=view, wave=view.wave, room=room, reasons=REASONS)
+    return render_template("officer/board.html", **_board(wave_id, Look.of(request.args), fresh=True))
 
 
 @pages.get("/gelombang/<wave_id>/papan")
 @needs(Right.SEE_WAVES)
 def board_rows(wave_id: str) -> Any:
     """The table alone, for the page's script; with an ETag, so that quiet rooms cost nothing."""
-    view = house().monitor.board(wave_id, now_ms())
-    response = make_response(render_template("officer/_board.html", board=view, wave=view.wave, room=request.args.get("ruang", "")))
-    response.set_etag(f"{wave_id}-{view.at}-{request.args.get('ruang', '')}")
+    look = Look.of(request.args)
+    values = _board(wave_id, look)
+    response = make_response(render_template("officer/_board.html", **values))
+    response.set_etag(f"{wave_id}-{values['board'].at}-{look.query()}")
     return response.make_conditional(request)
+
+
+def _board(wave_id: str, look: Look, *, fresh: bool = False) -> dict[str, Any]:
+    view = house().monitor.board(wave_id, now_ms(), fresh=fresh)
+    return {"board": view, "wave": view.wave, "look": look, "view": view_of(view, look), "actions": ACTIONS}
+
+
+@pages.get("/gelombang/<wave_id>/peserta/<attempt>")
+@needs(Right.SEE_WAVES)
+def person(wave_id: str, attempt: str) -> Any:
+    """One person: facts, events, and what may be done now. A part of a page for the board's script, which shows it beside the table."""
+    board = house().monitor.board(wave_id, now_ms(), fresh=True)
+    line = next((line for line in board.lines if line.attempt == attempt), None)
+    if line is None:
+        raise Refused("unknown")
+    session = house().store.load(attempt)
+    names = {f"user:{account.id}": account.name for account in house().accounts.all()}
+    moments = timeline(house().store.events(attempt), lambda actor: names.get(actor, _("petugas")))
+    asked_by = session.void_requested["actor"] if session.void_requested else None
+    may_now = open_to(
+        line.phase, wave=board.wave.status, has_device=session.device is not None, void_requested_by=asked_by, actor=officer().actor
+    )
+    page = "officer/_person.html" if wants_fragment() else "officer/person.html"
+    return render_template(page, board=board, wave=board.wave, line=line, moments=moments, may_now=may_now, session=session)
+
+
+@pages.post("/gelombang/<wave_id>/konfirmasi")
+@needs(Right.RUN_ROOM)
+def ask(wave_id: str) -> Any:
+    """Before an action: what it does, to whom, and the reason asked for. Nothing is changed here."""
+    action = ACTIONS.get(request.form.get("action", ""))
+    if action is None:
+        raise Refused("not_now")
+    look = Look.of(request.form)
+    board = house().monitor.board(wave_id, now_ms(), fresh=True)
+    ticked = set(request.form.getlist("attempt"))
+    shown = view_of(board, look).lines
+    if ticked or action.picked:
+        shown = tuple(line for line in board.lines if line.attempt in ticked)
+    people = () if action.on_wave else shown
+    if not people and not action.on_wave:
+        raise Refused("nobody")
+    groups: dict[str, list[str]] = {}
+    for code in REASONS:
+        groups.setdefault(say(code.split(".")[0], REASON_GROUPS), []).append(code)
+    to = {"pin": "room.pins", "close": "room.close_wave"}.get(action.code, "room.act")
+    return render_template(
+        "officer/confirm.html", wave=board.wave, board=board, action=action, people=people, look=look, groups=groups, to=to
+    )
 
 
 @pages.post("/gelombang/<wave_id>/buka")
@@ -119,25 +190,32 @@ def act(wave_id: str) -> Any:
             return see_other("room.board", wave_id=wave_id, ruang=form.get("ruang", ""))
         case _:
             raise Refused("not_now")
-    _say(outcomes)
+    _say(wave_id, outcomes)
     return see_other("room.board", wave_id=wave_id, ruang=form.get("ruang", ""))
 
 
-def _say(outcomes: list[Outcome]) -> None:
+MOST_NAMED = 12
+
+
+def _say(wave_id: str, outcomes: list[Outcome]) -> None:
+    """How many were done, and by name who was left out and where they stand (the first dozen: a message travels in a cookie)."""
     done = sum(o.done for o in outcomes)
     flash(_("Berhasil untuk %(n)s peserta.", n=done), "success" if done else "warning")
-    left = len(outcomes) - done
+    left = {o.attempt for o in outcomes if not o.done}
     if left:
-        flash(_("Dilewati untuk %(n)s peserta: tahapnya tidak sesuai dengan tindakan ini.", n=left), "warning")
+        lines = [line for line in house().monitor.board(wave_id, now_ms(), fresh=True).lines if line.attempt in left]
+        named = [f"{line.name[:40]} ({say(line.phase, PHASES)})" for line in lines[:MOST_NAMED]]
+        more = _(" dan %(n)s lagi", n=len(lines) - MOST_NAMED) if len(lines) > MOST_NAMED else ""
+        text = _("Dilewati %(n)s peserta karena tahapnya tidak sesuai: %(names)s.", n=len(left), names=", ".join(named) + more)
+        flash(text, "warning")
 
 
 def _chosen(wave_id: str) -> list[str]:
-    """The people ticked; with none ticked, everybody in the room shown (or in the wave)."""
+    """The people ticked; with none ticked, everybody who is shown (in the room and state chosen, or in the wave)."""
     ticked = request.form.getlist("attempt")
     if ticked:
         return ticked
-    room = request.form.get("ruang", "")
-    return [line.attempt for line in house().monitor.board(wave_id, now_ms(), fresh=True).lines if not room or line.room == room]
+    return [line.attempt for line in view_of(house().monitor.board(wave_id, now_ms(), fresh=True), Look.of(request.form)).lines]
 
 
 @pages.post("/gelombang/<wave_id>/tutup")

@@ -1,0 +1,154 @@
+"""Conditions over the attributes of items, as a content person writes them: CONTENT == 1 & !is.na(FACIT), TYPE %in% c("MC", "CR").
+
+Grammar: comparisons ATTRIBUTE ==, !=, <, <=, >, >= value; ATTRIBUTE %in% c(value, ...); is.na(ATTRIBUTE); !, &, | and parentheses, in R's order of
+precedence. Names do not mind case. Values compare as numbers where both are; a missing value ("", "NA") satisfies no comparison.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bools = NDArray[np.bool_]
+TOKEN = re.compile(r"""\s*(?:(%in%|==|!=|<=|>=|[<>!&|(),])|"([^"]*)"|'([^']*)'|([A-Za-z_.][\w.]*)|(-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?))""")
+MISSING = ("", "NA")
+
+
+class ConditionError(ValueError):
+    """A condition that cannot be read, or names an attribute that is not there."""
+
+
+def missing(value: str) -> bool:
+    """Whether a cell holds no value."""
+    return value.strip() in MISSING
+
+
+def number(value: str) -> float | None:
+    """A cell as a number, None where it is none."""
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def attribute(attributes: Mapping[str, Sequence[str]], name: str) -> Sequence[str]:
+    """A column by its name, whatever its case. Raises ConditionError where there is none."""
+    for known, values in attributes.items():
+        if known.upper() == name.upper():
+            return values
+    msg = f"there is no attribute '{name}' (there are: {', '.join(sorted(attributes)) or 'none'})"
+    raise ConditionError(msg)
+
+
+def evaluate(text: str, attributes: Mapping[str, Sequence[str]], count: int) -> Bools:
+    """Where the condition holds, [count]; everywhere for an empty one. Raises ConditionError."""
+    if not text.strip():
+        return np.ones(count, dtype=bool)
+    reader = _Reader(_tokens(text), text, attributes, count)
+    found = reader.either()
+    if reader.peek():
+        reader.fail()
+    return found
+
+
+def _tokens(text: str) -> list[tuple[str, str]]:
+    """(kind, text) of each token: "op", "text", "name", "number"."""
+    out, at = [], 0
+    while at < len(text.rstrip()):
+        match = TOKEN.match(text, at)
+        if match is None:
+            msg = f"'{text[at:].strip()}' cannot be read in the condition '{text}'"
+            raise ConditionError(msg)
+        kind = ("op", "text", "text", "name", "number")[(match.lastindex or 1) - 1]
+        out.append((kind, match.group(match.lastindex or 1)))
+        at = match.end()
+    return out
+
+
+class _Reader:
+    """Recursive descent over the tokens."""
+
+    def __init__(self, tokens: list[tuple[str, str]], text: str, attributes: Mapping[str, Sequence[str]], count: int) -> None:
+        self._tokens, self._text, self._attributes, self._count, self._at = tokens, text, attributes, count, 0
+
+    def peek(self) -> str:
+        """The next token's text, "" at the end."""
+        return self._tokens[self._at][1] if self._at < len(self._tokens) else ""
+
+    def fail(self) -> None:
+        """Refuse what stands here."""
+        msg = f"'{self.peek() or 'the end'}' is not expected in the condition '{self._text}'"
+        raise ConditionError(msg)
+
+    def _take(self, *kinds: str) -> tuple[str, str]:
+        if self._at >= len(self._tokens) or self._tokens[self._at][0] not in kinds:
+            self.fail()
+        self._at += 1
+        return self._tokens[self._at - 1]
+
+    def _accept(self, operator: str) -> bool:
+        here = self._at < len(self._tokens) and self._tokens[self._at] == ("op", operator)
+        self._at += here
+        return here
+
+    def _expect(self, operator: str) -> None:
+        if not self._accept(operator):
+            self.fail()
+
+    def either(self) -> Bools:
+        """a | b."""
+        found = self._both()
+        while self._accept("|"):
+            found = found | self._both()
+        return found
+
+    def _both(self) -> Bools:
+        found = self._single()
+        while self._accept("&"):
+            found = found & self._single()
+        return found
+
+    def _single(self) -> Bools:
+        if self._accept("!"):
+            return ~self._single()
+        if self._accept("("):
+            found = self.either()
+            self._expect(")")
+            return found
+        _, name = self._take("name")
+        if name == "is.na":
+            self._expect("(")
+            values = attribute(self._attributes, self._take("name")[1])
+            self._expect(")")
+            return np.array([missing(v) for v in values], dtype=bool).reshape(self._count)
+        values = attribute(self._attributes, name)
+        _, operator = self._take("op")
+        if operator == "%in%":
+            wanted = self._list()
+        elif operator in ("==", "!=", "<", "<=", ">", ">="):
+            wanted = [self._take("text", "name", "number")[1]]
+        else:
+            self._at -= 1
+            self.fail()
+        return np.array([not missing(v) and any(_compare(v, operator, w) for w in wanted) for v in values], dtype=bool).reshape(self._count)
+
+    def _list(self) -> list[str]:
+        if self._take("name")[1] != "c":
+            self._at -= 1
+            self.fail()
+        self._expect("(")
+        values = [self._take("text", "name", "number")[1]]
+        while self._accept(","):
+            values.append(self._take("text", "name", "number")[1])
+        self._expect(")")
+        return values
+
+
+def _compare(value: str, operator: str, wanted: str) -> bool:
+    a, b = number(value), number(wanted)
+    difference = (a > b) - (a < b) if a is not None and b is not None else (value > wanted) - (value < wanted)
+    return {
+        "==": difference == 0, "%in%": difference == 0, "!=": difference != 0, "<": difference < 0, "<=": difference <= 0,
+        ">": difference > 0, ">=": difference >= 0,
+    }[operator]  # fmt: skip

@@ -1,0 +1,200 @@
+"""When a competency, and with it a section, is finished. Every stop names its reason.
+
+A rule is a frozen dataclass registered under its key in a plan's [stop] table. A rule with one option takes its value from that key, one with
+several a table: se = 0.4, sprt = {cuts = [0.5], delta = 0.2}. A competency is finished by the first of its section's rules that fires; a rule
+that waits does not fire below the section's minimum number of items. The table `all` holds rules that must fire at once.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cat_engine.families import Floats, Ints
+from cat_engine.faults import Fault
+from cat_engine.registry import Registry, fits
+
+if TYPE_CHECKING:
+    from cat_engine.batch import Batch
+    from cat_engine.estimators import Given
+
+GOING_ON = -1
+BANK = "bank"  # not a rule: the reason where a competency is unfinished and no eligible item is left
+ALL = "all"
+PRECEDENCE = ("time", BANK, "length", "precision")  # of reasons, where the competencies of a section ended for several
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """What a rule may look at, for N sessions and the S competencies of their section: rows[N] of the batch, scales[S] (indices in the pool),
+    available[N, I] (items that might still be given), and seconds[N] of answering in this section.
+    """
+
+    batch: "Batch"
+    rows: Ints
+    scales: Ints
+    available: NDArray[np.bool_]
+    seconds: Floats
+
+    @cached_property
+    def theta(self) -> Floats:
+        """Interim ability, [N, S]."""
+        return np.asarray(self.batch.theta[self.rows[:, None], self.scales])
+
+    @cached_property
+    def se(self) -> Floats:
+        """Its standard error, [N, S]."""
+        return np.asarray(self.batch.se[self.rows[:, None], self.scales])
+
+    @cached_property
+    def n(self) -> Ints:
+        """Answers, [N, S]."""
+        return np.asarray(self.batch.count[self.rows[:, None], self.scales])
+
+    @cached_property
+    def previous(self) -> Floats:
+        """Interim ability before the last answer on each competency, [N, S]; NaN before the first."""
+        return np.asarray(self.batch.previous()[self.rows[:, None], self.scales])
+
+    @cached_property
+    def best(self) -> tuple[Floats, Ints]:
+        """The largest information that an available item has at the interim ability, and that item: [N, S] each; -inf where there is none."""
+        info = np.where(self.available, self.batch.information(self.rows), -np.inf)
+        own = self.batch.pool.params.scale[None, :] == self.scales[:, None]
+        by_scale = np.where(own[None], info[:, None, :], -np.inf)
+        return by_scale.max(axis=-1, initial=-np.inf), np.asarray(
+            by_scale.argmax(axis=-1) if by_scale.shape[-1] else by_scale.sum(axis=-1).astype(int)
+        )
+
+    def each(self, function: "Callable[[Given], Floats]") -> Floats:
+        """function(the answers of the sessions on one competency) -> [N] for each competency: [N, S]."""
+        columns = [function(self.batch.given(self.rows, s)) for s in self.scales.tolist()]
+        return np.stack(columns, axis=1) if columns else np.zeros((len(self.rows), 0))
+
+
+class StopRule(Protocol):
+    """reached(standing) -> [N, S]: where the rule would finish a competency. `reason` is what a stopped competency says."""
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def waits(self) -> bool: ...
+
+    def reached(self, standing: Standing) -> NDArray[np.bool_]: ...
+
+
+STOP: Registry[StopRule] = Registry("stop")
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """So many answers on the competency: the section's max_items, the last rule of every section."""
+
+    at_most: int
+    reason: ClassVar[str] = "length"
+    waits: ClassVar[bool] = False
+
+    def reached(self, standing: Standing) -> NDArray[np.bool_]:
+        """n >= at_most."""
+        return np.asarray(standing.n >= self.at_most, dtype=bool)
+
+
+@dataclass(frozen=True, slots=True)
+class SectionLength:
+    """So many answers in the whole section: the length that its blueprint asks for."""
+
+    at_most: int
+    reason: ClassVar[str] = "length"
+    waits: ClassVar[bool] = False
+
+    def reached(self, standing: Standing) -> NDArray[np.bool_]:
+        """For all competencies of the section at once."""
+        return np.broadcast_to(standing.n.sum(axis=1, keepdims=True) >= self.at_most, standing.n.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Several rules at once: reached where every one of them is. In a plan the table `all`."""
+
+    rules: tuple[StopRule, ...]
+    waits: ClassVar[bool] = True
+
+    @property
+    def reason(self) -> str:
+        """The reasons, joined."""
+        return "+".join(dict.fromkeys(rule.reason for rule in self.rules))
+
+    def reached(self, standing: Standing) -> NDArray[np.bool_]:
+        """The conjunction."""
+        return np.asarray(np.logical_and.reduce([rule.reached(standing) for rule in self.rules]))
+
+
+def build_rules(where: str, table: Mapping[str, object], faults: list[Fault]) -> tuple[StopRule, ...]:
+    """The rules of a plan's stop table, in the order of their names; 0 switches a rule off. What is wrong is added to `faults`."""
+    rules: list[StopRule] = []
+    for key in sorted(table):
+        value = table[key]
+        if key == ALL:
+            rules += _all_of(f"{where}.{ALL}", value, faults)
+        elif key not in STOP.names:
+            faults.append(Fault(where, key, "is not known here", "known: " + ", ".join((*STOP.names, ALL))))
+        elif isinstance(value, Mapping):
+            found: list[Fault] = []
+            rule = STOP.build({"name": key, **value}, found)
+            faults += [Fault(where, f"{key}.{fault.field}", fault.message, fault.remedy) for fault in found]
+            rules += [] if rule is None else [rule]
+        elif STOP.options_of(key) != ("at_most",) and value != 0:
+            faults.append(Fault(where, key, f"{value!r} is not a table", "its options: " + ", ".join(STOP.options_of(key))))
+        elif not fits(value, float) or not isinstance(value, int | float) or value < 0:
+            faults.append(Fault(where, key, f"{value!r} is not a finite number from 0", "0 switches the rule off"))
+        elif value > 0:
+            rule = STOP.build({"name": key, "at_most": float(value)}, faults)
+            rules += [] if rule is None else [rule]
+    return tuple(rules)
+
+
+def _all_of(where: str, value: object, faults: list[Fault]) -> list[StopRule]:
+    if not isinstance(value, Mapping) or ALL in value:
+        faults.append(Fault(where, "", f"{value!r} is not a table of rules", "se = 0.4, theta_change = 0.05"))
+        return []
+    together = build_rules(where, value, faults)
+    return [AllOf(together)] if together else []
+
+
+def table_of(rules: tuple[StopRule, ...]) -> dict[str, object]:
+    """The stop table that describes `rules`: `build_rules` gives equal ones back."""
+    out: dict[str, object] = {}
+    for rule in rules:
+        if isinstance(rule, AllOf):
+            out[ALL] = table_of(rule.rules)
+            continue
+        table = STOP.table_of(rule)
+        name = str(table.pop("name"))
+        out[name] = table["at_most"] if tuple(table) == ("at_most",) else table
+    return out
+
+
+def verdict(rules: tuple[StopRule, ...], standing: Standing, min_items: int) -> Ints:
+    """[N, S]: the index of the first rule that finishes each competency, GOING_ON where none does."""
+    waited = standing.n >= min_items
+    out = np.full(standing.n.shape, GOING_ON)
+    for k in range(len(rules) - 1, -1, -1):
+        rule = rules[k]
+        fires = rule.reached(standing)
+        out[fires & waited if rule.waits else fires] = k
+    return out
+
+
+def reasons(rules: tuple[StopRule, ...], row: Ints) -> tuple[str, ...]:
+    """Why each competency of a section that ends is over; "bank" where none of the rules has fired. `row`[S] out of `verdict`."""
+    return tuple(BANK if k == GOING_ON else rules[k].reason for k in row.tolist())
+
+
+def section_reason(found: tuple[str, ...]) -> str:
+    """One reason for the section: what bound it hardest, in the order of PRECEDENCE ("bank" where it has no competencies)."""
+    rank = {name: k for k, name in enumerate(PRECEDENCE)}
+    return min(found, key=lambda name: rank.get(name, len(rank)), default=BANK)

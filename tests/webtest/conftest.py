@@ -1,0 +1,159 @@
+"""A room of people on a short test, at times that the test says."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.conftest import Place
+from webtest.config import House
+from webtest.events import Kind
+from webtest.founding import invented_roster
+from webtest.services.taking import Screen
+from webtest.services.waves import NewWave
+
+T0 = 1_790_000_000_000
+SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
+OFFICER, SECOND_OFFICER = "user:1", "user:2"
+PLAN = """
+name = "Singkat"
+[select]
+name = "mfi"
+[exposure]
+name = "randomesque"
+k = 5
+[[sections]]
+code = "kompetensi"
+title = "Kompetensi"
+competencies = ["M.01", "M.02"]
+min_items = 2
+max_items = 2
+time_budget_min = 10
+[[sections]]
+code = "intelektual"
+title = "Intelektual"
+competencies = ["P.01"]
+min_items = 2
+max_items = 2
+time_budget_min = 5
+"""
+STEPS = (Kind.IDENTITY_CONFIRMED, Kind.RULES_ACCEPTED, Kind.PRACTISED)
+
+
+@dataclass
+class Taker:
+    """One person at a PC."""
+
+    attempt: str
+    nip: str
+    pin: str
+    device: str
+
+
+@dataclass
+class Room:
+    """An open wave whose people hold their PINs."""
+
+    house: House
+    wave: str
+    takers: list[Taker] = field(default_factory=list)
+
+    @property
+    def ids(self) -> list[str]:
+        return [t.attempt for t in self.takers]
+
+    def who(self, t: Taker) -> tuple[str, str, str]:
+        return t.attempt, self.wave, t.device
+
+    def screen(self, t: Taker, now: int) -> Screen:
+        return self.house.taking.screen(*self.who(t), now)
+
+    def log_in(self, t: Taker, now: int) -> None:
+        self.house.taking.login(t.nip, t.pin, t.device, now)
+
+    def enter(self, t: Taker, now: int) -> None:
+        """Log in and go as far as the waiting room."""
+        self.log_in(t, now)
+        for kind in STEPS:
+            self.house.taking.step(*self.who(t), kind, now)
+
+    def start(self, now: int) -> None:
+        self.house.waves.start(self.wave, self.ids, actor=OFFICER, now=now)
+
+    def begin(self, t: Taker, now: int) -> Screen:
+        return self.house.taking.begin(*self.who(t), now)
+
+    def answer(self, t: Taker, screen: Screen, choice: int, now: int, key: str = "k") -> Screen:
+        return self.house.taking.answer(*self.who(t), screen.seq, choice, 900, f"{key}{screen.seq}", now)
+
+    def under_way(self, now: int) -> list[Screen]:
+        """Everybody has entered and is at the first item."""
+        for t in self.takers:
+            self.enter(t, now)
+        self.start(now)
+        return [self.begin(t, now) for t in self.takers]
+
+    def sit(self, t: Taker, now: int, seed: int = 0) -> int:
+        """Answer at random until the end; gives the time of the last answer."""
+        rng = random.Random(seed)
+        screen = self.begin(t, now)
+        while screen.name != "finished":
+            now += 1_000 + rng.randrange(20_000)
+            if screen.name == "ready":
+                screen = self.begin(t, now)
+            else:
+                assert screen.content is not None
+                screen = self.answer(t, screen, rng.randrange(len(screen.content.options)), now)
+        return now
+
+    def close(self, now: int) -> None:
+        self.house.waves.close(self.wave, actor=OFFICER, now=now)
+
+    def kinds(self, t: Taker) -> list[str]:
+        return [event.kind for event in self.house.store.events(t.attempt)]
+
+
+MakeRoom = Callable[..., Room]
+
+
+def open_room(house: House, n: int = 2, plan: str = PLAN, name: str = "Uji", now: int = T0) -> Room:
+    new = NewWave(name, "Kota Contoh", "Aula", "2026-11-24")
+    wave = house.waves.create(new, invented_roster(n), plan, actor=OFFICER, now=now, seed=7)
+    house.waves.open(wave, actor=OFFICER, now=now)
+    lines = house.monitor.board(wave, now, fresh=True).lines
+    cards = {card.nip: card for card in house.waves.issue_pins(wave, [line.attempt for line in lines], actor=OFFICER, now=now)}
+    return Room(house, wave, [Taker(line.attempt, line.nip, cards[line.nip].pin, f"pc-{line.seat}") for line in lines])
+
+
+def finished_room(house: House, n: int = 2) -> Room:
+    """A closed wave in which everybody has answered everything."""
+    room = open_room(house, n)
+    for t in room.takers:
+        room.enter(t, T0)
+    room.start(T0 + MINUTE)
+    for i, t in enumerate(room.takers):
+        room.sit(t, T0 + MINUTE, seed=i)
+    room.close(T0 + HOUR)
+    return room
+
+
+@pytest.fixture
+def room(house: House) -> Room:
+    """Two people with PINs in an open wave, on each kind of database."""
+    return open_room(house)
+
+
+@pytest.fixture
+def light(lite: Place) -> Iterator[MakeRoom]:
+    """`light(n)`: a room on SQLite alone."""
+    opened: list[House] = []
+
+    def make(n: int = 2, plan: str = PLAN) -> Room:
+        house = lite.open()
+        opened.append(house)
+        return open_room(house, n, plan)
+
+    yield make
+    for house in opened:
+        house.close()

@@ -1,0 +1,361 @@
+"""Commands that try out plans and banks: what they write, and that they write nothing when something is wrong."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from cat_engine import Faulty, ItemParams, Pool, Row, information, load_plan, simulate
+from webtest.cli import main
+from webtest.commands_engine import draw_thetas
+from webtest.engine_inputs import read_answers, read_thetas
+
+BANK = """item_id,competency,model,a,b1,b2,b3,c,d
+x1,A,2pl,1.2,-0.5,,,,
+x2,A,3pl,1.0,0.5,,,0.2,
+x3,A,grm,1.5,-1,0,1,,
+x4,A,gpcm,0.8,-1,0.5,,,
+"""
+TWO = BANK + "y1,B,2pl,1.1,0,,,,\ny2,B,2pl,0.9,1,,,,\n"
+PLAN = """name = "small"
+[[sections]]
+code = "s"
+competencies = ["A"]
+min_items = 2
+max_items = 3
+time_budget_min = 10
+"""
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    (tmp_path / "bank.csv").write_text(BANK)
+    (tmp_path / "two.csv").write_text(TWO)
+    (tmp_path / "plan.toml").write_text(PLAN)
+    (tmp_path / "plan2.toml").write_text(PLAN.replace('["A"]', '["A", "B"]'))
+    return tmp_path
+
+
+def sim(files: Path, *more: str | Path) -> Result:
+    return run("simulate", "--bank", files / "bank.csv", "--plan", files / "plan.toml", "--out", files / "out", *more)
+
+
+# plan check
+
+
+def test_a_plan_in_order_is_shown_with_its_digest(files: Path) -> None:
+    result = run("plan", "check", files / "plan.toml", "--bank", files / "bank.csv", "--json")
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    assert found["digest"] == load_plan(PLAN).digest
+    assert found["items"] == 4
+
+
+def test_all_faults_of_a_plan_are_named_with_what_would_be_legal(files: Path) -> None:
+    (files / "plan.toml").write_text(PLAN.replace('"s"', '""').replace("min_items = 2", "min_items = 9") + '[select]\nname = "best"\n')
+    result = run("plan", "check", files / "plan.toml")
+    assert result.exit_code == 2
+    for word in ("code", "min_items", "best", "mfi"):
+        assert word in result.stderr
+
+
+def test_a_plan_that_does_not_fit_the_bank_is_refused(files: Path) -> None:
+    result = run("plan", "check", files / "plan2.toml", "--bank", files / "bank.csv")
+    assert result.exit_code == 2
+    assert "no competency 'B'" in result.stderr
+
+
+def test_an_installations_bank_may_stand_for_a_file(lite: Any, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", lite.url)
+    (files / "plan.toml").write_text(PLAN.replace('"A"', '"P.01"'))
+    result = run("plan", "check", files / "plan.toml", "--data", lite.folder, "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["items"] > 10
+
+
+def test_a_missing_plan_and_two_banks_are_refused(files: Path) -> None:
+    assert run("plan", "check", files / "none.toml").exit_code == 2
+    assert run("plan", "check", files / "plan.toml", "--bank", files / "bank.csv", "--data", files).exit_code == 2
+
+
+# simulate
+
+
+def test_a_simulation_writes_what_the_engine_gives(files: Path) -> None:
+    assert sim(files, "--n", "30", "--seed", "5").exit_code == 0
+    plan = load_plan(PLAN)
+    params = ItemParams.from_rows(
+        [Row("2pl", 1.2, [-0.5]), Row("3pl", 1.0, [0.5], 0.2), Row("grm", 1.5, [-1, 0, 1]), Row("gpcm", 0.8, [-1, 0.5])]
+    )
+    expected = simulate(plan, Pool.of(("x1", "x2", "x3", "x4"), params, ("A",)), draw_thetas(30, 1, 0.6, 5), 5)
+    people, steps, items = (table(files / "out" / name) for name in ("people.csv", "steps.csv", "items.csv"))
+    assert list(people[0]) == ["person_id", "theta_true", "theta", "se", "length", "stop_reason"]
+    assert list(steps[0]) == ["person_id", "position", "item_id", "category", "theta", "se"]
+    assert [float(row["theta"]) for row in people] == expected.theta[:, 0].tolist()
+    assert [row["item_id"] for row in steps] == [f"x{i + 1}" for i in expected.step_item]
+    assert [float(row["exposure"]) for row in items] == expected.exposure.tolist()
+    figures = json.loads((files / "out" / "summary.json").read_text())
+    assert figures["rmse"] == pytest.approx(expected.rmse[0])
+    assert {"rmse", "bias", "mean_length", "max_exposure", "overlap", "unused", "seconds"} <= set(figures)
+    report = (files / "out" / "report.html").read_text()
+    assert report.count("<svg") == 5
+    assert "http" not in report
+    assert "nan" not in report
+
+
+def test_several_competencies_give_a_row_a_person_and_competency(files: Path) -> None:
+    result = run(
+        "simulate", "--bank", files / "two.csv", "--plan", files / "plan2.toml", "--n", 20, "--seed", 1, "--out", files / "out", "--json"
+    )
+    assert result.exit_code == 0
+    people = table(files / "out" / "people.csv")
+    assert len(people) == 40
+    assert {row["competency"] for row in people} == {"A", "B"}
+    assert {row["stop_reason"] for row in people} <= {"length", "bank"}
+
+
+def test_given_abilities_are_taken(files: Path) -> None:
+    (files / "thetas.csv").write_text("person_id,theta\nann,-1.5\nbob,2\n")
+    assert sim(files, "--thetas", files / "thetas.csv", "--seed", "1").exit_code == 0
+    assert [(row["person_id"], row["theta_true"]) for row in table(files / "out" / "people.csv")] == [("ann", "-1.5"), ("bob", "2.0")]
+
+
+def test_real_answers_are_replayed_in_adaptive_order_and_only_those(files: Path) -> None:
+    (files / "r.csv").write_text("person_id,x1,x2,x3,x4\nann,1,0,3,2\nbob,0,,,1\n")
+    assert sim(files, "--responses", files / "r.csv").exit_code == 0
+    steps = table(files / "out" / "steps.csv")
+    real = {("ann", "x1"): 1, ("ann", "x2"): 0, ("ann", "x3"): 3, ("ann", "x4"): 2, ("bob", "x1"): 0, ("bob", "x4"): 1}
+    assert all(real[row["person_id"], row["item_id"]] == int(row["category"]) for row in steps)
+    assert [row["person_id"] for row in steps].count("bob") == 2
+    assert table(files / "out" / "people.csv")[1]["stop_reason"] == "bank"
+    assert json.loads((files / "out" / "summary.json").read_text())["truth"] == "all responses"
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ((), "nobody takes the test"),
+        (("--n", "5"), "--seed"),
+        (("--n", "0", "--seed", "1"), "not a number of people"),
+        (("--n", "5", "--seed", "-1"), "negative"),
+        (("--n", "5", "--seed", "1", "--correlation", "1.5"), "out of range"),
+        (("--n", "5", "--seed", "1", "--responses", "r.csv"), "--responses"),
+        (("--thetas", "none.csv", "--seed", "1"), "none.csv"),
+    ],
+)
+def test_a_simulation_that_cannot_be_is_refused_and_nothing_is_written(files: Path, more: tuple[str, ...], word: str) -> None:
+    result = sim(files, *more)
+    assert result.exit_code == 2
+    assert word in result.stderr
+    assert sorted(path.name for path in files.iterdir()) == ["bank.csv", "plan.toml", "plan2.toml", "two.csv"]
+
+
+def test_a_folder_that_holds_something_is_left_alone(files: Path) -> None:
+    (files / "out").mkdir()
+    (files / "out" / "notes.txt").write_text("mine")
+    assert sim(files, "--n", "5", "--seed", "1").exit_code == 2
+    assert [path.name for path in (files / "out").iterdir()] == ["notes.txt"]
+
+
+def test_every_fault_of_an_ability_file_is_named() -> None:
+    with pytest.raises(Faulty) as refused:
+        read_thetas("person_id,theta\nann,high\n,1\nbob,1,2\nann,0\n", ("A",))
+    assert [(f.where, f.field) for f in refused.value.faults] == [
+        ("row 2", "theta"), ("row 3", "person_id"), ("row 4", ""), ("row 5", "person_id"),
+    ]  # fmt: skip
+    for text in ("", "person,theta\nann,1\n", "person_id,theta\n"):
+        with pytest.raises(Faulty):
+            read_thetas(text, ("A",))
+
+
+def test_an_answer_past_the_items_categories_is_refused() -> None:
+    pool = Pool.of(("x",), ItemParams.from_rows([Row("2pl", 1.0, [0.0])]), ("A",))
+    with pytest.raises(Faulty, match="2 is not a category"):
+        read_answers("person_id,x\nann,2\n", pool)
+
+
+def test_drawn_abilities_are_standard_normal_and_correlated_as_asked() -> None:
+    theta = draw_thetas(20_000, 3, 0.6, 1)
+    np.testing.assert_allclose(np.corrcoef(theta.T)[np.triu_indices(3, 1)], 0.6, atol=0.02)
+    np.testing.assert_allclose(theta.std(axis=0), 1.0, atol=0.02)
+
+
+# information
+
+
+def test_information_is_written_for_every_item_and_ability(files: Path) -> None:
+    assert run("information", "--bank", files / "bank.csv", "--theta=-2,0,2", "--out", files / "i.csv").exit_code == 0
+    rows = table(files / "i.csv")
+    assert list(rows[0]) == ["item_id", "theta", "p0", "p1", "p2", "p3", "info"]
+    assert len(rows) == 12
+    assert rows[0]["p2"] == ""
+    one = next(row for row in rows if row["item_id"] == "x1" and float(row["theta"]) == 0)
+    assert float(one["info"]) == information(ItemParams.from_rows([Row("2pl", 1.2, [-0.5])]), 0.0)[0, 0]
+    assert all(sum(float(row[f"p{k}"] or 0) for k in range(4)) == pytest.approx(1.0) for row in rows)
+
+
+def test_abilities_that_are_no_numbers_are_refused(files: Path) -> None:
+    result = run("information", "--bank", files / "bank.csv", "--theta=a,b", "--out", files / "i.csv")
+    assert result.exit_code == 2
+    assert not (files / "i.csv").exists()
+
+
+# score
+
+
+def score(files: Path, *more: str) -> Result:
+    (files / "r.csv").write_text("person_id,x1,x2,x3,x4\nann,1,0,3,2\nbob,0,,,1\n")
+    return run("score", "--bank", files / "bank.csv", "--responses", files / "r.csv", "--out", files / "s.csv", *more)
+
+
+@pytest.mark.parametrize("method", ["eap", "map", "wle", "mle", "mlef", "robust"])
+def test_answers_are_scored_by_every_method(files: Path, method: str) -> None:
+    assert score(files, "--method", method).exit_code == 0
+    rows = table(files / "s.csv")
+    assert list(rows[0]) == ["person_id", "theta", "se", "n"]
+    assert [(row["person_id"], row["n"]) for row in rows] == [("ann", "4"), ("bob", "2")]
+    assert float(rows[0]["theta"]) > float(rows[1]["theta"])
+
+
+def test_prior_grid_and_metric_are_taken_as_written(files: Path) -> None:
+    found = []
+    for more in ((), ("--prior", "normal:1,0.5"), ("--grid=-4,4,33",), ("--D", "1.702")):
+        assert score(files, *more).exit_code == 0
+        found.append(float(table(files / "s.csv")[0]["theta"]))
+    assert len(set(found)) == 4
+    assert found[1] > found[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        (("--method", "ml"), "eap"),
+        (("--prior", "normal:0"), "--prior"),
+        (("--prior", "normal:0,0"), "--prior"),
+        (("--prior", "flat"), "jeffreys"),
+        (("--grid", "1,2"), "--grid"),
+        (("--grid", "2,1,9"), "--grid"),
+        (("--D", "0"), "--D"),
+    ],
+)
+def test_a_scoring_that_cannot_be_is_refused(files: Path, more: tuple[str, ...], word: str) -> None:
+    result = score(files, *more)
+    assert result.exit_code == 2
+    assert word in result.stderr
+    assert not (files / "s.csv").exists()
+
+
+# next
+
+
+@pytest.mark.parametrize(
+    "criterion", ["mfi", "urry", "thopt", "mlwi", "mpwi", "kl", "klp", "mei", "mepv", "gdi", "gdip", "random", "progressive"]
+)
+def test_every_criterion_names_one_eligible_item(files: Path, criterion: str) -> None:
+    (files / "a.csv").write_text("item_id,category\nx1,1\nx3,2\n")
+    result = run(
+        "next", "--bank", files / "bank.csv", "--administered", files / "a.csv", "--criterion", criterion, "--out", files / "c.csv"
+    )
+    assert result.exit_code == 0
+    rows = table(files / "c.csv")
+    assert [row["eligible"] for row in rows] == ["0", "1", "0", "1"]
+    chosen = [row for row in rows if row["chosen"] == "1"]
+    assert [row["eligible"] for row in chosen] == ["1"]
+    smaller = criterion in ("urry", "thopt", "mepv")
+    left = [float(row["criterion"]) for row in rows if row["eligible"] == "1"]
+    assert float(chosen[0]["criterion"]) == (min(left) if smaller else max(left))
+
+
+def test_the_criterion_looks_from_the_ability_that_is_given(files: Path) -> None:
+    (files / "a.csv").write_text("item_id,category\n")
+    arguments = ("next", "--bank", files / "bank.csv", "--administered", files / "a.csv", "--theta=1.5", "--out", files / "c.csv")
+    assert run(*arguments).exit_code == 0
+    found = [float(row["criterion"]) for row in table(files / "c.csv")]
+    rows = [Row("2pl", 1.2, [-0.5]), Row("3pl", 1.0, [0.5], 0.2), Row("grm", 1.5, [-1, 0, 1]), Row("gpcm", 0.8, [-1, 0.5])]
+    np.testing.assert_allclose(found, information(ItemParams.from_rows(rows), 1.5)[0], rtol=1e-12)
+
+
+def test_every_fault_of_the_answers_given_is_named(files: Path) -> None:
+    (files / "a.csv").write_text("item_id,category\nx9,1\nx1,2\nx1,0\nx1,1\nx2\n")
+    result = run("next", "--bank", files / "bank.csv", "--administered", files / "a.csv", "--criterion", "mfi", "--out", files / "c.csv")
+    assert result.exit_code == 2
+    assert all(f"row {k}" in result.stderr for k in (2, 3, 5, 6))
+    assert not (files / "c.csv").exists()
+    assert (
+        run(
+            "next", "--bank", files / "bank.csv", "--administered", files / "a.csv", "--criterion", "best", "--out", files / "c.csv"
+        ).exit_code
+        == 2
+    )
+
+
+# assemble
+
+ROWS = 'CONSTRAINT_ID,TYPE,WHAT,CONDITION,LB,UB,ONOFF\nC1,Number,Item,,2,2,\nC2,Number,Item,AREA == 1,1,1,\nC3,Enemy,Item,"ID %in% c(""x2"", ""x3"")",,,\n'
+
+
+def assemble(files: Path, rows: str = ROWS, *more: str | Path) -> Result:
+    (files / "rows.csv").write_text(rows)
+    (files / "about.csv").write_text("ID,AREA\nx1,1\nx2,1\nx3,2\nx4,2\n")
+    return run(
+        "assemble", "--bank", files / "bank.csv", "--constraints", files / "rows.csv", "--attributes", files / "about.csv", "--out",
+        files / "form.csv", "--json", *more,
+    )  # fmt: skip
+
+
+def test_a_form_satisfies_its_blueprint_with_most_information(files: Path) -> None:
+    result = assemble(files)
+    assert result.exit_code == 0
+    assert [row["item_id"] for row in table(files / "form.csv")] == ["x1", "x3"]
+    assert json.loads(result.stdout)["total_info"] == pytest.approx(sum(float(row["info"]) for row in table(files / "form.csv")))
+
+
+def test_a_blueprint_that_no_form_satisfies_is_named_by_the_rows_it_misses(files: Path) -> None:
+    result = assemble(files, ROWS.replace("AREA == 1,1,1", "AREA == 1,3,3"))
+    assert result.exit_code == 2
+    assert "C2" in result.stderr
+    assert not (files / "form.csv").exists()
+
+
+@pytest.mark.parametrize(("old", "new"), [("AREA == 1", "SIZE == 1"), ("== 1,1,1", "== 1,2,1"), ("Enemy", "Foe"), ("CONDITION", "WHERE")])
+def test_a_faulty_blueprint_is_refused(files: Path, old: str, new: str) -> None:
+    assert assemble(files, ROWS.replace(old, new)).exit_code == 2
+    assert not (files / "form.csv").exists()
+
+
+def test_a_reading_test_of_the_reference_data_is_assembled(shared: Path, tmp_path: Path) -> None:
+    data = shared / "data"
+    with (data / "testdesign_itempool_reading.csv").open(newline="") as file:
+        items = list(csv.DictReader(file))
+    lines = ["item_id,competency,model,a,b1,b2,c"]
+    for item in items:
+        if item["MODEL"] == "3PL":
+            lines.append(f"{item['ID']},R,3pl,{item['PAR1']},{item['PAR2']},,{item['PAR3']}")
+        else:
+            lines.append(f"{item['ID']},R,gpcm,{item['PAR1']},{item['PAR2']},{item['PAR3'] if item['PAR3'] != 'NA' else ''},")
+    (tmp_path / "bank.csv").write_text("\n".join(lines) + "\n")
+    result = run(
+        "assemble", "--bank", tmp_path / "bank.csv", "--constraints", data / "testdesign_constraints_reading.csv", "--attributes",
+        data / "testdesign_itemattrib_reading.csv", "--stimuli", data / "testdesign_stimattrib_reading.csv", "--out", tmp_path / "f.csv", "--json",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["items"] == 30
+    with (data / "testdesign_itemattrib_reading.csv").open(newline="") as file:
+        about = {row["ID"]: row for row in csv.DictReader(file)}
+    chosen = [about[row["item_id"]] for row in table(tmp_path / "f.csv")]
+    assert sorted(row["CONTENT"] for row in chosen) == ["1"] * 15 + ["2"] * 15
+    assert len({row["STID"] for row in chosen}) == 6
+    assert sum(row["TYPE"] == "CR" for row in chosen) == 2

@@ -1,0 +1,102 @@
+"""`cact assemble`: a fixed form that satisfies a blueprint and tells most at given abilities."""
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+from cat_engine import Fault, Faulty, Pool, information
+from cat_engine.assembly import Assembly
+from cat_engine.blueprint import BlueprintRow, Content, read_rows, row_faults
+from cat_engine.irt import Floats
+from itembank.bank import pool_of
+from itembank.exchange import read_bank_csv
+from webtest.cli import guarded, json_option, put, read_text
+from webtest.engine_inputs import numbers, read_table
+from webtest.simulation_files import whole_file, write_csv
+
+
+def attach(main: click.Group) -> None:
+    """Add this module's commands."""
+    main.add_command(assemble)
+
+
+@click.command()
+@click.option("--bank", "bank_file", type=click.Path(path_type=Path), required=True, help="Parameter CSV; further columns are attributes.")
+@click.option(
+    "--constraints", "constraint_file", type=click.Path(path_type=Path), required=True, help="CSV CONSTRAINT_ID,TYPE,WHAT,CONDITION,LB,UB."
+)
+@click.option(
+    "--attributes", "attribute_file", type=click.Path(path_type=Path), help="CSV ID and attributes of items, beside those of the bank."
+)
+@click.option("--stimuli", "stimulus_file", type=click.Path(path_type=Path), help="CSV STID and attributes of stimuli.")
+@click.option("--theta", "theta_text", default="0", show_default=True, help="Abilities at which information counts, separated by commas.")
+@click.option("--out", "out_file", type=click.Path(path_type=Path), required=True, help="CSV to write: item_id,info.")
+@json_option
+@guarded
+def assemble(
+    bank_file: Path, constraint_file: Path, attribute_file: Path | None, stimulus_file: Path | None, theta_text: str, out_file: Path,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Choose the items of largest information that satisfy every row of a blueprint; exact, and the same on every run."""
+    theta = numbers(theta_text, "--theta")
+    bank = read_bank_csv(read_text(bank_file))
+    pool = pool_of(bank, bank.competencies)
+    rows = read_rows(read_table(read_text(constraint_file)))
+    content = _content(pool, [bank.attributes[bank.index[i]] for i in pool.ids], attribute_file, stimulus_file)
+    faults = row_faults(rows, content, len(pool))
+    if faults:
+        raise Faulty(faults)
+    assembly = Assembly.of(rows, content, len(pool))
+    info = information(pool.params, theta).mean(axis=0)
+    found = assembly.solve(info, pool.operational)
+    if found is None:
+        raise Faulty(_conflicts(assembly, rows, content, info, pool))
+    items = np.flatnonzero(found)
+    with whole_file(out_file) as part:
+        write_csv(part, ("item_id", "info"), ((pool.ids[i], float(info[i])) for i in items))
+    figures = {"items": len(items), "total_info": float(info[items].sum()), "rows": len(rows)}
+    put(figures, as_json, f"{figures['items']} items, total information {figures['total_info']:.4f}; written to {out_file}")
+
+
+def _content(pool: Pool, own: list, attribute_file: Path | None, stimulus_file: Path | None) -> Content:  # type: ignore[type-arg]
+    names = sorted({name for row in own for name in row})
+    columns = {name: [row.get(name, "") for row in own] for name in names}
+    columns["COMPETENCY"] = [pool.competencies[s] for s in pool.params.scale.tolist()]
+    if attribute_file is not None:
+        table = {_cell(row, "ID"): row for row in read_table(read_text(attribute_file), "ID")}
+        faults = [Fault(str(attribute_file), "ID", f"item '{i}' is missing") for i in pool.ids if i not in table]
+        if faults:
+            raise Faulty(faults)
+        for name in next(iter(table.values()), {}):
+            columns[name] = [table[i][name] for i in pool.ids]
+    stimuli = {} if stimulus_file is None else {_cell(row, "STID"): row for row in read_table(read_text(stimulus_file), "STID")}
+    return Content.of(pool.ids, columns, stimuli)
+
+
+def _cell(row: dict[str, str], name: str) -> str:
+    return next(value for key, value in row.items() if key.upper() == name)
+
+
+def _conflicts(assembly: Assembly, rows: tuple[BlueprintRow, ...], content: Content, info: Floats, pool: Pool) -> list[Fault]:
+    """Which rows the nearest test misses."""
+    nearest = assembly.solve(info, pool.operational, relax=True)
+    if nearest is None:
+        return [
+            Fault("blueprint", "", "no test satisfies it, not even with its bounds relaxed", "look at include, enemy and all-or-none rows")
+        ]
+    used = np.array([np.any(nearest & (assembly.stimulus == g)) for g in range(assembly.n_stimuli)], dtype=float)
+    faults = []
+    for row in rows:
+        alone = Assembly.of([row], content, len(pool))
+        for value, low, high in zip(alone.matrix @ np.concatenate([nearest, used]), alone.low, alone.high, strict=True):
+            if not low - 1e-9 <= value <= high + 1e-9:
+                faults.append(
+                    Fault(
+                        row.row_id,
+                        "LB, UB",
+                        f"no test satisfies all rows; the nearest has {value:g} here, not {low:g} to {high:g}",
+                        "loosen it, or add items",
+                    )
+                )
+    return faults or [Fault("blueprint", "", "no test satisfies it", "loosen bounds, or add items")]

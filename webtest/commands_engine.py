@@ -1,0 +1,294 @@
+"""`cact plan check`, `cact simulate`, `cact information`, `cact score`, `cact next`: plans and banks tried out before anyone sits a test."""
+
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlmodel import Session as SqlSession
+
+from cat_engine import (
+    Fault,
+    Faulty,
+    Grid,
+    Pool,
+    SimulationResult,
+    TestPlan,
+    check,
+    information,
+    load_plan,
+    probabilities,
+    simulate,
+)
+from cat_engine.batch import Batch
+from cat_engine.estimators import ESTIMATOR, Estimator, ExpectedAPosteriori
+from cat_engine.irt import Floats, Ints
+from cat_engine.priors import Prior
+from cat_engine.randomness import Draws
+from cat_engine.select import SELECTION, Moment
+from itembank.bank import Bank, pool_of
+from itembank.exchange import read_bank_csv
+from itembank.store import load_bank
+from webtest.cli import err, guarded, json_option, opened, put, read_text
+from webtest.engine_inputs import numbers, parse_grid, parse_prior, pool_for, read_answers, read_given, read_thetas
+from webtest.simulation_files import Run, new_folder_fault, summary, whole_file, write_csv, write_run
+
+LARGEST_N = 1_000_000
+
+
+def attach(main: click.Group) -> None:
+    """Add this module's commands."""
+    group = main.commands.get("plan")
+    if not isinstance(group, click.Group):
+        group = click.Group("plan", help="Test plans.")
+        main.add_command(group)
+    group.add_command(plan_check)
+    main.add_command(simulate_command)
+    main.add_command(information_command)
+    main.add_command(score_command)
+    main.add_command(next_command)
+
+
+bank_option = click.option("--bank", "bank_file", type=click.Path(path_type=Path), help="Parameter CSV of a bank.")
+folder_option = click.option("--data", "data", type=click.Path(path_type=Path), help="Installation whose newest published bank is meant.")
+
+
+def bank_of(bank_file: Path | None, data: Path | None) -> Bank:
+    """The bank that --bank or --data names, exactly one of them. Raises Faulty."""
+    if (bank_file is None) == (data is None):
+        raise Faulty([Fault("--bank", "", "name one bank", "--bank FILE.csv, or --data FOLDER of an installation")])
+    if data is None:
+        return read_bank_csv(read_text(bank_file or Path()))
+    with opened(data) as house, SqlSession(house.engine) as sql:
+        return load_bank(sql)
+
+
+def checked_pool(plan: TestPlan, bank: Bank) -> Pool:
+    """The pool of the plan's competencies. Raises Faulty where the plan does not fit it."""
+    pool = pool_for(bank, plan)
+    faults = check(plan, pool)
+    if faults:
+        raise Faulty(faults)
+    return pool
+
+
+@click.command("check")
+@click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
+@bank_option
+@folder_option
+@json_option
+@guarded
+def plan_check(plan_file: Path, bank_file: Path | None, data: Path | None, as_json: bool) -> None:
+    """Name every fault of PLAN with what would be legal; with a bank, whether the plan fits it too."""
+    plan = load_plan(read_text(plan_file))
+    found: dict[str, Any] = {"plan": plan.name, "digest": plan.digest, "sections": len(plan.sections), "competencies": plan.competencies}
+    text = f"'{plan.name}' is in order: {len(plan.sections)} sections, {len(plan.competencies)} competencies, digest {plan.digest[:12]}"
+    if bank_file is not None or data is not None:
+        pool = checked_pool(plan, bank_of(bank_file, data))
+        found |= {"items": len(pool), "pool_digest": pool.digest}
+        text += f"; it fits the bank's {len(pool)} items"
+    put(found, as_json, text)
+
+
+@click.command("simulate")
+@bank_option
+@folder_option
+@click.option("--plan", "plan_file", type=click.Path(path_type=Path), required=True, help="Test plan, TOML.")
+@click.option("--n", type=int, help="Draw this many people; needs --seed.")
+@click.option("--seed", type=int, help="Seed of people, answers and decisions.")
+@click.option(
+    "--thetas", "theta_file", type=click.Path(path_type=Path), help="CSV person_id,theta (or one column a competency); needs --seed."
+)
+@click.option("--responses", "response_file", type=click.Path(path_type=Path), help="CSV of real answers, replayed in adaptive order.")
+@click.option("--correlation", default=0.6, show_default=True, help="Between the competencies of the people drawn by --n.")
+@click.option("--out", "out_folder", type=click.Path(path_type=Path), required=True, help="New folder for the results.")
+@json_option
+@guarded
+def simulate_command(
+    bank_file: Path | None, data: Path | None, plan_file: Path, n: int | None, seed: int | None, theta_file: Path | None,
+    response_file: Path | None, correlation: float, out_folder: Path, as_json: bool,
+) -> None:  # fmt: skip
+    """Give the test of a plan to simulated people, or replay real answers; write steps, people, items, summary and report."""
+    faults = _source_faults(n, seed, theta_file, response_file, correlation) + new_folder_fault(out_folder)
+    if faults:
+        raise Faulty(faults)
+    plan = load_plan(read_text(plan_file))
+    pool = checked_pool(plan, bank_of(bank_file, data))
+    answers: Ints | None = None
+    if response_file is not None:
+        truth, (person_ids, answers) = "all responses", read_answers(read_text(response_file), pool)
+        true = full_estimates(plan, pool, answers)
+    elif theta_file is not None:
+        truth, (person_ids, true) = "given", read_thetas(read_text(theta_file), pool.competencies)
+    else:
+        truth, person_ids = "drawn", tuple(str(i + 1) for i in range(n or 0))
+        true = draw_thetas(len(person_ids), len(pool.competencies), correlation, seed or 0)
+    begun = time.perf_counter()
+    result = _with_bar(plan, pool, true, seed or 0, answers)
+    run = Run(plan, pool, result, person_ids, truth, time.perf_counter() - begun)
+    write_run(run, out_folder)
+    figures = summary(run)
+    text = (
+        f"{len(true)} people, {figures['mean_length']:.1f} items on average; RMSE {figures['rmse']:.3f}, bias {figures['bias']:+.3f}\n"
+        f"highest exposure {figures['max_exposure']:.0%}, overlap {figures['overlap']:.3f}, unused {figures['unused']:.0%}; {figures['seconds']:.2f} s\n"
+        f"written to {out_folder}"
+    )
+    put(figures, as_json, text)
+
+
+def _source_faults(n: int | None, seed: int | None, theta_file: Path | None, response_file: Path | None, correlation: float) -> list[Fault]:
+    named = [name for name, value in (("--n", n), ("--thetas", theta_file), ("--responses", response_file)) if value is not None]
+    faults = []
+    if len(named) != 1:
+        shown = " and ".join(named) + " are too many" if named else "nobody takes the test"
+        faults.append(Fault("simulate", "", shown, "one of --n with --seed, --thetas with --seed, --responses"))
+    if n is not None and not 1 <= n <= LARGEST_N:
+        faults.append(Fault("--n", "", f"{n} is not a number of people", f"from 1 to {LARGEST_N}"))
+    if seed is None and response_file is None:
+        faults.append(Fault("--seed", "", "is missing", "any whole number from 0; the same seed gives the same simulation"))
+    if seed is not None and seed < 0:
+        faults.append(Fault("--seed", "", f"{seed} is negative", "a whole number from 0"))
+    if not 0 <= correlation <= 1:
+        faults.append(Fault("--correlation", "", f"{correlation:g} is out of range", "from 0 to 1"))
+    return faults
+
+
+def _with_bar(plan: TestPlan, pool: Pool, true: Floats, seed: int, answers: Ints | None) -> SimulationResult:
+    columns = (TextColumn("simulating"), BarColumn(), TextColumn("{task.completed}/{task.total} people"), TimeElapsedColumn())
+    with Progress(*columns, console=err, disable=not err.is_terminal) as bar:
+        task = bar.add_task("", total=len(true))
+        return simulate(plan, pool, true, seed, answers=answers, watch=lambda done: bar.update(task, completed=done))
+
+
+def draw_thetas(n: int, scales: int, correlation: float, seed: int) -> Floats:
+    """Abilities [n, scales], each N(0, 1), equally correlated."""
+    rng = np.random.default_rng(seed)
+    return np.asarray(np.sqrt(correlation) * rng.normal(size=(n, 1)) + np.sqrt(1 - correlation) * rng.normal(size=(n, scales)))
+
+
+def full_estimates(plan: TestPlan, pool: Pool, answers: Ints) -> Floats:
+    """What all of a person's answers say, [N, S]: in a replay of real answers nobody knows the truth, and this stands for it."""
+    found = []
+    for row in answers:
+        given = np.flatnonzero(row >= 0)
+        found.append(Batch.replay(plan, pool, given.tolist(), row[given].tolist()).theta[0])
+    return np.array(found)
+
+
+@click.command("information")
+@click.option("--bank", "bank_file", type=click.Path(path_type=Path), required=True, help="Parameter CSV of a bank.")
+@click.option("--theta", "theta_text", required=True, help="Abilities, separated by commas: --theta=-2,0,2")
+@click.option("--out", "out_file", type=click.Path(path_type=Path), required=True, help="CSV to write: item_id,theta,p0..,info.")
+@guarded
+def information_command(bank_file: Path, theta_text: str, out_file: Path) -> None:
+    """Category probabilities and Fisher information of every item of a bank at given abilities."""
+    theta = numbers(theta_text, "--theta")
+    bank = read_bank_csv(read_text(bank_file))
+    p, info = probabilities(bank.params, theta), information(bank.params, theta)
+    rows = (
+        (bank.ids[i], float(t), *(p[k, i].tolist()[: bank.params.n_cat[i]] + [""] * (p.shape[2] - bank.params.n_cat[i])), float(info[k, i]))
+        for i in range(len(bank))
+        for k, t in enumerate(theta)
+    )
+    with whole_file(out_file) as part:
+        write_csv(part, ("item_id", "theta", *(f"p{k}" for k in range(p.shape[2])), "info"), rows)
+
+
+@click.command("score")
+@click.option("--bank", "bank_file", type=click.Path(path_type=Path), required=True, help="Parameter CSV of a bank.")
+@click.option("--responses", "response_file", type=click.Path(path_type=Path), required=True, help="CSV of answers, wide or long.")
+@click.option("--method", default="eap", show_default=True, help="One of " + ", ".join(ESTIMATOR.names) + ".")
+@click.option("--prior", "prior_text", default="normal:0,1", show_default=True, help="normal:MEAN,SD, uniform:LOW,HIGH or jeffreys.")
+@click.option("--grid", "grid_text", default="-6,6,61", show_default=True, help="Quadrature: from, to, number of nodes.")
+@click.option("--D", "scaling", default=1.0, show_default=True, help="The metric of the bank's a: 1, or 1.7 or 1.702.")
+@click.option("--out", "out_file", type=click.Path(path_type=Path), required=True, help="CSV to write: person_id,theta,se,n.")
+@guarded
+def score_command(
+    bank_file: Path, response_file: Path, method: str, prior_text: str, grid_text: str, scaling: float, out_file: Path
+) -> None:
+    """Ability of every person from the answers in a file; one row a person, and a competency column where the bank has several."""
+    estimator, prior, grid, bank, faults = _scoring(bank_file, method, prior_text, grid_text, scaling)
+    if faults:
+        raise Faulty(faults)
+    pool = replace(pool_of(bank, bank.competencies), grid=grid)
+    person_ids, answers = read_answers(read_text(response_file), pool)
+    several = len(pool.competencies) > 1
+    plan = TestPlan("score", (), prior, interim=estimator)
+    rows: list[tuple[object, ...]] = []
+    for person_id, row in zip(person_ids, answers, strict=True):
+        given = np.flatnonzero(row >= 0)
+        batch = Batch.replay(plan, pool, given.tolist(), row[given].tolist())
+        for s, name in enumerate(pool.competencies):
+            rows.append((person_id, *((name,) if several else ()), float(batch.theta[0, s]), float(batch.se[0, s]), int(batch.count[0, s])))
+    with whole_file(out_file) as part:
+        write_csv(part, ("person_id", *(("competency",) if several else ()), "theta", "se", "n"), rows)
+
+
+def _scoring(
+    bank_file: Path, method: str, prior_text: str, grid_text: str, scaling: float
+) -> tuple[Estimator, Prior, Grid, Bank, list[Fault]]:
+    """The parts of a scoring run, and everything that is wrong with them."""
+    faults: list[Fault] = []
+    estimator = ESTIMATOR.build({"name": method}, faults) or ExpectedAPosteriori()
+    if not (math.isfinite(scaling) and scaling > 0):
+        faults.append(Fault("--D", "", f"{scaling:g} is not a metric", "1, 1.7 or 1.702"))
+        scaling = 1.0
+    return (
+        estimator,
+        parse_prior(prior_text, faults),
+        parse_grid(grid_text, faults),
+        _on_metric(read_bank_csv(read_text(bank_file)), scaling),
+        faults,
+    )
+
+
+def _on_metric(bank: Bank, scaling: float) -> Bank:
+    """The bank with a multiplied by D"""
+    return bank if scaling == 1 else replace(bank, params=replace(bank.params, a=bank.params.a * scaling))
+
+
+@click.command("next")
+@click.option("--bank", "bank_file", type=click.Path(path_type=Path), required=True, help="Parameter CSV of a bank.")
+@click.option(
+    "--administered", "given_file", type=click.Path(path_type=Path), required=True, help="CSV item_id,category, in order of answering."
+)
+@click.option("--criterion", default="mfi", show_default=True, help="One of " + ", ".join(SELECTION.names) + ".")
+@click.option("--method", default="eap", show_default=True, help="Estimator of the interim ability.")
+@click.option("--theta", "theta", type=float, help="Look from this ability instead of the interim one.")
+@click.option("--prior", "prior_text", default="normal:0,1", show_default=True, help="normal:MEAN,SD, uniform:LOW,HIGH or jeffreys.")
+@click.option("--grid", "grid_text", default="-6,6,61", show_default=True, help="Quadrature: from, to, number of nodes.")
+@click.option("--D", "scaling", default=1.0, show_default=True, help="The metric of the bank's a: 1, or 1.7 or 1.702.")
+@click.option("--planned", default=20, show_default=True, help="Length of the test, for criteria that depend on it.")
+@click.option("--seed", default=0, show_default=True, help="Seed, for criteria that draw.")
+@click.option("--out", "out_file", type=click.Path(path_type=Path), required=True, help="CSV to write: item_id,criterion,eligible,chosen.")
+@guarded
+def next_command(
+    bank_file: Path, given_file: Path, criterion: str, method: str, theta: float | None, prior_text: str, grid_text: str, scaling: float,
+    planned: int, seed: int, out_file: Path,
+) -> None:  # fmt: skip
+    """What a selection rule thinks of every item of a bank after given answers, and the item that it would give."""
+    estimator, prior, grid, bank, faults = _scoring(bank_file, method, prior_text, grid_text, scaling)
+    rule = SELECTION.build({"name": criterion}, faults)
+    if theta is not None and not math.isfinite(theta):
+        faults.append(Fault("--theta", "", "is not a number"))
+    if planned < 1 or seed < 0:
+        faults.append(Fault("--planned, --seed", "", f"{planned}, {seed} are out of range", "from 1, from 0"))
+    if faults or rule is None:
+        raise Faulty(faults)
+    pool = replace(pool_of(bank, bank.competencies), grid=grid)
+    items, answers = read_given(read_text(given_file), pool)
+    batch = Batch.replay(TestPlan("next", (), prior, interim=estimator), pool, items, answers)
+    if theta is not None:
+        batch.theta[:] = theta
+    left = ~batch.used
+    now = Moment(batch, np.zeros(1, dtype=int), left, np.array([len(items)]), planned, Draws((seed,), (len(items),)))
+    score = rule.score(now)
+    best = int(np.argmax(np.where(left, np.round(score, 12), -np.inf)[0])) if left.any() else -1
+    value = (score * rule.unit(now)[:, None])[0].tolist()
+    with whole_file(out_file) as part:
+        rows = ((item_id, value[i], int(left[0, i]), int(i == best)) for i, item_id in enumerate(pool.ids))
+        write_csv(part, ("item_id", "criterion", "eligible", "chosen"), rows)

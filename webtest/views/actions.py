@@ -1,0 +1,91 @@
+"""The room's actions in words: what each does and what follows, read before it is confirmed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One act on people (or on the wave): its name, its verb on the button, its consequence, and what must be said with it."""
+
+    code: str
+    name: Any
+    verb: Any
+    consequence: Any
+    reason: bool = False
+    minutes: bool = False
+    grave: bool = False
+    on_wave: bool = False
+    picked: bool = False  # only for people who were ticked, never for "all who are shown"
+    phases: tuple[str, ...] = ()
+
+
+UNDER_WAY = ("ready", "running", "grace", "time_up")
+ACTIONS = {
+    action.code: action
+    for action in (
+        Action(
+            "pin", _l("Terbitkan PIN"), _l("Terbitkan PIN dan cetak kartu"),
+            _l("Peserta ditandai hadir dan memperoleh PIN baru. PIN lama mereka tidak berlaku lagi. PIN hanya ditampilkan sekali."),
+            phases=("absent", "entering", "waiting"),
+        ),
+        Action(
+            "start", _l("Mulai serentak"), _l("Mulai"),
+            _l("Peserta yang sudah masuk dapat membuka soal pertama; yang belum masuk dilewati dan dapat dimulai kemudian. Tidak dapat ditarik kembali."),
+            phases=("entering", "waiting"),
+        ),
+        Action(
+            "pause", _l("Jeda"), _l("Jeda"),
+            _l("Soal disembunyikan dan waktu berhenti sampai Anda melanjutkan. Tercatat di berita acara."), reason=True, phases=UNDER_WAY,
+        ),
+        Action(
+            "resume", _l("Lanjutkan"), _l("Lanjutkan"), _l("Waktu berjalan lagi, dan peserta kembali ke soal yang sama."), phases=("paused",),
+        ),
+        Action(
+            "extend", _l("Perpanjang waktu"), _l("Perpanjang"),
+            _l("Waktu bagian yang sedang dikerjakan bertambah dan peserta diberi tahu. Tidak dapat ditarik kembali; tercatat di berita acara."),
+            reason=True, minutes=True, phases=(*UNDER_WAY, "paused"),
+        ),
+        Action(
+            "release", _l("Setujui pindah perangkat"), _l("Setujui"),
+            _l("Peserta dapat masuk di perangkat lain dengan PIN yang sama dan melanjutkan di soal yang sama. Perangkat lama ditolak."),
+            reason=True, phases=("entering", "waiting", *UNDER_WAY, "paused"),
+        ),
+        Action(
+            "finish", _l("Selesaikan tes"), _l("Selesaikan tes"),
+            _l("Tes peserta ini berakhir sekarang; jawaban yang sudah ada tetap dinilai. Tidak dapat dibatalkan."), reason=True, grave=True,
+            phases=(*UNDER_WAY, "paused"),
+        ),
+        Action(
+            "void", _l("Usulkan pembatalan"), _l("Usulkan pembatalan"),
+            _l("Pembatalan baru berlaku setelah petugas lain menyetujuinya. Sesudah itu tes tidak dinilai dan tidak dipakai untuk kalibrasi."),
+            reason=True, grave=True, picked=True,
+        ),
+        Action(
+            "confirm_void", _l("Setujui pembatalan"), _l("Setujui pembatalan"),
+            _l("Tes peserta ini dibatalkan: berhenti, tidak dinilai, dan tidak dipakai untuk kalibrasi. Tidak dapat ditarik kembali."),
+            grave=True, picked=True,
+        ),
+        Action(
+            "note", _l("Catatan kejadian"), _l("Simpan catatan"), _l("Catatan masuk ke berita acara gelombang ini."), reason=True, on_wave=True,
+        ),
+        Action(
+            "close", _l("Tutup gelombang"), _l("Tutup gelombang sekarang"),
+            _l("Peserta yang masih mengerjakan diselesaikan sekarang, dan catatan gelombang disegel. Tidak dapat dibatalkan."), grave=True,
+            on_wave=True,
+        ),
+    )
+}  # fmt: skip
+
+
+def open_to(phase: str, *, wave: str, has_device: bool, void_requested_by: str | None, actor: str) -> list[Action]:
+    """The actions that make sense for one person who stands in `phase` of a wave in state `wave`, for the officer `actor`."""
+    fits = [a for a in ACTIONS.values() if wave == "open" and phase in a.phases and (has_device or a.code != "release")]
+    if wave in ("open", "closed") and phase != "voided":
+        if void_requested_by is None:
+            fits.append(ACTIONS["void"])
+        elif void_requested_by != actor:
+            fits.append(ACTIONS["confirm_void"])
+    return fits

@@ -1,0 +1,59 @@
+"""Faults of files that organisers bring, in Indonesian. Services name faults in English, for the command line; a page says them again here."""
+
+import re
+from dataclasses import dataclass
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from cat_engine import Fault
+
+FIELDS = {
+    "nip": "NIP", "name": _l("nama"), "job_level": _l("jenjang jabatan"), "unit": _l("unit kerja"), "room": _l("ruang"), "kinerja": _l("kinerja"),
+    "potensi lain": _l("potensi lain"), "agency": _l("instansi"), "place": _l("tempat"), "day": _l("tanggal"),
+}  # fmt: skip
+PLACES = {"file": _l("berkas"), "wave": _l("gelombang"), "roster": _l("daftar peserta"), "bank": _l("bank soal")}
+# (pattern of the whole English message, what happened, what to do); groups of the pattern fill {0}, {1} ...
+SAID = [
+    (r"is not 18 digits.*", _l("bukan 18 angka"), _l("simpan kolom NIP sebagai teks, lalu periksa angkanya")),
+    (r"does not begin with a birth date.*", _l("tidak diawali tanggal lahir (TTTTBBHH)"), _l("periksa NIP pada kartu pegawai")),
+    (r"has the birth year (\d+)", _l("memuat tahun lahir {0}"), _l("periksa NIP pada kartu pegawai")),
+    (r"has neither 1 nor 2 as its 15th digit", _l("angka ke-15 bukan 1 atau 2"), _l("periksa NIP pada kartu pegawai")),
+    (r"is also in row (\d+)", _l("sama dengan baris {0}"), _l("satu baris untuk satu orang")),
+    (r"'(.*)' is not known", _l("'{0}' tidak dikenal"), _l("contoh: JPT Pratama, Administrator, Pengawas, Fungsional, Pelaksana")),
+    (r"is empty", _l("kosong"), _l("isi kolom ini")),
+    (r"is longer than (\d+) characters", _l("lebih dari {0} huruf"), _l("singkat isinya")),
+    (r"'(.*)' is not a number from 0 to 100", _l("'{0}' bukan angka 0 sampai 100"), _l("isi dengan angka, misalnya 82,5")),
+    (r"the column is missing", _l("kolom ini tidak ada"), _l("tulis nama kolom pada baris pertama")),
+    (r"holds no rows", _l("tidak berisi baris peserta"), _l("baris pertama memuat nama kolom, baris berikutnya satu orang")),
+    (r"is not UTF-8 text", _l("tidak terbaca sebagai teks"), _l("simpan sebagai CSV UTF-8 atau XLSX")),
+    (r"is not a spreadsheet that can be read", _l("tidak terbaca sebagai lembar kerja"), _l("simpan sebagai XLSX atau CSV UTF-8")),
+    (r"is larger than (\d+) MB", _l("lebih besar dari {0} MB"), _l("bagi menjadi beberapa berkas")),
+    (r"is too large when unpacked", _l("terlalu besar setelah dibuka"), _l("sisakan lembar yang memuat peserta saja")),
+    (r"has more than (\d+) rows", _l("lebih dari {0} baris"), _l("bagi menjadi beberapa berkas")),
+    (r"nobody is expected", _l("tidak memuat peserta"), _l("unggah daftar peserta")),
+    (r"simulated people ran out of items", _l("orang maya kehabisan butir"), _l("tambah butir atau kurangi banyaknya soal")),
+    (r"the item has no text", _l("butir belum memiliki teks"), _l("masukkan teksnya, atau pensiunkan butirnya")),
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A fault as a page shows it."""
+
+    where: str
+    field: str
+    message: str
+    remedy: str
+
+
+def say_fault(fault: Fault) -> Said:
+    """The fault in the reader's words; one that has none here (of a test plan, for the psychometrician) keeps its own."""
+    row = re.fullmatch(r"row (\d+)", str(fault.where))
+    where = _("baris %(n)s", n=row[1]) if row else str(PLACES.get(str(fault.where), fault.where))
+    field = str(FIELDS.get(str(fault.field), fault.field))
+    for pattern, message, remedy in SAID:
+        found = re.fullmatch(pattern, str(fault.message))
+        if found:
+            return Said(where, field, str(message).format(*found.groups()), str(remedy))
+    return Said(where, field, str(fault.message), str(fault.remedy))
