@@ -186,7 +186,7 @@ def _missing(fit: MmlFit, basis: _Basis) -> Floats:
             column = i * n_cat + k
             who = by_column.indices[by_column.indptr[column] : by_column.indptr[column + 1]]
             persons.append(who)
-            parts.append((covariance[who].reshape(-1, r) @ coefficients[i, k].T).reshape(len(who), r * m))
+            parts.append((covariance[who] @ coefficients[i, k].T).reshape(len(who), r * m))
         sums = whole[np.concatenate(persons)].T @ np.concatenate(parts)
         of_items = sums[: n_items * n_cat].reshape(n_items, n_cat * r, m).astype(float)
         of_groups = sums[n_items * n_cat :].reshape(-1, r, m).astype(float)
