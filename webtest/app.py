@@ -105,8 +105,8 @@ def _awake() -> bool:
 
 
 def _seen() -> None:
-    """Note an officer's own doing, at most once a minute; what the page's script asks by itself keeps no session awake."""
-    if not wants_fragment() and now_ms() - session["seen"] > 60_000:
+    """Note that an officer is there, at most once a minute. A board in sight asks by itself: who watches a running room is not logged out."""
+    if now_ms() - session["seen"] > 60_000:
         session["seen"] = now_ms()
 
 
