@@ -38,7 +38,14 @@ def said(found: Message | None) -> bool:
 
 def texts(catalog: Catalog) -> dict[tuple[str, ...], tuple[str, ...]]:
     """(context, singular, plural where there is one) -> the translations."""
-    return {(m.context or "", *_all(m.id)): _all(m.string) for m in catalog if m.id}
+    found = {}
+    for m in catalog:
+        context: str | bytes = m.context or ""
+        if m.id:
+            found[context.decode() if isinstance(context, bytes) else context, *_all(m.id)] = _all(
+                m.string
+            )  # read_mo leaves contexts in bytes
+    return found
 
 
 def _all(text: str | Sequence[str]) -> tuple[str, ...]:
