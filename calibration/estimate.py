@@ -68,6 +68,11 @@ class Estimates:
     run: Run | None
 
 
+def tabulate(item: Ints, category: Ints, n_items: int, n_cat: int) -> Ints:
+    """Answers by item and category, [I, K], of answers item[R] < I and category[R] < K."""
+    return np.bincount(item * n_cat + category, minlength=n_items * n_cat).reshape(n_items, n_cat)
+
+
 def screen(counts: Ints, min_n: int) -> str | None:
     """Why an item with counts[n_cat] answers cannot be estimated, or None."""
     if counts.sum() == 0:
@@ -89,7 +94,8 @@ def estimate(
     group: Ints | None = None,
 ) -> Estimates:
     """Estimate I items from answers person[R], item[R], category[R]; `rows` are starting values, items `fixed`[I] stay, group[P] as in fit_mml."""
-    counts = tuple(np.bincount(category[item == i], minlength=len(row.b) + 1) for i, row in enumerate(rows))
+    width = max(len(row.b) for row in rows) + 1
+    counts = tuple(own[: len(row.b) + 1] for own, row in zip(tabulate(item, category, len(rows), width), rows, strict=True))
     why = [None if fixed[i] and counts[i].sum() else screen(counts[i], demands.min_n) for i in range(len(rows))]
     usable = np.array([reason is None for reason in why])
     linked = _linked(person, item, usable, fixed)

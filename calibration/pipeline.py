@@ -204,7 +204,11 @@ class Recovery:
 
 def recovery(proposal: Proposal, truth: Mapping[str, Row], *, adopted_only: bool = False) -> Recovery:
     """Compare a proposal with the truth that generated the answers."""
-    pairs = [(v.new, truth[v.item_id]) for v in proposal.verdicts if v.new is not None and (v.verdict == "adopt" or not adopted_only)]
+    pairs = [
+        (v.new, truth[v.item_id])
+        for v in proposal.verdicts
+        if v.new is not None and v.item_id in truth and (v.verdict == "adopt" or not adopted_only)
+    ]
     a = np.array([(new.a, true.a) for new, true in pairs])
     b = np.array([(x, y) for new, true in pairs for x, y in zip(new.b, true.b, strict=True)])
     if len(a) < 2:

@@ -84,7 +84,7 @@ def read_responses_csv(text: str, known: Sequence[str] | None = None, *, why: st
     if "person_id" not in header:
         shapes = "wide: person_id + one column an item; long: person_id,item_id,category; separated by commas"
         raise Faulty([Fault("row 1", "person_id", "the column is missing", shapes)])
-    long = {"item_id", "category"} <= set(header)
+    long, person_column = {"item_id", "category"} <= set(header), header.index("person_id")
     faults = [Fault("row 1", name, "the column stands twice") for name in sorted(set(header)) if header.count(name) > 1]
     faults += [Fault("row 1", str(k + 1), "the column has no name") for k, name in enumerate(header) if not name]
     responses: list[Response] = []
@@ -99,13 +99,16 @@ def read_responses_csv(text: str, known: Sequence[str] | None = None, *, why: st
         if len(cells) != len(header):
             faults.append(Fault(where, "", f"has {len(cells)} cells, the header {len(header)}"))
             continue
-        row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
-        person_id = row.pop("person_id")
+        person_id = cells[person_column].strip()
+        row: dict[str, str] = {}
         if not person_id:
             faults.append(Fault(where, "person_id", "is empty"))
-        for item_id, cell, column in (
-            [(row.get("item_id", ""), row.get("category", ""), "category")] if long else [(i, c, i) for i, c in row.items()]
-        ):
+        if long:
+            row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+            entries = [(row["item_id"], row["category"], "category")]
+        else:
+            entries = [(name, cell.strip(), name) for name, cell in zip(header, cells, strict=True) if cell and name != "person_id"]
+        for item_id, cell, column in entries:
             if not cell and not long:
                 continue
             if long and legal is not None and item_id not in legal:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from calibration.curves import starting_rows
-from calibration.estimate import Demands, Run, estimate
+from calibration.estimate import Demands, Run, estimate, tabulate
 from calibration.responses import ResponseLog
 from calibration.verdicts import ItemVerdict, ScaleRun
 from cat_engine import Fault, Faulty, Row
@@ -55,7 +55,8 @@ def calibrate_answers(log: ResponseLog, what: Specification, demands: Demands, g
     began = time.perf_counter()
     n_cat = np.zeros(len(log.item_ids), dtype=np.int64)
     np.maximum.at(n_cat, log.item, log.category + 1)
-    counts = [np.bincount(log.category[log.item == i], minlength=max(2, int(n))) for i, n in enumerate(n_cat)]
+    table = tabulate(log.item, log.category, len(n_cat), max(2, int(n_cat.max())))
+    counts = [own[: max(2, n)] for own, n in zip(table, n_cat.tolist(), strict=True)]
     rows = [what.row(item_id, own) for item_id, own in zip(log.item_ids, counts, strict=True)]
     faults = [
         Fault("anchors" if item_id in what.anchors else "model file", item_id, "is not an item of the answers")

@@ -25,7 +25,7 @@ from cat_engine import Fault, Faulty
 from cat_engine.irt import Floats
 
 METHODS = ("oakes", "xpd", "none")
-SVD_TOLERANCE = 1e-4
+SVD_TOLERANCE = 1e-3
 DIFFERENCE = 1e-4  # step of the numerical derivative of the analytic gradient
 
 
@@ -173,7 +173,7 @@ def _prior_curvature(fit: MmlFit, priors: Priors) -> Floats:
 def _missing(fit: MmlFit, basis: _Basis) -> Floats:
     """sum_p Cov_{w_p}(s_p), an item's columns at a time."""
     design, (n_items, n_cat, m, r) = fit.design, basis.items.shape
-    whole = design.whole.astype(np.float32)
+    whole, covariance, coefficients = (values.astype(np.float32) for values in (design.whole, basis.covariance, basis.items))
     by_column = design.whole.tocsc()
     wide = basis.items.transpose(0, 2, 1, 3).reshape(n_items, m, n_cat * r)
     out = np.zeros(((n_items + design.n_groups) * m,) * 2)
@@ -186,8 +186,8 @@ def _missing(fit: MmlFit, basis: _Basis) -> Floats:
             column = i * n_cat + k
             who = by_column.indices[by_column.indptr[column] : by_column.indptr[column + 1]]
             persons.append(who)
-            parts.append((basis.covariance[who].reshape(-1, r) @ basis.items[i, k].T).reshape(len(who), r * m))
-        sums = whole[np.concatenate(persons)].T @ np.concatenate(parts).astype(np.float32)
+            parts.append((covariance[who] @ coefficients[i, k].T).reshape(len(who), r * m))
+        sums = whole[np.concatenate(persons)].T @ np.concatenate(parts)
         of_items = sums[: n_items * n_cat].reshape(n_items, n_cat * r, m).astype(float)
         of_groups = sums[n_items * n_cat :].reshape(-1, r, m).astype(float)
         out[:, i * m : (i + 1) * m] = np.concatenate([wide @ of_items, basis.groups @ of_groups]).reshape(-1, m)

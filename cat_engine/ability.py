@@ -42,16 +42,20 @@ class Grid:
 
 def weights(logpost: Floats) -> Floats:
     """Posterior mass at the nodes, shape of `logpost`; sums to one over the last axis."""
-    w = np.exp(logpost - logpost.max(axis=-1, keepdims=True))
-    return np.asarray(w / w.sum(axis=-1, keepdims=True))
+    w: Floats = np.subtract(logpost, logpost.max(axis=-1, keepdims=True))
+    np.exp(w, out=w)
+    w /= w.sum(axis=-1, keepdims=True)
+    return w
 
 
 def eap(logpost: Floats, nodes: Floats) -> tuple[Floats, Floats]:
     """Posterior mean and standard deviation, each of the shape of `logpost` without its last axis."""
     w = weights(logpost)
     theta = (w * nodes).sum(axis=-1)
-    se = np.sqrt((w * (nodes - theta[..., None]) ** 2).sum(axis=-1))
-    return theta, se
+    away = nodes - theta[..., None]
+    away *= away
+    away *= w
+    return theta, np.sqrt(away.sum(axis=-1))
 
 
 def level_probabilities(posterior: Floats, nodes: Floats, cuts: ArrayLike) -> Floats:

@@ -90,6 +90,9 @@ class Batch:
         """The same for sessions `rows`, [M, I]; worked out for the competencies that have moved since it was last asked for."""
         if self.known is None or self.fresh is None:
             self.known, self.fresh = np.empty(self.used.shape), np.zeros(self.count.shape, dtype=bool)
+            # All competencies are new: one call for all items, as each question of a live test needs.
+            self.known[rows] = information_at(self.pool.params, self.theta[rows][:, self.pool.params.scale])
+            self.fresh[rows] = True
         for s, (at, params) in enumerate(self.pool.scales):
             stale = rows[~self.fresh[rows, s]]
             if stale.size:

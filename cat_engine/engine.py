@@ -15,7 +15,7 @@ from cat_engine.batch import Batch
 from cat_engine.content import FULL, LADDER, OPEN, Unbalanced
 from cat_engine.eligibility import Memory, lots, segments
 from cat_engine.families import Floats, Ints
-from cat_engine.irt import information_at
+from cat_engine.irt import information_of
 from cat_engine.plan import Section, TestPlan
 from cat_engine.pool import Pool
 from cat_engine.randomness import Draws
@@ -247,7 +247,7 @@ def _evidence(pool: Pool, batch: Batch, item: int, n_eligible: int, rung: str) -
     return Evidence(
         float(batch.theta[0, scale]),
         float(batch.se[0, scale]),
-        float(information_at(pool.params.take([item]), batch.theta[:1, [scale]])[0, 0]),
+        float(information_of(pool.params, np.array([item]), batch.theta[0, [scale]])[0]),
         n_eligible,
         rung,
     )

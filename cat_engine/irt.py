@@ -22,7 +22,7 @@ from cat_engine.families import FAMILIES, Dichotomous, Family, Floats, Ints, tak
 from cat_engine.faults import Fault, Faulty
 
 __all__ = [
-    "DICHOTOMOUS", "MODELS", "Floats", "Ints", "ItemParams", "Row", "derivatives_at", "expected_score", "information", "information_at", "item_terms", "log_probabilities",
+    "DICHOTOMOUS", "MODELS", "Floats", "Ints", "ItemParams", "Row", "derivatives_at", "expected_score", "information", "information_at", "information_of", "item_terms", "log_probabilities",
     "log_probabilities_at", "log_probabilities_of", "probabilities",
 ]  # fmt: skip
 
@@ -185,6 +185,12 @@ def log_probabilities_of(params: ItemParams, item: Ints, theta: Floats) -> Float
     """log P(k) of item[M] at theta[M] -> [M, K], -inf padded."""
     family = params.families[0][1] if len(params.families) == 1 else None
     return taken(family, item).log_p(theta) if isinstance(family, Dichotomous) else log_probabilities_at(params.take(item), theta)
+
+
+def information_of(params: ItemParams, item: Ints, theta: Floats) -> Floats:
+    """Fisher information of item[M] at theta[M] -> [M]."""
+    family = params.families[0][1] if len(params.families) == 1 else None
+    return taken(family, item).information(theta) if isinstance(family, Dichotomous) else information_at(params.take(item), theta)
 
 
 def information_at(params: ItemParams, theta: Floats) -> Floats:

@@ -15,7 +15,7 @@ from cat_engine.families import Dichotomous, Floats, Ints, taken
 
 CELL_WIDTH = 0.05
 LONGEST_LIST = 192
-SPARE = 7  # items evaluated beyond those that matter
+SPARE = 5  # items evaluated beyond those that matter
 CAUTION = 1e-9  # relative, and twice the rounding of scores absolutely: a bound is never trusted to the last digit
 ROUNDING = 2e-12
 
@@ -58,7 +58,7 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shortlist:
-    """Of N sessions: item[N, M], by rising index, score[N, M] (-inf where there are fewer items), and sure[N], where no other item can matter."""
+    """Of N sessions: item[N, M], the lowest index first where scores tie, score[N, M] (-inf where there are fewer items), and sure[N], where no other item can matter."""
 
     item: Ints
     score: Floats
@@ -78,19 +78,20 @@ def shortlist(ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArr
     spare = depth + SPARE
     width = min(width, given + 2 * spare)
     listed = ranking.order[:, :width][cell]
-    free = eligible[np.arange(n)[:, None], listed]
+    count = eligible.shape[1]
+    free = eligible.ravel().take(listed + count * np.arange(n)[:, None])
     rank = np.cumsum(free, axis=1, dtype=np.int32)
-    row, place = np.nonzero(free & (rank <= spare))
-    item = listed[row, place]
+    flat = np.flatnonzero(free & (rank <= spare))
+    row, column = flat // width, rank.ravel()[flat] - 1
+    item = listed.ravel()[flat]
     info = taken(ranking.family, item).information(theta[row])
-    scores, items = np.full((n, spare), -np.inf), np.full((n, spare), eligible.shape[1])
-    column = rank[row, place] - 1
-    scores[row, column], items[row, column] = np.round(info * variance[row], 12), item
-    by_index = np.argsort(items, axis=1)
-    lines = np.arange(n)[:, None]
-    items, scores = items[lines, by_index], scores[lines, by_index]
-    last = np.minimum((rank < spare).sum(axis=1) + 1, width)  # the first place of the list that was not looked at
-    bound = ranking.bound[cell, last]
+    scores, items, places = np.full((n, spare), -np.inf), np.full((n, spare), count), np.full((n, spare), width - 1)
+    at = row * spare + column
+    scores.ravel()[at], items.ravel()[at], places.ravel()[at] = np.round(info * variance[row], 12), item, flat - row * width
     worst = scores.max(axis=1) if depth == 1 else np.partition(scores, spare - depth, axis=1)[:, spare - depth]
+    if depth > 1 or np.count_nonzero(scores == worst[:, None]) > n:  # with ties the lowest index must come first
+        by_index = np.argsort(items, axis=1)
+        items, scores = np.take_along_axis(items, by_index, axis=1), np.take_along_axis(scores, by_index, axis=1)
+    bound = ranking.bound[cell, places[:, -1] + 1]  # of the first item of the list that was not looked at
     certain = np.isneginf(bound) | (worst > bound * variance * (1 + CAUTION) + ROUNDING)
     return Shortlist(items, scores, inside & certain)

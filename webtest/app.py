@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
-from babel.dates import format_datetime, get_timezone
-from babel.numbers import format_decimal
 from flask import Blueprint, Flask, Response, abort, current_app, flash, g, jsonify, redirect, render_template, request, session, url_for
 from flask_babel import Babel, get_locale
 from flask_babel import lazy_gettext as _l
@@ -20,11 +18,11 @@ from werkzeug.wrappers import Response as AnyResponse
 from cat_engine import Faulty
 from webtest.accounts import Officer, Right
 from webtest.config import House
+from webtest.formats import day, moment, number
 from webtest.refusal import MESSAGES, Refused
 from webtest.store import Conflict
 
 LANGUAGES = ("id", "en")
-ZONES = {"WIB": "Asia/Jakarta", "WITA": "Asia/Makassar", "WIT": "Asia/Jayapura"}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'; frame-src 'self'",
@@ -105,8 +103,8 @@ def _awake() -> bool:
 
 
 def _seen() -> None:
-    """Note an officer's own doing, at most once a minute; what the page's script asks by itself keeps no session awake."""
-    if not wants_fragment() and now_ms() - session["seen"] > 60_000:
+    """Note that an officer is there, at most once a minute. A board in sight asks by itself: who watches a running room is not logged out."""
+    if now_ms() - session["seen"] > 60_000:
         session["seen"] = now_ms()
 
 
@@ -170,23 +168,10 @@ def create_app(parts: House, *, secure_cookies: bool = False, trusted_proxies: i
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(HTTPException, _http)
     app.context_processor(lambda: {"locale": str(get_locale()), "Right": Right, "LANGUAGES": LANGUAGES})
-    app.add_template_filter(moment, "moment")
-    app.add_template_filter(number, "number")
+    for form in (day, moment, number):
+        app.add_template_filter(form)
     words.attach(app)
     return app
-
-
-def moment(at: int | None, zone: str = "WIB", form: str = "d MMMM y HH.mm") -> str:
-    """A time with its zone, as people write it."""
-    if at is None:
-        return "–"
-    when = dt.datetime.fromtimestamp(at / 1000, tz=dt.UTC)
-    return f"{format_datetime(when, form, tzinfo=get_timezone(ZONES[zone]), locale=str(get_locale() or 'id'))} {zone}"
-
-
-def number(value: float, digits: int = 2) -> str:
-    """A number with the language's own decimal sign."""
-    return format_decimal(value, format=f"0.{'0' * digits}" if digits else "0", locale=str(get_locale() or "id"))
 
 
 def _locale() -> str:

@@ -16,12 +16,13 @@ from calibration.estimate import Demands
 from calibration.files import read_groups_csv, read_ids, read_items_csv, read_models_csv, write_estimates_csv, write_items_csv
 from calibration.linking import METHODS, link, transform
 from calibration.mml import FIPC, MmlOptions, Priors
-from calibration.pipeline import CalibrationOptions
+from calibration.pipeline import CalibrationOptions, recovery
 from calibration.report import html_file_report
 from calibration.responses import read_responses_csv
 from calibration.standalone import FileCalibration, Specification, calibrate_answers
 from calibration.uncertainty import METHODS as SE_METHODS
 from cat_engine import Fault, Faulty
+from itembank.exchange import read_bank_csv
 from webtest.config import House
 from webtest.console import actor, check_target, data_option, guarded, now_ms, opened, out, put, read_text, write_file
 from webtest.services.psychometrics import Psychometrics
@@ -31,7 +32,7 @@ MODELS = ("1pl", "2pl", "3pl", "4pl", "grm", "gpcm", "pcm", "rasch", "rsm")
 ALIASES = {"rasch": "pcm", "rsm": "pcm"}  # a slope of 1; rsm shares the distances between steps
 KIB_PER_MB = 1024
 FILE_ONLY = ("model", "model_file", "anchors", "fipc", "groups", "se", "out_file", "json_file")
-WAVES_ONLY = ("waves", "mode", "girth", "publish")
+WAVES_ONLY = ("waves", "mode", "girth", "publish", "truth_file")
 
 
 def attach(main: click.Group) -> None:
@@ -60,6 +61,9 @@ def attach(main: click.Group) -> None:
 @click.option("--waves", default="", help="Closed waves, separated by commas. [default: all closed waves]")
 @click.option("--free/--anchored", "mode", default=True, help="All items free and linked to the bank's scale, or calibrated items fixed.")
 @click.option("--girth", is_flag=True, help="Ask girth for a second opinion.")
+@click.option(
+    "--truth", "truth_file", type=FILE, help="A bank CSV by which the answers were made (of a rehearsal): how near the estimates came."
+)
 @click.option("--publish", is_flag=True, help="Publish the draft, after printing what changes.")
 @click.option("--report", "report_file", type=FILE, help="Write the report as HTML.")
 @click.pass_context
@@ -161,7 +165,8 @@ def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any]) -> None:
         chosen = CalibrationOptions(
             "free" if options["mode"] else "anchored", frozenset(), options["min_n"] or 100, options["max_se"], options["girth"], mml
         )
-        run_id, proposal = service.calibrate(waves, chosen, actor=actor(), now=now_ms())
+        truth = read_bank_csv(read_text(options["truth_file"])) if options["truth_file"] else None
+        run_id, proposal = service.calibrate(waves, chosen, actor=actor(), now=now_ms(), truth=truth)
         run = service.run(run_id)
         summary = json.loads(run.summary)
         out.print(
@@ -169,6 +174,11 @@ def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any]) -> None:
             f"{summary['adopt']} items take new parameters, {summary['keep']} keep the old, {summary['reject']} are to be held"
         )
         _print_flags([(v.item_id, v.n, v.flags) for v in proposal.verdicts])
+        if truth is not None:
+            near = recovery(proposal, {item_id: truth.row(i) for i, item_id in enumerate(truth.ids)})
+            out.print(
+                f"Against the truth, {near.n_items} items: RMSE of b {near.rmse_b:.3f} (r {near.r_b:.3f}), of a {near.rmse_a:.3f} (r {near.r_a:.3f})"
+            )
         if options["report_file"] is not None:
             write_file(options["report_file"], run.report.encode(), force=True)
         if run.draft_version is None:

@@ -1,23 +1,22 @@
-"""Small pictures as inline SVG, made here so that a page needs neither a script nor a style attribute."""
+"""Small pictures as inline SVG, in the reader's language, made here so that a page needs neither a script nor a style attribute."""
 
 import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from flask_babel import gettext as _
+from flask_babel import ngettext
 from markupsafe import Markup, escape
 
 from cat_engine import ItemParams, Row, SimulationResult, information, probabilities
 from cat_engine.irt import Floats
+from webtest.formats import number
 from webtest.scoring import LevelResult
 from webtest.services.results import Profile, WaveResults
 
 W, H, PAD = 460, 240, 34
 SURE = 0.7  # below this probability a placement is drawn, and said, as uncertain
 Z80 = 1.2816  # half-width of a central 80 % band, in standard errors
-
-
-def _comma(value: float, digits: int = 2) -> str:
-    return f"{value:.{digits}f}".replace(".", ",").replace("-", "−")
 
 
 def _frame(title: str, x_label: str, low: float, high: float, ticks: Sequence[float], body: str, y_label: str = "") -> Markup:
@@ -52,11 +51,11 @@ def item_figure(row: Row) -> tuple[Markup, Markup]:
         )
     ticks = [-4.0, -2.0, 0.0, 2.0, 4.0]
     top = max(float(info.max()), 0.5)
+    across = _("kemampuan (theta)")
+    highest = _("informasi (tertinggi %(n)s)", n=number(top))
     return (
-        _frame("Peluang tiap kategori menurut kemampuan", "kemampuan (theta)", -4, 4, ticks, "".join(curves), "peluang"),
-        _frame(
-            "Fungsi informasi", "kemampuan (theta)", -4, 4, ticks, _line(theta, info, -4, 4, top), f"informasi (tertinggi {_comma(top)})"
-        ),
+        _frame(_("Peluang tiap kategori menurut kemampuan"), across, -4, 4, ticks, "".join(curves), _("peluang")),
+        _frame(_("Fungsi informasi"), across, -4, 4, ticks, _line(theta, info, -4, 4, top), highest),
     )
 
 
@@ -94,11 +93,12 @@ def simulation_figures(result: SimulationResult, name_of: Callable[[int], str], 
         for n, c in zip(lengths, counts, strict=True)
     )
     ticks = [-4.0, -2.0, 0.0, 2.0, 4.0]
-    first = name_of(0)
+    first, across = name_of(0), _("kemampuan sebenarnya")
+    estimates, errors = _("Kemampuan sebenarnya dan perkiraan, %(name)s", name=first), _("SE menurut kemampuan, %(name)s", name=first)
     return [
-        _frame(f"Kemampuan sebenarnya dan perkiraan, {first}", "kemampuan sebenarnya", -4, 4, ticks, dots, f"perkiraan, {first}"),
-        _frame(f"SE menurut kemampuan, {first}", "kemampuan sebenarnya", -4, 4, ticks, _errors(result, aim), f"SE, {first}"),
-        _frame("Panjang tes", "banyaknya butir", low, high, sorted({low + 1, high - 1}), bars, "orang"),
+        _frame(estimates, across, -4, 4, ticks, dots, _("perkiraan, %(name)s", name=first)),
+        _frame(errors, across, -4, 4, ticks, _errors(result, aim), f"SE, {first}"),
+        _frame(_("Panjang tes"), _("banyaknya butir"), low, high, sorted({low + 1, high - 1}), bars, _("orang")),
     ]
 
 
@@ -114,7 +114,8 @@ def _errors(result: SimulationResult, aim: float | None) -> str:
         for a, b in zip(x, se, strict=True)
     )
     if aim is not None:
-        body += f'<path class="aim" d="M{PAD},{height(aim):.1f}H{W - PAD}"/><text x="{W - PAD}" y="{height(aim) - 4:.1f}" text-anchor="end">sasaran {_comma(aim)}</text>'
+        goal = _("sasaran %(n)s", n=number(aim))
+        body += f'<path class="aim" d="M{PAD},{height(aim):.1f}H{W - PAD}"/><text x="{W - PAD}" y="{height(aim) - 4:.1f}" text-anchor="end">{escape(goal)}</text>'
     return body
 
 
@@ -131,9 +132,14 @@ def level_strip(result: LevelResult, cuts: Sequence[float]) -> Markup:
     edges = "".join(f'<path class="axis" d="M{place(c):.1f},4V{LH - 4}"/>' for c in cuts)
     goal = place(cuts[result.standard - 2] if result.standard > 1 else -reach)
     low, high = place(result.theta - Z80 * result.se), place(result.theta + Z80 * result.se)
-    words = f"Perkiraan level {result.level}, standar level {result.standard}, peluang memenuhi standar {_comma(result.meets)}"
+    words = _(
+        "Perkiraan level %(l)s, standar level %(s)s, peluang memenuhi standar %(p)s",
+        l=result.level,
+        s=result.standard,
+        p=number(result.meets),
+    )
     return Markup(  # noqa: S704 - numbers and our own words only
-        f'<svg viewBox="0 0 {LW} {LH}" width="{LW}" role="img" aria-label="{words}"><path class="axis" d="M{LPAD},{LH / 2}H{LW - LPAD}"/>{edges}'
+        f'<svg viewBox="0 0 {LW} {LH}" width="{LW}" role="img" aria-label="{escape(words)}"><path class="axis" d="M{LPAD},{LH / 2}H{LW - LPAD}"/>{edges}'
         f'<rect class="band" x="{low:.1f}" y="{LH / 2 - 6}" width="{max(high - low, 2):.1f}" height="12" rx="3"/>'
         f'<path class="goal" d="M{goal:.1f},0V{LH}"/><circle class="mark" cx="{place(result.theta):.1f}" cy="{LH / 2}" r="5"/></svg>'
     )
@@ -163,8 +169,9 @@ def talent_map(view: WaveResults, shown: Sequence[Profile], link: Callable[[Prof
 
     third = (size - 2 * pad) / 3
     placed = [(p, p.box) for p in shown if p.box is not None]
-    counts = {box: sum(b.box == box for _, b in placed) for box in range(1, 10)}
-    parts = [f'<svg viewBox="0 0 {size} {size}" width="{size}" role="img" aria-label="Peta talenta sembilan kotak; isinya ada di tabel">']
+    counts = {box: sum(b.box == box for _profile, b in placed) for box in range(1, 10)}
+    title = escape(_("Peta talenta sembilan kotak; isinya ada di tabel"))
+    parts = [f'<svg viewBox="0 0 {size} {size}" width="{size}" role="img" aria-label="{title}">']
     heads = []
     for potential in range(3):
         for performance in range(3):
@@ -174,24 +181,27 @@ def talent_map(view: WaveResults, shown: Sequence[Profile], link: Callable[[Prof
                 f'<rect class="cell{" pool" if box >= 7 else ""}" x="{x:.1f}" y="{y:.1f}" width="{third:.1f}" height="{third:.1f}"/>'
             )
             heads.append(f'<text class="bold halo" x="{x + 8:.1f}" y="{y + 19:.1f}">{box}</text>')
-            heads.append(f'<text class="halo" x="{x + third - 8:.1f}" y="{y + 18:.1f}" text-anchor="end">{counts[box]} orang</text>')
+            people = escape(ngettext("%(num)s orang", "%(num)s orang", counts[box]))
+            heads.append(f'<text class="halo" x="{x + third - 8:.1f}" y="{y + 18:.1f}" text-anchor="end">{people}</text>')
     for profile, box in placed:
         sure = box.probabilities[box.box - 1]
         x, y = pad + place(box.performance), size - pad - place(box.potential)
+        hint = _("%(name)s: kotak %(k)s, peluang %(p)s", name=profile.name, k=box.box, p=number(sure))
         kind, r = ("mark", 4.0) if sure >= SURE else ("loose", 5.5)
         parts.append(
             f'<a href="{escape(link(profile))}" tabindex="-1"><circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{r}">'
-            f"<title>{escape(profile.name)}: kotak {box.box}, peluang {_comma(sure)}</title></circle></a>"
+            f"<title>{escape(hint)}</title></circle></a>"
         )
     parts += heads  # over the dots, so that they stay legible
-    for k, (across, up) in enumerate((("di bawah", "rendah"), ("sesuai", "menengah"), ("di atas", "tinggi"))):
+    ranks = ((_("di bawah"), _("rendah")), (_("sesuai"), _("menengah")), (_("di atas"), _("tinggi")))
+    for k, (across, up) in enumerate(ranks):
         at = pad + (k + 0.5) * third
-        parts.append(f'<text class="faint" x="{at:.0f}" y="{size - pad + 16}" text-anchor="middle">{across}</text>')
+        parts.append(f'<text class="faint" x="{at:.0f}" y="{size - pad + 16}" text-anchor="middle">{escape(across)}</text>')
         parts.append(
-            f'<text class="faint" x="{pad - 8}" y="{size - at:.0f}" text-anchor="middle" transform="rotate(-90 {pad - 8} {size - at:.0f})">{up}</text>'
+            f'<text class="faint" x="{pad - 8}" y="{size - at:.0f}" text-anchor="middle" transform="rotate(-90 {pad - 8} {size - at:.0f})">{escape(up)}</text>'
         )
     parts.append(
-        f'<text x="{size / 2}" y="{size - 8}" text-anchor="middle">kinerja (ekspektasi)</text>'
-        f'<text x="14" y="{size / 2}" text-anchor="middle" transform="rotate(-90 14 {size / 2})">potensial</text></svg>'
+        f'<text x="{size / 2}" y="{size - 8}" text-anchor="middle">{escape(_("kinerja (ekspektasi)"))}</text>'
+        f'<text x="14" y="{size / 2}" text-anchor="middle" transform="rotate(-90 14 {size / 2})">{escape(_("potensial"))}</text></svg>'
     )
     return Markup("".join(parts))  # noqa: S704 - numbers, our own words and escaped names only

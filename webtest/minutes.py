@@ -1,23 +1,24 @@
 """The minutes of a wave (berita acara): counts, absences, incidents, and the root of its log, as a page and as a PDF."""
 
-import datetime as dt
 import io
 import json
 from dataclasses import dataclass
 
 import segno
 import typst
-from babel.dates import format_date, format_time, get_timezone
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
 from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
 from webtest.checkpoints import short_form
 from webtest.config import House
 from webtest.events import Kind
+from webtest.formats import day, moment
 from webtest.models import Checkpoint, Wave
 from webtest.monitor import Board
 
-ZONES = {"WIB": "Asia/Jakarta", "WITA": "Asia/Makassar", "WIT": "Asia/Jayapura"}
+CLOCK = "HH.mm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Minutes:
-    """Everything on the sheet."""
+    """Everything on the sheet, in the reader's language."""
 
     wave: Wave
     day: str
@@ -53,8 +54,9 @@ class Minutes:
 
 
 WHAT = {
-    Kind.PAUSED: "Jeda", Kind.RESUMED: "Lanjutkan", Kind.EXTENDED: "Perpanjangan waktu", Kind.DEVICE_RELEASED: "Pindah perangkat",
-    Kind.VOID_REQUESTED: "Pembatalan diusulkan", Kind.VOIDED: "Dibatalkan (petugas kedua)", Kind.INCIDENT: "Catatan kejadian", Kind.FINISHED: "Diselesaikan petugas",
+    Kind.PAUSED: _l("Jeda"), Kind.RESUMED: _l("Lanjutkan"), Kind.EXTENDED: _l("Perpanjangan waktu"), Kind.DEVICE_RELEASED: _l("Pindah perangkat"),
+    Kind.VOID_REQUESTED: _l("Pembatalan diusulkan"), Kind.VOIDED: _l("Dibatalkan (petugas kedua)"), Kind.INCIDENT: _l("Catatan kejadian"),
+    Kind.FINISHED: _l("Diselesaikan petugas"),
 }  # fmt: skip
 
 
@@ -65,41 +67,27 @@ def minutes_of(house: House, wave_id: str, now: int) -> Minutes:
     with SqlSession(house.engine, expire_on_commit=False) as sql:
         seals = select(Checkpoint).where(Checkpoint.wave_id == wave_id).order_by(col(Checkpoint.n).desc())
         seal = sql.exec(seals if wave.closed_at is None else seals.where(Checkpoint.at <= wave.closed_at)).first()
-    zone = get_timezone(ZONES[wave.zone])
     root = seal.root if seal else ""
     return Minutes(
         wave=wave,
-        day=format_date(_date(wave.day), "EEEE, d MMMM y", locale="id"),
-        opened=_clock(wave.opened_at, wave.zone, zone),
-        closed=_clock(wave.closed_at, wave.zone, zone),
+        day=day(wave.day),
+        opened=moment(wave.opened_at, wave.zone, CLOCK),
+        closed=moment(wave.closed_at, wave.zone, CLOCK),
         expected=len(board.lines),
         present=sum(line.present is True for line in board.lines),
         absent=tuple(f"{line.room} – {line.seat}" for line in board.lines if line.present is not True),
         finished=board.count("finished"),
         answers=sum(line.answers for line in board.lines),
-        incidents=_incidents(house, wave_id, wave.zone, zone),
+        incidents=_incidents(house, wave_id, wave.zone),
         root=root,
         short=short_form(root) if root else "",
-        sealed=_clock(seal.at, wave.zone, zone) if seal else "",
+        sealed=moment(seal.at, wave.zone, CLOCK) if seal else "",
         public_key=seal.public_key if seal else "",
         qr=segno.make(f"cact:{wave_id}:{root}", error="m").svg_inline(scale=3, border=2) if root else "",
     )
 
 
-def _date(day: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(day)
-    except ValueError:
-        return dt.date(1970, 1, 1)
-
-
-def _clock(at: int | None, name: str, zone: object) -> str:
-    if at is None:
-        return "–"
-    return f"{format_time(dt.datetime.fromtimestamp(at / 1000, tz=dt.UTC), 'HH.mm', tzinfo=zone, locale='id')} {name}"
-
-
-def _incidents(house: House, wave_id: str, name: str, zone: object) -> tuple[Incident, ...]:
+def _incidents(house: House, wave_id: str, zone: str) -> tuple[Incident, ...]:
     """Officers' acts with a reason, those of one moment on many people in one line."""
     together: dict[tuple[int, str, str, str], int] = {}
     for events in house.store.wave_events(wave_id).values():
@@ -107,10 +95,16 @@ def _incidents(house: House, wave_id: str, name: str, zone: object) -> tuple[Inc
             if event.kind not in WHAT or not event.actor.startswith("user:"):
                 continue
             payload = event.payload.get("officer_reason", event.payload)
-            what = WHAT[Kind(event.kind)] + (f" {payload['minutes']} menit" if "minutes" in payload else "")
+            what = _what(Kind(event.kind), payload.get("minutes"))
             key = (event.at, what, str(payload.get("code", "")), str(payload.get("reason", "")))
             together[key] = together.get(key, 0) + 1
-    return tuple(Incident(_clock(at, name, zone), what, code, reason, n) for (at, what, code, reason), n in sorted(together.items()))
+    return tuple(Incident(moment(at, zone, CLOCK), what, code, reason, n) for (at, what, code, reason), n in sorted(together.items()))
+
+
+def _what(kind: Kind, minutes: int | None) -> str:
+    if minutes is None:
+        return str(WHAT[kind])
+    return ngettext("Perpanjangan waktu %(num)s menit", "Perpanjangan waktu %(num)s menit", minutes)
 
 
 PAGE = """
@@ -139,7 +133,7 @@ Pada hari #d.day bertempat di #d.place telah dilaksanakan tes kompetensi adaptif
 
 
 def minutes_pdf(m: Minutes) -> bytes:
-    """The minutes as PDF (A4), set by Typst. Every text goes in as JSON, so nothing a person typed is read as markup."""
+    """The minutes as PDF (A4), set by Typst: an Indonesian document, so `m` is gathered in Indonesian. Every text goes in as JSON, so nothing a person typed is read as markup."""
     facts = {
         "name": m.wave.name, "agency": m.wave.agency, "place": m.wave.place, "day": m.day, "opened": m.opened, "closed": m.closed,
         "expected": str(m.expected), "present": str(m.present), "n_absent": str(len(m.absent)), "absent": ", ".join(m.absent) or "–",

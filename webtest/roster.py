@@ -170,7 +170,7 @@ def nip_fault(nip: str) -> str | None:
     The month of appointment is not checked beyond digits: PPPK numbers carry another code there. There is no check digit.
     """
     if re.fullmatch(r"[0-9]+(,[0-9]+)?[eE]\+?[0-9]+", nip):
-        return "is not 18 digits: it was kept as a number, which loses the last three; type it again, and store it as text"
+        return "is not 18 digits: it was kept as a number, which loses the last three; type it again in a column of text"
     if not re.fullmatch(r"[0-9]{18}", nip):
         return "is not 18 digits (was the column a number? store it as text)"
     if nip.endswith("000"):

@@ -1,6 +1,6 @@
 """Runs every bench_*.py of this folder, prints one table and writes bench-results/<time>.json.
 
-A module gives `cases() -> list[Case]`. Peers that are not importable are left out. Exit code 1 where a case misses its limit.
+A module gives `cases() -> list[Case]`, or `run() -> list of (name, value, unit)` where it compares by itself. Peers that are not importable are left out. Exit code 1 where a case misses its limit.
 """
 
 import importlib
@@ -22,17 +22,26 @@ def main(arguments: list[str]) -> int:
     folder = Path(__file__).parent
     modules = [path.stem for path in sorted(folder.glob("bench_*.py")) if not arguments or any(a in path.stem for a in arguments)]
     results: list[Result] = []
+    lines: list[tuple[str, str, float, str]] = []
     for name in modules:
-        cases: list[Case] = importlib.import_module(f"tests.bench.{name}").cases()
+        module = importlib.import_module(f"tests.bench.{name}")
+        if hasattr(module, "run"):
+            print(f"{name} ...", file=sys.stderr, flush=True)
+            lines += [(name, *line) for line in module.run()]
+        cases: list[Case] = module.cases() if hasattr(module, "cases") else []
         for case in cases:
             print(f"{name}: {case.name} ...", file=sys.stderr, flush=True)
             results.append(run(name, case))
     _show(results)
+    for _, name, value, unit in lines:
+        print(f"{value:12.4f} {unit:2} {name}")
     out = Path("bench-results")
     out.mkdir(exist_ok=True)
     machine = {"python": platform.python_version(), "numpy": np.__version__, "machine": platform.machine(), "system": platform.system()}
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    (out / f"{stamp}.json").write_text(json.dumps({"machine": machine, "results": [r.as_dict() for r in results]}, indent=1) + "\n")
+    (out / f"{stamp}.json").write_text(
+        json.dumps({"machine": machine, "results": [r.as_dict() for r in results], "lines": lines}, indent=1) + "\n"
+    )
     return 1 if any(r.missed for r in results) else 0
 
 

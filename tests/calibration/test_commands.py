@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from sqlmodel import Session as SqlSession
 from calibration.files import read_items_csv, write_items_csv
 from calibration.linking import transform
 from cat_engine import ItemParams, Row, probabilities
+from itembank.exchange import write_bank_csv
 from itembank.store import load_bank
 from tests.conftest import Place
 from webtest.cli import main
@@ -225,6 +227,14 @@ def sit_a_wave(place: Place, n: int) -> str:
     return wave
 
 
+def write_bank(lite: Place, folder: Path) -> Path:
+    house = lite.open()
+    with SqlSession(house.engine) as sql:
+        (folder / "truth.csv").write_text(write_bank_csv(load_bank(sql, 1)))
+    house.close()
+    return folder / "truth.csv"
+
+
 def test_closed_waves_become_a_draft_that_is_published_on_request(lite: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", lite.url)
     where = ("calibrate", "--data", lite.folder)
@@ -243,7 +253,8 @@ def test_closed_waves_become_a_draft_that_is_published_on_request(lite: Place, t
     with SqlSession(house.engine) as sql:
         assert load_bank(sql, None).version == 1
     house.close()
-    said = ok(*where, *demands, "--girth", "--publish")
+    said = ok(*where, *demands, "--girth", "--publish", "--truth", write_bank(lite, tmp_path))
+    assert re.search(r"Against the truth, \d+ items: RMSE of b 0\.\d{3} \(r 0\.\d{3}\), of a \d\.\d{3}", said)
     assert "Version 2 changes" in said
     assert " a: " in said
     assert "Version 2 is published" in said

@@ -173,14 +173,12 @@ def test_an_officers_session_ends_after_an_idle_hour(site: Site, monkeypatch: py
     assert browser.get("/petugas/hasil").location == "/petugas/masuk"
 
 
-def test_a_board_that_refreshes_itself_does_not_keep_a_session_awake(site: Site, room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_watches_a_running_room_is_not_logged_out(site: Site, room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     set_clock(monkeypatch, NOW)
     browser = site.browser().officer("pengawas")
-    for minutes in range(0, 59, 10):
+    for minutes in range(0, 3 * OFFICER_IDLE_MS // MINUTE, 10):
         set_clock(monkeypatch, NOW + minutes * MINUTE)
         assert browser.get(f"/petugas/gelombang/{room.wave}/papan", headers=FRAGMENT).status_code == 200
-    set_clock(monkeypatch, NOW + OFFICER_IDLE_MS + MINUTE)
-    assert browser.get(f"/petugas/gelombang/{room.wave}/papan", headers=FRAGMENT).status_code == 302
 
 
 def test_an_officers_session_ends_after_twelve_hours_however_busy(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,12 +95,18 @@ class Psychometrics:
         true = np.sqrt(0.6) * rng.normal(size=(n, 1)) + np.sqrt(0.4) * rng.normal(size=(n, len(pool.competencies)))
         return plan, bank, simulate(plan, pool, true, seed)
 
-    def calibrate(self, waves: Sequence[str], options: CalibrationOptions, *, actor: str, now: int) -> tuple[int, Proposal]:
-        """Calibrate the answers of closed waves on the newest published bank; keeps the report and, where items are adopted, a draft version."""
+    def calibrate(
+        self, waves: Sequence[str], options: CalibrationOptions, *, actor: str, now: int, truth: Bank | None = None
+    ) -> tuple[int, Proposal]:
+        """Calibrate the answers of closed waves on the newest published bank; keeps the report and, where items are adopted, a draft version.
+
+        `truth`: the bank by which the answers of a rehearsal were made; the report then says how near the estimates came.
+        """
         log, dropped = self.responses(waves)
         bank, contents = self.bank()
         proposal = replace(calibrate(log, bank, options), dropped=dropped)
-        report = html_report(proposal, provisional=bank.provisional, title=f"Laporan kalibrasi bank versi {bank.version}")
+        known = {item_id: truth.row(i) for i, item_id in enumerate(truth.ids)} if truth else None
+        report = html_report(proposal, provisional=bank.provisional, title=f"Laporan kalibrasi bank versi {bank.version}", truth=known)
         tally = {name: sum(v.verdict == name for v in proposal.verdicts) for name in ("adopt", "keep", "reject")}
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
             draft = None

@@ -6,12 +6,14 @@ import io
 from typing import Any
 
 from flask import Blueprint, flash, make_response, render_template, request
+from flask_babel import force_locale, ngettext
 from flask_babel import gettext as _
 
 from cat_engine import Faulty
 from itembank.demo import plan_text
 from webtest.accounts import Right
-from webtest.app import ZONES, house, needs, now_ms, officer, see_other, wants_fragment
+from webtest.app import house, needs, now_ms, officer, see_other, wants_fragment
+from webtest.formats import ZONES
 from webtest.minutes import minutes_of, minutes_pdf
 from webtest.refusal import Refused
 from webtest.roster import RosterRow, read_roster
@@ -200,13 +202,18 @@ MOST_NAMED = 12
 def _say(wave_id: str, outcomes: list[Outcome]) -> None:
     """How many were done, and by name who was left out and where they stand (the first dozen: a message travels in a cookie)."""
     done = sum(o.done for o in outcomes)
-    flash(_("Berhasil untuk %(n)s peserta.", n=done), "success" if done else "warning")
+    flash(ngettext("Berhasil untuk %(num)s peserta.", "Berhasil untuk %(num)s peserta.", done), "success" if done else "warning")
     left = {o.attempt for o in outcomes if not o.done}
     if left:
         lines = [line for line in house().monitor.board(wave_id, now_ms(), fresh=True).lines if line.attempt in left]
         named = [f"{line.name[:40]} ({say(line.phase, PHASES)})" for line in lines[:MOST_NAMED]]
         more = _(" dan %(n)s lagi", n=len(lines) - MOST_NAMED) if len(lines) > MOST_NAMED else ""
-        text = _("Dilewati %(n)s peserta karena tahapnya tidak sesuai: %(names)s.", n=len(left), names=", ".join(named) + more)
+        text = ngettext(
+            "Dilewati %(num)s peserta karena tahapnya tidak sesuai: %(names)s.",
+            "Dilewati %(num)s peserta karena tahapnya tidak sesuai: %(names)s.",
+            len(left),
+            names=", ".join(named) + more,
+        )
         flash(text, "warning")
 
 
@@ -235,7 +242,8 @@ def minutes(wave_id: str) -> Any:
 @pages.get("/gelombang/<wave_id>/berita-acara.pdf")
 @needs(Right.SEE_WAVES)
 def minutes_file(wave_id: str) -> Any:
-    response = make_response(minutes_pdf(minutes_of(house(), wave_id, now_ms())))
+    with force_locale("id"):  # an official document, whoever prints it
+        response = make_response(minutes_pdf(minutes_of(house(), wave_id, now_ms())))
     response.headers["Content-Type"] = "application/pdf"
     response.headers["Content-Disposition"] = f'inline; filename="berita-acara-{wave_id}.pdf"'
     return response

@@ -1,12 +1,9 @@
 """Codes in words: what the pages call job levels, reasons, phases and states, so that no raw code reaches a reader's screen."""
 
-import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from babel.dates import format_date
 from flask import Flask
-from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
@@ -66,6 +63,7 @@ ROLES = {
     "pengawas": _l("pengawas"), "koordinator": _l("koordinator"), "psikometrisi": _l("psikometrisi"), "asesor": _l("asesor"),
     "auditor": _l("auditor"), "admin": _l("admin"),
 }  # fmt: skip
+DROPPED = {"dibatalkan": _l("dibatalkan")}  # why answers were left out of a calibration, as its record has it
 KINDS = {
     "situasional": _l("situasional"), "deret_angka": _l("deret angka"), "analogi_verbal": _l("analogi verbal"), "silogisme": _l("silogisme"),
     "membaca_tabel": _l("membaca tabel"),
@@ -95,15 +93,6 @@ def reason(code: str) -> str:
     return f"{say(code.split('.')[0], REASON_GROUPS)}: {say(code, REASONS)}"
 
 
-def day(text: str) -> str:
-    """'2026-11-24' -> 'Selasa, 24 November 2026'; text that is no date stays as it is."""
-    try:
-        date = dt.date.fromisoformat(text)
-    except ValueError:
-        return text
-    return format_date(date, "EEEE, d MMMM y", locale=str(get_locale() or "id"))
-
-
 def duration(ms: int) -> str:
     """Minutes and seconds, '41:20'."""
     return f"{ms // 60_000}:{ms // 1000 % 60:02d}"
@@ -131,9 +120,9 @@ def percent(share: float) -> str:
 def attach(app: Flask) -> None:
     """Give every template the words as filters."""
     tables = {
-        "meaning": MEANINGS, "phase": PHASES, "state": STATES, "alert": ALERTS, "ending": ENDS, "role": ROLES, "kind": KINDS, "model": MODELS,
+        "meaning": MEANINGS, "phase": PHASES, "state": STATES, "alert": ALERTS, "ending": ENDS, "role": ROLES, "kind": KINDS, "dropped": DROPPED, "model": MODELS,
     }  # fmt: skip
     for name, words in tables.items():
         app.add_template_filter(lambda code, words=words: say(code, words), name)
-    for function in (job_level, competency, reason, day, duration, age, signed, percent, say_fault):
+    for function in (job_level, competency, reason, duration, age, signed, percent, say_fault):
         app.add_template_filter(function)
