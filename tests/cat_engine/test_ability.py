@@ -87,7 +87,7 @@ def test_levels_share_out_the_whole_posterior_as_the_normal_distribution_would(m
     shares = level_probabilities(weights(norm.logpdf(nodes, mean, sd)), nodes, sorted(cuts))
     assert shares.shape == (len(cuts) + 1,)
     assert shares.sum() == pytest.approx(1.0)
-    np.testing.assert_allclose(shares, np.diff([0.0, *norm.cdf(sorted(cuts), mean, sd), 1.0]), atol=0.015)
+    np.testing.assert_allclose(shares, np.diff([0.0, *norm.cdf(sorted(cuts), mean, sd), 1.0]), atol=0.002)
 
 
 @pytest.mark.parametrize("grid", [(1.0, -1.0, 61), (0.0, 1.0, 2), (float("nan"), 1.0, 61), (0.0, float("inf"), 61)])
