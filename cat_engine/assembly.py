@@ -7,7 +7,6 @@ x_i = 1 (van der Linden, 2005, chs. 3 and 7): see exact.py.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -18,6 +17,7 @@ from cat_engine.conditions import attribute, evaluate, missing
 from cat_engine.conditions import number as to_number
 from cat_engine.exact import NODES, System, maximise
 from cat_engine.families import Floats, Ints
+from cat_engine.once import once
 from cat_engine.repair import Mask
 
 VIOLATION = 1e4  # price of a unit outside a bound when rows are relaxed, in units of the largest score
@@ -44,7 +44,7 @@ class Assembly:
         """Compile. Raises ConditionError where a condition cannot be read: see blueprint.row_faults."""
         return _Compiler(content, count).compile(rows)
 
-    @cached_property
+    @once
     def length(self) -> int:
         """The most items that a test may hold."""
         count = len(self.stimulus)
@@ -53,7 +53,7 @@ class Assembly:
         whole = wide[np.all(dense[:, :count] == 1, axis=1) & ~dense[:, count:].any(axis=1)]
         return int(min(self.high[whole], default=count))
 
-    @cached_property
+    @once
     def system(self) -> System:
         """The rows as the solver has them."""
         return System.of(self.matrix, self.low, self.high)

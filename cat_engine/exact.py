@@ -18,7 +18,6 @@ The search is limited in nodes, never in seconds: the same problem gives the sam
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -26,6 +25,7 @@ from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
 
 from cat_engine.families import Floats, Ints
+from cat_engine.once import once
 from cat_engine.repair import Mask, Standing, repair
 
 SCALE = 1e4  # the largest value as the solver sees it: its absolute gap of 1e-6 is then 1e-10 of it
@@ -58,7 +58,7 @@ class System:
         """V."""
         return int(self.matrix.shape[1])
 
-    @cached_property
+    @once
     def classes(self) -> Ints:
         """Of each variable the number of its class: equal columns, equal numbers. [V]"""
         known: dict[tuple[bytes, bytes], int] = {}
@@ -66,12 +66,12 @@ class System:
         keys = ((self.matrix.indices[s:e].tobytes(), self.matrix.data[s:e].tobytes()) for s, e in pairwise(ends))
         return np.array([known.setdefault(key, len(known)) for key in keys], dtype=int)
 
-    @cached_property
+    @once
     def negative(self) -> Floats:
         """The sum of a row's negative weights, [R]."""
         return np.asarray(self.matrix.minimum(0).sum(axis=1)).ravel()
 
-    @cached_property
+    @once
     def tie(self) -> Floats:
         """A number in [0, 1) for each variable, falling with the index within a class, the same on every machine (the finaliser of splitmix64;
         Steele et al., 2014). [V]

@@ -12,7 +12,6 @@ The arithmetic of each family is in families.py.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cat_engine.families import FAMILIES, Dichotomous, Family, Floats, Ints, taken
 from cat_engine.faults import Fault, Faulty
+from cat_engine.once import once
 
 __all__ = [
     "DICHOTOMOUS", "MODELS", "Floats", "Ints", "ItemParams", "Row", "derivatives_at", "expected_score", "information", "information_at", "information_of", "item_terms", "log_probabilities",
@@ -144,7 +144,7 @@ class ItemParams:
             faults.append(Fault(where, "scale", "is negative"))
         return faults
 
-    @cached_property
+    @once
     def families(self) -> tuple[tuple[Ints, Family], ...]:
         """The items by family: their indices, and their parameters as the family wants them."""
         kinds = np.array([FAMILY_NUMBER[FAMILIES[name]] for name in self.model], dtype=int)

@@ -6,7 +6,6 @@ Plans are written as TOML: see plan_text.py.
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from cat_engine.estimators import ESTIMATOR, Estimator, ExpectedAPosteriori
 from cat_engine.exposure import EXPOSURE, Best, Exposure
 from cat_engine.faults import Fault
 from cat_engine.joint import Joint
+from cat_engine.once import once
 from cat_engine.pool import Pool
 from cat_engine.priors import PRIOR, NormalPrior, Prior
 from cat_engine.select import SELECTION, MaximumInformation, Selection
@@ -37,7 +37,7 @@ class Section:
     stop: tuple[StopRule, ...] = ()
     blueprint: tuple[BlueprintRow, ...] = ()
 
-    @cached_property
+    @once
     def rules(self) -> tuple[StopRule, ...]:
         """The stopping rules in the order in which they are tried: the plan's own, the blueprint's length, the section's max_items."""
         totals = [row.high for row in self.blueprint if (row.kind, row.what, row.condition) == ("number", "item", "")]
@@ -69,7 +69,7 @@ class TestPlan:
         """All competencies, in the order of the sections."""
         return tuple(name for section in self.sections for name in section.competencies)
 
-    @cached_property
+    @once
     def digest(self) -> str:
         """SHA-256 of the plan's canonical JSON."""
         return hashlib.sha256(json.dumps(as_table(self), sort_keys=True, separators=(",", ":")).encode()).hexdigest()

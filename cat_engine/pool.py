@@ -3,7 +3,6 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from cat_engine.assembly import Assembly
 from cat_engine.blueprint import BlueprintRow, Content
 from cat_engine.families import Dichotomous, Floats, Ints
 from cat_engine.irt import ItemParams, information, item_terms, log_probabilities
+from cat_engine.once import once
 from cat_engine.priors import Prior
 from cat_engine.roots import root_between
 from cat_engine.shortlist import Ranking
@@ -87,37 +87,37 @@ class Pool:
     def __len__(self) -> int:
         return len(self.ids)
 
-    @cached_property
+    @once
     def nodes(self) -> Floats:
         """The grid's nodes, [Q]."""
         return self.grid.nodes()
 
-    @cached_property
+    @once
     def log_table(self) -> Floats:
         """log P at the nodes, [I, K, Q]: made once, added up ever after."""
         return np.ascontiguousarray(np.moveaxis(log_probabilities(self.params, self.nodes), 0, -1))
 
-    @cached_property
+    @once
     def finite_log_table(self) -> Floats:
         """log P at the nodes with 0 in the padding, [I, K, Q]."""
         return np.where(np.isfinite(self.log_table), self.log_table, 0.0)
 
-    @cached_property
+    @once
     def p_table(self) -> Floats:
         """P at the nodes, [I, K, Q], 0 padded."""
         return np.exp(self.log_table)
 
-    @cached_property
+    @once
     def p_square_table(self) -> Floats:
         """P^2 at the nodes, [I, K, Q], 0 padded."""
         return self.p_table**2
 
-    @cached_property
+    @once
     def middle(self) -> Floats:
         """The mean b of each item, [I]."""
         return np.asarray(np.nanmean(self.params.b, axis=1)) if len(self) else np.zeros(0)
 
-    @cached_property
+    @once
     def peak(self) -> Floats:
         """Where the information of each item is highest, [I]: the root of its slope around the highest of many nodes."""
         nodes = np.linspace(-PEAK_REACH, PEAK_REACH, PEAK_NODES)
@@ -128,7 +128,7 @@ class Pool:
 
         return root_between(slope, nodes[highest - 1], nodes[highest + 1])
 
-    @cached_property
+    @once
     def ranking(self) -> Ranking | None:
         """The lists by which the most informative item is found quickly; for a large pool of one competency and two categories only."""
         if len(self.competencies) != 1 or len(self) < LEAST_TO_RANK or len(self.params.families) != 1:
@@ -144,23 +144,23 @@ class Pool:
             self._priors[prior] = found
         return self._priors[prior]
 
-    @cached_property
+    @once
     def _priors(self) -> dict[Prior, Floats]:
         return {}
 
-    @cached_property
+    @once
     def info_table(self) -> Floats:
         """Information at the nodes, [I, Q]."""
         return np.ascontiguousarray(information(self.params, self.nodes).T)
 
-    @cached_property
+    @once
     def derivative_table(self) -> tuple[Floats, Floats, Floats, Floats]:
         """irt.item_terms at the nodes: [I, K, Q], then three of [I, Q]."""
         first, *sums = item_terms(self.params, self.nodes[:, None])
         one, two, three = (np.ascontiguousarray(values.T) for values in sums)
         return np.ascontiguousarray(np.moveaxis(first, 0, -1)), one, two, three
 
-    @cached_property
+    @once
     def scales(self) -> tuple[tuple[Ints, ItemParams], ...]:
         """Per competency: the indices of its items, and their parameters."""
         found = [np.flatnonzero(self.params.scale == s) for s in range(len(self.competencies))]
@@ -172,16 +172,16 @@ class Pool:
             self._assemblies[rows] = Assembly.of(rows, self.content or Content.of(self.ids, {}), len(self))
         return self._assemblies[rows]
 
-    @cached_property
+    @once
     def _assemblies(self) -> dict[tuple[BlueprintRow, ...], Assembly]:
         return {}
 
-    @cached_property
+    @once
     def index(self) -> dict[str, int]:
         """Item id -> index."""
         return {item_id: i for i, item_id in enumerate(self.ids)}
 
-    @cached_property
+    @once
     def digest(self) -> str:
         """SHA-256 over everything that a decision depends on."""
         p = self.params

@@ -5,11 +5,11 @@ The same seed and position give the same numbers in the live test, in the simula
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from cat_engine.families import Floats, Ints
+from cat_engine.once import once
 
 
 def generator(seed: int, position: int) -> np.random.Generator:
@@ -35,7 +35,7 @@ class Draws:
         at = index.tolist()
         return Draws([self.seeds[i] for i in at], [self.positions[i] for i in at])
 
-    @cached_property
+    @once
     def _generators(self) -> tuple[np.random.Generator, ...]:
         return tuple(generator(seed, position) for seed, position in zip(self.seeds, self.positions, strict=True))
 

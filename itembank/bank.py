@@ -4,12 +4,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
 from cat_engine import Fault, ItemParams, Pool, Row
 from cat_engine.irt import Floats
+from cat_engine.once import once
 
 STATUSES = ("active", "held", "retired")
 CALIBRATIONS = ("provisional", "calibrated")
@@ -44,12 +44,12 @@ class ItemContent:
     table: tuple[tuple[str, ...], ...] = ()
     table_caption: str = ""
 
-    @cached_property
+    @once
     def digest(self) -> str:
         """SHA-256 of the content's canonical JSON."""
         return hashlib.sha256(canonical(asdict(self)).encode()).hexdigest()
 
-    @cached_property
+    @once
     def categories(self) -> tuple[int, ...]:
         """Per option, the category it is scored in: the rank of its score among the item's distinct scores, from 0."""
         rank = {score: k for k, score in enumerate(sorted({option.score for option in self.options}))}
@@ -92,7 +92,7 @@ class Bank:
     def __len__(self) -> int:
         return len(self.ids)
 
-    @cached_property
+    @once
     def index(self) -> dict[str, int]:
         """Item id -> position."""
         return {item_id: i for i, item_id in enumerate(self.ids)}
@@ -106,7 +106,7 @@ class Bank:
         """Whether any active item still has parameters that no answer has confirmed."""
         return any(c == "provisional" and s == "active" for c, s in zip(self.calibration, self.status, strict=True))
 
-    @cached_property
+    @once
     def digest(self) -> str:
         """SHA-256 over items, parameters, standing and content; the metric (D = 1) is part of it."""
         p = self.params

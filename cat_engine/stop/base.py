@@ -7,7 +7,6 @@ that waits does not fire below the section's minimum number of items. The table 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from cat_engine.families import Floats, Ints
 from cat_engine.faults import Fault
+from cat_engine.once import once
 from cat_engine.registry import Registry, fits
 
 if TYPE_CHECKING:
@@ -39,27 +39,27 @@ class Standing:
     available: NDArray[np.bool_]
     seconds: Floats
 
-    @cached_property
+    @once
     def theta(self) -> Floats:
         """Interim ability, [N, S]."""
         return np.asarray(self.batch.theta[self.rows[:, None], self.scales])
 
-    @cached_property
+    @once
     def se(self) -> Floats:
         """Its standard error, [N, S]."""
         return np.asarray(self.batch.se[self.rows[:, None], self.scales])
 
-    @cached_property
+    @once
     def n(self) -> Ints:
         """Answers, [N, S]."""
         return np.asarray(self.batch.count[self.rows[:, None], self.scales])
 
-    @cached_property
+    @once
     def previous(self) -> Floats:
         """Interim ability before the last answer on each competency, [N, S]; NaN before the first."""
         return np.asarray(self.batch.previous()[self.rows[:, None], self.scales])
 
-    @cached_property
+    @once
     def best(self) -> tuple[Floats, Ints]:
         """The largest information that an available item has at the interim ability, and that item: [N, S] each; -inf where there is none."""
         info = np.where(self.available, self.batch.information(self.rows), -np.inf)
