@@ -142,7 +142,7 @@ def _login(text: str, option: str) -> stage.Login:
 @click.command()
 @click.option("--n", default=1052, show_default=True, help="Virtual test-takers, in Serang's composition of job levels.")
 @click.option(
-    "--think", default=3.0, show_default=True, help="Median think time per item, in seconds; each person's own pace varies around it."
+    "--think", default=6.0, show_default=True, help="Median think time per item, in seconds; each person's own pace varies around it."
 )
 @click.option("--kill", "kills", default=0, show_default=True, help="Kill the server this many times at random instants (not with --url).")
 @click.option("--seed", default=1, show_default=True, help="Seed of the people and their answers.")
