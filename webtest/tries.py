@@ -6,7 +6,7 @@ so that neither the lock nor the time it takes tells them apart. The database ho
 
 from sqlalchemy import Engine, text
 from sqlmodel import Session as SqlSession
-from sqlmodel import col, delete
+from sqlmodel import col, delete, update
 
 from webtest.models import LoginTry
 from webtest.refusal import Refused
@@ -15,22 +15,25 @@ FREE_TRIES = 5
 LOCK_MS = 60_000
 MOST_DOUBLINGS = 6
 FORGOTTEN_AFTER_MS = 30 * 60_000
-FIRST_TRY = "INSERT INTO login_try (who, failures, locked_until, forget_at) VALUES (:who, 0, 0, 0) ON CONFLICT DO NOTHING"
+# One statement finds or makes the row and locks it: between two, a login that succeeds at the same instant may delete it.
+LOCK_ROW = (
+    "INSERT INTO login_try (who, failures, locked_until, forget_at) VALUES (:who, 0, 0, 0) "
+    "ON CONFLICT (who) DO UPDATE SET who = excluded.who RETURNING failures, locked_until"
+)
 
 
 def count_try(engine: Engine, who: str, now: int) -> None:
     """Count a try for `who` (webtest.keys.name_hash). Raises Refused("locked"), with the seconds to wait, while the name is locked."""
     with SqlSession(engine.execution_options(write=True)) as sql, sql.begin():
         sql.exec(delete(LoginTry).where(col(LoginTry.forget_at) < now))
-        sql.connection().execute(text(FIRST_TRY), {"who": who})
-        row = sql.get_one(LoginTry, who, with_for_update=True)
-        if row.locked_until > now:
-            raise Refused("locked", retry_s=-(-(row.locked_until - now) // 1000))
-        row.failures += 1
-        if row.failures >= FREE_TRIES:
-            row.locked_until = now + LOCK_MS * 2 ** min(row.failures - FREE_TRIES, MOST_DOUBLINGS)
-        row.forget_at = max(now, row.locked_until) + FORGOTTEN_AFTER_MS
-        sql.add(row)
+        failures, locked_until = sql.connection().execute(text(LOCK_ROW), {"who": who}).one()
+        if locked_until > now:
+            raise Refused("locked", retry_s=-(-(locked_until - now) // 1000))
+        failures += 1
+        if failures >= FREE_TRIES:
+            locked_until = now + LOCK_MS * 2 ** min(failures - FREE_TRIES, MOST_DOUBLINGS)
+        counted = {"failures": failures, "locked_until": locked_until, "forget_at": max(now, locked_until) + FORGOTTEN_AFTER_MS}
+        sql.exec(update(LoginTry).where(col(LoginTry.who) == who).values(**counted))
 
 
 def forget_tries(sql: SqlSession, *who: str) -> None:

@@ -11,6 +11,7 @@ from tests.webtest.conftest import HOUR, MINUTE, OFFICER, SECOND, T0, MakeRoom, 
 from webtest.config import House
 from webtest.models import LoginTry
 from webtest.refusal import Refused
+from webtest.tries import count_try, forget_tries
 
 NOBODY = "197001011995011999"
 
@@ -81,6 +82,16 @@ def test_many_tries_at_once_are_no_way_around_the_lock(room: Room) -> None:
     with ThreadPoolExecutor(8) as pool:
         said = list(pool.map(guess, range(24)))
     assert sorted(said) == ["locked"] * 19 + ["login_failed"] * 5
+
+
+def test_a_login_that_succeeds_takes_the_count_from_under_no_other(house: House) -> None:
+    def come_and_go(_: int) -> None:
+        count_try(house.engine, "w", T0)
+        with SqlSession(house.engine.execution_options(write=True)) as sql, sql.begin():
+            forget_tries(sql, "w")
+
+    with ThreadPoolExecutor(4) as pool:  # four at once: never locked, and a row another one deletes is no error
+        assert set(pool.map(come_and_go, range(200))) == {None}
 
 
 def test_a_new_pin_opens_the_lock(room: Room) -> None:
