@@ -23,7 +23,7 @@ lint: $(VENV)/ready  ## mend what ruff can mend, then check the rest
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/ready  ## speed, beside the peers
+bench: $(VENV)/peers  ## speed, beside the peers
 	$(BIN)/python -m tests.bench
 
 messages: $(VENV)/ready  ## collect the texts of the pages, merge them into the translations, compile
@@ -35,6 +35,8 @@ lock:  ## renew requirements.lock from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--group dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--group bench --constraints requirements.lock pyproject.toml -o requirements-bench.lock
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("CACT needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make demo PYTHON=python3.12") if sys.version_info < (3, 11) else None'
@@ -42,6 +44,11 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	@echo "Installing the locked dependencies into $(VENV) (once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/peers: $(VENV)/ready requirements-bench.lock
+	@echo "Installing the peers that the benchmarks run beside (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
 	@touch $@
 
 clean:
