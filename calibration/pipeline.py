@@ -132,7 +132,7 @@ def _calibrate_scale(
         return [unestimated(*parts, competency) for parts in zip(ids, old, found.counts, flags, strict=True)], None
     slope, intercept = (1.0, 0.0) if fixed.any() else _link(run.fit.rows, [old[i] for i in run.used])
     names = tuple(ids[i] for i in run.used)
-    girth_b, girth_r = _girth(run, names) if options.girth else (np.full(len(run.used), np.nan), float("nan"))
+    girth_b, girth_r = _girth(run, log.person[mine], item, category) if options.girth else (np.full(len(run.used), np.nan), float("nan"))
     where = {int(i): k for k, i in enumerate(run.used)}
     verdicts = []
     for i in range(len(items)):
@@ -175,18 +175,17 @@ def _link(new: tuple[Row, ...], old: list[Row]) -> tuple[float, float]:
     return slope, intercept
 
 
-def _girth(run: Run, names: tuple[str, ...]) -> tuple[Floats, float]:
-    """girth's mean step difficulty of each item, and its correlation with ours; NaN where girth cannot take the data."""
-    design = run.fit.design
-    part = design.whole[:, : design.n_items * design.n_cat].tocoo()
-    ones = np.ones(part.nnz, dtype=np.int64)
-    persons = tuple(str(p) for p in range(design.n_persons))
-    item, category = np.divmod(part.col.astype(np.int64), design.n_cat)
-    log = ResponseLog(persons, names, part.row.astype(np.int64), item, category, -ones, -ones, 0 * ones)
+def _girth(run: Run, person: Ints, item: Ints, category: Ints) -> tuple[Floats, float]:
+    """girth's mean step difficulty of each item used, and its correlation with ours; NaN where girth cannot take the data."""
+    kept = np.isin(item, run.used)
+    who, renumbered = np.unique(person[kept], return_inverse=True)
+    unknown = np.full(len(renumbered), -1)
+    persons, names = (tuple(map(str, range(n))) for n in (len(who), len(run.used)))
+    log = ResponseLog(persons, names, renumbered, np.searchsorted(run.used, item[kept]), category[kept], unknown, unknown, 0 * unknown)
     try:
         _, b = second_opinion(log)
     except Faulty:
-        return np.full(len(names), np.nan), float("nan")
+        return np.full(len(run.used), np.nan), float("nan")
     ours = np.array([np.mean(row.b) for row in run.fit.rows])
     return b, _correlation(ours, b)
 
