@@ -26,22 +26,21 @@ from cat_engine.irt import Floats, Ints
 BLOCK = 2048
 LARGEST_PART = 16 * BLOCK
 PARTS = 8  # at least, where there are as many blocks: the cut never depends on the machine, so that neither does the last digit of a sum
-DENSE_FROM = 0.15
 LEAST_LOG = -700.0
 LEAST_SHARE = -60.0  # exp of it is nothing beside 1, and no denormal number, with which processors are many times slower
 
-Matrix = Any  # scipy.sparse.csr_matrix or a dense array: both have @, T and shape
 Sums = tuple[NDArray[np.floating], ...]
 
 
 class Part:
     """The answers of a stretch of persons: indptr[P + 1] and columns[answers + P] of the sparse 0/1 matrix S, `width` columns wide.
 
-    All blocks see through one array of ones; they are dense where enough of S is filled.
+    S stays sparse even where everybody answered everything: dense products would be faster on an idle machine, but libraries give them threads of
+    their own, which on a busy one wait for each other. All blocks see through one array of ones.
     """
 
-    def __init__(self, indptr: Ints, columns: Ints, width: int, dense: bool) -> None:
-        self._made_of = indptr, columns, width, dense
+    def __init__(self, indptr: Ints, columns: Ints, width: int) -> None:
+        self._made_of = indptr, columns, width
         self._blocks = {np.dtype(dtype): self._cut(dtype) for dtype in (np.float32, np.float64)}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -54,22 +53,21 @@ class Part:
 
     def matrix(self, dtype: DTypeLike) -> sparse.csr_matrix:
         """S as a whole."""
-        indptr, columns, width, _ = self._made_of
+        indptr, columns, width = self._made_of
         return sparse.csr_matrix((np.ones(len(columns), dtype), columns, indptr), shape=(self.n_persons, width))
 
-    def posteriors(self, table: Floats) -> Iterator[tuple[Matrix, NDArray[np.floating], float]]:
+    def posteriors(self, table: Floats) -> Iterator[tuple[sparse.csr_matrix, NDArray[np.floating], float]]:
         """Block by block, in the precision of table[columns, Q]: S, the posterior w[persons, Q], and its part of the log-likelihood."""
         return ((block, *_posterior(block, table)) for block in self._blocks[table.dtype])
 
-    def _cut(self, dtype: DTypeLike) -> list[Matrix]:
-        indptr, columns, width, dense = self._made_of
+    def _cut(self, dtype: DTypeLike) -> list[sparse.csr_matrix]:
+        indptr, columns, width = self._made_of
         cuts = [indptr[at : at + BLOCK + 1] for at in range(0, self.n_persons, BLOCK)]
         ones = np.ones(max(int(cut[-1] - cut[0]) for cut in cuts), dtype)
         blocks = []
         for cut in cuts:
             own = columns[cut[0] : cut[-1]]
-            block = sparse.csr_matrix((ones[: len(own)], own, cut - cut[0]), shape=(len(cut) - 1, width))
-            blocks.append(block.toarray() if dense else block)
+            blocks.append(sparse.csr_matrix((ones[: len(own)], own, cut - cut[0]), shape=(len(cut) - 1, width)))
         return blocks
 
 
@@ -129,7 +127,6 @@ class Design:
         starts = np.concatenate([[0], np.cumsum(np.bincount(person, minlength=n_persons))])
         size = min(LARGEST_PART, -(-n_persons // (PARTS * BLOCK)) * BLOCK)
         width = n_items * n_cat + int(group.max()) + 1
-        dense = len(person) > DENSE_FROM * n_persons * n_items * n_cat
         parts, counts = [], np.zeros(n_items * n_cat, dtype=np.int64)
         for at in range(0, n_persons, size):
             cut = starts[at : at + size + 1]
@@ -141,7 +138,7 @@ class Design:
             last = np.zeros(len(whole), dtype=bool)
             last[indptr[1:] - 1] = True
             whole[last], whole[~last] = n_items * n_cat + group[at : at + size], columns
-            parts.append(Part(indptr, whole, width, dense))
+            parts.append(Part(indptr, whole, width))
         return cls(hold(parts), counts.reshape(n_items, n_cat), np.bincount(group))
 
     @property
@@ -179,7 +176,7 @@ def expected_counts(part: Part, table: Floats) -> Sums:
     return np.array(total), expected
 
 
-def _posterior(block: Matrix, table: Floats) -> tuple[NDArray[np.floating], float]:
+def _posterior(block: sparse.csr_matrix, table: Floats) -> tuple[NDArray[np.floating], float]:
     joint = block @ table
     top = joint.max(axis=1, keepdims=True)
     np.maximum(np.subtract(joint, top, out=joint), LEAST_SHARE, out=joint)

@@ -211,7 +211,7 @@ def _cross_product(part: Part, basis: _Basis, table: Floats) -> tuple[Floats]:
     place = np.concatenate([np.repeat(np.arange(n_items), n_cat), n_items + np.arange(len(basis.groups))])
     out = np.zeros(((n_items + len(basis.groups)) * m,) * 2)
     for block, w, _ in part.posteriors(table):
-        answers = sparse.coo_matrix(block)
+        answers = block.tocoo()
         dense = np.zeros((answers.shape[0], n_items + len(basis.groups), m))
         dense[answers.row, place[answers.col]] = np.einsum("nmr,nr->nm", coefficients[answers.col], (w @ basis.phi.T)[answers.row])
         flat = dense.reshape(len(dense), -1)
