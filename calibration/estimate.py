@@ -114,7 +114,7 @@ def estimate(
     used = np.flatnonzero(usable & linked)
     if not (~fixed[used]).any() or len(used) < 2:
         return Estimates(counts, tuple(("anchor",) if fixed[i] else (why[i] or "no_run",) for i in range(len(rows))), None)
-    place = np.zeros(len(rows), dtype=np.int32)
+    place: Ints = np.zeros(len(rows), dtype=np.int32)
     place[used] = np.arange(len(used))
     if len(used) < len(rows):
         mine = (usable & linked)[item]

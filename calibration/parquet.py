@@ -123,7 +123,9 @@ def read_responses_parquet(
     own = _labels(columns, order, list(labels.numbers), label, report)
     report.raise_any()
     wide = {name: _missing(columns.get(name), at, default) for name, default in (("rt_ms", -1), ("position", -1), ("why", WHY.index(why)))}
-    log = ResponseLog(tuple(sitters), tuple(names), columns["person"].astype(np.int64, copy=False), columns["item"], columns["category"], **wide)
+    log = ResponseLog(
+        tuple(sitters), tuple(names), columns["person"].astype(np.int64, copy=False), columns["item"], columns["category"], **wide
+    )
     return log, own
 
 
@@ -131,7 +133,9 @@ def _batches(where: str, content: bytes, label: str | None) -> Iterator[pa.Recor
     """The file's rows, text as dictionaries. Raises Faulty where it is not Parquet, is damaged, or lacks a column."""
     try:
         schema = pq.read_schema(pa.BufferReader(content))
-        faults = [Fault(where, name, "the column is missing", "needed are " + ", ".join(NEEDED)) for name in NEEDED if name not in schema.names]
+        faults = [
+            Fault(where, name, "the column is missing", "needed are " + ", ".join(NEEDED)) for name in NEEDED if name not in schema.names
+        ]
         if label and label not in schema.names:
             faults.append(Fault("--groups", label, "is neither a file nor a column of the answers", "columns: " + ", ".join(schema.names)))
         faults += [Fault(where, name, "the column stands twice") for name in sorted(set(schema.names)) if schema.names.count(name) > 1]
@@ -155,7 +159,10 @@ def _columns(
 ) -> dict[str, NDArray[Any]]:
     """A batch as narrow columns of numbers, whose first row is row `at` + 1 of all; its faults are reported."""
     persons, items, waves, labels = names
-    found = {"person": persons.number(_text(batch, "person_id")).astype(np.int32), "item": items.number(_text(batch, "item_id")).astype(np.int32)}
+    found = {
+        "person": persons.number(_text(batch, "person_id")).astype(np.int32),
+        "item": items.number(_text(batch, "item_id")).astype(np.int32),
+    }
     for name, column in (("person", "person_id"), ("item", "item_id")):
         report.add(np.flatnonzero(found[name] < 0) + at, column, "is empty")
     found["category"] = _numbers(batch, "category", HIGHEST_CATEGORY, at, report).astype(np.int16)
@@ -222,7 +229,9 @@ def _no_answer_twice(person: Ints, item: Ints, order: Ints | None, names: Sequen
         at = end
 
 
-def _labels(columns: Mapping[str, NDArray[Any]], order: Ints | None, names: Sequence[str], label: str | None, report: _Report) -> tuple[str, ...]:
+def _labels(
+    columns: Mapping[str, NDArray[Any]], order: Ints | None, names: Sequence[str], label: str | None, report: _Report
+) -> tuple[str, ...]:
     """The label of each person, of answers ordered by person."""
     if label is None:
         return ()

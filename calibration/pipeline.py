@@ -8,6 +8,7 @@ import numpy as np
 
 from calibration.drift import drifted_anchor
 from calibration.estimate import Demands, Run, estimate
+from calibration.expectation import Here, Hold
 from calibration.girth_adapter import second_opinion
 from calibration.linking import link, transform
 from calibration.mml import MmlOptions
@@ -28,7 +29,8 @@ class CalibrationOptions:
     mode "free": every item with enough answers is estimated, N(0, 1) a competency, then put on the bank's scale by Stocking-Lord.
     mode "anchored": `anchors` (default: the bank's calibrated items) keep their parameters, the rest is estimated on their scale; anchors that no
     longer fit them are released, the farthest first, and flagged.
-    min_n: answers an item needs; max_se: the largest SE of any b at which new parameters are adopted; girth: ask it for a second opinion.
+    min_n: answers an item needs; max_se: the largest SE of any b at which new parameters are adopted, made as `se` says ("oakes" or "xpd": without
+    errors nothing could be adopted); girth: ask it for a second opinion.
     """
 
     mode: str = "free"
@@ -36,6 +38,7 @@ class CalibrationOptions:
     min_n: int = 100
     max_se: float = 0.35
     girth: bool = False
+    se: str = "oakes"
     mml: MmlOptions = field(default_factory=MmlOptions)
 
 
@@ -68,8 +71,8 @@ class Proposal:
         return bank.with_params({item_id: rows[item_id]._replace(scale=int(bank.params.scale[bank.index[item_id]])) for item_id in wanted})
 
 
-def calibrate(log: ResponseLog, bank: Bank, options: CalibrationOptions | None = None) -> Proposal:
-    """Calibrate every competency of `bank` that `log` has answers for.
+def calibrate(log: ResponseLog, bank: Bank, options: CalibrationOptions | None = None, hold: Hold = Here) -> Proposal:
+    """Calibrate every competency of `bank` that `log` has answers for; `hold` as in fit_mml.
 
     Raises Faulty naming unknown items, categories that an item does not have, second answers of a person to an item, and unknown options.
     """
@@ -82,7 +85,7 @@ def calibrate(log: ResponseLog, bank: Bank, options: CalibrationOptions | None =
     verdicts: list[ItemVerdict] = []
     scales: list[ScaleRun] = []
     for s, competency in enumerate(bank.competencies):
-        found, run = _calibrate_scale(log, bank, options, competency, np.flatnonzero(bank.params.scale == s), bank_item)
+        found, run = _calibrate_scale(log, bank, options, competency, np.flatnonzero(bank.params.scale == s), bank_item, hold)
         verdicts += found
         scales += [run] if run else []
     return Proposal(tuple(verdicts), tuple(scales), options, bank.version, {}, time.perf_counter() - began)
@@ -91,13 +94,15 @@ def calibrate(log: ResponseLog, bank: Bank, options: CalibrationOptions | None =
 def _faults(log: ResponseLog, bank: Bank, options: CalibrationOptions) -> Iterator[Fault]:
     if options.mode not in MODES:
         yield Fault("options", "mode", f"'{options.mode}' is not known", "one of " + ", ".join(MODES))
+    if options.se not in ("oakes", "xpd"):
+        yield Fault("options", "se", f"'{options.se}' gives no standard errors, and without them no item can be adopted", "oakes or xpd")
     for item_id in sorted(options.anchors - bank.index.keys()):
         yield Fault("options", "anchors", f"'{item_id}' is not an item of the bank")
     yield from answer_faults(log, bank)
 
 
 def _calibrate_scale(
-    log: ResponseLog, bank: Bank, options: CalibrationOptions, competency: str, items: Ints, bank_item: Ints
+    log: ResponseLog, bank: Bank, options: CalibrationOptions, competency: str, items: Ints, bank_item: Ints, hold: Hold
 ) -> tuple[list[ItemVerdict], ScaleRun | None]:
     place = np.full(len(bank), -1)
     place[items] = np.arange(len(items))
@@ -107,13 +112,13 @@ def _calibrate_scale(
     fixed = np.array([_is_anchor(bank, options, int(i)) for i in items])
     item, category = place[bank_item[mine]], log.category[mine]
     anchorless = options.mode == "anchored" and not fixed[np.unique(item)].any()
-    demands = Demands(2**62 if anchorless else options.min_n, options.max_se, mml=options.mml)
-    found = estimate(log.person[mine], item, category, old, demands, fixed)
+    demands = Demands(2**62 if anchorless else options.min_n, options.max_se, options.se, options.mml)
+    found = estimate(log.person[mine], item, category, old, demands, fixed, hold=hold)
     released: set[int] = set()
     while found.run is not None and (moved := drifted_anchor(found.run, fixed, options.min_n)) is not None:
         fixed[moved] = False
         released.add(moved)
-        found = estimate(log.person[mine], item, category, old, demands, fixed)
+        found = estimate(log.person[mine], item, category, old, demands, fixed, hold=hold)
     run = found.run
     if run is None:
         flags = [("no_anchor",) if anchorless and f[0] == "few" else f for f in found.flags]

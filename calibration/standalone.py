@@ -17,7 +17,10 @@ from cat_engine.irt import DICHOTOMOUS, Ints
 
 @dataclass(frozen=True, slots=True)
 class Specification:
-    """What is to be estimated: `model` of items that `models` does not name, rows to start from, and rows of anchors, which stay."""
+    """What is to be estimated: `model` of items that `models` does not name, rows to start from, and rows of anchors, which stay.
+
+    `start` may be a whole bank: of its items that nobody answered nothing is said.
+    """
 
     model: str = "2pl"
     models: Mapping[str, str] = field(default_factory=dict)
@@ -48,7 +51,9 @@ class FileCalibration:
         return (ScaleRun.of(self.run.fit, "", tuple(ids[i] for i in self.run.used.tolist())),)
 
 
-def calibrate_answers(log: ResponseLog, what: Specification, demands: Demands, group: Ints | None = None, hold: Hold = Here) -> FileCalibration:
+def calibrate_answers(
+    log: ResponseLog, what: Specification, demands: Demands, group: Ints | None = None, hold: Hold = Here
+) -> FileCalibration:
     """Estimate the items of `log`; group[P] numbers the group of log.person_ids; `hold` as in fit_mml.
 
     Raises Faulty naming items that the specification knows and the answers do not, and answers that an item's model does not have.
@@ -61,8 +66,8 @@ def calibrate_answers(log: ResponseLog, what: Specification, demands: Demands, g
     answered = set(log.item_ids)
     faults = [
         Fault("anchors" if item_id in what.anchors else "model file", item_id, "is not an item of the answers")
-        for item_id in dict.fromkeys([*what.anchors, *what.models, *what.start])
-        if item_id not in answered
+        for item_id in dict.fromkeys([*what.anchors, *what.models])
+        if item_id not in answered and (item_id in what.anchors or item_id not in what.start)
     ]
     for item_id, row, n in zip(log.item_ids, rows, n_cat.tolist(), strict=True):
         if n > len(row.b) + 1:

@@ -135,7 +135,9 @@ class _Basis:
         """Of each person's posterior: mean[P, R] and covariance[P, R, R] of phi."""
         r = len(self.phi)
         products = (self.phi[:, None] * self.phi[None]).reshape(r * r, -1).T
-        mean, second = (np.concatenate(x) for x in zip(*((w @ self.phi.T, w @ products) for _, w, _ in part.posteriors(table)), strict=True))
+        mean, second = (
+            np.concatenate(x) for x in zip(*((w @ self.phi.T, w @ products) for _, w, _ in part.posteriors(table)), strict=True)
+        )
         return mean, second.reshape(-1, r, r) - mean[:, :, None] * mean[:, None]
 
 

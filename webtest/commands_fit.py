@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from calibration.dif import logistic_dif, mantel_haenszel
 from calibration.files import read_groups_csv, read_items_csv
 from calibration.fit import residuals
-from calibration.responses import ResponseLog, read_responses_csv
+from calibration.responses import ResponseLog
 from cat_engine import Fault, Faulty
 from webtest.console import check_target, guarded, json_option, put_table, read_text, write_file
+from webtest.response_files import read_responses
 
 FILE = click.Path(path_type=Path)
 FIT_COLUMNS = ("item", "n", "infit", "z_infit", "outfit", "z_outfit", "highest_q3", "q3_with")
@@ -46,7 +47,7 @@ def fit(answers: Path, items: Path, mean: float, sd: float, out_file: Path | Non
     for target in (out_file, persons_file):
         if target is not None:
             check_target(target, force=True)
-    log = read_responses_csv(read_text(answers))
+    log = read_responses(answers)
     known = read_items_csv(_without_blanks(read_text(items)))
     rows = [known.get(item_id) for item_id in log.item_ids]
     kept = np.array([row is not None for row in rows])
@@ -101,7 +102,7 @@ def dif(answers: Path, groups: Path, focal: str, out_file: Path | None, as_json:
     """
     if out_file is not None:
         check_target(out_file, force=True)
-    log = read_responses_csv(read_text(answers))
+    log = read_responses(answers)
     group, names = read_groups_csv(read_text(groups), log.person_ids)
     if focal not in names:
         raise Faulty([Fault("--focal", "", f"'{focal}' is not a group", "one of " + ", ".join(names))])

@@ -59,7 +59,9 @@ def _manifest(folder: Path) -> Mapping[str, str]:
 def _whole_folder(folder: Path) -> dict[str, bytes]:
     manifest = _manifest(folder)
     if not manifest:
-        raise Faulty([Fault(str(folder), "", f"is a folder without a {MANIFEST}", "name a file, or a folder that 'cact responses export' made")])
+        raise Faulty(
+            [Fault(str(folder), "", f"is a folder without a {MANIFEST}", "name a file, or a folder that 'cact responses export' made")]
+        )
     files = {name: read_bytes(folder / Path(name).name) for name in manifest}
     _check_digests(files, manifest)
     return files
