@@ -11,7 +11,7 @@ works on; the design is all parts, wherever they are held (`Held`), and adds up 
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
@@ -24,7 +24,7 @@ from scipy import sparse
 from cat_engine.irt import Floats, Ints
 
 BLOCK = 2048
-LARGEST_PART = 16 * BLOCK
+LARGEST_PART = 32 * BLOCK
 PARTS = 8  # at least, where there are as many blocks: the cut never depends on the machine, so that neither does the last digit of a sum
 LEAST_LOG = -700.0
 LEAST_SHARE = -60.0  # exp of it is nothing beside 1, and no denormal number, with which processors are many times slower
@@ -94,14 +94,21 @@ class Here:
         if len(self.parts) == 1:
             return work(self.parts[0], *shared)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return in_pairs(list(pool.map(lambda part: work(part, *shared), self.parts)), added)
+            return in_pairs(pool.map(lambda part: work(part, *shared), self.parts), added)
 
 
-def in_pairs(values: Sequence[T], join: Callable[[T, T], T]) -> T:
-    """A tree of sums: neighbours first, so that the order, and with it rounding, is the same wherever the values were made."""
-    while len(values) > 1:
-        values = [reduce(join, values[at : at + 2]) for at in range(0, len(values), 2)]
-    return values[0]
+def in_pairs(values: Iterable[T], join: Callable[[T, T], T]) -> T:
+    """A tree of sums: neighbours first, so that the order, and with it rounding, is the same wherever the values were made.
+
+    Of n values that come one by one no more than log2 n sums are waiting at a time.
+    """
+    waiting: list[tuple[int, T]] = []
+    for value in values:
+        waiting.append((0, value))
+        while len(waiting) > 1 and waiting[-1][0] == waiting[-2][0]:
+            level, right = waiting.pop()
+            waiting.append((level + 1, join(waiting.pop()[1], right)))
+    return reduce(lambda right, left: join(left, right), [value for _, value in reversed(waiting)])
 
 
 def added(one: Sums, other: Sums) -> Sums:

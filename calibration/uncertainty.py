@@ -193,12 +193,12 @@ def _missing(part: Part, basis: _Basis, table: Floats) -> tuple[Floats]:
     for i in np.flatnonzero(basis.free).tolist():
         persons = [members(i * n_cat + k) for k in range(n_cat)]
         answered = np.concatenate(persons)
-        moved = [(covariance[who] @ coefficients[i, k].T).reshape(len(who), r * m) for k, who in enumerate(persons)]
-        sums = whole[answered].T @ np.concatenate(moved)
-        of_items = sums[: n_items * n_cat].reshape(n_items, n_cat * r, m).astype(float)
-        of_groups = sums[n_items * n_cat :].reshape(-1, r, m).astype(float)
-        out[:, i * m : (i + 1) * m] = np.concatenate([wide @ of_items, basis.groups @ of_groups]).reshape(-1, m)
-    out[:, n_items * m :] = out[n_items * m :, :].T
+        moved = [(covariance[who].reshape(-1, r) @ coefficients[i, k].T).reshape(len(who), r * m) for k, who in enumerate(persons)]
+        sums = (whole[answered].T @ np.concatenate(moved)).astype(float)
+        own = slice(i * m, (i + 1) * m)  # rows: the matrix is symmetric
+        out[own, : n_items * m] = np.einsum("jak,jkb->bja", wide, sums[: n_items * n_cat].reshape(n_items, n_cat * r, m)).reshape(m, -1)
+        out[own, n_items * m :] = np.einsum("gar,grb->bga", basis.groups, sums[n_items * n_cat :].reshape(n_groups, r, m)).reshape(m, -1)
+    out[n_items * m :, : n_items * m] = out[: n_items * m, n_items * m :].T
     for g in range(n_groups):
         at = (n_items + g) * m
         spread = covariance[members(n_items * n_cat + g)].sum(axis=0, dtype=float)
