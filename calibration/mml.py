@@ -133,9 +133,7 @@ def fit_mml(
     if held.any() and options.fipc != "mwu-mem":
         cycles, converged = _variant(state, design, nodes, options, held)
     else:
-        cycles, converged = _rough_then_fine(state, design, nodes, options)
-    if state.histogram is not None and not held.any():
-        nodes = state.standardise(nodes)
+        cycles, converged, nodes = _rough_then_fine(state, design, nodes, options, not held.any())
     loglik, expected = design.expect(state.table(design, nodes))
     out = list(rows)
     for shape in state.shapes:
@@ -154,15 +152,18 @@ def fit_mml(
     )  # fmt: skip
 
 
-def _rough_then_fine(state: State, design: Design, nodes: Floats, options: MmlOptions) -> tuple[int, bool]:
-    """A run on every second node in single precision to get near, then the run that counts: (cycles of both, converged)."""
+def _rough_then_fine(state: State, design: Design, nodes: Floats, options: MmlOptions, loose: bool) -> tuple[int, bool, Floats]:
+    """A run on every second node in single precision to get near, then the run that counts: (cycles of both, converged, nodes).
+
+    `loose`: no item is fixed, so that a histogram has to be standardised.
+    """
     near = max(options.tolerance, ROUGH_TOLERANCE)
-    rough, _ = _climb(state, design, nodes[::2], options.priors, near, ROUGH_CYCLES, np.float32)
+    rough, _, _ = _climb(state, design, nodes[::2], options.priors, near, ROUGH_CYCLES, np.float32)
     if options.density == "histogram":
-        state.histogram = state.densities(nodes)
+        state.histogram, state.standard = state.densities(nodes), loose
         state.free[:] = False
-    cycles, converged = _climb(state, design, nodes, options.priors, options.tolerance, options.max_cycles)
-    return rough + cycles, converged
+    cycles, converged, nodes = _climb(state, design, nodes, options.priors, options.tolerance, options.max_cycles)
+    return rough + cycles, converged, nodes
 
 
 def _variant(state: State, design: Design, nodes: Floats, options: MmlOptions, held: NDArray[np.bool_]) -> tuple[int, bool]:
@@ -179,7 +180,7 @@ def _variant(state: State, design: Design, nodes: Floats, options: MmlOptions, h
         state.maximise_latent(from_fixed_items(), design, nodes)
     state.free[:] = False
     if cycles == "mem":
-        return _climb(state, design, nodes, options.priors, options.tolerance, options.max_cycles)
+        return _climb(state, design, nodes, options.priors, options.tolerance, options.max_cycles)[:2]
     expected = from_fixed_items()
     for step in range(1, options.max_cycles + 1):
         before = state.vector()
@@ -191,28 +192,33 @@ def _variant(state: State, design: Design, nodes: Floats, options: MmlOptions, h
 
 def _climb(
     state: State, design: Design, nodes: Floats, priors: Priors, tolerance: float, max_cycles: int, dtype: DTypeLike = np.float64
-) -> tuple[int, bool]:
-    """EM with SQUAREM from `state`, in place, until a step is below the tolerance: (cycles, whether it was reached). dtype: of the E-step."""
+) -> tuple[int, bool, Floats]:
+    """EM with SQUAREM from `state`, in place, until a step is below the tolerance: (cycles, whether it was reached, nodes).
+
+    dtype: of the E-step. The nodes move where a histogram is standardised: the priors, and the tolerance, are about parameters on that scale.
+    """
     path = [state.vector()]
-    leap: tuple[float, Floats] | None = None  # what the objective must reach after an extrapolation, and where to go back to
+    leap: tuple[float, Floats, Floats] | None = None  # what the objective must reach after an extrapolation, and where to go back to
     for cycle in range(1, max_cycles + 1):
         loglik, expected = design.expect(state.table(design, nodes).astype(dtype))
         objective = loglik + state.log_prior(priors)
         if leap is not None and not objective >= leap[0]:
-            state.load(leap[1])
-            path, leap = [leap[1]], None
+            _, back, nodes = leap
+            state.load(back)
+            path, leap = [back], None
             continue
-        state.maximise(expected, design, nodes, priors)
+        nodes = state.maximise(expected, design, nodes, priors)
         now = state.vector()
         if np.max(np.abs(now - path[-1])) < tolerance:
-            return cycle, True
+            return cycle, True, nodes
         path.append(now)
         if len(path) == 3:
             first, bend = path[1] - path[0], path[2] - 2 * path[1] + path[0]
             length = min(max(1.0, float(np.linalg.norm(first) / max(float(np.linalg.norm(bend)), 1e-300))), LONGEST_LEAP)
-            leap = (objective, now)
+            leap = (objective, now, nodes)
             state.load(path[0] + 2 * length * first + length**2 * bend)
             path = [state.vector()]
     if leap is not None:
-        state.load(leap[1])  # nobody has yet seen whether the leap was good
-    return max_cycles, False
+        _, back, nodes = leap
+        state.load(back)  # nobody has yet seen whether the leap was good
+    return max_cycles, False, nodes
