@@ -35,6 +35,21 @@ SENTENCES = {
     "drift": "as an anchor it no longer fitted its parameters and was released",
     "misfit": "observed answers depart from the model's curve",
 }
+ADVICE = {
+    "no_answers": "give it to people, or leave it out",
+    "few": "collect answers, or lower --min-n and look at its standard error",
+    "one_category": "check its key; if that is right it is too easy or too hard to say anything",
+    "empty_category": "collect answers, or score two neighbouring categories as one",
+    "disconnected": "give items of both parts to the same people, or name an anchor in each part",
+    "no_run": "calibrate it with other items of its competency, or with anchors",
+    "no_anchor": "give anchors to the same people, or leave all items free",
+    "not_converged": "raise --tol, or give items with few answers a prior",
+    "uncertain": "collect answers, or give it a simpler model",
+    "low_a": "review its text and its key",
+    "at_bound": "check its key; collect answers from abler or less able people; give it a prior",
+    "drift": "review it before it is used as an anchor again",
+    "misfit": "look at its curve in the report; try another model, check its key",
+}
 LOWEST_A = 0.35
 FARTHEST_B = 5.5
 LARGEST_RMSD = 0.1

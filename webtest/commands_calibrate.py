@@ -12,7 +12,7 @@ import numpy as np
 from rich.markup import escape
 
 from calibration.drift import LARGEST_Z, robust_z
-from calibration.estimate import Demands
+from calibration.estimate import ADVICE, SENTENCES, Demands
 from calibration.expectation import Hold
 from calibration.files import read_groups_csv, read_ids, read_items_csv, read_models_csv, write_estimates_csv, write_items_csv
 from calibration.linking import METHODS, link, transform
@@ -185,6 +185,8 @@ def _print_flags(items: list[tuple[str, int, tuple[str, ...]]]) -> None:
     out.print(f"{len(items) - len(flagged)} of {len(items)} items without a flag")
     for item_id, n, flags in flagged:
         out.print(escape(f"  {item_id}: {', '.join(flags)} (n = {n})"))
+    for flag in dict.fromkeys(flag for _, _, flags in flagged for flag in flags if flag in ADVICE):
+        out.print(escape(f"{flag}: {SENTENCES[flag]}; {ADVICE[flag]}"))
 
 
 def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any], hold: Hold) -> None:
