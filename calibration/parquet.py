@@ -1,7 +1,7 @@
 """Responses as Parquet: one row an answer, for sets of answers that CSV is too slow and too large for.
 
-Columns: person_id and item_id (text or whole numbers), category (whole number from 0); optionally rt_ms, position, why (of responses.WHY) and
-wave. A person who sits in several waves counts as another sitter in each, since ability may have moved. Other columns are let be, unless one is
+Columns: person_id and item_id (text or whole numbers), category (whole number from 0); optionally rt_ms, position, why (of responses.WHY),
+competency (of the item) and wave. A person who sits in several waves counts as another sitter in each, since ability may have moved. Other columns are let be, unless one is
 asked for as a label of persons (a group). A file is read a million rows at a time into the narrowest columns that hold it.
 """
 
@@ -25,7 +25,7 @@ NEEDED = ("person_id", "item_id", "category")
 SCHEMA = pa.schema(
     [
         ("person_id", pa.string()), ("item_id", pa.string()), ("category", pa.int8()), ("rt_ms", pa.int32()), ("position", pa.int16()),
-        ("theta_before", pa.float64()), ("why", pa.string()), ("wave", pa.string()),
+        ("theta_before", pa.float64()), ("why", pa.string()), ("competency", pa.string()), ("wave", pa.string()),
     ]
 )  # fmt: skip
 ROWS = 1 << 20
@@ -44,6 +44,39 @@ class _Names:
         numbers = self.numbers
         own = [numbers.setdefault(name, len(numbers)) if name else -1 for name in column.dictionary.to_pylist()]
         return np.asarray(np.array([*own, -1])[column.indices.fill_null(-1).to_numpy(zero_copy_only=False)])
+
+
+@dataclass(eq=False)
+class _Numbers:
+    """The names of all files; competency[i] is the number of the competency of item i, -1 where it is not known yet."""
+
+    persons: _Names = field(default_factory=_Names)
+    items: _Names = field(default_factory=_Names)
+    waves: _Names = field(default_factory=_Names)
+    labels: _Names = field(default_factory=_Names)
+    competencies: _Names = field(default_factory=_Names)
+    competency: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+    def place(self, item: Ints, competency: Ints) -> NDArray[np.bool_]:
+        """Note the competency[R] of item[R]; whether it is another than before, [R]."""
+        self._lengthen()
+        first = self.competency[item] < 0
+        self.competency[item[first][::-1]] = competency[first][::-1]
+        return np.asarray(self.competency[item] != competency)
+
+    def _lengthen(self) -> None:
+        self.competency = np.pad(self.competency, (0, len(self.items.numbers) - len(self.competency)), constant_values=-1)
+
+    def of_competency(self, code: str | None) -> NDArray[np.bool_]:
+        """Which items belong to it. Raises Faulty where none does, or where it is None though there are several."""
+        there = ", ".join(sorted(self.competencies.numbers)) or "there is no column competency"
+        if code is None:
+            message = f"the answers are to items of {len(self.competencies.numbers)} competencies, and a scale is of one"
+            raise Faulty([Fault("--competency", "", message, f"name one of {there}")])
+        if code not in self.competencies.numbers:
+            raise Faulty([Fault("--competency", code, "has no answers", there)])
+        self._lengthen()
+        return np.asarray(self.competency == self.competencies.numbers[code])
 
 
 @dataclass(eq=False)
@@ -87,46 +120,78 @@ def write_responses_parquet(columns: Mapping[str, Sequence[Any]], groups: Mappin
 
 
 def read_responses_parquet(
-    files: Mapping[str, bytes], known: Sequence[str] | None = None, *, why: str = "fixed", label: str | None = None
+    files: Mapping[str, bytes],
+    known: Sequence[str] | None = None,
+    *,
+    why: str = "fixed",
+    label: str | None = None,
+    competency: str | None = None,
+    one_scale: bool = False,
 ) -> tuple[ResponseLog, tuple[str, ...]]:
     """The answers of one or more files as one log, ordered by person, and the label of each person (none where none is asked for).
 
-    `known` are the item ids of a bank, where there is one; `label` names a text column. Raises Faulty with every fault by row (from 1)
-    and column; of a kind of fault the first hundred rows.
+    `known` are the item ids of a bank, where there is one; `label` names a text column; `competency` leaves out the items of others, and with
+    `one_scale` the answers of several are refused. Raises Faulty with every fault by row (from 1) and column; of a kind of fault the first hundred
+    rows.
     """
-    persons, items, waves, labels = _Names(), _Names(), _Names(), _Names()
-    report, parts, at = _Report(list(files)), list[dict[str, NDArray[Any]]](), 0
+    names, report, parts = _Numbers(), _Report(list(files)), list[dict[str, NDArray[Any]]]()
     for name, content in files.items():
-        report.starts.append(at)
+        report.starts.append(sum(len(part["person"]) for part in parts))
         for batch in _batches(name, content, label):
-            parts.append(_columns(batch, at, why, label, (persons, items, waves, labels), report))
-            at += batch.num_rows
-    if not at:
+            parts.append(_columns(batch, sum(len(part["person"]) for part in parts), why, label, names, report))
+    if not any(len(part["person"]) for part in parts):
         raise Faulty([Fault(", ".join(files), "", "holds no responses")])
-    names = list(items.numbers)
+    items, sitters = list(names.items.numbers), list(names.persons.numbers)
     if known is not None:
-        foreign = sorted(set(names) - set(known))
-        report.faults += [Fault("item_id", name, "is not an item of the bank") for name in foreign]
+        report.faults += [Fault("item_id", name, "is not an item of the bank") for name in sorted(set(items) - set(known))]
     report.raise_any()
-    columns = {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
-    sitters = list(persons.numbers)
-    if len(waves.numbers) > 1:
-        sat, columns["person"] = np.unique(columns["person"].astype(np.int64) * len(waves.numbers) + columns["wave"], return_inverse=True)
-        who, where = (x.tolist() for x in np.divmod(sat, len(waves.numbers)))
-        labelled = list(waves.numbers)
-        sitters = [f"{labelled[w]}:{sitters[p]}" for p, w in zip(who, where, strict=True)]
-    order = None
+    columns, rows = _joined(parts, WHY.index(why)), None
+    if competency is not None or (one_scale and len(names.competencies.numbers) > 1):
+        rows = np.flatnonzero(names.of_competency(competency)[columns["item"]])
+        columns = {name: column[rows] for name, column in columns.items()}
+        columns["item"], items = _renumbered(columns["item"], items)
+        columns["person"], sitters = _renumbered(columns["person"], sitters)
+    if len(names.waves.numbers) > 1:
+        columns["person"], sitters = _by_wave(columns["person"], columns["wave"], sitters, list(names.waves.numbers))
     if (columns["person"][1:] < columns["person"][:-1]).any():
         order = np.argsort(columns["person"], kind="stable")
         columns = {name: column[order] for name, column in columns.items()}
-    _no_answer_twice(columns["person"], columns["item"], order, names, report)
-    own = _labels(columns, order, list(labels.numbers), label, report)
+        rows = order if rows is None else rows[order]
+    _no_answer_twice(columns["person"], columns["item"], rows, items, report)
+    own = _labels(columns, rows, list(names.labels.numbers), label, report)
     report.raise_any()
-    wide = {name: _missing(columns.get(name), at, default) for name, default in (("rt_ms", -1), ("position", -1), ("why", WHY.index(why)))}
-    log = ResponseLog(
-        tuple(sitters), tuple(names), columns["person"].astype(np.int64, copy=False), columns["item"], columns["category"], **wide
-    )
-    return log, own
+    besides = [columns.get(name, np.broadcast_to(np.int8(value), len(columns["item"]))) for name, value in _besides(WHY.index(why)).items()]
+    person = columns["person"].astype(np.int64, copy=False)
+    return ResponseLog(tuple(sitters), tuple(items), person, columns["item"], columns["category"], *besides), own
+
+
+def _besides(why: int) -> dict[str, int]:
+    """The columns that may be missing, and what stands for them."""
+    return {"rt_ms": -1, "position": -1, "why": why}
+
+
+def _joined(parts: Sequence[dict[str, NDArray[Any]]], why: int) -> dict[str, NDArray[Any]]:
+    """The columns of all parts, which are emptied on the way."""
+    lengths, missing = [len(part["person"]) for part in parts], _besides(why)
+    return {
+        name: np.concatenate(
+            [part.pop(name) if name in part else np.full(n, missing[name], np.int8) for part, n in zip(parts, lengths, strict=True)]
+        )
+        for name in dict.fromkeys(name for part in parts for name in part)
+    }
+
+
+def _renumbered(column: Ints, names: Sequence[str]) -> tuple[Ints, list[str]]:
+    """A column of numbers of names, of which only those that occur are kept."""
+    found = np.bincount(column, minlength=len(names)) > 0
+    place: Ints = np.cumsum(found, dtype=np.int32) - 1
+    return place[column], [names[k] for k in np.flatnonzero(found).tolist()]
+
+
+def _by_wave(person: Ints, wave: Ints, persons: Sequence[str], waves: Sequence[str]) -> tuple[Ints, list[str]]:
+    """Each person in each wave as a sitter of its own, named wave:person."""
+    sat, sitter = np.unique(person.astype(np.int64) * len(waves) + wave, return_inverse=True)
+    return sitter, [f"{waves[k % len(waves)]}:{persons[k // len(waves)]}" for k in sat.tolist()]
 
 
 def _batches(where: str, content: bytes, label: str | None) -> Iterator[pa.RecordBatch]:
@@ -145,7 +210,14 @@ def _batches(where: str, content: bytes, label: str | None) -> Iterator[pa.Recor
                 faults.append(Fault(where, name, f"the column is of type {kind}", "whole numbers"))
         if faults:
             raise Faulty(faults)
-        more = ["rt_ms", "position", "why", "wave", *([label] if label and label != "wave" else [])]
+        more = [
+            "rt_ms",
+            "position",
+            "why",
+            "wave",
+            "competency",
+            *([label] if label and label not in ("wave", "why", "competency") else []),
+        ]
         wanted = [*NEEDED, *(name for name in more if name in schema.names)]
         text = [name for name in wanted if schema.field(name).type in (pa.string(), pa.large_string())]
         file = pq.ParquetFile(pa.BufferReader(content), read_dictionary=text, page_checksum_verification=True)
@@ -154,17 +226,18 @@ def _batches(where: str, content: bytes, label: str | None) -> Iterator[pa.Recor
         raise Faulty([Fault(where, "", f"is not Parquet, or damaged: {str(error).splitlines()[0]}", "write or copy it again")]) from None
 
 
-def _columns(
-    batch: pa.RecordBatch, at: int, why: str, label: str | None, names: tuple[_Names, _Names, _Names, _Names], report: _Report
-) -> dict[str, NDArray[Any]]:
-    """A batch as narrow columns of numbers, whose first row is row `at` + 1 of all; its faults are reported."""
-    persons, items, waves, labels = names
+def _columns(batch: pa.RecordBatch, at: int, why: str, label: str | None, names: _Numbers, report: _Report) -> dict[str, NDArray[Any]]:
+    """A batch as narrow columns of numbers, whose first row is row `at` of all; its faults are reported."""
     found = {
-        "person": persons.number(_text(batch, "person_id")).astype(np.int32),
-        "item": items.number(_text(batch, "item_id")).astype(np.int32),
+        name: own.number(_text(batch, f"{name}_id")).astype(np.int32) for name, own in (("person", names.persons), ("item", names.items))
     }
-    for name, column in (("person", "person_id"), ("item", "item_id")):
-        report.add(np.flatnonzero(found[name] < 0) + at, column, "is empty")
+    for name in ("person", "item"):
+        report.add(np.flatnonzero(found[name] < 0) + at, f"{name}_id", "is empty")
+    if "competency" in batch.schema.names:
+        competency = names.competencies.number(_text(batch, "competency"))
+        report.add(np.flatnonzero(competency < 0) + at, "competency", "is empty")
+        other = names.place(np.maximum(found["item"], 0), competency) & (found["item"] >= 0) & (competency >= 0)
+        report.add(np.flatnonzero(other) + at, "competency", "the item stands under another competency in an earlier row")
     found["category"] = _numbers(batch, "category", HIGHEST_CATEGORY, at, report).astype(np.int16)
     for name in ("rt_ms", "position"):
         if name in batch.schema.names:
@@ -175,12 +248,12 @@ def _columns(
         found["why"] = np.array([*known, WHY.index(why)], dtype=np.int8)[column.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
         report.add(np.flatnonzero(found["why"] == len(WHY)) + at, "why", "is not known", "one of " + ", ".join(WHY))
     if "wave" in batch.schema.names:
-        found["wave"] = waves.number(_text(batch, "wave")).astype(np.int32)
+        found["wave"] = names.waves.number(_text(batch, "wave")).astype(np.int32)
         report.add(np.flatnonzero(found["wave"] < 0) + at, "wave", "is empty")
     else:
-        found["wave"] = np.broadcast_to(np.int32(waves.numbers.setdefault("", len(waves.numbers))), batch.num_rows)
+        found["wave"] = np.broadcast_to(np.int32(names.waves.numbers.setdefault("", len(names.waves.numbers))), batch.num_rows)
     if label:
-        found["label"] = labels.number(_text(batch, label)).astype(np.int32)
+        found["label"] = names.labels.number(_text(batch, label)).astype(np.int32)
         report.add(np.flatnonzero(found["label"] < 0) + at, label, "is empty", "every person needs a group")
     return found
 
@@ -241,7 +314,3 @@ def _labels(
     rows = other if order is None else order[other]
     report.add(rows, label, "the person stands in another group in an earlier row", "one group a person")
     return tuple(names[k] for k in own[first].tolist())
-
-
-def _missing(column: NDArray[Any] | None, n: int, default: int) -> Ints:
-    return np.broadcast_to(np.int8(default), n) if column is None else column

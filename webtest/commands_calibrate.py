@@ -28,14 +28,14 @@ from itembank.exchange import read_bank_csv
 from webtest.cluster import holder
 from webtest.config import House
 from webtest.console import actor, check_target, data_option, guarded, now_ms, opened, out, put, read_text, write_file, write_files
-from webtest.response_files import read_labelled, read_responses
+from webtest.response_files import read_labelled
 from webtest.services.psychometrics import Psychometrics
 
 FILE = click.Path(path_type=Path)
 MODELS = ("1pl", "2pl", "3pl", "4pl", "grm", "gpcm", "pcm", "rasch", "rsm")
 ALIASES = {"rasch": "pcm", "rsm": "pcm"}  # a slope of 1; rsm shares the distances between steps
 KIB_PER_MB = 1024
-FILE_ONLY = ("model", "model_file", "anchors", "fipc", "groups", "out_file", "json_file")
+FILE_ONLY = ("model", "competency", "model_file", "anchors", "fipc", "groups", "out_file", "json_file")
 WAVES_ONLY = ("waves", "mode", "girth", "publish", "truth_file")
 
 
@@ -50,6 +50,7 @@ def attach(main: click.Group) -> None:
 @click.option(
     "--model", type=click.Choice(MODELS), default="2pl", show_default=True, help="Model of the items that --model-file does not name."
 )
+@click.option("--competency", help="The items to take, where answers in Parquet name the competency of each.")
 @click.option("--model-file", type=FILE, help="item_id,model[,a,b1,…]: the model of single items, and where to start from.")
 @click.option("--anchors", type=FILE, help="item_id,model,a,b1,…,c,d: items that keep these parameters and give the scale.")
 @click.option("--fipc", type=click.Choice(FIPC), default=FIPC[0], show_default=True, help="How anchors are used (Kim, 2006).")
@@ -120,7 +121,7 @@ def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
 
 
 def _calibrate_file(answers: Path, mml: MmlOptions, options: Mapping[str, Any], hold: Hold) -> None:
-    log, group, names = _grouped(answers, options["groups"])
+    log, group, names = _grouped(answers, options["groups"], options["competency"])
     models, start = read_models_csv(read_text(options["model_file"])) if options["model_file"] else ({}, {})
     anchors = read_items_csv(read_text(options["anchors"])) if options["anchors"] else {}
     what = Specification(ALIASES.get(options["model"], options["model"]), models, start, anchors)
@@ -143,14 +144,14 @@ def _calibrate_file(answers: Path, mml: MmlOptions, options: Mapping[str, Any], 
     _print_flags([(v.item_id, v.n, v.flags) for v in found.verdicts])
 
 
-def _grouped(answers: Path, groups: str | None) -> tuple[ResponseLog, Ints | None, tuple[str, ...]]:
+def _grouped(answers: Path, groups: str | None, competency: str | None) -> tuple[ResponseLog, Ints | None, tuple[str, ...]]:
     """The answers, the group of each person, and the groups' names; `groups` names a file, or a column of the answers."""
+    is_file = groups is not None and Path(groups).exists()
+    log, label = read_labelled(answers, None if is_file else groups, competency=competency, one_scale=True)
     if groups is None:
-        return read_responses(answers), None, ("all",)
-    if Path(groups).exists():
-        log = read_responses(answers)
+        return log, None, ("all",)
+    if is_file:
         return log, *read_groups_csv(read_text(Path(groups)), log.person_ids)
-    log, label = read_labelled(answers, groups)
     names = tuple(dict.fromkeys(label))
     return log, np.array([names.index(own) for own in label], dtype=np.int64), names
 

@@ -20,21 +20,31 @@ def read_responses(path: Path, known: Sequence[str] | None = None) -> ResponseLo
     return read_labelled(path, None, known)[0]
 
 
-def read_labelled(path: Path, label: str | None, known: Sequence[str] | None = None) -> tuple[ResponseLog, tuple[str, ...]]:
-    """The same with the text of column `label` of each person (Parquet alone)."""
+def read_labelled(
+    path: Path, label: str | None, known: Sequence[str] | None = None, *, competency: str | None = None, one_scale: bool = False
+) -> tuple[ResponseLog, tuple[str, ...]]:
+    """The same with the text of column `label` of each person, and of items of one competency (Parquet alone; calibration.parquet)."""
     if path.is_dir():
         files = _whole_folder(path)
     elif path.suffix.lower() in (".parquet", ".pq"):
         files = {path.name: read_bytes(path)}
         _check_digests(files, _manifest(path.parent))
     else:
-        if label is not None:
-            raise Faulty([Fault("--groups", label, "is no file", "a CSV person_id,group, or a column of answers in Parquet")])
+        faults = [
+            Fault(option, value, "is no file" if option == "--groups" else "cannot be told from CSV", remedy)
+            for option, value, remedy in (
+                ("--groups", label, "a CSV person_id,group, or a column of answers in Parquet"),
+                ("--competency", competency, "answers in Parquet with a column competency"),
+            )
+            if value is not None
+        ]
+        if faults:
+            raise Faulty(faults)
         try:
             return read_responses_csv(read_text(path), known), ()
         except Faulty as error:
             raise Faulty([Fault(path.name if f.where == "file" else f.where, f.field, f.message, f.remedy) for f in error.faults]) from None
-    return read_responses_parquet(files, known, label=label)
+    return read_responses_parquet(files, known, label=label, competency=competency, one_scale=one_scale)
 
 
 def digest(content: bytes) -> str:

@@ -81,7 +81,7 @@ def test_closed_waves_are_exported_under_pseudonyms_and_calibrated_as_the_waves_
     assert [oct(path.stat().st_mode & 0o777) for path in out.iterdir()] == ["0o600", "0o600"]
     found = pq.read_table(out / file["name"])
     assert found.schema.names == [
-        "person_id", "item_id", "category", "rt_ms", "position", "theta_before", "why", "wave", "job_level", "sex"
+        "person_id", "item_id", "category", "rt_ms", "position", "theta_before", "why", "competency", "wave", "job_level", "sex"
     ]  # fmt: skip
     house = place.open()
     with SqlSession(house.engine) as sql:

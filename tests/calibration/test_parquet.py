@@ -126,6 +126,34 @@ def test_a_label_must_be_there_and_the_same_for_all_rows_of_a_person() -> None:
     assert faults_of({**ids, "sex": ["m", None, "m"]}, label="sex") == ["row 2, sex: is empty (every person needs a group)"]
 
 
+def test_items_of_one_competency_can_be_taken_and_those_of_several_are_no_scale() -> None:
+    columns = {
+        "person_id": ["p", "q", "p", "r", "q"], "item_id": ["a", "a", "b", "b", "c"], "category": [0, 1, 1, 0, 1],
+        "competency": ["M", "M", "S", "S", "S"], "sex": ["m", "f", "m", "f", "f"],
+    }  # fmt: skip
+    assert len(read(columns)) == 5
+    log, sex = read_responses_parquet({"R": written(columns)}, competency="S", one_scale=True, label="sex")
+    assert quadruples(log) == {("p", "b", 1, -1), ("r", "b", 0, -1), ("q", "c", 1, -1)}
+    assert (log.item_ids, dict(zip(log.person_ids, sex, strict=True))) == (("b", "c"), {"p": "m", "q": "f", "r": "f"})
+    assert faults_of(columns, one_scale=True) == [
+        "--competency: the answers are to items of 2 competencies, and a scale is of one (name one of M, S)"
+    ]
+    assert faults_of(columns, competency="X") == ["--competency, X: has no answers (M, S)"]
+    assert faults_of({**columns, "competency": ["M", "S", "S", "S", "S"]}) == [
+        "row 2, competency: the item stands under another competency in an earlier row"
+    ]
+    twice = {name: [*values, values[2]] for name, values in columns.items()}
+    assert faults_of(twice, competency="S") == [
+        "row 6, item_id: the person has already answered item 'b' in row 3 (one answer a person and item)"
+    ]
+
+
+def test_files_may_differ_in_what_they_say_besides() -> None:
+    one = {"person_id": ["p"], "item_id": ["a"], "category": [0], "rt_ms": [900], "why": ["adaptive"]}
+    log, _ = read_responses_parquet({"a": written(one), "b": written({"person_id": ["q"], "item_id": ["a"], "category": [1]})})
+    assert (log.rt_ms.tolist(), log.why.tolist(), log.position.tolist()) == ([900, -1], [0, 2], [-1, -1])
+
+
 def test_of_a_fault_in_every_row_the_first_hundred_are_named_and_the_rest_counted() -> None:
     n = 1000
     found = faults_of({"person_id": np.arange(n), "item_id": ["a"] * n, "category": np.full(n, -1)})
@@ -147,7 +175,7 @@ def test_what_is_not_parquet_or_damaged_or_empty_is_said_to_be() -> None:
 def test_what_is_written_is_read_again() -> None:
     columns: dict[str, list[Any]] = {
         "person_id": ["p", "p"], "item_id": ["a", "b"], "category": [0, 3], "rt_ms": [900, 1200], "position": [0, 1],
-        "theta_before": [0.0, -0.25], "why": ["fixed", "adaptive"], "wave": ["W", "W"],
+        "theta_before": [0.0, -0.25], "why": ["fixed", "adaptive"], "competency": ["A", "B"], "wave": ["W", "W"],
     }  # fmt: skip
     content = write_responses_parquet(columns, {"sex": ["f", "f"]})
     log, sex = read_responses_parquet({"W.parquet": content}, label="sex")

@@ -10,6 +10,7 @@ from sqlmodel import col, select
 
 from calibration.parquet import SCHEMA, write_responses_parquet
 from cat_engine import Fault, Faulty
+from itembank.store import load_bank
 from webtest.config import House
 from webtest.events import Kind, SessionEvent, verify
 from webtest.keys import name_hash
@@ -62,6 +63,7 @@ def _of_wave(house: House, wave: Wave, groups: Sequence[str]) -> WaveAnswers | N
         people = dict(sql.exec(query).all())
         labels = {attempt: _labels(person, wave) for attempt, person in people.items()}
         names = {attempt: name_hash(house.keys.pepper, "answers", person.nip) for attempt, person in people.items()}
+        bank = load_bank(sql, wave.bank_version)
     columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
     own: dict[str, list[str]] = {name: [] for name in groups}
     void = 0
@@ -83,7 +85,12 @@ def _of_wave(house: House, wave: Wave, groups: Sequence[str]) -> WaveAnswers | N
             void += len(answers)
             continue
         for row in answers:
-            for name, value in {**row, "person_id": names[attempt], "wave": wave.id}.items():
+            for name, value in {
+                **row,
+                "person_id": names[attempt],
+                "wave": wave.id,
+                "competency": bank.competency_of(bank.index[row["item_id"]]),
+            }.items():
                 columns[name].append(value)
             for name in groups:
                 own[name].append(labels[attempt][name])
