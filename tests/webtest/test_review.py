@@ -161,6 +161,18 @@ def test_a_draft_that_misses_a_limit_is_published_for_a_reason_only(house: House
     assert verdict.reason == "Batas sedang ditinjau"
 
 
+@pytest.mark.parametrize("number", [999, 2**31, 10**20])
+def test_a_version_or_run_that_is_none_is_unknown(house: House, number: int) -> None:
+    review = Review(house.engine)
+    for act in (
+        lambda: review.decide(number, "publish", actor=WHO, now=T0),
+        lambda: review.try_version(number, load_plan(plan_text()), actor=WHO, now=T0),
+        lambda: review.override(number, {}, actor=WHO, now=T0),
+    ):
+        with refused("unknown"):
+            act()
+
+
 def test_a_draft_may_be_refused_without_a_trial(house: House) -> None:
     run, _ = a_run(house)
     Review(house.engine).decide(run.draft_version or 0, "refuse", actor=WHO, now=T0)

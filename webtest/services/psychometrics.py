@@ -20,10 +20,8 @@ from itembank.store import load_bank, load_contents, save_version, versions
 from webtest.events import Kind
 from webtest.models import CalibrationRun, Wave
 from webtest.refusal import Refused
-from webtest.services.review import as_json
+from webtest.services.review import LARGEST_NUMBER, as_json
 from webtest.store import EventStore
-
-LARGEST_NUMBER = 2**31 - 1  # of a column of integers
 
 
 @dataclass(frozen=True, slots=True)

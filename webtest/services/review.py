@@ -21,6 +21,7 @@ from webtest.refusal import Refused
 
 DECISIONS = ("adopt", "keep", "hold")
 SEED = 1
+LARGEST_NUMBER = 2**31 - 1  # of a column of integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Review:
         Raises Refused("unknown" | "not_draft" | "no_estimate" | "reason_missing").
         """
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
-            run = sql.get(CalibrationRun, run_id, with_for_update=True)
+            run = sql.get(CalibrationRun, run_id, with_for_update=True) if run_id <= LARGEST_NUMBER else None
             if run is None:
                 raise Refused("unknown")
             estimates = {e.item_id: e for e in self.estimates(run)}
@@ -142,7 +143,9 @@ class Review:
             return sql.get(VersionVerdict, version)
 
     def plan(self, version: int) -> TestPlan:
-        """The plan on which a version is tried: that of the newest wave of its calibration, else the sample plan."""
+        """The plan on which a version is tried: that of the newest wave of its calibration, else the sample plan. Raises Refused("unknown")."""
+        if version > LARGEST_NUMBER:
+            raise Refused("unknown")
         with SqlSession(self._engine) as sql:
             run = sql.exec(
                 select(CalibrationRun).where(CalibrationRun.draft_version == version).order_by(col(CalibrationRun.id).desc())
@@ -154,7 +157,7 @@ class Review:
     def try_version(self, version: int, plan: TestPlan, *, actor: str, now: int) -> Tried:
         """Simulate a plan on a version and on its parent, with the same people. Raises Refused("unknown"), Faulty where the plan does not fit."""
         with SqlSession(self._engine) as sql:
-            if sql.get(BankVersion, version) is None:
+            if version > LARGEST_NUMBER or sql.get(BankVersion, version) is None:
                 raise Refused("unknown")
             new = load_bank(sql, version)
             old = load_bank(sql, new.parent) if new.parent else new
@@ -177,9 +180,13 @@ class Review:
 
         Raises Refused("not_draft" | "untried" | "limits_missed").
         """
+        if version > LARGEST_NUMBER:
+            raise Refused("unknown")
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
-            sql.get(BankVersion, version, with_for_update=True)  # of two verdicts at once the first one holds
-            if _status(sql, version) != "draft":
+            found = sql.get(BankVersion, version, with_for_update=True)  # of two verdicts at once the first one holds
+            if found is None:
+                raise Refused("unknown")
+            if found.status != "draft":
                 raise Refused("not_draft")
             calibrated = sql.exec(select(CalibrationRun.id).where(CalibrationRun.draft_version == version)).first() is not None
             if verdict == "publish" and calibrated:
