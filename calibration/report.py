@@ -26,7 +26,7 @@ th[aria-sort=ascending] button::after{content:" ▲"}th[aria-sort=descending] bu
 .note{background:#fff3dc;border-left:5px solid #8a4b00;padding:.6rem 1rem;max-width:none}
 .adopt{color:#1b6e3c}.keep{color:#8a4b00}.reject{color:#a3201c;font-weight:700}
 nav{margin:1rem 0}nav a{margin-right:.9rem;color:#0b5394}
-.pair{margin:1.2rem 0 .6rem;display:grid;grid-template-columns:repeat(auto-fit,minmax(19rem,25rem));gap:1rem 1.5rem}
+.pair{margin:1.2rem 0 .6rem;display:grid;grid-template-columns:repeat(auto-fit,minmax(19rem,22.5rem));gap:1rem 1.5rem}
 .curves{display:grid;grid-template-columns:repeat(auto-fill,minmax(15.5rem,1fr));gap:.75rem}figure{margin:0;break-inside:avoid}figcaption{font-size:.85rem}
 svg{width:100%;height:auto;display:block}svg text{font:10px system-ui,sans-serif;fill:var(--soft)}
 @page{size:A4;margin:14mm}@media print{body{font-size:10pt;margin:0;max-width:none;padding:0}nav{display:none}h2{break-after:avoid}tr{break-inside:avoid}thead{display:table-header-group}.curves{grid-template-columns:repeat(3,1fr)}}
