@@ -184,7 +184,7 @@ def _joined(parts: Sequence[dict[str, NDArray[Any]]], why: int) -> dict[str, NDA
 def _renumbered(column: Ints, names: Sequence[str]) -> tuple[Ints, list[str]]:
     """A column of numbers of names, of which only those that occur are kept."""
     found = np.bincount(column, minlength=len(names)) > 0
-    place: Ints = np.cumsum(found, dtype=np.int32) - 1
+    place: Ints = np.cumsum(found) - 1
     return place[column], [names[k] for k in np.flatnonzero(found).tolist()]
 
 
