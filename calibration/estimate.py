@@ -68,9 +68,12 @@ class Demands:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """A fit of the items `used` (indices into those handed in), its SEs, and RMSD of each used item."""
+    """A fit of the items `used` (indices into those handed in), its SEs, and RMSD of each used item; `groups` are the numbers of those that had answers
+    to these items.
+    """
 
     used: Ints
+    groups: Ints
     fit: MmlFit
     errors: Errors
     rmsd: Floats
@@ -135,11 +138,13 @@ def estimate(
         mine = (usable & linked)[item]
         person, item, category = person[mine], place[item[mine]], category[mine]
     answered = np.bincount(person) > 0
-    groups = None if group is None else np.unique(group[: len(answered)][answered], return_inverse=True)[1]
+    present, groups = np.unique(
+        (np.zeros(len(answered), dtype=np.int64) if group is None else group[: len(answered)])[answered], return_inverse=True
+    )
     if not answered.all():
         person = (np.cumsum(answered) - 1)[person]
     fit = fit_mml(person, item, category, [rows[i] for i in used.tolist()], demands.mml, fixed[used], groups, hold)
-    run = Run(used, fit, standard_errors(fit, demands.mml.priors, demands.se), rmsd(fit))
+    run = Run(used, present, fit, standard_errors(fit, demands.mml.priors, demands.se), rmsd(fit))
     flags: list[tuple[str, ...]] = []
     for i, reason in enumerate(why):
         flags.append(("anchor",) if fixed[i] else (reason,) if reason else _flags(run, int(place[i]), demands))

@@ -120,6 +120,8 @@ def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
         check_target(path, force=True)
     if len({path.absolute() for path in targets}) < len(targets):
         raise Faulty([Fault("--out, --json, --report", "", "name the same file", "a file for each")])
+    if answers and answers.resolve() in {path.resolve() for path in targets}:
+        raise Faulty([Fault(str(answers), "", "holds the answers and would be overwritten", "name another file")])
     if options["density"] == "histogram" and options["fipc"] != FIPC[0]:
         raise Faulty(
             [Fault("--density", "histogram", f"does not go with --fipc {options['fipc']}", f"--fipc {FIPC[0]} updates the density")]
@@ -179,7 +181,8 @@ def _figures(found: FileCalibration, names: tuple[str, ...], model: str) -> dict
     if found.run is None:
         return {**figures, "loglik": None, "n_cycles": 0, "converged": False, "latent": {}, "aic": None, "bic": None, "n_free": 0}
     fit, errors = found.run.fit, found.run.errors
-    spread = zip(names, fit.means.tolist(), fit.sds.tolist(), errors.mean.tolist(), errors.sd.tolist(), strict=False)
+    present = [names[g] for g in found.run.groups.tolist()]
+    spread = zip(present, fit.means.tolist(), fit.sds.tolist(), errors.mean.tolist(), errors.sd.tolist(), strict=True)
     latent: dict[str, dict[str, Any]] = {
         name: {"mean": mean, "sd": sd, "se_mean": _or_none(se_mean), "se_sd": _or_none(se_sd)} for name, mean, sd, se_mean, se_sd in spread
     }

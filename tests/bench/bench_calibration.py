@@ -6,7 +6,7 @@ python -m tests.bench.bench_calibration
 import sys
 import warnings
 from collections.abc import Callable
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -61,12 +61,12 @@ def answers(rows: list[Row], n_persons: int, per_person: int, seed: int) -> Data
 
 
 def timed(work: Callable[[], Any], repeats: int = REPEATS) -> list[float]:
-    """Seconds of each run."""
+    """CPU seconds of each run, of all threads together: what one processor would take, whatever else the machine does."""
     times = []
     for _ in range(repeats):
-        begin = perf_counter()
+        begin = process_time()
         work()
-        times.append(perf_counter() - begin)
+        times.append(process_time() - begin)
     return times
 
 
@@ -177,7 +177,7 @@ def banks() -> tuple[list[Row], list[Row], list[Row]]:
 
 
 def cases() -> list[Case]:
-    """Seconds of the fastest of some runs: other work on the machine only ever adds. A peer that gets fewer people says so in its name."""
+    """CPU seconds of the fastest of some runs: other work on the machine only ever adds. A peer that gets fewer people says so in its name."""
     many, few, guessed = banks()
     sparse, complete, three = answers(many, 20_000, 30, 1), answers(few, 5_000, 60, 1), answers(guessed, 5_000, 60, 1)
     whole_graded, part_graded = graded(20_000), graded(500)

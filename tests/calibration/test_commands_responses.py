@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -69,7 +70,7 @@ def test_every_command_that_reads_answers_takes_parquet_and_says_the_same(pair: 
     assert said[".csv"] == said[".parquet"]
 
 
-def test_closed_waves_are_exported_under_pseudonyms_and_calibrated_as_the_waves_are(
+def test_closed_waves_are_exported_under_pseudonyms_answer_for_answer_as_the_log_has_them(
     closed: tuple[Place, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, wave = closed
@@ -115,6 +116,22 @@ def test_closed_waves_are_exported_under_pseudonyms_and_calibrated_as_the_waves_
     assert not (tmp_path / "none").exists()
 
 
+def test_closed_waves_take_the_options_of_the_estimation_and_a_cluster(
+    closed: tuple[Place, str], scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, _ = closed
+    monkeypatch.setenv("DATABASE_URL", place.url)
+    waves = ("calibrate", "--data", place.folder, "--min-n", "40", "--max-se", "3")
+    said = {
+        name: ok(*waves, *words) for name, words in {"oakes": (), "xpd": ("--se", "xpd"), "cluster": ("--scheduler", scheduler)}.items()
+    }
+    changes = {name: re.findall(r"^  \S+ (?:a|b\S*): .+ -> .+$", text, re.MULTILINE) for name, text in said.items()}
+    assert len(changes["oakes"]) > 5
+    assert changes["cluster"] == changes["xpd"] == changes["oakes"]  # errors do not change estimates
+    assert "items take new parameters" in ok(*waves, "--density", "histogram", "--tol", "1e-2")
+    assert "se: 'none' gives no standard errors, and without them no item can be adopted (oakes or xpd)" in refused(*waves, "--se", "none")
+
+
 def test_a_file_that_is_not_what_the_manifest_says_is_refused(
     closed: tuple[Place, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,10 +161,12 @@ PARTS = 8
 
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[str]:
-    """A cluster of two workers in this process."""
+    """A cluster of two workers in this process; its HTTP server takes any free port."""
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, protocol="tcp://", dashboard_address=None) as cluster:
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=False, protocol="tcp://", dashboard_address=":0", scheduler_kwargs={"dashboard": False}
+    ) as cluster:
         yield cluster.scheduler_address
 
 
