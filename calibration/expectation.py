@@ -25,7 +25,7 @@ from cat_engine.irt import Floats, Ints
 
 BLOCK = 2048
 LARGEST_PART = 32 * BLOCK
-PARTS = 8  # at least, where there are as many blocks: the cut never depends on the machine, so that neither does the last digit of a sum
+PARTS = 8  # about, until they would be too large: the cut never depends on the machine, so that neither does the last digit of a sum
 LEAST_LOG = -700.0
 LEAST_SHARE = -60.0  # exp of it is nothing beside 1, and no denormal number, with which processors are many times slower
 

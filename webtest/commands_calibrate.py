@@ -169,8 +169,8 @@ def _grouped(answers: Path, groups: str | None, competency: str | None) -> tuple
         return log, None, ("all",)
     if is_file:
         return log, *read_groups_csv(read_text(Path(groups)), log.person_ids)
-    names = tuple(dict.fromkeys(label))
-    return log, np.array([names.index(own) for own in label], dtype=np.int64), names
+    numbers = {name: k for k, name in enumerate(dict.fromkeys(label))}
+    return log, np.array([numbers[name] for name in label], dtype=np.int64), tuple(numbers)
 
 
 def _figures(found: FileCalibration, names: tuple[str, ...], model: str) -> dict[str, Any]:

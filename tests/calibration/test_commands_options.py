@@ -1,9 +1,11 @@
 """Options of `cact calibrate` on files: the shape of ability, a warm start, groups that fall out, and what must not be overwritten."""
 
 import csv
+import errno
 import io
 import json
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,3 +91,18 @@ def test_options_that_do_not_go_together_are_refused(folder: Path, monkeypatch: 
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert message in refused("calibrate", "R.csv", *words)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_where_one_file_cannot_be_written_none_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = sorted(path.name for path in folder.iterdir())
+    make = tempfile.mkstemp
+
+    def full(**how: Any) -> tuple[int, str]:
+        if "F.json" in how["prefix"]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return make(**how)
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    said = refused("calibrate", folder / "R.csv", "--se", "none", "--out", folder / "P.csv", "--json", folder / "F.json")
+    assert "F.json: cannot be written: No space left on device" in said
+    assert sorted(path.name for path in folder.iterdir()) == before
