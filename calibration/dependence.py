@@ -32,7 +32,7 @@ def ld_x2(scores: Ints, p: Floats, weights: Floats) -> Dependence:
     """
     require_complete(scores, "LD-X2")
     n_items, n_cat, _ = p.shape
-    exists = p.any(axis=2)
+    exists = np.asarray(p.max(axis=2) > 0)
     faults = [
         Fault("answers", f"item {i + 1}", "have categories that its model lacks")
         for i in np.flatnonzero(scores.max(axis=0) >= exists.sum(axis=1)).tolist()

@@ -109,10 +109,11 @@ def likelihood_dif(
         focal_rows[i] = free.rows[twin]
         start = (*start[:i], free.rows[i], *start[i + 1 :])
         met = free.expected[twin].sum(axis=0)
-        gap = np.diff(expected_score(ItemParams.from_rows([row._replace(scale=0) for row in (start[i], focal_rows[i])]), free.nodes), axis=1)[:, 0]
+        gap = np.diff(
+            expected_score(ItemParams.from_rows([row._replace(scale=0) for row in (start[i], focal_rows[i])]), free.nodes), axis=1
+        )[:, 0]
         effect[:, i] = met @ gap / met.sum(), met @ np.abs(gap) / met.sum()
     slope_df = df[0] - df[1]
     slope = np.where(slope_df > 0, np.maximum(chi[0] - chi[1], 0.0), np.nan)
     p = [np.asarray(chi2.sf(values, np.maximum(own, 1))) for values, own in ((chi[0], df[0]), (chi[1], df[1]), (slope, slope_df))]
     return LikelihoodDif(chi[0], chi[1], slope, df[0], df[1], p[0], p[1], p[2], effect[0], effect[1], start, tuple(focal_rows), mean, sd)
-

@@ -70,9 +70,10 @@ def model_fit(scores: Ints, state: State, nodes: Floats) -> ModelFit:
     alone = _Moments.of(proportions, np.ones(1))
     df_alone = len(sample) - n_items  # these moments know nothing of categories but the means
     m2_alone = n_persons * _distance(sample - alone.expected, alone.covariance(), alone.by_means())
-    srmsr = float(np.sqrt(np.mean((np.corrcoef(scores.T)[one, other] - mine.correlations()) ** 2)))
+    srmsr = float(np.sqrt(np.mean((np.asarray(np.corrcoef(scores.T))[one, other] - mine.correlations()) ** 2)))
     if df <= 0:
-        return ModelFit(m2, df, *[np.nan] * 4, srmsr, np.nan, np.nan)
+        nothing = np.nan
+        return ModelFit(m2, df, nothing, nothing, nothing, nothing, srmsr, nothing, nothing)
     rmsea = float(np.sqrt(max(m2 - df, 0.0) / (df * (n_persons - 1))))
     low, high = (float(np.sqrt(_noncentrality(m2, df, tail) / (df * n_persons))) for tail in ((1 + INTERVAL) / 2, (1 - INTERVAL) / 2))
     tli = (m2_alone / df_alone - m2 / df) / (m2_alone / df_alone - 1)

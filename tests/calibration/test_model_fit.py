@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from calibration.mml import fit_mml
-from calibration.model_fit import model_fit, state_at
+from calibration.model_fit import _model, _Moments, model_fit, state_at
 from cat_engine import Faulty, Grid, Row
 
 NODES = Grid().nodes()
@@ -38,35 +38,33 @@ def test_m2_and_its_indices_are_those_of_mirt(golden: Callable[[str], Any], answ
 
 
 def test_the_slopes_of_the_moments_are_those_of_differences() -> None:
-    from calibration.model_fit import _model, _Moments
-
     rows = [
         Row("3pl", 1.2, [-0.5], 0.2), Row("3pl", 0.8, [0.7], 0.1), Row("gpcm", 1.1, [-0.7, 0.4, 0.6]), Row("grm", 1.4, [-1.0, 0.2]), Row("1pl", 1.1, [0.0]),
         Row("1pl", 1.1, [0.6]), Row("pcm", 1.0, [-0.2, 0.3]),
     ]  # fmt: skip
     state = state_at(rows, 0.3, 1.2, np.array([True] + [False] * 6))
-    slopes, direct = _model(state, len(rows), NODES)[1], []
+    slopes = _model(state, len(rows), NODES)[1]
 
-    def moments() -> Any:
-        return _Moments.of(_model(state, len(rows), NODES)[0], state.densities(NODES)[0]).expected
-
-    def difference(change: Callable[[float], None]) -> Any:
+    def difference(values: Any, direction: Any) -> Any:
+        """Of the moments, by `values` (changed in place) in a direction."""
         ends = []
-        for step in (1e-5, -2e-5):
-            change(step)
-            ends.append(moments())
-        change(1e-5)
+        for step in (1e-5, -2e-5, 1e-5):
+            values += step * direction
+            ends.append(_Moments.of(_model(state, len(rows), NODES)[0], state.densities(NODES)[0]).expected)
         return (ends[0] - ends[1]) / 2e-5
 
+    moves = []
     for shape in state.shapes:
-        ties = np.zeros((*shape.x.shape, int(shape.free.sum()))) if shape.ties is None else shape.ties
-        if shape.ties is None:
-            ties[(*np.nonzero(shape.free), np.arange(shape.free.sum()))] = 1
-        for column in range(ties.shape[2]):
-            direct.append(difference(lambda step, x=shape.x, tie=ties[:, :, column]: x.__iadd__(step * tie)))  # type: ignore[misc]
-    for own in (0, 1):
-        direct.append(difference(lambda step, own=own: state.latent[0].__setitem__(own, state.latent[0, own] + step)))  # type: ignore[misc]
-    np.testing.assert_allclose(slopes, np.stack(direct, axis=1), atol=1e-8)
+        if shape.ties is not None:
+            moves += [(shape.x, shape.ties[:, :, k]) for k in range(shape.ties.shape[2])]
+            continue
+        for place in zip(*np.nonzero(shape.free), strict=True):
+            one = np.zeros(shape.x.shape)
+            one[place] = 1
+            moves.append((shape.x, one))
+    moves += [(state.latent, np.array([own])) for own in ([1, 0], [0, 1])]
+    assert len(moves) == slopes.shape[1] == state.n_free == 3 + 3 + 3 + 3 + 2 + 2
+    np.testing.assert_allclose(slopes, np.stack([difference(*move) for move in moves], axis=1), atol=1e-8)
 
 
 def test_a_second_ability_is_seen_where_one_is_fitted(draw: Callable[..., Any]) -> None:
