@@ -18,7 +18,7 @@ from calibration.twins import Twins
 from cat_engine import ItemParams, Row, expected_score
 from cat_engine.irt import Floats, Ints
 
-OPTIONS = MmlOptions(priors=FLAT, tolerance=1e-5)
+OPTIONS = MmlOptions(priors=FLAT, tolerance=1e-4)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calibration.dif import logistic_dif, mantel_haenszel
+from calibration.dif import LogisticDif, logistic_dif, mantel_haenszel
 from calibration.dif_groups import purify
 from cat_engine import Faulty, Row
 
@@ -81,7 +81,13 @@ def test_an_item_that_is_harder_for_the_focal_group_is_found_and_equal_ability_i
     assert set(found.ets[:9]) == {"A"}
     assert logistic.p_uniform[9] < 1e-6
     assert logistic.delta_r2[9] == max(logistic.delta_r2)
-    assert (logistic.size[9], set(logistic.size[:9])) == ("B" if logistic.delta_r2[9] < 0.07 else "C", {"A"})
+
+
+def test_sizes_by_gain_in_r2_are_those_of_jodoin_and_gierl() -> None:
+    nothing, p = np.zeros(5), np.array([0.001, 0.001, 0.001, 0.2, np.nan])
+    both = np.where(np.isnan(p), np.nan, 1.0)
+    found = LogisticDif(nothing, nothing, both, nothing, nothing, p, np.array([0.034, 0.035, 0.07, 0.08, np.nan]))
+    assert found.size == ("A", "B", "C", "A", "")
 
 
 def test_an_item_that_discriminates_less_in_the_focal_group_is_non_uniform(draw: Callable[..., Any]) -> None:

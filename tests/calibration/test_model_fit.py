@@ -63,7 +63,7 @@ def test_the_slopes_of_the_moments_are_those_of_differences() -> None:
             one[place] = 1
             moves.append((shape.x, one))
     moves += [(state.latent, np.array([own])) for own in ([1, 0], [0, 1])]
-    assert len(moves) == slopes.shape[1] == state.n_free == 3 + 3 + 3 + 3 + 2 + 2
+    assert len(moves) == slopes.shape[1] == state.n_free == 3 + 4 + 3 + (1 + 2) + 2 + 2
     np.testing.assert_allclose(slopes, np.stack([difference(*move) for move in moves], axis=1), atol=1e-8)
 
 
