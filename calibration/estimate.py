@@ -34,6 +34,7 @@ SENTENCES = {
     "at_bound": "an estimate ran into its bound",
     "drift": "as an anchor it no longer fitted its parameters and was released",
     "misfit": "observed answers depart from the model's curve",
+    "dif": "it functions differently for a group of people",
 }
 ADVICE = {
     "no_answers": "give it to people, or leave it out",
@@ -143,7 +144,7 @@ def estimate(
     )
     if not answered.all():
         person = (np.cumsum(answered) - 1)[person]
-    fit = fit_mml(person, item, category, [rows[i] for i in used.tolist()], demands.mml, fixed[used], groups, hold)
+    fit = fit_mml(person, item, category, [rows[i] for i in used.tolist()], demands.mml, fixed[used], groups, hold=hold)
     run = Run(used, present, fit, standard_errors(fit, demands.mml.priors, demands.se), rmsd(fit))
     flags: list[tuple[str, ...]] = []
     for i, reason in enumerate(why):

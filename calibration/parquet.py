@@ -238,7 +238,7 @@ def _columns(batch: pa.RecordBatch, at: int, why: str, label: str | None, names:
         report.add(np.flatnonzero(competency < 0) + at, "competency", "is empty")
         other = names.place(np.maximum(found["item"], 0), competency) & (found["item"] >= 0) & (competency >= 0)
         report.add(np.flatnonzero(other) + at, "competency", "the item stands under another competency in an earlier row")
-    found["category"] = _numbers(batch, "category", HIGHEST_CATEGORY, at, report).astype(np.int16)
+    found["category"] = _numbers(batch, "category", HIGHEST_CATEGORY, at, report).astype(np.int32)
     for name in ("rt_ms", "position"):
         if name in batch.schema.names:
             found[name] = _numbers(batch, name, 2**31 - 1, at, report).astype(np.int32)
