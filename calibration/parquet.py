@@ -145,12 +145,13 @@ def read_responses_parquet(
     if known is not None:
         report.faults += [Fault("item_id", name, "is not an item of the bank") for name in sorted(set(items) - set(known))]
     report.raise_any()
-    columns, rows = _joined(parts, WHY.index(why)), None
+    besides = {"rt_ms": -1, "position": -1, "why": WHY.index(why), "wave": names.waves.numbers.get("", 0)}
+    columns, rows = _joined(parts, besides), None
     if competency is not None or (one_scale and len(names.competencies.numbers) > 1):
         rows = np.flatnonzero(names.of_competency(competency)[columns["item"]])
         columns = {name: column[rows] for name, column in columns.items()}
-        columns["item"], items = _renumbered(columns["item"], items)
-        columns["person"], sitters = _renumbered(columns["person"], sitters)
+    columns["item"], items = _renumbered(columns["item"], items)
+    columns["person"], sitters = _renumbered(columns["person"], sitters)
     if len(names.waves.numbers) > 1:
         columns["person"], sitters = _by_wave(columns["person"], columns["wave"], sitters, list(names.waves.numbers))
     if (columns["person"][1:] < columns["person"][:-1]).any():
@@ -160,30 +161,27 @@ def read_responses_parquet(
     _no_answer_twice(columns["person"], columns["item"], rows, items, report)
     own = _labels(columns, rows, list(names.labels.numbers), label, report)
     report.raise_any()
-    besides = [columns.get(name, np.broadcast_to(np.int8(value), len(columns["item"]))) for name, value in _besides(WHY.index(why)).items()]
+    more = [columns.get(name, np.broadcast_to(np.int8(besides[name]), len(columns["item"]))) for name in ("rt_ms", "position", "why")]
     person = columns["person"].astype(np.int64, copy=False)
-    return ResponseLog(tuple(sitters), tuple(items), person, columns["item"], columns["category"], *besides), own
+    return ResponseLog(tuple(sitters), tuple(items), person, columns["item"], columns["category"], *more), own
 
 
-def _besides(why: int) -> dict[str, int]:
-    """The columns that may be missing, and what stands for them."""
-    return {"rt_ms": -1, "position": -1, "why": why}
-
-
-def _joined(parts: Sequence[dict[str, NDArray[Any]]], why: int) -> dict[str, NDArray[Any]]:
-    """The columns of all parts, which are emptied on the way."""
-    lengths, missing = [len(part["person"]) for part in parts], _besides(why)
+def _joined(parts: Sequence[dict[str, NDArray[Any]]], besides: Mapping[str, int]) -> dict[str, NDArray[Any]]:
+    """The columns of all parts, which are emptied on the way; `besides` stands for columns that some parts do not have."""
+    lengths = [len(part["person"]) for part in parts]
     return {
         name: np.concatenate(
-            [part.pop(name) if name in part else np.full(n, missing[name], np.int8) for part, n in zip(parts, lengths, strict=True)]
+            [part.pop(name) if name in part else np.full(n, besides[name], np.int32) for part, n in zip(parts, lengths, strict=True)]
         )
         for name in dict.fromkeys(name for part in parts for name in part)
     }
 
 
 def _renumbered(column: Ints, names: Sequence[str]) -> tuple[Ints, list[str]]:
-    """A column of numbers of names, of which only those that occur are kept."""
+    """A column of numbers of names, of which only those that occur are kept (a file's dictionary may hold more)."""
     found = np.bincount(column, minlength=len(names)) > 0
+    if found.all():
+        return column, list(names)
     place: Ints = np.cumsum(found) - 1
     return place[column], [names[k] for k in np.flatnonzero(found).tolist()]
 
@@ -210,15 +208,8 @@ def _batches(where: str, content: bytes, label: str | None) -> Iterator[pa.Recor
                 faults.append(Fault(where, name, f"the column is of type {kind}", "whole numbers"))
         if faults:
             raise Faulty(faults)
-        more = [
-            "rt_ms",
-            "position",
-            "why",
-            "wave",
-            "competency",
-            *([label] if label and label not in ("wave", "why", "competency") else []),
-        ]
-        wanted = [*NEEDED, *(name for name in more if name in schema.names)]
+        besides = dict.fromkeys(("rt_ms", "position", "why", "wave", "competency", label))
+        wanted = [*NEEDED, *(name for name in besides if name in schema.names)]
         text = [name for name in wanted if schema.field(name).type in (pa.string(), pa.large_string())]
         file = pq.ParquetFile(pa.BufferReader(content), read_dictionary=text, page_checksum_verification=True)
         yield from file.iter_batches(ROWS, columns=wanted)
@@ -251,7 +242,7 @@ def _columns(batch: pa.RecordBatch, at: int, why: str, label: str | None, names:
         found["wave"] = names.waves.number(_text(batch, "wave")).astype(np.int32)
         report.add(np.flatnonzero(found["wave"] < 0) + at, "wave", "is empty")
     else:
-        found["wave"] = np.broadcast_to(np.int32(names.waves.numbers.setdefault("", len(names.waves.numbers))), batch.num_rows)
+        names.waves.numbers.setdefault("", len(names.waves.numbers))
     if label:
         found["label"] = names.labels.number(_text(batch, label)).astype(np.int32)
         report.add(np.flatnonzero(found["label"] < 0) + at, label, "is empty", "every person needs a group")

@@ -71,6 +71,15 @@ def test_a_file_of_many_batches_is_one_log(monkeypatch: pytest.MonkeyPatch) -> N
     ]
 
 
+def test_names_of_a_dictionary_that_no_row_uses_are_nobody() -> None:
+    def coded(codes: list[int], names: list[str]) -> pa.DictionaryArray:
+        return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(names))
+
+    log = read({"person_id": coded([2, 0], ["p", "q", "r"]), "item_id": coded([1, 1], ["a", "b"]), "category": [0, 1]})
+    assert (set(log.person_ids), log.item_ids) == ({"p", "r"}, ("b",))
+    assert quadruples(log) == {("r", "b", 0, -1), ("p", "b", 1, -1)}
+
+
 def test_why_and_positions_are_read_and_stand_for_a_fixed_form_where_they_are_missing() -> None:
     ids = {"person_id": ["p", "p"], "item_id": ["a", "b"], "category": [0, 1]}
     log = read({**ids, "why": ["adaptive", "pretest"], "position": [0, None]})
@@ -151,6 +160,7 @@ def test_items_of_one_competency_can_be_taken_and_those_of_several_are_no_scale(
 def test_files_may_differ_in_what_they_say_besides() -> None:
     one = {"person_id": ["p"], "item_id": ["a"], "category": [0], "rt_ms": [900], "why": ["adaptive"]}
     log, _ = read_responses_parquet({"a": written(one), "b": written({"person_id": ["q"], "item_id": ["a"], "category": [1]})})
+    assert log.person_ids == ("p", "q")
     assert (log.rt_ms.tolist(), log.why.tolist(), log.position.tolist()) == ([900, -1], [0, 2], [-1, -1])
 
 
