@@ -1,6 +1,7 @@
 """The CSV files of a calibration besides the answers: item parameters in and out, groups of persons, lists of items.
 
-Item parameters: `item_id,model,a,b1,b2,...,c,d`, the columns of a bank without its competency; other columns are let be. Of a model file, a row
+Item parameters: `item_id,model,a,b1,b2,...,c,d`, the columns of a bank without its competency (a1, a2, ... too, for nominal items); other columns are
+let be. Of a model file, a row
 may stop after `model`: the item then starts from its answers.
 """
 
@@ -13,7 +14,7 @@ import numpy as np
 from calibration.verdicts import ItemVerdict
 from cat_engine import MODELS, Fault, Faulty, Row
 from cat_engine.irt import Ints
-from itembank.rows import Rows, threshold_columns
+from itembank.rows import Rows, slope_columns, threshold_columns
 
 ONLY = "all"  # the competency of a file that names none
 
@@ -41,10 +42,16 @@ def _table(text: str, needed: Sequence[str]) -> Iterable[tuple[str, Mapping[str,
     return rows
 
 
+def _rows(table: Sequence[tuple[str, Mapping[str, str]]]) -> Rows:
+    """To read a table's items into."""
+    header = table[0][1] if table else ()
+    return Rows(threshold_columns(header), slope_columns(header))
+
+
 def read_items_csv(text: str) -> dict[str, Row]:
     """Item parameters by item id, in file order. Raises Faulty with every fault by row and column."""
     table = list(_table(text, ("item_id", "model", "a", "b1")))
-    rows = Rows(threshold_columns(table[0][1]) if table else ["b1"])
+    rows = _rows(table)
     for where, cells in table:
         rows.add(where, {**cells, "competency": ONLY}, {})
     if not table:
@@ -69,7 +76,7 @@ def read_models_csv(text: str) -> tuple[dict[str, str], dict[str, Row]]:
         models[item_id] = model
         if cells.get("b1"):
             started.append((where, cells))
-    rows = Rows(threshold_columns(table[0][1]) if table else ["b1"])
+    rows = _rows(table)
     for where, cells in started:
         rows.add(where, {"a": "", **cells, "competency": ONLY}, {})
     if faults or rows.faults:
