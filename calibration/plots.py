@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calibration.linking import middles
 from calibration.verdicts import ItemVerdict, ScaleRun
 from cat_engine import ItemParams, Row, expected_score, information
 from cat_engine.irt import Floats
@@ -110,13 +111,14 @@ def _share(row: Row, theta: Floats) -> Floats:
 
 
 def difficulty_scatter(verdicts: Sequence[ItemVerdict]) -> str:
-    """Mean b, old against new; what is not adopted is an open circle."""
+    """Where items lie (their mean b), old against new; what is not adopted is an open circle."""
     frame = Frame(340, 300, (-4, 4), (-4, 4))
     parts = [f'<path d="M{frame.at_x(-4)},{frame.at_y(-4)}L{frame.at_x(4)},{frame.at_y(4)}" stroke="{OLD}" stroke-dasharray="5 3"/>']
     for v in verdicts:
         if v.old is not None and v.new is not None:
             fill = f'fill="{NEW}" fill-opacity=".5"' if v.verdict == "adopt" else f'fill="none" stroke="{INK}"'
-            x, y = frame.at_x(float(np.mean(v.old.b))), frame.at_y(float(np.mean(v.new.b)))
+            before, after = middles([v.old, v.new]).tolist()
+            x, y = frame.at_x(before), frame.at_y(after)
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.4" {fill}><title>{html.escape(v.item_id)}</title></circle>')
     ticks = (-4, -2, 0, 2, 4)
     return frame.draw("Kesukaran lama dan baru", parts, ticks, ticks, ("rerata b lama", "rerata b baru"))
@@ -160,7 +162,7 @@ def ability(run: ScaleRun) -> str:
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{frame.at_x(low + 0.38) - x:.1f}" height="{frame.at_y(0) - y:.1f}" fill="#9db8d3"/>'
         )
     floor = frame.at_y(0) + 17
-    steps = [run.slope * b + run.intercept for row in run.fit.rows for b in row.b]
+    steps = [run.slope * b + run.intercept for row in run.fit.rows for b in (middles([row]).tolist() if row.slopes else row.b)]
     parts += [f'<path d="M{frame.at_x(b):.1f},{floor:.1f}v9" stroke="{INK}" stroke-opacity=".45"/>' for b in steps]
     return frame.draw(
         "Sebaran kemampuan dan letak butir", parts, (-4, -2, 0, 2, 4), (0, top), ("kemampuan; garis: letak b", "bagian orang")
