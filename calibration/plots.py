@@ -1,17 +1,19 @@
 """Plots of the calibration report as SVG text: no library, no file, no script."""
 
 import html
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from calibration.linking import middles
 from calibration.verdicts import ItemVerdict, ScaleRun
-from cat_engine import ItemParams, Row, expected_score, information
+from cat_engine import ItemParams, Row, expected_score, information, probabilities
 from cat_engine.irt import Floats
 
 OLD, NEW, INK, FAINT = "#7a8794", "#0b5394", "#16202b", "#dde3e8"
+CATEGORIES = ("#0b5394", "#a3201c", "#1b6e3c", "#8a4b00", "#6a3d9a")
 THETA = np.linspace(-4, 4, 81)
 BIN = 0.7
 LEAST_IN_BIN = 5
@@ -81,29 +83,57 @@ def line_style(colour: str, *, dashed: bool = False) -> str:
 
 
 def item_curve(verdict: ItemVerdict, run: ScaleRun, k: int) -> str:
-    """Expected score (0-1) under old (grey, dashed) and new (blue) parameters, with observed means in ability bins and 95 % bands."""
+    """Expected score (0-1) under old (grey, dashed) and new (blue) parameters, with observed means in ability bins and 95 % bands.
+
+    Of a nominal item instead the probability of each category, numbered at its peak, with observed shares in the colour of its curve.
+    """
     frame = Frame(270, 168, (-4, 4), (0, 1))
+    nominal = bool(verdict.shape.slopes)
     parts = []
-    if verdict.old is not None:
-        parts.append(frame.path(THETA, _share(verdict.old, THETA), line_style(OLD, dashed=True)))
-    if verdict.new is not None:
-        parts.append(frame.path(THETA, _share(verdict.new, THETA), line_style(NEW)))
+    for row, colour, dashed in ((verdict.old, OLD, True), (verdict.new, NEW, False)):
+        if row is not None and nominal:
+            parts += _categories(frame, row, colour if dashed else "")
+        elif row is not None:
+            parts.append(frame.path(THETA, _share(row, THETA), line_style(colour, dashed=dashed)))
+    for theta, n, share in _observed(run, k):
+        if nominal:
+            dots = zip(share[: len(verdict.shape.b) + 1].tolist(), itertools.cycle(CATEGORIES))
+            parts += [f'<circle cx="{frame.at_x(theta):.1f}" cy="{frame.at_y(p):.1f}" r="2" fill="{colour}"/>' for p, colour in dots]
+            continue
+        levels = np.arange(len(share)) / len(verdict.shape.b)
+        mean = float(share @ levels)
+        spread = 1.96 * float(np.sqrt(share @ (levels - mean) ** 2 / n))
+        x = frame.at_x(theta)
+        parts.append(f'<path d="M{x:.1f},{frame.at_y(mean + spread):.1f}V{frame.at_y(mean - spread):.1f}" stroke="{INK}"/>')
+        parts.append(f'<circle cx="{x:.1f}" cy="{frame.at_y(mean):.1f}" r="2.6" fill="{INK}"/>')
+    titles = ("kemampuan", "peluang kategori" if nominal else "harapan skor")
+    return frame.draw(f"Kurva butir {verdict.item_id}", parts, (-4, -2, 0, 2, 4), (0, 0.5, 1), titles)
+
+
+def _observed(run: ScaleRun, k: int) -> Iterator[tuple[float, float, Floats]]:
+    """Bins of ability in which enough people answered item k: their mean ability, their number, the share of each category, [K]."""
     expected = run.fit.expected[k]
     counts = expected.sum(axis=0)
     nodes = run.slope * run.fit.nodes + run.intercept
-    levels = np.arange(len(expected))[:, None] / len(verdict.shape.b)
     for low in np.arange(-3.5, 3.5, BIN):
         inside = (nodes >= low) & (nodes < low + BIN)
-        n = counts[inside].sum()
-        if n < LEAST_IN_BIN:
-            continue
-        share = expected[:, inside].sum(axis=1, keepdims=True) / n
-        mean = float((share * levels).sum())
-        spread = 1.96 * float(np.sqrt((share * (levels - mean) ** 2).sum() / n))
-        x = frame.at_x(float((nodes[inside] * counts[inside]).sum() / n))
-        parts.append(f'<path d="M{x:.1f},{frame.at_y(mean + spread):.1f}V{frame.at_y(mean - spread):.1f}" stroke="{INK}"/>')
-        parts.append(f'<circle cx="{x:.1f}" cy="{frame.at_y(mean):.1f}" r="2.6" fill="{INK}"/>')
-    return frame.draw(f"Kurva butir {verdict.item_id}", parts, (-4, -2, 0, 2, 4), (0, 0.5, 1), ("kemampuan", "harapan skor"))
+        n = float(counts[inside].sum())
+        if n >= LEAST_IN_BIN:
+            yield float((nodes[inside] * counts[inside]).sum() / n), n, expected[:, inside].sum(axis=1) / n
+
+
+def _categories(frame: Frame, row: Row, colour: str) -> list[str]:
+    """A curve for each category: dashed in `colour`, or where there is none in the category's own, with its number at the peak."""
+    p = probabilities(ItemParams.from_rows([row._replace(scale=0)]), THETA)[:, 0]
+    if colour:
+        return [frame.path(THETA, p[:, k], line_style(colour, dashed=True)) for k in range(p.shape[1])]
+    parts = []
+    for k, own in zip(range(p.shape[1]), itertools.cycle(CATEGORIES)):
+        peak = int(np.clip(p[:, k].argmax(), 2, len(THETA) - 3))
+        x, y = frame.at_x(float(THETA[peak])), frame.at_y(float(p[peak, k])) - 4
+        parts.append(frame.path(THETA, p[:, k], line_style(own)))
+        parts.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{k}</text>')
+    return parts
 
 
 def _share(row: Row, theta: Floats) -> Floats:

@@ -39,7 +39,8 @@ FLAGS = {
 GUIDE = (
     "Kurva: garis putus-putus = parameter lama, garis biru = parameter baru, titik = rerata skor teramati dengan pita 95 % menurut posterior "
     "kemampuan peserta. RMSD: beda rerata kurva teramati dari model, per satuan skor; di atas 0,1 dianggap tidak cocok. SE: galat baku dari "
-    "informasi teramati (Oakes). Butir nominal: a = kemiringan dan b = intersep tiap kategori. A dan B: konstanta penyetaraan ke skala bank, θ = A θ' + B."
+    "informasi teramati (Oakes). Butir nominal: satu kurva tiap kategori, titik = bagian jawaban teramati; a = kemiringan dan b = intersep kategori "
+    "1, 2, dan seterusnya. A dan B: konstanta penyetaraan ke skala bank, θ = A θ' + B."
 )
 
 
