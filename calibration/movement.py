@@ -68,18 +68,13 @@ def movements(log: ResponseLog, bank: Bank, options: CalibrationOptions | None =
             passed = {"robust_z": abs(own_z) > LARGEST_Z, "d2": d2 > LARGEST_D2, "cusum": max(easier, harder) > LARGEST_CUSUM}
             flags = tuple(name for name, over in passed.items() if over)
             old_b, new_b = middles([before, after]).tolist()
-            found.append(Movement(v.item_id, v.competency, v.n, old_b, new_b, _se(v), own_z, d2, easier, harder, flags))
+            found.append(Movement(v.item_id, v.competency, v.n, old_b, new_b, v.se_middle, own_z, d2, easier, harder, flags))
         found += [
             Movement(v.item_id, v.competency, v.n, float(middles([v.old])[0]) if v.old else nan, *(nan,) * 6, (), v.flags)
             for v in own
             if v.new is None
         ]
     return tuple(found)
-
-
-def _se(v: ItemVerdict) -> float:
-    """SE of the mean b of an estimate."""
-    return float("nan") if v.se_slopes else float(np.mean(v.se_b))
 
 
 def _d2(new: Row, old: Row, scale: ScaleRun) -> float:
@@ -107,7 +102,7 @@ def _cumulative_sums(log: ResponseLog, bank: Bank, options: CalibrationOptions, 
 def _standardised(proposal: Proposal) -> dict[str, float]:
     def z(v: ItemVerdict, new: Row, old: Row) -> float:
         before, after = middles([old, new]).tolist()
-        return float((after - before) / _se(v))
+        return float((after - before) / v.se_middle)
 
     found = {v.item_id: z(v, v.new, v.old) for v in proposal.verdicts if v.new is not None and v.old is not None}
     return {item_id: value for item_id, value in found.items() if np.isfinite(value)}

@@ -43,6 +43,11 @@ class ItemVerdict:
         return "reject" if self.new is not None and set(self.flags) & set(REJECTING) else "keep"
 
     @property
+    def se_middle(self) -> float:
+        """SE of the mean b, as the mean over its steps; NaN of a nominal item, whose place is a ratio of differences."""
+        return float("nan") if self.se_slopes else float(np.mean(self.se_b))
+
+    @property
     def why(self) -> str:
         """The verdict in a sentence."""
         reasons = "; ".join(SENTENCES[flag] for flag in self.flags)
