@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from calibration.curves import A_BOUNDS, starting_rows
 from calibration.mml import FIPC, FLAT, MmlOptions, Priors, fit_mml
@@ -166,6 +168,27 @@ def test_modified_graded_items_share_their_distances_and_keep_their_slopes(draw:
     assert fit.converged
     # The graded model has 6 parameters more: where the common distances are true, twice the gain is a chi-square of 6 (99.9 % below 22.5).
     assert 0 < 2 * (free.loglik - fit.loglik) < 22.5
+
+
+def test_the_modified_graded_estimate_is_the_maximum_that_a_general_optimiser_finds(draw: Draw) -> None:
+    rows = [Row("mgrm", a, [b - 0.7, b + 0.7]) for a, b in ((0.8, -0.6), (1.6, 0.1), (1.2, 0.8))]
+    data = draw(rows, np.random.default_rng(57).normal(size=1500), 58)
+    fit = data.fit("mgrm")
+    nodes = np.linspace(-6, 6, 61)
+    weights = np.exp(-0.5 * nodes**2) / np.exp(-0.5 * nodes**2).sum()
+    patterns, times = np.unique(data.category.reshape(-1, 3), axis=0, return_counts=True)
+
+    def minus_loglik(x: np.ndarray) -> float:  # a[3], b[3], half the distance; written out from Muraki (1990)
+        joint = np.tile(weights, (len(patterns), 1))
+        for i in range(3):
+            reached = [np.ones(61), *(expit(x[i] * (nodes - x[3 + i] - sign * x[6])) for sign in (-1, 1)), np.zeros(61)]
+            joint *= np.array([reached[k] - reached[k + 1] for k in range(3)])[patterns[:, i]]
+        return float(-times @ np.log(joint.sum(axis=1)))
+
+    found = minimize(minus_loglik, [1, 1, 1, 0, 0, 0, 1], method="BFGS", options={"gtol": 1e-4})
+    assert fit.loglik == pytest.approx(-found.fun, abs=1e-5)
+    wanted = [(a, b - found.x[6], b + found.x[6]) for a, b in zip(found.x[:3], found.x[3:6], strict=True)]
+    np.testing.assert_allclose([(row.a, *row.b) for row in fit.rows], wanted, atol=1e-3)
 
 
 def test_partial_credit_is_within_the_nominal_model_and_categories_out_of_order_are_not_within_it(draw: Draw) -> None:
