@@ -131,7 +131,7 @@ class Bank:
         """Item i's parameters as a row."""
         p = self.params
         b = [float(v) for v in p.steps(i)]
-        return Row(p.model[i], float(p.a[i]), b, float(p.c[i]), float(p.d[i]), int(p.scale[i]), p.slopes_of(i).tolist())
+        return Row(p.model[i], float(p.a[i]), b, float(p.c[i]), float(p.d[i]), int(p.scale[i]), p.slopes_of(i).tolist() or ())
 
 
 def pool_of(bank: Bank, competencies: Iterable[str], exposure: Mapping[str, float] | None = None) -> Pool:

@@ -164,7 +164,7 @@ class Rows:
             self._say(where, gaps[0], f"is empty, and {filled[-1]} is not", f"fill {names[0]}, {names[0][0]}2, … without a gap")
         return filled
 
-    def _slopes(self, where: str, cells: Mapping[str, str], model: str, steps: int) -> list[float]:
+    def _slopes(self, where: str, cells: Mapping[str, str], model: str, steps: int) -> Sequence[float]:
         """The slopes of a nominal item, one beside each b; no other item has any."""
         filled = self._filled(where, cells, self.slopes)
         if model not in NOMINAL:
@@ -172,7 +172,7 @@ class Rows:
                 self._say(
                     where, filled[0], f"model {model} has no slopes of categories", "empty the cell, or choose " + " or ".join(NOMINAL)
                 )
-            return []
+            return ()
         if len(filled) != steps:
             odd = f"a{min(len(filled), steps) + 1}"
             self._say(where, odd, f"{len(filled)} slopes do not go with {steps} intercepts", "write a1 beside b1, a2 beside b2, …")

@@ -84,7 +84,8 @@ R,A,rsm,,,,0.5,-0.5,1
 def test_nominal_items_have_a_slope_beside_each_intercept() -> None:
     bank = read_bank_csv(NOMINAL)
     assert bank.row(0) == Row("nrm", 1.0, [0.25, 1.5], slopes=[0.8, -1.5])
-    assert [bank.row(i).slopes for i in (1, 2)] == [[], []]
+    assert bank.row(1) == Row("mgrm", 1.2, [-1.0, 0.0, 1.0])
+    assert bank.row(2) == Row("rsm", 1.0, [0.5, -0.5, 1.0])
     assert bank.params.a.tolist() == [1.0, 1.2, 1.0]
     written = write_bank_csv(bank).splitlines()
     assert written[0] == "item_id,competency,model,a,a1,a2,b1,b2,b3,c,d,status,calibration"
