@@ -233,7 +233,7 @@ def _run_block(
     seeds = _Seeds(seed, first, {})
     uniform = uniforms(seed, first, n, capacity(plan, pool))
     held, visited = np.ones(n, dtype=bool), np.zeros(len(plan.eligibility.edges) + 1, dtype=bool)
-    known = [pool.competencies.index(name) for name in plan.competencies if name in pool.competencies]
+    known = pool.places(plan.competencies)
     answers, abilities = [np.zeros((4, 0), int)], [np.zeros((2, 0))]
     for section in plan.sections:
         rows, begun = np.arange(n), batch.count.sum(axis=1)
@@ -257,7 +257,7 @@ def _run_block(
             if plan.eligibility.learns:
                 visited[segments(plan.eligibility.edges, batch.theta[rows][:, known])] = True
             draws = Draws(own_seeds, position.tolist())
-            item, _ = choose(plan, section, batch, rows, position - begun[rows], admission, draws)
+            item = choose(plan, section, batch, rows, position - begun[rows], admission, draws).item
             category = draw_category(truth, true[rows, scale[item]], item, uniform[rows, position]) if real is None else real[rows, item]
             batch.answer(rows, item, category)
             answers.append(np.stack([rows + first, position, item, category]))
