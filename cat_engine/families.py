@@ -9,7 +9,7 @@ class here and its name in FAMILIES.
 """
 
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ class Family(Protocol):
     derivatives(theta[..., I]) -> the first two derivatives of log P(k), each [..., I, K], finite in the padding.
     """
 
+    __slots__: ClassVar[tuple[str, ...]]
+
     @classmethod
     def of(cls, a: Floats, b: Floats, c: Floats, d: Floats, n_cat: Ints) -> Self: ...
 
@@ -34,6 +36,9 @@ class Family(Protocol):
     def information(self, theta: Floats) -> Floats: ...
 
     def derivatives(self, theta: Floats) -> tuple[Floats, Floats]: ...
+
+
+F = TypeVar("F", bound=Family)
 
 
 def logistic(z: Floats) -> tuple[Floats, Floats]:
@@ -177,9 +182,10 @@ class PartialCredit:
         return self.a[:, None] * from_mean, np.broadcast_to(-(self.a[:, None] ** 2) * variance, p.shape)
 
 
-def taken(family: Dichotomous, at: Ints) -> Dichotomous:
+def taken(family: F, at: Ints) -> F:
     """The parameters of the items at `at` only."""
-    return Dichotomous(family.a.take(at), family.b.take(at), family.c.take(at), family.d.take(at), family.width)
+    columns = [getattr(family, name) for name in type(family).__slots__]
+    return type(family)(*(column.take(at, axis=0) if isinstance(column, np.ndarray) else column for column in columns))
 
 
 FAMILIES: dict[str, type[Family]] = {
