@@ -99,15 +99,14 @@ class Batch:
         """The same for sessions `rows`, [M, I]; worked out for the competencies that have moved since it was last asked for."""
         if self.known is None or self.fresh is None:
             self.known, self.fresh = np.empty(self.used.shape), np.zeros(self.count.shape, dtype=bool)
-            # All competencies are new: one call for all items, as each question of a live test needs.
+        old = ~self.fresh[rows]
+        if old.all():
             self.known[rows] = information_at(self.pool.params, self.theta[rows][:, self.pool.params.scale])
-            self.fresh[rows] = True
-        for s, (at, params) in enumerate(self.pool.scales):
-            stale = rows[~self.fresh[rows, s]]
-            if stale.size:
-                whole = len(self.pool.scales) == 1
-                self.known[(stale,) if whole else np.ix_(stale, at)] = information_at(params, self.theta[stale, s][:, None])
-                self.fresh[stale, s] = True
+        else:
+            for s in np.flatnonzero(old.any(axis=0)).tolist():
+                (at, params), stale = self.pool.scales[s], rows[old[:, s]]
+                self.known[np.ix_(stale, at)] = information_at(params, self.theta[stale, s][:, None])
+        self.fresh[rows] = True
         return self.known[rows]
 
     def answer(self, rows: Ints, item: Ints, category: Ints) -> None:

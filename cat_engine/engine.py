@@ -187,8 +187,8 @@ def _most_informative(plan: TestPlan, batch: Batch, rows: Ints, admission: Admis
     ranking = batch.pool.ranking
     if ranking is None:
         return None
-    eligible, variance = admission.eligible, batch.se[rows, 0] ** 2
-    found = shortlist(ranking, batch.theta[rows, 0], variance, eligible, int(batch.count[rows, 0].max()), plan.exposure.depth)
+    eligible, variance = admission.eligible, batch.se[rows] ** 2
+    found = shortlist(ranking, batch.theta[rows], variance, eligible, int(batch.count.max()), plan.exposure.depth)
     everyone, sure = np.arange(len(rows)), bool(found.sure.all())
     column = plan.exposure.choose(found.score, draws) if sure else np.zeros(len(rows), dtype=int)
     item, info = found.item[everyone, column], found.info[everyone, column]
@@ -198,7 +198,8 @@ def _most_informative(plan: TestPlan, batch: Batch, rows: Ints, admission: Admis
             column = plan.exposure.choose(found.score[some], draws.of(some))
             item[some], info[some] = found.item[some, column], found.info[some, column]
         known = batch.information(rows[open_still])
-        score = np.where(eligible[open_still], np.round(known * variance[open_still, None], 12), -np.inf)
+        score = np.round(known * variance[open_still][:, batch.pool.params.scale], 12)
+        score = np.where(eligible[open_still], score, -np.inf)
         item[open_still] = plan.exposure.choose(score, draws.of(open_still))
         info[open_still] = known[np.arange(len(known)), item[open_still]]
     return Choice(item, admission.rungs, info)

@@ -202,17 +202,21 @@ def log_probabilities_at(params: ItemParams, theta: Floats) -> Floats:
 
 def log_probabilities_of(params: ItemParams, item: Ints, theta: Floats) -> Floats:
     """log P(k) of item[M] at theta[M] -> [M, K], -inf padded."""
-    out = np.empty((len(item), params.b.shape[1] + 1))
-    for at, family in params.by_family(item):
-        out[at] = family.log_p(theta[at])
-    return out
+    return _of_items(params, item, theta, (params.b.shape[1] + 1,), lambda family, own: family.log_p(own))
 
 
 def information_of(params: ItemParams, item: Ints, theta: Floats) -> Floats:
     """Fisher information of item[M] at theta[M] -> [M]."""
-    out = np.empty(len(item))
+    return _of_items(params, item, theta, (), lambda family, own: family.information(own))
+
+
+def _of_items(params: ItemParams, item: Ints, theta: Floats, tail: tuple[int, ...], method: Callable[[Family, Floats], Floats]) -> Floats:
+    """method(family of the items, theta) of every family, put together: [M, *tail]."""
+    if len(params.families) == 1:
+        return method(taken(params.families[0][1], item), theta)
+    out = np.empty((len(item), *tail))
     for at, family in params.by_family(item):
-        out[at] = family.information(theta[at])
+        out[at] = method(family, theta[at])
     return out
 
 
