@@ -114,6 +114,8 @@ class Admission:
     @property
     def rungs(self) -> tuple[str, ...]:
         """The rung of the fallback ladder that each session stands on so far."""
+        if not self.dropped.any():
+            return (FULL,) * len(self.dropped)
         return tuple(OPEN if gone else FULL for gone in self.dropped.tolist())
 
 

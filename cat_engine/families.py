@@ -184,8 +184,9 @@ class PartialCredit:
 
 def taken(family: F, at: Ints) -> F:
     """The parameters of the items at `at` only."""
-    columns = [getattr(family, name) for name in type(family).__slots__]
-    return type(family)(*(column.take(at, axis=0) if isinstance(column, np.ndarray) else column for column in columns))
+    kind = type(family)
+    columns = [getattr(family, name) for name in kind.__slots__]
+    return kind(*[column if isinstance(column, int) else column.take(at, axis=0) for column in columns])
 
 
 FAMILIES: dict[str, type[Family]] = {

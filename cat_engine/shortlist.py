@@ -47,13 +47,15 @@ def steepest_bend(family: Family) -> Floats | None:
 class Ranking:
     """order[S (C + 2), W]: the items of each competency and cell from the highest bound down; bound[S (C + 2), W + 1]: their bounds, the last that of
     the best item left out; -NO_BOUND where there is none. Cell c spans low + (c - 1) CELL_WIDTH to low + c CELL_WIDTH; the first and the last stand for
-    all that lies below and above the others, where nothing is bounded (NO_BOUND). by_scale[I]: the items by competency, from starts[S] on.
+    all that lies below and above the others, where nothing is bounded (NO_BOUND). The rows of a competency begin at first[S]. by_scale[I]: the items
+    by competency, from starts[S] on.
     """
 
     params: ItemParams
     low: float
     order: Ints
     bound: Floats
+    first: Ints
     by_scale: Ints
     starts: Ints
 
@@ -81,16 +83,17 @@ class Ranking:
                 order[s, c, : len(best)] = at[best[:width]]
                 bound[s, c, : len(best)] = own[best]
         starts = np.cumsum([0, *(len(at) for at in scales[:-1])])
-        shape = (len(scales) * (cells + 2), -1)
-        return cls(params, low, order.reshape(shape), bound.reshape(shape), np.concatenate(scales), np.minimum(starts, len(params) - 1))
+        first, rows = (cells + 2) * np.arange(len(scales)), (len(scales) * (cells + 2), -1)
+        starts = np.minimum(starts, len(params) - 1)
+        return cls(params, low, order.reshape(rows), bound.reshape(rows), first, np.concatenate(scales), starts)
 
     def cell(self, theta: Floats) -> Ints:
         """The row of each theta[N, S] in `order` and `bound`."""
-        cells = len(self.order) // theta.shape[1]
+        last = len(self.order) // len(self.first) - 1
         place = (theta - (self.low - CELL_WIDTH)) / CELL_WIDTH
-        found = np.minimum(np.maximum(place, 0.0), cells - 1.0).astype(int)
-        found += cells * np.arange(theta.shape[1])
-        return np.asarray(found)
+        found: Ints = np.minimum(np.maximum(place, 0), last).astype(int)
+        found += self.first
+        return found
 
     def open(self, eligible: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which competencies have an eligible item, [N, S]; anything for those that have no item at all."""
@@ -132,10 +135,9 @@ def shortlist(ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArr
     wanted = depth + SPARE
     width = min(ranking.order.shape[1], given + 2 * wanted)
     find = _first if scales == 1 else _best
-    item, limit = find(ranking, ranking.cell(theta), variance, eligible, width, min(wanted, width))
+    item, limit, enough = find(ranking, ranking.cell(theta), variance, eligible, width, min(wanted, width))
     item.sort(axis=1)
-    last = item[:, -1].max(initial=0)
-    known = item if last < count else np.minimum(item, count - 1)
+    known = item if enough else np.minimum(item, count - 1)
     if scales == 1:
         own, weight = theta.repeat(known.shape[1], axis=1), variance
     else:
@@ -143,33 +145,41 @@ def shortlist(ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArr
         own, weight = theta.take(cell), variance.take(cell)
     info = information_of(ranking.params, known.ravel(), own.ravel()).reshape(known.shape)
     score = (info * weight).round(12)
-    if last == count:
+    if not enough:
         score[item == count] = -np.inf
     worst = score.max(axis=1) if depth == 1 else np.partition(score, -depth, axis=1)[:, -depth]
     return Shortlist(known, info, score, (worst > limit * (1 + CAUTION) + ROUNDING) | (limit < 0))
 
 
-def _first(ranking: Ranking, cell: Ints, variance: Floats, eligible: NDArray[np.bool_], width: int, wanted: int) -> tuple[Ints, Floats]:
-    """Of one competency: the free items of the highest bounds, item[N, wanted] (the number of items stands for none), and limit[N], the bound of
-    information times variance of all others.
+def _first(
+    ranking: Ranking, cell: Ints, variance: Floats, eligible: NDArray[np.bool_], width: int, wanted: int
+) -> tuple[Ints, Floats, bool]:
+    """Of one competency: the free items of the highest bounds, item[N, wanted] (the number of items stands for none); limit[N], the bound of
+    information times variance of all others; and whether everybody has so many.
     """
     n, count = eligible.shape
-    listed = ranking.order[cell[:, 0], :width]
+    row = cell.ravel()
+    listed = ranking.order[row, :width]
     free = eligible.ravel().take(listed + count * np.arange(n)[:, None])
     chosen = free & (free.cumsum(axis=1, dtype=np.int32) <= wanted)
     place = np.flatnonzero(chosen)
-    if place.size == n * wanted:
+    enough = place.size == n * wanted
+    if enough:
         item = listed.ravel().take(place).reshape(n, wanted)
         last = place[wanted - 1 :: wanted] % width
-    else:  # somebody has fewer left, or the list does not reach
+    elif width < ranking.order.shape[1]:  # the list did not reach
+        return _first(ranking, cell, variance, eligible, ranking.order.shape[1], wanted)
+    else:
         place = np.argsort(~chosen, axis=1, kind="stable")[:, :wanted]
         found = np.take_along_axis(chosen, place, axis=1)
         item = np.where(found, np.take_along_axis(listed, place, axis=1), count)
         last = np.where(found[:, -1], place[:, -1], width - 1)
-    return item, ranking.bound[cell[:, 0], last + 1] * variance[:, 0]
+    return item, ranking.bound[row, last + 1] * variance.ravel(), enough
 
 
-def _best(ranking: Ranking, cell: Ints, variance: Floats, eligible: NDArray[np.bool_], width: int, wanted: int) -> tuple[Ints, Floats]:
+def _best(
+    ranking: Ranking, cell: Ints, variance: Floats, eligible: NDArray[np.bool_], width: int, wanted: int
+) -> tuple[Ints, Floats, bool]:
     """The same of several competencies."""
     n, count = eligible.shape
     listed = ranking.order[cell, :width].reshape(n, -1)
@@ -180,5 +190,5 @@ def _best(ranking: Ranking, cell: Ints, variance: Floats, eligible: NDArray[np.b
     place = np.argpartition(value, -wanted - 1, axis=1)[:, -wanted - 1 :]
     place += value.shape[1] * np.arange(n)[:, None]
     highest = value.take(place)
-    item = np.where(highest[:, 1:] >= 0, listed.take(place[:, 1:]), count)
-    return item, np.maximum(highest[:, 0], beyond)
+    there = highest[:, 1:] >= 0
+    return np.where(there, listed.take(place[:, 1:]), count), np.maximum(highest[:, 0], beyond), bool(there.all())
