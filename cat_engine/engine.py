@@ -149,21 +149,29 @@ def survey(pool: Pool, section: Section, batch: Batch, rows: Ints, seconds: Floa
     return Outlook(scales, found, eligible)
 
 
-def admit(
-    plan: TestPlan, pool: Pool, memory: Memory | None, batch: Batch, rows: Ints, eligible: NDArray[np.bool_], seeds: Sequence[int]
-) -> Admission:
-    """Exposure control between the halves: which of the eligible[N, I] items sessions `rows`[N] may see, by their lots. Without a memory the
-    pool's pinned snapshot counts.
+def draw_lots(plan: TestPlan, pool: Pool, memory: Memory | None, seeds: Sequence[int]) -> NDArray[np.bool_] | None:
+    """The lots of exposure control, [N, K, I]: which items the session of each of seeds[N] may see while an ability is in segment k; None in a plan
+    without such control. Without a memory the pool's pinned snapshot counts.
     """
     if not plan.eligibility.active:
+        return None
+    probability = plan.eligibility.probability(Memory.pinned(plan.eligibility, pool) if memory is None else memory)
+    return np.array([lots(probability, seed) for seed in seeds])
+
+
+def admit(plan: TestPlan, batch: Batch, rows: Ints, eligible: NDArray[np.bool_], drawn: NDArray[np.bool_] | None) -> Admission:
+    """Exposure control between the halves: which of the eligible[M, I] items sessions `rows`[M] may see, by the lots drawn[N, K, I] of all."""
+    if drawn is None:
         return Admission(eligible, eligible, np.zeros(len(rows), dtype=bool))
-    memory = Memory.pinned(plan.eligibility, pool) if memory is None else memory
-    probability = plan.eligibility.probability(memory)
-    segment = segments(plan.eligibility.edges, batch.theta[rows][:, pool.params.scale])
-    items = np.arange(len(pool))
-    may = np.logical_and(np.stack([lots(probability, seed)[segment[n], items] for n, seed in enumerate(seeds)]), eligible)
-    dropped = np.logical_and(~may.any(axis=1), eligible.any(axis=1))
-    return Admission(np.where(dropped[:, None], eligible, may), eligible, dropped)
+    own = drawn if len(rows) == len(drawn) else drawn[rows]
+    if len(plan.eligibility.edges):
+        segment = segments(plan.eligibility.edges, batch.theta[rows]).take(batch.pool.params.scale, axis=1)
+        may = np.take_along_axis(own, segment[:, None, :], axis=1)[:, 0]
+    else:
+        may = own[:, 0]
+    may = np.logical_and(may, eligible)
+    dropped = np.greater(eligible.any(axis=1), may.any(axis=1))
+    return Admission(np.where(dropped[:, None], eligible, may) if dropped.any() else may, eligible, dropped)
 
 
 def choose(plan: TestPlan, section: Section, batch: Batch, rows: Ints, position: Ints, admission: Admission, draws: Draws) -> Choice:
@@ -233,7 +241,7 @@ def _decision(plan: TestPlan, pool: Pool, state: State, batch: Batch) -> Decisio
         return Stop(reason, _closing_evidence(batch, pool.places(plan.competencies), 0, reason))
     section, row, begun = plan.sections[state.section], np.zeros(1, dtype=int), state.section_starts[-1]
     outlook = survey(pool, section, batch, row, np.array([sum(state.rt_s[begun:])]))
-    admission = admit(plan, pool, None, batch, row, outlook.eligible, (state.seed,))
+    admission = admit(plan, batch, row, outlook.eligible, draw_lots(plan, pool, None, (state.seed,)))
     n_eligible = int(np.count_nonzero(admission.eligible))
     if state.pending is not None and (n_eligible == 0 or isinstance(plan.content, Unbalanced)):
         return Present(state.pending, state.section, _evidence(batch, state.pending, n_eligible, admission.rungs[0]))
