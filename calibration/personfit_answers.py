@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -104,6 +104,12 @@ class Sittings:
         """Sums of values[R] by unit, [U]."""
         return np.asarray(np.bincount(self.unit, values), dtype=float)
 
+    def abilities(self, theta: Floats, missing: float) -> Floats:
+        """theta[U] of the units as people x competencies, [P, S]; `missing` where a person met nothing of a competency."""
+        out = np.full((self.n_persons, len(self.competencies)), missing)
+        out[self.person, self.params.scale[self.item]] = theta[self.unit]
+        return out
+
     def blocks(self, most: int = BLOCK) -> Iterator["Sittings"]:
         """The same people in groups of about `most` answers, in order."""
         ends = np.cumsum(self.count)
@@ -119,13 +125,9 @@ class Sittings:
         place = np.full(self.n_persons, -1)
         place[who] = np.arange(len(who))
         keep = place[self.person] >= 0
-        return self.only(keep, tuple(self.person_ids[p] for p in who.tolist()), place)
-
-    def only(self, keep: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]", person_ids: tuple[str, ...], place: Ints) -> "Sittings":
-        """The answers that keep[R] marks; place[P] is the new number of each person."""
         return Sittings(
-            person_ids, self.item_ids, self.params, self.competencies, place[self.person[keep]], self.item[keep], self.category[keep],
-            self.seconds[keep], self.row[keep],
+            tuple(self.person_ids[p] for p in who.tolist()), self.item_ids, self.params, self.competencies, place[self.person[keep]],
+            self.item[keep], self.category[keep], self.seconds[keep], self.row[keep],
         )  # fmt: skip
 
     def table(self, values: Floats, fill: float = np.nan) -> Floats:
@@ -163,10 +165,9 @@ class Scorer:
     @once
     def pool(self) -> Pool:
         """The items, whatever their competency, as one scale: a unit has answers of one competency only."""
-        at, inverse = np.unique(self.sittings.item, return_inverse=True)
-        del inverse
+        at = np.unique(self.sittings.item)
         params = self.sittings.params.take(at)
-        one = ItemParams(params.model, params.a, params.b, params.c, params.d, params.n_cat, np.zeros(len(at), dtype=np.int64))
+        one = replace(params, scale=np.zeros(len(at), dtype=np.int64))
         return Pool.of(tuple(self.sittings.item_ids[i] for i in at.tolist()), one, ("all",))
 
     @once

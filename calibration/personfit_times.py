@@ -17,8 +17,9 @@ from scipy.special import chdtrc
 
 from calibration.personfit_answers import Sittings
 from cat_engine.irt import Floats, Ints
-from cat_engine.timing import calibrate_times, mean_time, ItemTimes, rapid, rapid_threshold
+from cat_engine.timing import ItemTimes, Speeds, calibrate_times, mean_time, rapid, rapid_threshold
 
+LEAST_SD = 0.05  # of speed in the population: people who are all but alike would leave nothing to learn about one
 FAST = -2.326  # of e: faster than 99 in 100 given the person's other times
 
 
@@ -30,6 +31,11 @@ class ItemSpeeds:
     beta: Floats
 
     @classmethod
+    def unknown(cls, n: int) -> "ItemSpeeds":
+        """Of n items without any."""
+        return cls(np.full(n, np.nan), np.full(n, np.nan))
+
+    @classmethod
     def calibrated(cls, sittings: Sittings) -> "ItemSpeeds":
         """Estimated from the times themselves. Raises Faulty where they are too few."""
         seconds = np.full((sittings.n_persons, len(sittings.params)), np.nan)
@@ -37,12 +43,28 @@ class ItemSpeeds:
         found = calibrate_times(seconds)
         return cls(found.alpha, found.beta)
 
+    def terms(self, sittings: Sittings) -> tuple[Floats, Floats]:
+        """alpha^2 and ln t - beta of each answer, each [R], both 0 where the time, or the item's parameters, are unknown."""
+        alpha, beta = self.alpha[sittings.item], self.beta[sittings.item]
+        there = ~np.isnan(sittings.seconds) & ~np.isnan(alpha)
+        gap = np.log(np.where(there, sittings.seconds, 1.0)) - np.where(there, beta, 0.0)
+        return np.where(there, alpha, 0.0) ** 2, np.where(there, gap, 0.0)
+
     def thresholds(self) -> Floats:
         """NT10 of each item, in seconds, [I]; NaN where there are no parameters."""
         out = np.full(len(self.alpha), np.nan)
         known = np.flatnonzero(~np.isnan(self.alpha))
         out[known] = rapid_threshold(mean_time(ItemTimes(self.alpha[known], self.beta[known]), np.zeros(1))[0])
         return out
+
+
+def population(sittings: Sittings, items: ItemSpeeds) -> Speeds:
+    """Mean and sd of speed by moments: the variance of the people's tau less the mean of its error variance, at least LEAST_SD^2."""
+    tau, error = _speeds(sittings, items)[:2]
+    known = ~np.isnan(tau)
+    if known.sum() < 2:
+        return Speeds()
+    return Speeds(float(tau[known].mean()), float(np.sqrt(max(tau[known].var() - error[known].mean(), LEAST_SD**2))))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,22 +83,27 @@ class TimeFit:
 
 def time_fit(sittings: Sittings, items: ItemSpeeds, threshold_s: Floats) -> TimeFit:
     """From the times of the sittings, the time parameters of the I items and their thresholds[I] in seconds."""
-    alpha, beta = items.alpha[sittings.item], items.beta[sittings.item]
-    there = ~np.isnan(sittings.seconds) & ~np.isnan(alpha)
-    weight = np.where(there, alpha, 0.0) ** 2
-    gap = np.where(there, np.log(np.where(there, sittings.seconds, 1.0)) - np.where(there, beta, 0.0), 0.0)
-    precision = sittings.by_person(weight)
+    tau, error, weight, gap = _speeds(sittings, items)
+    there = weight > 0
     n = sittings.by_person(there.astype(float))
     enough = n >= 2
+    left = gap + np.nan_to_num(tau)[sittings.person]
+    z2 = weight * left**2
     with np.errstate(divide="ignore", invalid="ignore"):
-        tau = np.where(n > 0, -sittings.by_person(weight * gap) / precision, np.nan)
-        z2 = np.where(there, weight * (gap + tau[sittings.person]) ** 2, 0.0)
-        e = np.sign(gap + tau[sittings.person]) * np.sqrt(z2 / (1 - weight / precision[sittings.person]))
+        e = np.sign(left) * np.sqrt(z2 / (1 - weight * error[sittings.person]))
     chi2 = np.where(enough, sittings.by_person(z2), np.nan)
     df = np.maximum(n - 1, 0).astype(np.int64)
     fast = sittings.by_person((there & enough[sittings.person] & (e < FAST)).astype(float)).astype(np.int64)
     timed = sittings.by_person((~np.isnan(sittings.seconds)).astype(float))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        quick = sittings.by_person(rapid(sittings.seconds, threshold_s[sittings.item]).astype(float))
-        effort = np.where(timed > 0, 1 - quick / timed, np.nan)
+    quick = sittings.by_person(rapid(sittings.seconds, threshold_s[sittings.item]).astype(float))
+    effort = np.where(timed > 0, 1 - quick / np.maximum(timed, 1), np.nan)
     return TimeFit(tau, chi2, df, np.where(enough, chdtrc(np.maximum(df, 1), chi2), np.nan), fast, effort)
+
+
+def _speeds(sittings: Sittings, items: ItemSpeeds) -> tuple[Floats, Floats, Floats, Floats]:
+    """tau and its error variance, each [P], NaN for somebody without times; weight alpha^2 and gap ln t - beta of each answer, each [R], 0 where unknown."""
+    weight, gap = items.terms(sittings)
+    precision = sittings.by_person(weight)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.where(precision > 0, 1 / precision, np.nan)
+        return -sittings.by_person(weight * gap) * error, error, weight, gap

@@ -94,8 +94,7 @@ def rooms(sittings: Sittings, scorer: Scorer, room: Sequence[str] | None = None,
     """The people by the name of their room[P] (all in one where there are none); option[R] is what was chosen, in order of the sittings."""
     labels = np.zeros(sittings.n_persons, dtype=np.int64) if room is None else np.unique(np.array(room), return_inverse=True)[1]
     code, item, category, share = _answers(sittings, option)
-    theta = np.zeros((sittings.n_persons, len(sittings.competencies)))
-    theta[sittings.person, sittings.params.scale[sittings.item]] = scorer.score(sittings.category)[0][sittings.unit]
+    theta = sittings.abilities(scorer.score(sittings.category)[0], scorer.prior.mean)
     for label in range(int(labels.max()) + 1):
         who = np.flatnonzero(labels == label)
         mine = np.isin(sittings.person, who)

@@ -44,11 +44,11 @@ class Preknowledge:
     p_adjusted: Floats
 
 
-def preknowledge(sittings: Sittings, at: Met, items: ItemSpeeds | None, suspected: NDArray[np.bool_]) -> Preknowledge:
-    """Of answers at the abilities in `at`; suspected[I]; `items` None where times do not count."""
+def preknowledge(sittings: Sittings, at: Met, items: ItemSpeeds, suspected: NDArray[np.bool_]) -> Preknowledge:
+    """Of answers at the abilities in `at`; suspected[I]; items of unknown parameters where times do not count."""
     inside = suspected[sittings.item]
     shift, z_answers = _answers(sittings, at, inside)
-    gain, z_times = (np.full(sittings.n_persons, np.nan),) * 2 if items is None else _times(sittings, items, inside)
+    gain, z_times = _times(sittings, items, inside)
     both = np.stack([z_answers, z_times])
     known = (~np.isnan(both)).sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -70,11 +70,8 @@ def _answers(sittings: Sittings, at: Met, inside: NDArray[np.bool_]) -> tuple[Fl
 
 
 def _times(sittings: Sittings, items: ItemSpeeds, inside: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    alpha, beta = items.alpha[sittings.item], items.beta[sittings.item]
-    there = ~np.isnan(sittings.seconds) & ~np.isnan(alpha)
-    weight = np.where(there, alpha**2, 0.0)
-    pull = weight * np.where(there, beta - np.log(np.where(there, sittings.seconds, 1.0)), 0.0)
+    weight, gap = items.terms(sittings)
     with np.errstate(invalid="ignore", divide="ignore"):
         precision = [sittings.by_person(weight * side) for side in (inside, ~inside)]
-        tau = [sittings.by_person(pull * side) / own for side, own in zip((inside, ~inside), precision, strict=True)]
+        tau = [-sittings.by_person(weight * gap * side) / own for side, own in zip((inside, ~inside), precision, strict=True)]
         return tau[0] - tau[1], (tau[0] - tau[1]) / np.sqrt(1 / precision[0] + 1 / precision[1])
