@@ -18,7 +18,7 @@ from itembank.rows import Rows, threshold_columns
 ONLY = "all"  # the competency of a file that names none
 
 
-def _table(text: str, needed: Sequence[str]) -> Iterable[tuple[str, Mapping[str, str]]]:
+def cells_by_row(text: str, needed: Sequence[str]) -> Iterable[tuple[str, Mapping[str, str]]]:
     """("row 2", cells by column) of each row that is not empty. Raises Faulty for a header that lacks or repeats a column."""
     try:
         lines = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True))
@@ -43,7 +43,7 @@ def _table(text: str, needed: Sequence[str]) -> Iterable[tuple[str, Mapping[str,
 
 def read_items_csv(text: str) -> dict[str, Row]:
     """Item parameters by item id, in file order. Raises Faulty with every fault by row and column."""
-    table = list(_table(text, ("item_id", "model", "a", "b1")))
+    table = list(cells_by_row(text, ("item_id", "model", "a", "b1")))
     rows = Rows(threshold_columns(table[0][1]) if table else ["b1"])
     for where, cells in table:
         rows.add(where, {**cells, "competency": ONLY}, {})
@@ -56,7 +56,7 @@ def read_items_csv(text: str) -> dict[str, Row]:
 
 def read_models_csv(text: str) -> tuple[dict[str, str], dict[str, Row]]:
     """A model file: the model of each item id, and the parameters to start from of those that have any. Raises Faulty."""
-    table = list(_table(text, ("item_id", "model")))
+    table = list(cells_by_row(text, ("item_id", "model")))
     models: dict[str, str] = {}
     faults = []
     started = []
@@ -84,7 +84,7 @@ def read_groups_csv(text: str, person_ids: Sequence[str]) -> tuple[Ints, tuple[s
     """
     groups: dict[str, str] = {}
     faults = []
-    for where, cells in _table(text, ("person_id", "group")):
+    for where, cells in cells_by_row(text, ("person_id", "group")):
         if not cells["person_id"] or not cells["group"]:
             faults.append(Fault(where, "group" if cells["person_id"] else "person_id", "is empty"))
         if cells["person_id"] in groups:

@@ -79,14 +79,11 @@ def pattern_fit(sittings: Sittings, at: Met) -> PatternFit:
     score, info = sittings.by_unit(slope[rows, at.category]), sittings.by_unit((at.p * slope**2).sum(axis=1))
     covariance = sittings.by_unit((at.p * slope * at.log_p).sum(axis=1))
 
-    def people(values: Floats) -> Floats:
-        return np.asarray(np.bincount(sittings.unit_person, values, sittings.n_persons), dtype=float)
-
     numerator, variance = sittings.by_person(gap), sittings.by_person(spread_log)
     with np.errstate(divide="ignore", invalid="ignore"):
         c = np.where(info > 0, covariance / info, 0.0)
-        left = variance - people(c**2 * info)
-        lz_star = np.where(left > LEAST_VARIANCE * variance, (numerator - people(c * score)) / np.sqrt(left), np.nan)
+        left = variance - sittings.units_by_person(c**2 * info)
+        lz_star = np.where(left > LEAST_VARIANCE * variance, (numerator - sittings.units_by_person(c * score)) / np.sqrt(left), np.nan)
         return PatternFit(
             numerator / np.sqrt(variance), lz_star, sittings.by_person(at.residual**2 / at.variance) / sittings.count,
             sittings.by_person(at.residual**2) / sittings.by_person(at.variance),

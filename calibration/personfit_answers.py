@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration.responses import ResponseLog
+from calibration.screening import answer_faults
 from cat_engine import Fault, Faulty, ItemParams, NormalPrior, Pool
 from cat_engine.estimators import ESTIMATOR, Estimator, Given
 from cat_engine.irt import Floats, Ints
@@ -36,27 +37,20 @@ class Sittings:
 
     @classmethod
     def of(cls, log: ResponseLog, bank: Bank) -> "Sittings":
-        """From a log. Answers stand in order of position where every one has one, else in the log's order. A time of 0 ms is unknown: clocks that
-        count whole seconds write it. Raises Faulty naming items that the bank does not have and categories that they do not have.
+        """From a log; who gave no answer is left out. Answers stand in order of position where every one has one, else in the log's order. A time of 0 ms is
+        unknown: clocks that count whole seconds write it. Raises Faulty as screening.answer_faults.
         """
-        unknown = [item_id for item_id in log.item_ids if item_id not in bank.index]
-        faults = [Fault("answers", item_id, "is not an item of the bank") for item_id in unknown]
-        if not len(log):
-            faults.append(Fault("answers", "", "there are none"))
+        faults = list(answer_faults(log, bank))
         if faults:
             raise Faulty(faults)
+        who, person = np.unique(log.person, return_inverse=True)
         item = np.array([bank.index[item_id] for item_id in log.item_ids], dtype=np.int64)[log.item]
-        highest = bank.params.n_cat - 1
-        for i in np.unique(item[log.category > highest[item]]).tolist():
-            worst = log.category[item == i].max()
-            faults.append(Fault("answers", bank.ids[i], f"category {worst} was answered, the bank has 0 to {highest[i]}"))
-        if faults:
-            raise Faulty(faults)
         sequence = log.position if np.all(log.position >= 0) else np.zeros(len(log), dtype=np.int64)
-        order = np.lexsort((np.arange(len(log)), sequence, log.person))
+        order = np.lexsort((np.arange(len(log)), sequence, person))
         seconds = np.where(log.rt_ms > 0, log.rt_ms / 1000, np.nan)
         return cls(
-            log.person_ids, bank.ids, bank.params, bank.competencies, log.person[order], item[order], log.category[order], seconds[order], order
+            tuple(log.person_ids[p] for p in who.tolist()), bank.ids, bank.params, bank.competencies, person[order], item[order],
+            log.category[order], seconds[order], order,
         )  # fmt: skip
 
     def __len__(self) -> int:
@@ -88,7 +82,7 @@ class Sittings:
     @once
     def count(self) -> Ints:
         """Answers of each person, [P]."""
-        return np.bincount(self.person, minlength=self.n_persons)
+        return np.bincount(self.person)
 
     @once
     def rank(self) -> Ints:
@@ -103,6 +97,10 @@ class Sittings:
     def by_unit(self, values: Floats) -> Floats:
         """Sums of values[R] by unit, [U]."""
         return np.asarray(np.bincount(self.unit, values), dtype=float)
+
+    def units_by_person(self, values: Floats) -> Floats:
+        """Sums of values[U] by person, [P]."""
+        return np.asarray(np.bincount(self.unit_person, values, self.n_persons), dtype=float)
 
     def abilities(self, theta: Floats, missing: float) -> Floats:
         """theta[U] of the units as people x competencies, [P, S]; `missing` where a person met nothing of a competency."""
@@ -189,5 +187,7 @@ class Scorer:
         """Ability and standard error of each unit, each [U], from category[R]."""
         own = category[self.order]
         likelihood = np.add.reduceat(self.pool.finite_log_table[self.place, own], self.starts, axis=0)
-        given = Given(self.pool, self.prior, likelihood + self.pool.prior_logpost(self.prior), self.sittings.unit[self.order], self.place, own)
+        given = Given(
+            self.pool, self.prior, likelihood + self.pool.prior_logpost(self.prior), self.sittings.unit[self.order], self.place, own
+        )
         return self.estimator.estimate(given)

@@ -20,4 +20,4 @@ def cusum(sittings: Sittings, residual: Floats) -> Floats:
     path = np.concatenate([np.zeros((len(steps), 1)), np.cumsum(steps, axis=1)], axis=1)
     upper = (path - np.minimum.accumulate(path, axis=1)).max(axis=1)
     lower = (np.maximum.accumulate(path, axis=1) - path).max(axis=1)
-    return np.maximum(upper, lower)
+    return np.asarray(np.maximum(upper, lower), dtype=float)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration.personfit import met, pattern_fit
-from calibration.personfit_answers import Scorer, Sittings
+from calibration.personfit_answers import Scorer
 from calibration.personfit_cusum import cusum
 from calibration.personfit_simulated import Null, SimulatedP, null_of_test, p_by_own_items, statistics
 from calibration.personfit_times import ItemSpeeds, time_fit
@@ -61,15 +61,18 @@ def person_fit(scorer: Scorer, items: ItemSpeeds, threshold_s: Floats, simulated
     eap = Scorer.of(scorer.sittings, "eap", scorer.prior.mean, scorer.prior.sd)
     null = None
     if simulated.test is not None:
-        parts = [block.abilities(replace(eap, sittings=block).score(block.category)[0], eap.prior.mean) for block in scorer.sittings.blocks()]
+        parts = [
+            block.abilities(replace(eap, sittings=block).score(block.category)[0], eap.prior.mean) for block in scorer.sittings.blocks()
+        ]
         null = null_of_test(eap, np.concatenate(parts), *simulated.test, simulated.seed)
-    blocks = [_block(replace(scorer, sittings=block), replace(eap, sittings=block), items, threshold_s, simulated, null) for block in scorer.sittings.blocks()]
+    blocks = [
+        _block(replace(scorer, sittings=block), replace(eap, sittings=block), items, threshold_s, simulated, null)
+        for block in scorer.sittings.blocks()
+    ]
     return PersonFit(*(np.concatenate([getattr(part, name) for part in blocks]) for name in PersonFit.__slots__))
 
 
-def _block(
-    scorer: Scorer, eap: Scorer, items: ItemSpeeds, threshold_s: Floats, simulated: Simulated, null: Null | None
-) -> PersonFit:
+def _block(scorer: Scorer, eap: Scorer, items: ItemSpeeds, threshold_s: Floats, simulated: Simulated, null: Null | None) -> PersonFit:
     sittings = scorer.sittings
     theta, se = scorer.score(sittings.category)
     at = met(sittings, sittings.category, theta)
@@ -80,10 +83,12 @@ def _block(
         p = p_by_own_items(eap, simulated.replicates, simulated.seed)
     else:
         p = SimulatedP(pattern.p, np.full(sittings.n_persons, np.nan))
-    one = (theta, se) if len(sittings.competencies) == 1 else (np.full(sittings.n_persons, np.nan),) * 2
+    several = len(sittings.competencies) > 1
+    nowhere = np.full(sittings.n_persons, np.nan)
     return PersonFit(
-        sittings.count, *one, pattern.lz, pattern.lz_star, p.lz_star, pattern.infit, pattern.outfit, cusum(sittings, at.residual), p.cusum,
-        times.chi2, times.df, times.p, times.fast, times.effort,
+        n=sittings.count, theta=nowhere if several else theta, se=nowhere if several else se, lz=pattern.lz, lz_star=pattern.lz_star,
+        p_lz=p.lz_star, infit=pattern.infit, outfit=pattern.outfit, cusum=cusum(sittings, at.residual), p_cusum=p.cusum,
+        time_chi2=times.chi2, time_df=times.df, p_time=times.p, fast=times.fast, effort=times.effort,
     )  # fmt: skip
 
 

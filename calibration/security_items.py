@@ -85,9 +85,9 @@ class Window:
     time_z: float
 
 
-def foretell(sittings: Sittings, scorer: Scorer, items: ItemSpeeds, speeds: Speeds) -> Foretold:
-    """Of every answer, from the person's earlier ones; before the first stand the prior of ability (the scorer's) and that of speed."""
-    order, starts, place = scorer.order, scorer.starts, scorer.place
+def foretell(scorer: Scorer, items: ItemSpeeds, speeds: Speeds) -> Foretold:
+    """Of every answer of the scorer's people, from the person's earlier ones; before the first stand the prior of ability (the scorer's) and that of speed."""
+    sittings, order, starts, place = scorer.sittings, scorer.order, scorer.starts, scorer.place
     own = scorer.pool.finite_log_table[place, sittings.category[order]]
     before = np.cumsum(own, axis=0) - own
     begun = np.repeat(starts, np.diff(np.append(starts, len(order))))
@@ -149,7 +149,15 @@ def watch(
         ratio = float(np.exp(-(told.z[at] * told.s[at])[seen].mean())) if seen.any() else np.nan
         found.append(
             Watched(
-                int(sittings.item[at[0]]), len(at), *_beside(at, sittings, told), ratio, float(w.max()), since, alarm, float(p[k]), float(adjusted[k])
+                int(sittings.item[at[0]]),
+                len(at),
+                *_beside(at, sittings, told),
+                ratio,
+                float(w.max()),
+                since,
+                alarm,
+                float(p[k]),
+                float(adjusted[k]),
             )
         )
     return found

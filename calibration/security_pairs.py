@@ -90,8 +90,9 @@ def upper_tail(p: Floats, least: int) -> float:
     return float(min(mass[least:].sum(), 1.0))
 
 
-def rooms(sittings: Sittings, scorer: Scorer, room: Sequence[str] | None = None, option: Sequence[str] | None = None) -> Iterator[Room]:
-    """The people by the name of their room[P] (all in one where there are none); option[R] is what was chosen, in order of the sittings."""
+def rooms(scorer: Scorer, room: Sequence[str] | None = None, option: Sequence[str] | None = None) -> Iterator[Room]:
+    """The scorer's people by the name of their room[P] (all in one where there are none); option[R] is what was chosen, in order of the sittings."""
+    sittings = scorer.sittings
     labels = np.zeros(sittings.n_persons, dtype=np.int64) if room is None else np.unique(np.array(room), return_inverse=True)[1]
     code, item, category, share = _answers(sittings, option)
     theta = sittings.abilities(scorer.score(sittings.category)[0], scorer.prior.mean)
@@ -110,9 +111,7 @@ def rooms(sittings: Sittings, scorer: Scorer, room: Sequence[str] | None = None,
 def _answers(sittings: Sittings, option: Sequence[str] | None) -> tuple[Ints, Ints, Ints, Floats]:
     """The answer code of each answer, [R]; of each code its item, category and share of that category's answers, [C]."""
     chosen = np.zeros(len(sittings), dtype=np.int64) if option is None else np.unique(np.array(option), return_inverse=True)[1]
-    triples, code, count = np.unique(
-        np.stack([sittings.item, sittings.category, chosen]), axis=1, return_inverse=True, return_counts=True
-    )
+    triples, code, count = np.unique(np.stack([sittings.item, sittings.category, chosen]), axis=1, return_inverse=True, return_counts=True)
     code = np.asarray(code).ravel()
     _, cell = np.unique(triples[:2], axis=1, return_inverse=True)
     cell = np.asarray(cell).ravel()

@@ -64,7 +64,7 @@ def _answers(sittings: Sittings, at: Met, inside: NDArray[np.bool_]) -> tuple[Fl
     total, own = sittings.by_unit(info), sittings.by_unit(info * inside)
     share = own / total
     u = sittings.by_unit(score * inside) - share * sittings.by_unit(score)
-    u, v = (np.bincount(sittings.unit_person, values, sittings.n_persons) for values in (u, share * (total - own)))
+    u, v = sittings.units_by_person(u), sittings.units_by_person(share * (total - own))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(v > 0, u / v, np.nan), np.where(v > 0, u / np.sqrt(v), np.nan)
 
