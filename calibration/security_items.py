@@ -31,6 +31,8 @@ from cat_engine.ability import weights
 from cat_engine.irt import Floats, Ints
 from cat_engine.timing import Speeds
 
+TIE = 1e-9  # peaks of the same answers, whatever the order of a sum
+
 
 @dataclass(frozen=True, slots=True)
 class Leak:
@@ -137,9 +139,9 @@ def watch(
     value = np.array([w.max() for w in paths]) - np.log(n)
     null = _null_peaks(answers, told, leak, replicates, seed) - np.log(n)
     highest = np.sort(null.max(axis=1))
-    p = (1 + (null >= value).sum(axis=0)) / (replicates + 1)
-    adjusted = (1 + replicates - np.searchsorted(highest, value)) / (replicates + 1)
-    threshold = np.log(n) + highest[max(replicates - int(level * (replicates + 1)), 0)]
+    p = (1 + (null >= value - TIE).sum(axis=0)) / (replicates + 1)
+    adjusted = (1 + replicates - np.searchsorted(highest, value - TIE)) / (replicates + 1)
+    threshold = np.log(n) + highest[replicates - int(level * (replicates + 1) + TIE)] + TIE  # above it p_adjusted is at most the level
     found = []
     for k, (at, w) in enumerate(zip(answers, paths, strict=True)):
         crossed = np.flatnonzero(w > threshold[k])
