@@ -192,9 +192,9 @@ def _person_rows(sittings: Sittings, found: PersonFit, flags: Sequence[tuple[str
     type=FILE,
     help="person_id and wave or time (ISO 8601): the order in which people sat. [default: that of the answers]",
 )
-@click.option("--share", type=SHARE, default=Leak.share, show_default=True, help="Share of people who know a leaked item, as looked for.")
-@click.option("--solve", type=SHARE, default=Leak.solve, show_default=True, help="Their probability of its highest category.")
-@click.option("--haste", type=SHARE, default=Leak.haste, show_default=True, help="Their time as a share of the usual.")
+@click.option("--share", type=SHARE, default=Leak().share, show_default=True, help="Share of people who know a leaked item, as looked for.")
+@click.option("--solve", type=SHARE, default=Leak().solve, show_default=True, help="Their probability of its highest category.")
+@click.option("--haste", type=SHARE, default=Leak().haste, show_default=True, help="Their time as a share of the usual.")
 @times_option
 @replicates_option
 @seed_option
