@@ -182,18 +182,19 @@ def test_people_who_knew_the_suspected_items_are_named(folder: Path) -> None:
 
 def test_a_pair_in_a_room_is_named_and_options_count_where_they_are_given(folder: Path, bank: Bank, log: ResponseLog) -> None:
     lines = [row.split(",") for row in (folder / "R.csv").read_text().splitlines()]
-    copied = [["p0", *row[1:]] for row in lines if row[0] == "p4"]  # p0 and p4 sit in r0
+    copied = [["p0", *row[1:]] for row in lines if row[0] == "p2"]  # p0 and p2 sit in r0
     kept = [row for row in lines if row[0] != "p0"] + copied
     (folder / "R.csv").write_text("\n".join(",".join(row) for row in kept) + "\n")
     common = ("security", "pairs", "--bank", "bank.csv", "--responses", "R.csv", "--people", "P.csv", "--out", "Q.csv")
     result = run(*common, "--json")
     assert result.exit_code == 0, result.output
     (pair,) = json.loads(result.stdout)
-    assert {pair["person_1"], pair["person_2"], pair["room"]} == {"p0", "p4", "r0"}
+    assert {pair["person_1"], pair["person_2"], pair["room"]} == {"p0", "p2", "r0"}
     assert (pair["common"], pair["same"]) == (24, 24)
-    option = ["option"] + [("R" if row[2] == "1" else "WXYZ"[(int(row[1][1:]) * 7 + k) % 4]) for k, row in enumerate(kept[1:])]
-    by_p4 = {row[1]: o for row, o in zip(kept, option, strict=True) if row[0] == "p4"}
-    option = [by_p4[row[1]] if row[0] == "p0" else o for row, o in zip(kept, option, strict=True)]
+    wrong = np.random.default_rng(7).choice(list("WXYZ"), len(kept))
+    option = ["option", *("R" if row[2] == "1" else str(w) for row, w in zip(kept[1:], wrong, strict=False))]
+    by_p2 = {row[1]: o for row, o in zip(kept, option, strict=True) if row[0] == "p2"}
+    option = [by_p2[row[1]] if row[0] == "p0" else o for row, o in zip(kept, option, strict=True)]
     (folder / "R.csv").write_text("\n".join(",".join([*row, o]) for row, o in zip(kept, option, strict=True)) + "\n")
     (closer,) = json.loads(run(*common, "--json").stdout)
     assert closer["omega"] > pair["omega"]
