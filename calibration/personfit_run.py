@@ -5,16 +5,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calibration.personfit import met, pattern_fit
-from calibration.personfit_answers import Scorer
+from calibration.personfit import PatternFit, met, pattern_fit
+from calibration.personfit_answers import Scorer, Sittings
 from calibration.personfit_cusum import cusum
-from calibration.personfit_simulated import Null, SimulatedP, null_of_test, p_by_own_items, statistics
-from calibration.personfit_times import ItemSpeeds, time_fit
+from calibration.personfit_simulated import SimulatedP, null_of_test, p_by_own_items, statistics
+from calibration.personfit_times import ItemSpeeds, population, time_fit
 from cat_engine import Pool, TestPlan
 from cat_engine.irt import Floats, Ints
 
 LEAST_EFFORT = 0.9  # Wise & Kong (2005): below, too many answers are no answers
-FLAGS = ("pattern", "run", "times", "effort")
+FLAGS = ("pattern", "run", "times", "quick", "effort")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,12 +38,16 @@ class PersonFit:
     time_df: Ints
     p_time: Floats
     fast: Ints
+    speed: Floats
+    p_speed: Floats
     effort: Floats
 
     def flags(self, level: float) -> list[tuple[str, ...]]:
-        """Of each person: pattern, run (CUSUM) and times where p is at most `level`, effort where it is below LEAST_EFFORT."""
+        """Of each person: pattern, run (CUSUM), times and quick (speed) where p is at most `level`, effort where it is below LEAST_EFFORT."""
         with np.errstate(invalid="ignore"):
-            marks = np.stack([self.p_lz <= level, self.p_cusum <= level, self.p_time <= level, self.effort < LEAST_EFFORT], axis=1)
+            marks = np.stack(
+                [self.p_lz <= level, self.p_cusum <= level, self.p_time <= level, self.p_speed <= level, self.effort < LEAST_EFFORT], axis=1
+            )
         return [tuple(name for name, mark in zip(FLAGS, row, strict=True) if mark) for row in marks.tolist()]
 
 
@@ -59,37 +63,37 @@ class Simulated:
 def person_fit(scorer: Scorer, items: ItemSpeeds, threshold_s: Floats, simulated: Simulated) -> PersonFit:
     """Of the scorer's people, at the abilities that it gives; time parameters and thresholds in seconds of the I items, NaN where unknown."""
     eap = Scorer.of(scorer.sittings, "eap", scorer.prior.mean, scorer.prior.sd)
+    people = population(scorer.sittings, items)
     null = None
     if simulated.test is not None:
         parts = [
             block.abilities(replace(eap, sittings=block).score(block.category)[0], eap.prior.mean) for block in scorer.sittings.blocks()
         ]
         null = null_of_test(eap, np.concatenate(parts), *simulated.test, simulated.seed)
-    blocks = [
-        _block(replace(scorer, sittings=block), replace(eap, sittings=block), items, threshold_s, simulated, null)
-        for block in scorer.sittings.blocks()
-    ]
+
+    def simulated_p(own: Scorer, pattern: PatternFit) -> SimulatedP:
+        if null is not None:
+            return null.p(*statistics(own, own.sittings.category))
+        if simulated.replicates:
+            return p_by_own_items(own, simulated.replicates, simulated.seed)
+        return SimulatedP(pattern.p, np.full(len(pattern.lz), np.nan))
+
+    def fit(sittings: Sittings) -> PersonFit:
+        theta, se = replace(scorer, sittings=sittings).score(sittings.category)
+        at = met(sittings, sittings.category, theta)
+        pattern, times = pattern_fit(sittings, at), time_fit(sittings, items, threshold_s)
+        p = simulated_p(replace(eap, sittings=sittings), pattern)
+        several = len(sittings.competencies) > 1
+        nowhere = np.full(sittings.n_persons, np.nan)
+        return PersonFit(
+            n=sittings.count, theta=nowhere if several else theta, se=nowhere if several else se, lz=pattern.lz, lz_star=pattern.lz_star,
+            p_lz=p.lz_star, infit=pattern.infit, outfit=pattern.outfit, cusum=cusum(sittings, at.residual), p_cusum=p.cusum,
+            time_chi2=times.chi2, time_df=times.df, p_time=times.p, fast=times.fast, speed=times.tau - people.mean, p_speed=times.p_quick(people),
+            effort=times.effort,
+        )  # fmt: skip
+
+    blocks = [fit(block) for block in scorer.sittings.blocks()]
     return PersonFit(*(np.concatenate([getattr(part, name) for part in blocks]) for name in PersonFit.__slots__))
-
-
-def _block(scorer: Scorer, eap: Scorer, items: ItemSpeeds, threshold_s: Floats, simulated: Simulated, null: Null | None) -> PersonFit:
-    sittings = scorer.sittings
-    theta, se = scorer.score(sittings.category)
-    at = met(sittings, sittings.category, theta)
-    pattern, times = pattern_fit(sittings, at), time_fit(sittings, items, threshold_s)
-    if null is not None:
-        p = null.p(*statistics(eap, sittings.category))
-    elif simulated.replicates:
-        p = p_by_own_items(eap, simulated.replicates, simulated.seed)
-    else:
-        p = SimulatedP(pattern.p, np.full(sittings.n_persons, np.nan))
-    several = len(sittings.competencies) > 1
-    nowhere = np.full(sittings.n_persons, np.nan)
-    return PersonFit(
-        n=sittings.count, theta=nowhere if several else theta, se=nowhere if several else se, lz=pattern.lz, lz_star=pattern.lz_star,
-        p_lz=p.lz_star, infit=pattern.infit, outfit=pattern.outfit, cusum=cusum(sittings, at.residual), p_cusum=p.cusum,
-        time_chi2=times.chi2, time_df=times.df, p_time=times.p, fast=times.fast, effort=times.effort,
-    )  # fmt: skip
 
 
 def flag_counts(flags: Sequence[tuple[str, ...]]) -> dict[str, int]:

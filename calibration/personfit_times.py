@@ -6,6 +6,8 @@ With z_i = alpha_i (ln t_i - beta_i + tau), tau the maximum likelihood speed of 
     e_i = z_i / sqrt(1 - alpha_i^2 / sum alpha^2) ~ N(0, 1): the time beside what the person's other times predict
                                                                                             van der Linden & Guo (2008), with a flat prior of speed
 
+A person is unusually quick if tau is high among the people, Normal(mean, sd^2 + its error variance): no misfit, yet the plainest trace of items known beforehand.
+
 Rapid guesses are times below an item's threshold, by default a tenth of its mean time, at most 10 s (NT10; Wise & Ma, 2012); response-time effort is the share
 of answers that are none (Wise & Kong, 2005).
 """
@@ -13,7 +15,7 @@ of answers that are none (Wise & Kong, 2005).
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import chdtrc
+from scipy.special import chdtrc, ndtr
 
 from calibration.personfit_answers import Sittings
 from cat_engine.irt import Floats, Ints
@@ -69,16 +71,21 @@ def population(sittings: Sittings, items: ItemSpeeds) -> Speeds:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TimeFit:
-    """Of P people: tau; chi2, its degrees of freedom and p (large chi2); fast, how many answers have e below -2.33; effort, the share of answers that are no rapid
+    """Of P people: tau and its SE; chi2, its degrees of freedom and p (large chi2); fast, how many answers have e below -2.33; effort, the share of answers that are no rapid
     guesses. NaN for somebody with fewer than two times (effort: none).
     """
 
     tau: Floats
+    se: Floats
     chi2: Floats
     df: Ints
     p: Floats
     fast: Ints
     effort: Floats
+
+    def p_quick(self, people: Speeds) -> Floats:
+        """P(tau as high or higher) of a person of the population, [P]."""
+        return np.asarray(ndtr((people.mean - self.tau) / np.sqrt(people.sd**2 + self.se**2)))
 
 
 def time_fit(sittings: Sittings, items: ItemSpeeds, threshold_s: Floats) -> TimeFit:
@@ -97,7 +104,7 @@ def time_fit(sittings: Sittings, items: ItemSpeeds, threshold_s: Floats) -> Time
     timed = sittings.by_person((~np.isnan(sittings.seconds)).astype(float))
     quick = sittings.by_person(rapid(sittings.seconds, threshold_s[sittings.item]).astype(float))
     effort = np.where(timed > 0, 1 - quick / np.maximum(timed, 1), np.nan)
-    return TimeFit(tau, chi2, df, np.where(enough, chdtrc(np.maximum(df, 1), chi2), np.nan), fast, effort)
+    return TimeFit(tau, np.sqrt(error), chi2, df, np.where(enough, chdtrc(np.maximum(df, 1), chi2), np.nan), fast, effort)
 
 
 def _speeds(sittings: Sittings, items: ItemSpeeds) -> tuple[Floats, Floats, Floats, Floats]:

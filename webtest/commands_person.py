@@ -32,7 +32,8 @@ from webtest.engine_inputs import to_number
 FILE = click.Path(path_type=Path)
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 PERSON_COLUMNS = (
-    "person_id", "n", "theta", "se", "lz", "lz_star", "p_lz", "infit", "outfit", "cusum", "p_cusum", "time_chi2", "time_df", "p_time", "fast", "effort", "flags",
+    "person_id", "n", "theta", "se", "lz", "lz_star", "p_lz", "infit", "outfit", "cusum", "p_cusum", "time_chi2", "time_df", "p_time", "fast",
+    "speed", "p_speed", "effort", "flags",
 )  # fmt: skip
 ITEM_COLUMNS = ("item_id", "n", "observed", "expected", "z", "time_ratio", "peak", "since", "alarm", "p", "p_adjusted")
 WINDOW_COLUMNS = ("item_id", "window", "n", "observed", "expected", "z", "time_z")
@@ -162,7 +163,7 @@ def personfit(
     counts = flag_counts(flags)
     words = {
         "pattern": "improbable patterns (lz*)", "run": "runs better or worse than the rest (CUSUM)", "times": "times unlike the model's",
-        "effort": f"effort below {LEAST_EFFORT:g}",
+        "quick": "quicker than nearly everybody", "effort": f"effort below {LEAST_EFFORT:g}",
     }  # fmt: skip
     lines = [f"{len(flags)} people, {counts['any']} to look into at level {level:g}:"]
     lines += [f"  {counts[name]:>6} {words[name]}" for name in FLAGS]

@@ -47,6 +47,8 @@ def test_p_is_uniform_under_the_model_and_one_time_in_a_hundred_is_fast() -> Non
     assert found.fast.sum() / len(sittings) == pytest.approx(0.01, abs=0.0015)
     speeds = population(sittings, SPEEDS)
     assert (speeds.mean, speeds.sd) == pytest.approx((0, 0.25), abs=0.02)
+    assert (found.p_quick(speeds) <= 0.05).mean() == pytest.approx(0.05, abs=0.015)
+    np.testing.assert_allclose(found.se, (TIMES.alpha**2).sum() ** -0.5)
 
 
 def test_parameters_from_the_times_themselves_give_the_same_picture() -> None:
@@ -96,11 +98,12 @@ def test_a_person_is_flagged_for_what_he_did() -> None:
     found = person_fit(scorer_of(log, bank), speeds, speeds.thresholds(), Simulated(replicates=199))
     flags = found.flags(0.01)
     assert "effort" in flags[0]
+    assert "quick" in flags[0]
     assert "pattern" in flags[1]
     assert "times" in flags[2]
     counts = flag_counts(flags[3:])
     assert counts["effort"] == 0
-    assert counts["any"] <= 6  # three tests at .01
+    assert counts["any"] <= 7  # four tests at .01
     normal = person_fit(scorer_of(log, bank), speeds, speeds.thresholds(), Simulated(replicates=0))
     assert np.isnan(normal.p_cusum).all()
     assert normal.p_lz[1] < 1e-6
