@@ -74,10 +74,10 @@ class Room:
             omega = np.where(variance > 0, (same - expected) / np.sqrt(variance), 0.0)
         return Agreement(self.seen[copiers] @ self.seen.T, same, expected, omega)
 
-    def p_value(self, copier: int, source: int) -> float:
-        """P(as many agreements, or more), given the source's answers."""
+    def compared(self, copier: int, source: int) -> Floats:
+        """P(the source's answer) of the copier on each item that both met."""
         at = np.flatnonzero((self.given[source] > 0) & (self.chance[copier] > 0))
-        return upper_tail(self.chance[copier, at], int(self.given[copier] @ self.given[source]))
+        return np.asarray(self.chance[copier, at])
 
 
 def upper_tail(p: Floats, least: int) -> float:
@@ -96,12 +96,13 @@ def rooms(scorer: Scorer, room: Sequence[str] | None = None, option: Sequence[st
     labels = np.zeros(sittings.n_persons, dtype=np.int64) if room is None else np.unique(np.array(room), return_inverse=True)[1]
     code, item, category, share = _answers(sittings, option)
     theta = sittings.abilities(scorer.score(sittings.category)[0], scorer.prior.mean)
-    for label in range(int(labels.max()) + 1):
-        who = np.flatnonzero(labels == label)
-        mine = np.isin(sittings.person, who)
+    seat = labels[sittings.person]
+    order = np.argsort(seat, kind="stable")
+    for mine in np.split(order, np.flatnonzero(np.diff(seat[order])) + 1):
+        who = np.unique(sittings.person[mine])
         place = np.searchsorted(who, sittings.person[mine])
-        met = sparse.csr_array((np.ones(mine.sum()), (place, sittings.item[mine])), shape=(len(who), len(sittings.params))).toarray()
-        given = sparse.csr_array((np.ones(mine.sum()), (place, code[mine])), shape=(len(who), len(item))).toarray()
+        met = sparse.csr_array((np.ones(len(mine)), (place, sittings.item[mine])), shape=(len(who), len(sittings.params))).toarray()
+        given = sparse.csr_array((np.ones(len(mine)), (place, code[mine])), shape=(len(who), len(item))).toarray()
         used = np.flatnonzero(given.any(axis=0))
         params = sittings.params.take(item[used])
         p = np.exp(log_probabilities_at(params, theta[who][:, params.scale]))[:, np.arange(len(used)), category[used]] * share[used]
@@ -121,7 +122,7 @@ def _answers(sittings: Sittings, option: Sequence[str] | None) -> tuple[Ints, In
 def similar_pairs(found: Iterable[Room]) -> tuple[list[Pair], int]:
     """The pairs of largest omega, smallest p first, and how many pairs were compared. A pair with fewer than 10 items in common is not."""
     compared = 0
-    candidates: list[_Candidate] = []
+    best: list[_Candidate] = []
     for room in found:
         for at in range(0, len(room.who), BLOCK):
             block = room.agreement(slice(at, at + BLOCK))
@@ -129,29 +130,29 @@ def similar_pairs(found: Iterable[Room]) -> tuple[list[Pair], int]:
             enough = block.common >= LEAST_COMMON
             enough[own, at + own] = False
             compared += int(enough.sum())
-            value = np.where(enough, block.omega, -np.inf)
-            most = min(MOST_EXACT, value.size)
-            top = np.unravel_index(np.argpartition(value, -most, axis=None)[-most:], value.shape)
-            candidates += [_Candidate(float(value[c, s]), room, at + int(c), int(s)) for c, s in zip(*top, strict=True) if value[c, s] > 0]
-        candidates = heapq.nlargest(MOST_EXACT, candidates, key=lambda candidate: candidate.omega)
-    best: dict[frozenset[int], Pair] = {}
-    for pair in sorted((candidate.pair() for candidate in candidates), key=lambda pair: pair.p):
-        best.setdefault(frozenset((pair.copier, pair.source)), pair)
-    adjusted = holm(np.array([pair.p for pair in best.values()]), compared // 2)
-    return [replace(pair, p_adjusted=float(p)) for pair, p in zip(best.values(), adjusted, strict=True)], compared // 2
+            least = best[-1].omega if len(best) == MOST_EXACT else 0.0
+            value = np.where(enough & (block.omega > least), block.omega, 0.0)
+            top = np.argsort(-value, axis=None)[: min(MOST_EXACT, int(np.count_nonzero(value)))]
+            for c, s in zip(*np.unravel_index(top, value.shape), strict=True):
+                numbers = int(room.who[at + c]), int(room.who[s]), int(block.common[c, s]), round(float(block.same[c, s]))
+                best.append(_Candidate(float(value[c, s]), *numbers, room.compared(at + c, s)))
+            best = heapq.nlargest(MOST_EXACT, best, key=lambda candidate: candidate.omega)
+    pairs: dict[frozenset[int], Pair] = {}
+    for pair in sorted((candidate.pair() for candidate in best), key=lambda pair: pair.p):
+        pairs.setdefault(frozenset((pair.copier, pair.source)), pair)
+    adjusted = holm(np.array([pair.p for pair in pairs.values()]), compared // 2)
+    return [replace(pair, p_adjusted=float(p)) for pair, p in zip(pairs.values(), adjusted, strict=True)], compared // 2
 
 
 class _Candidate(NamedTuple):
     omega: float
-    room: Room
     copier: int
     source: int
+    common: int
+    same: int
+    chance: Floats
 
     def pair(self) -> Pair:
-        """With its p, worked out."""
-        room, c, s = self.room, self.copier, self.source
-        both = room.given[s] * (room.chance[c] > 0)
-        return Pair(
-            int(room.who[c]), int(room.who[s]), int(room.seen[c] @ room.seen[s]), int(room.given[c] @ room.given[s]),
-            float(room.chance[c] @ both), self.omega, min(2 * room.p_value(c, s), 1.0), 1.0,
-        )  # fmt: skip
+        """With its p, worked out and doubled."""
+        p = min(2 * upper_tail(self.chance, self.same), 1.0)
+        return Pair(self.copier, self.source, self.common, self.same, float(self.chance.sum()), self.omega, p, 1.0)

@@ -8,13 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calibration.personfit_answers import Scorer
 from calibration.security import People, holm
-from calibration.security_pairs import rooms, similar_pairs, upper_tail
+from calibration.security_pairs import Pair, rooms, similar_pairs, upper_tail
 from cat_engine import Row, probabilities
+from cat_engine.irt import Floats
 from tests.calibration.sitters import adaptive, bank_of_rows, form, items, scorer_of
 
 
-@given(st.lists(st.floats(0, 1), max_size=8))
+@given(st.lists(st.floats(0, 1), max_size=7))
+@settings(max_examples=30)
 def test_the_upper_tail_is_that_of_all_outcomes(p: list[float]) -> None:
     for least in range(len(p) + 1):
         outcomes = (bits for bits in product((0, 1), repeat=len(p)) if sum(bits) >= least)
@@ -57,7 +60,8 @@ def test_omega_of_a_pair_is_wollacks_on_the_items_that_both_met() -> None:
         assert found.common[c, s] == len(both)
         assert found.same[c, s] == same
         assert found.omega[c, s] == pytest.approx((same - chance.sum()) / np.sqrt((chance * (1 - chance)).sum()))
-        assert room.p_value(c, s) == pytest.approx(upper_tail(chance, same))
+        np.testing.assert_allclose(np.sort(room.compared(c, s)), np.sort(chance))
+        assert found.expected[c, s] == pytest.approx(chance.sum())
 
 
 def test_an_options_chance_is_its_share_of_the_answers_in_its_category() -> None:
@@ -93,6 +97,14 @@ def test_honest_people_are_not_named_on_a_form_nor_in_an_adaptive_test(routed: b
     assert pairs[0].p_adjusted > 0.05
 
 
+def found_in(scorer: Scorer, pair: Pair) -> Floats:
+    """The copier's chances of the source's answers, from the model."""
+    theta, _ = scorer.score(scorer.sittings.category)
+    p = probabilities(scorer.sittings.params, theta[[pair.copier]])[0]
+    answers = scorer.sittings.category[scorer.sittings.person == pair.source]
+    return np.asarray(p[np.arange(len(answers)), answers])
+
+
 def test_who_copies_half_the_answers_of_a_neighbour_is_named_with_the_source_and_nobody_else_is() -> None:
     bank = bank_of_rows(items("gpcm", 40, 9))
     log = form(bank, np.random.default_rng(10).normal(size=(60, 1)), 11)
@@ -106,6 +118,8 @@ def test_who_copies_half_the_answers_of_a_neighbour_is_named_with_the_source_and
     assert [{pair.copier, pair.source} for pair in named] == [{7, 33}]
     assert named[0].common == 40
     assert named[0].same > named[0].expected + 10
+    assert named[0].expected == pytest.approx(sum(found_in(scorer_of(log, bank), named[0])))
+    assert named[0].p == pytest.approx(2 * upper_tail(found_in(scorer_of(log, bank), named[0]), named[0].same))
     apart = [f"r{k}" if k in (7, 33) else "r" for k in range(60)]
     assert similar_pairs(rooms(scorer_of(log, bank), apart))[0][0].p_adjusted > 0.05
 
