@@ -17,7 +17,9 @@ from cat_engine import Fault, Faulty
 
 
 def read_people_csv(text: str, person_ids: Sequence[str], needed: Sequence[str] = ()) -> People:
-    """The people of a log, in its order; `needed` columns must be there and filled. A window is the wave, else the day. Raises Faulty with every fault."""
+    """The people of a log, in its order; `needed` columns must be there and filled. A window is the wave, else the day; a room is one of a wave, where there are
+    waves. Raises Faulty with every fault.
+    """
     rows: dict[str, Mapping[str, str]] = {}
     faults = []
     for where, cells in cells_by_row(text, ("person_id", *needed)):
@@ -41,7 +43,9 @@ def read_people_csv(text: str, person_ids: Sequence[str], needed: Sequence[str] 
     instants = [_instant(cells.get("time", "")) or 0.0 for cells in mine]
     order = np.unique(instants, return_inverse=True)[1] if any(timed) else np.array([waves[cells.get("wave", "")] for cells in mine])
     window = tuple(cells.get("wave", "") or cells.get("time", "")[:10] for cells in mine)
-    return People(tuple(cells.get("room", "") for cells in mine), window, np.asarray(order, dtype=np.int64))
+    return People(
+        tuple(f"{cells.get('wave', '')} {cells.get('room', '')}".strip() for cells in mine), window, np.asarray(order, dtype=np.int64)
+    )
 
 
 def _instant(cell: str) -> float | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,11 @@ from calibration.security_pairs import rooms, similar_pairs
 from calibration.security_preknowledge import preknowledge
 from cat_engine import Fault, Faulty, Pool, TestPlan, load_plan
 from cat_engine.estimators import ESTIMATOR
-from cat_engine.irt import Floats
 from itembank.bank import Bank
 from webtest.commands_engine import bank_of, bank_option, checked_pool, folder_option
-from webtest.console import check_target, err, guarded, json_option, put, put_table, read_text, table_csv, write_file
+from webtest.console import check_target, err, guarded, json_option, opened, put, put_table, read_text, table_csv, write_file
 from webtest.engine_inputs import to_number
+from webtest.wave_answers import wave_answers
 
 FILE = click.Path(path_type=Path)
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
@@ -49,26 +49,59 @@ def attach(main: click.Group) -> None:
     main.add_command(security)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Handed:
+    """What a command works on: a scorer (EAP) of the people, the bank, and, where known, the option of each answer of the log, the people's rooms and times, the plan."""
+
+    scorer: Scorer
+    bank: Bank
+    option: tuple[str, ...] | None
+    people: People | None
+    plan: str | None
+
+    @property
+    def sittings(self) -> Sittings:
+        """The answers."""
+        return self.scorer.sittings
+
+    def people_of(self, file: Path | None, needed: Sequence[str] = ()) -> People | None:
+        """The people of a file, else those of the waves, else None."""
+        return self.people if file is None else read_people_csv(read_text(file), self.sittings.person_ids, needed)
+
+
 def answers_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """--bank or --data, --responses, --mean and --sd, handed on as the sittings' scorer (EAP), the bank and the text of the answers; --out is checked first."""
+    """Answers of a file (--responses, with --bank or --data) or of closed waves (--waves, with --data), --mean and --sd, as a Handed; --out is checked first."""
 
     @bank_option
     @folder_option
     @click.option(
-        "--responses", "answers", type=FILE, required=True, help="CSV of answers, wide or long; rt_ms and position are used where they are."
+        "--responses", "answers", type=FILE, help="CSV of answers, wide or long; rt_ms, position and option are used where they are."
     )
+    @click.option("--waves", help="Closed waves of the installation, separated by commas, instead of a file.")
     @click.option("--mean", type=float, default=0.0, show_default=True, help="Mean of ability.")
     @click.option("--sd", type=click.FloatRange(0.01), default=1.0, show_default=True, help="Standard deviation of ability.")
     @click.option("--out", "out_file", type=FILE, required=True, help="CSV to write.")
     @json_option
     @guarded
     @wraps(function)
-    def run(bank_file: Path | None, data: Path | None, answers: Path, mean: float, sd: float, out_file: Path, **options: Any) -> None:
+    def run(
+        bank_file: Path | None, data: Path | None, answers: Path | None, waves: str | None, mean: float, sd: float, out_file: Path,
+        **options: Any,
+    ) -> None:  # fmt: skip
         check_target(out_file, force=True)
+        if (answers is None) == (waves is None) or (waves is not None and data is None):
+            remedy = "--responses FILE, or --waves with the --data FOLDER of their installation"
+            raise Faulty([Fault("--responses", "", "name answers, once", remedy)])
         bank = bank_of(bank_file, data)
-        text = read_text(answers)
-        scorer = Scorer.of(Sittings.of(read_responses_csv(text, bank.ids), bank), "eap", mean, sd)
-        function(scorer, bank, text, out_file=out_file, **options)
+        if answers is not None:
+            text = read_text(answers)
+            log, option, people, plan = read_responses_csv(text, bank.ids), read_options_csv(text), None, None
+        else:
+            with opened(data or Path()) as house:
+                found = wave_answers(house, [name.strip() for name in (waves or "").split(",") if name.strip()])
+            log, option, people, plan = found.log, found.option, found.people, found.plan
+        scorer = Scorer.of(Sittings.of(log, bank), "eap", mean, sd)
+        function(Handed(scorer, bank, option, people, plan), out_file=out_file, **options)
 
     return run
 
@@ -141,7 +174,7 @@ def read_thresholds(text: str, bank: Bank) -> dict[int, float]:
 )
 @level_option(0.01)
 def personfit(
-    scorer: Scorer, bank: Bank, text: str, out_file: Path, method: str, plan_file: Path | None, replicates: int, seed: int, thresholds: Path | None, level: float,
+    handed: Handed, out_file: Path, method: str, plan_file: Path | None, replicates: int, seed: int, thresholds: Path | None, level: float,
     as_json: bool,
 ) -> None:  # fmt: skip
     """How well each person's answers and times fit the model: lz, lz*, infit, outfit, CUSUM, times, effort. A list to look into, never a verdict.
@@ -149,8 +182,8 @@ def personfit(
     p_lz and p_cusum are simulated, at EAP abilities: with --plan on the adaptive test itself, else on each person's own items; --replicates 0 leaves
     lz* to the normal distribution. Of a bank with rt_alpha and rt_beta those are used, else they are estimated from the times.
     """
-    del text
-    test = _test(plan_file, bank)
+    scorer, bank = handed.scorer, handed.bank
+    test = _test(handed.plan if plan_file is None else read_text(plan_file), bank)
     items = item_speeds(scorer.sittings, bank)
     threshold_s = items.thresholds()
     if thresholds is not None:
@@ -170,10 +203,10 @@ def personfit(
     put({"people": len(flags), "level": level, "flagged": counts}, as_json, "\n".join([*lines, f"written to {out_file}"]))
 
 
-def _test(plan_file: Path | None, bank: Bank) -> tuple[TestPlan, Pool] | None:
-    if plan_file is None:
+def _test(plan_text: str | None, bank: Bank) -> tuple[TestPlan, Pool] | None:
+    if plan_text is None:
         return None
-    plan = load_plan(read_text(plan_file))
+    plan = load_plan(plan_text)
     return plan, checked_pool(plan, bank)
 
 
@@ -202,24 +235,21 @@ def _person_rows(sittings: Sittings, found: PersonFit, flags: Sequence[tuple[str
 @click.option("--windows", "windows_file", type=FILE, help="Write each item in each wave (or day) as CSV.")
 @level_option(0.05)
 def items_command(
-    scorer: Scorer, bank: Bank, text: str, out_file: Path, people_file: Path | None, share: float, solve: float, haste: float, times: bool, replicates: int,
-    seed: int, windows_file: Path | None, level: float, as_json: bool,
+    handed: Handed, out_file: Path, people_file: Path | None, share: float, solve: float, haste: float, times: bool, replicates: int, seed: int,
+    windows_file: Path | None, level: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Items that may have got out: solved more often, and more quickly, than the people's earlier answers foretell, from some time on.
 
     Sequential: a likelihood-ratio CUSUM in order of time. --level is the chance that a run over the whole bank raises any false alarm.
     """
-    del text
     if windows_file is not None:
         check_target(windows_file, force=True)
     if replicates < 1 / level - 1:
         raise Faulty(
             [Fault("--replicates", "", f"{replicates} are too few for a level of {level:g}", f"at least {math.ceil(1 / level) - 1}")]
         )
-    sittings = scorer.sittings
-    people = People.unknown(sittings.n_persons)
-    if people_file is not None:
-        people = read_people_csv(read_text(people_file), sittings.person_ids)
+    scorer, bank, sittings = handed.scorer, handed.bank, handed.sittings
+    people = handed.people_of(people_file) or People.unknown(sittings.n_persons)
     speeds = item_speeds(sittings, bank) if times else ItemSpeeds.unknown(len(bank))
     told = foretell(scorer, speeds, population(sittings, speeds))
     watched = watch(sittings, told, people, Leak(share, solve, haste), level, replicates, seed)
@@ -244,19 +274,17 @@ def _row(bank: Bank, values: dict[str, Any]) -> dict[str, Any]:
 )
 @level_option(0.05)
 def pairs_command(
-    scorer: Scorer, bank: Bank, text: str, out_file: Path, people_file: Path | None, level: float, as_json: bool
+    handed: Handed, out_file: Path, people_file: Path | None, level: float, as_json: bool
 ) -> None:  # fmt: skip
     """Pairs of people who agree on more answers than their abilities explain: omega, with an exact p, adjusted over all pairs compared (Holm).
 
     Where the answers have a column `option`, agreeing on the same wrong option counts, else agreeing on the category. --level is the chance that any
     honest pair is named.
     """
-    del bank
-    sittings = scorer.sittings
-    options = read_options_csv(text)
-    room = None if people_file is None else read_people_csv(read_text(people_file), sittings.person_ids, ("room",)).room
-    chosen = None if options is None else [options[row] for row in sittings.row.tolist()]
-    pairs, compared = similar_pairs(rooms(scorer, room, chosen))
+    sittings, people = handed.sittings, handed.people_of(people_file, ("room",))
+    room = None if people is None else people.room
+    chosen = None if handed.option is None else [handed.option[row] for row in sittings.row.tolist()]
+    pairs, compared = similar_pairs(rooms(handed.scorer, room, chosen))
     table = [
         {
             "person_1": sittings.person_ids[pair.copier], "person_2": sittings.person_ids[pair.source], "room": room[pair.copier] if room else None,
@@ -275,24 +303,22 @@ def pairs_command(
 @times_option
 @level_option(0.05)
 def preknowledge_command(
-    scorer: Scorer, bank: Bank, text: str, out_file: Path, suspected: Path, times: bool, level: float, as_json: bool
+    handed: Handed, out_file: Path, suspected: Path, times: bool, level: float, as_json: bool
 ) -> None:  # fmt: skip
     """People who are better, and quicker, on the suspected items than on the others.
 
     shift is the difference of ability in points of theta, speed_gain that of speed in log-seconds. --level is the chance that any honest person is named.
     """
-    del text
-    ids = read_ids(read_text(suspected))
+    ids, bank, sittings = read_ids(read_text(suspected)), handed.bank, handed.sittings
     faults = [Fault(str(suspected), item_id, "is not an item of the bank") for item_id in ids if item_id not in bank.index]
     if faults:
         raise Faulty(faults)
-    sittings = scorer.sittings
     marked = np.isin(np.arange(len(bank)), [bank.index[item_id] for item_id in ids])
     if not marked[sittings.item].any() or marked[sittings.item].all():
         raise Faulty([Fault(str(suspected), "", "the answers do not hold both suspected and other items")])
-    at = met(sittings, sittings.category, scorer.score(sittings.category)[0])
+    at = met(sittings, sittings.category, handed.scorer.score(sittings.category)[0])
     found = preknowledge(sittings, at, item_speeds(sittings, bank) if times else ItemSpeeds.unknown(len(bank)), marked)
-    columns: dict[str, Floats] = {name: getattr(found, name).tolist() for name in KNOWN_COLUMNS[1:]}
+    columns = {name: getattr(found, name).tolist() for name in KNOWN_COLUMNS[1:]}
     table = [
         {"person_id": person_id, **{name: rounded(values[p]) for name, values in columns.items()}}
         for p, person_id in enumerate(sittings.person_ids)

@@ -189,7 +189,7 @@ def test_a_pair_in_a_room_is_named_and_options_count_where_they_are_given(folder
     result = run(*common, "--json")
     assert result.exit_code == 0, result.output
     (pair,) = json.loads(result.stdout)
-    assert {pair["person_1"], pair["person_2"], pair["room"]} == {"p0", "p2", "r0"}
+    assert {pair["person_1"], pair["person_2"], pair["room"]} == {"p0", "p2", "W0 r0"}
     assert (pair["common"], pair["same"]) == (24, 24)
     wrong = np.random.default_rng(7).choice(list("WXYZ"), len(kept))
     option = ["option", *("R" if row[2] == "1" else str(w) for row, w in zip(kept[1:], wrong, strict=False))]

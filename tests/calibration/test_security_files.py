@@ -10,7 +10,7 @@ PEOPLE = ("a", "b", "c")
 
 def test_rooms_waves_and_order_are_those_of_the_answers_people() -> None:
     found = read_people_csv("person_id,room,wave\nc,r2,W2\nx,r9,W3\na,r1,W1\nb,r1,W2\n", PEOPLE)
-    assert found.room == ("r1", "r1", "r2")
+    assert found.room == ("W1 r1", "W2 r1", "W2 r2")  # people of two waves did not sit together
     assert found.window == ("W1", "W2", "W2")
     assert found.order.tolist() == [2, 0, 0]  # waves in the order of the file, where no times are
 
