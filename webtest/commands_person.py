@@ -25,7 +25,8 @@ from cat_engine import Fault, Faulty, Pool, TestPlan, load_plan
 from cat_engine.estimators import ESTIMATOR
 from itembank.bank import Bank
 from webtest.commands_engine import bank_of, bank_option, checked_pool, folder_option
-from webtest.console import check_target, err, guarded, json_option, opened, put, put_table, read_text, table_csv, write_file
+from webtest.console import check_target, err, guarded, json_option, opened, put, put_table, read_text, write_file
+from webtest.csv_table import csv_table
 from webtest.engine_inputs import to_number
 from webtest.wave_answers import wave_answers
 
@@ -192,7 +193,7 @@ def personfit(
     own = Scorer.of(scorer.sittings, method, scorer.prior.mean, scorer.prior.sd)
     found = person_fit(own, items, threshold_s, Simulated(replicates, seed, test))
     flags = found.flags(level)
-    write_file(out_file, table_csv(PERSON_COLUMNS, _person_rows(scorer.sittings, found, flags)), force=True)
+    write_file(out_file, csv_table(PERSON_COLUMNS, _person_rows(scorer.sittings, found, flags)), force=True)
     counts = flag_counts(flags)
     words = {
         "pattern": "improbable patterns (lz*)", "run": "runs better or worse than the rest (CUSUM)", "times": "times unlike the model's",
@@ -213,7 +214,7 @@ def _test(plan_text: str | None, bank: Bank) -> tuple[TestPlan, Pool] | None:
 def _person_rows(sittings: Sittings, found: PersonFit, flags: Sequence[tuple[str, ...]]) -> list[dict[str, Any]]:
     columns = {name: getattr(found, name).tolist() for name in PERSON_COLUMNS[1:-1]}
     return [
-        {"person_id": person_id, **{name: rounded(values[p]) for name, values in columns.items()}, "flags": ";".join(flags[p])}
+        {"person_id": person_id, **{name: significant(values[p]) for name, values in columns.items()}, "flags": ";".join(flags[p])}
         for p, person_id in enumerate(sittings.person_ids)
     ]
 
@@ -254,17 +255,17 @@ def items_command(
     told = foretell(scorer, speeds, population(sittings, speeds))
     watched = watch(sittings, told, people, Leak(share, solve, haste), level, replicates, seed)
     table = [_row(bank, asdict(one)) for one in sorted(watched, key=lambda one: (one.p_adjusted, one.p, -one.peak))]
-    write_file(out_file, table_csv(ITEM_COLUMNS, table), force=True)
+    write_file(out_file, csv_table(ITEM_COLUMNS, table), force=True)
     if windows_file is not None:
         write_file(
-            windows_file, table_csv(WINDOW_COLUMNS, [_row(bank, asdict(one)) for one in by_window(sittings, told, people)]), force=True
+            windows_file, csv_table(WINDOW_COLUMNS, [_row(bank, asdict(one)) for one in by_window(sittings, told, people)]), force=True
         )
     named = table if as_json else [row for row in table if row["p_adjusted"] <= level]
     put_table(named, as_json, ITEM_COLUMNS, f"none of {len(table)} items stands out at level {level:g}")
 
 
 def _row(bank: Bank, values: dict[str, Any]) -> dict[str, Any]:
-    return {"item_id": bank.ids[values.pop("item")], **{name: rounded(value) for name, value in values.items()}}
+    return {"item_id": bank.ids[values.pop("item")], **{name: significant(value) for name, value in values.items()}}
 
 
 @security.command("pairs")
@@ -288,11 +289,11 @@ def pairs_command(
     table = [
         {
             "person_1": sittings.person_ids[pair.copier], "person_2": sittings.person_ids[pair.source], "room": room[pair.copier] if room else None,
-            **{name: rounded(value) for name, value in asdict(pair).items() if name in PAIR_COLUMNS},
+            **{name: significant(value) for name, value in asdict(pair).items() if name in PAIR_COLUMNS},
         }
         for pair in pairs
     ]  # fmt: skip
-    write_file(out_file, table_csv(PAIR_COLUMNS, table), force=True)
+    write_file(out_file, csv_table(PAIR_COLUMNS, table), force=True)
     named = [row for row in table if row["p_adjusted"] <= level]
     put_table(named, as_json, PAIR_COLUMNS, f"none of {compared} pairs stands out at level {level:g}")
 
@@ -320,15 +321,15 @@ def preknowledge_command(
     found = preknowledge(sittings, at, item_speeds(sittings, bank) if times else ItemSpeeds.unknown(len(bank)), marked)
     columns = {name: getattr(found, name).tolist() for name in KNOWN_COLUMNS[1:]}
     table = [
-        {"person_id": person_id, **{name: rounded(values[p]) for name, values in columns.items()}}
+        {"person_id": person_id, **{name: significant(values[p]) for name, values in columns.items()}}
         for p, person_id in enumerate(sittings.person_ids)
     ]
-    write_file(out_file, table_csv(KNOWN_COLUMNS, table), force=True)
+    write_file(out_file, csv_table(KNOWN_COLUMNS, table), force=True)
     named = sorted((row for row in table if row["p_adjusted"] is not None and row["p_adjusted"] <= level), key=lambda row: row["p"])
     put_table(named, as_json, KNOWN_COLUMNS, f"none of {len(table)} people stands out at level {level:g}")
 
 
-def rounded(value: Any) -> Any:
+def significant(value: Any) -> Any:
     """A number as a table shows it: five significant digits; None where there is none."""
     if isinstance(value, float):
         return float(f"{value:.5g}") if math.isfinite(value) else None

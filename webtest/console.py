@@ -3,17 +3,15 @@
 A command reads its files, calls one service and prints. Exit codes: 0 done; 1 checked and not sound; 2 bad input, or refused.
 """
 
-import csv
 import datetime as dt
 import gettext
-import io
 import json
 import os
 import pwd
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -236,15 +234,6 @@ def write_file(path: Path, content: bytes, *, force: bool) -> None:
             raise
     except OSError as error:
         raise Faulty([Fault(str(path), "", f"cannot be written: {error.strerror}")]) from None
-
-
-def table_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """Rows as a CSV file of `columns`, in UTF-8; None is an empty cell."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
 
 
 def format_of(path: Path, chosen: str | None, formats: Sequence[str]) -> str:
