@@ -19,7 +19,7 @@ from itembank.rows import Rows, slope_columns, threshold_columns
 ONLY = "all"  # the competency of a file that names none
 
 
-def _table(text: str, needed: Sequence[str]) -> Iterable[tuple[str, Mapping[str, str]]]:
+def cells_by_row(text: str, needed: Sequence[str]) -> Iterable[tuple[str, Mapping[str, str]]]:
     """("row 2", cells by column) of each row that is not empty. Raises Faulty for a header that lacks or repeats a column."""
     try:
         lines = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True))
@@ -50,7 +50,7 @@ def _rows(table: Sequence[tuple[str, Mapping[str, str]]]) -> Rows:
 
 def read_items_csv(text: str) -> dict[str, Row]:
     """Item parameters by item id, in file order. Raises Faulty with every fault by row and column."""
-    table = list(_table(text, ("item_id", "model", "a", "b1")))
+    table = list(cells_by_row(text, ("item_id", "model", "a", "b1")))
     rows = _rows(table)
     for where, cells in table:
         rows.add(where, {**cells, "competency": ONLY}, {})
@@ -63,7 +63,7 @@ def read_items_csv(text: str) -> dict[str, Row]:
 
 def read_models_csv(text: str) -> tuple[dict[str, str], dict[str, Row]]:
     """A model file: the model of each item id, and the parameters to start from of those that have any. Raises Faulty."""
-    table = list(_table(text, ("item_id", "model")))
+    table = list(cells_by_row(text, ("item_id", "model")))
     models: dict[str, str] = {}
     faults = []
     started = []
@@ -91,7 +91,7 @@ def read_groups_csv(text: str, person_ids: Sequence[str], column: str = "group")
     """
     groups: dict[str, str] = {}
     faults = []
-    for where, cells in _table(text, ("person_id", column)):
+    for where, cells in cells_by_row(text, ("person_id", column)):
         if not cells["person_id"] or not cells[column]:
             faults.append(Fault(where, column if cells["person_id"] else "person_id", "is empty"))
         if cells["person_id"] in groups:

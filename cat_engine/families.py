@@ -10,7 +10,7 @@ class here and its name in FAMILIES.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ class Family(Protocol):
     derivatives(theta[..., I]) -> the first two derivatives of log P(k), each [..., I, K], finite in the padding.
     """
 
+    __slots__: ClassVar[tuple[str, ...]]
+
     @classmethod
     def of(cls, params: "ItemParams", at: Ints) -> Self: ...
 
@@ -40,9 +42,12 @@ class Family(Protocol):
     def derivatives(self, theta: Floats) -> tuple[Floats, Floats]: ...
 
 
+F = TypeVar("F", bound=Family)
+
+
 def logistic(z: Floats) -> tuple[Floats, Floats]:
     """s(z) and 1 - s(z), each to full relative precision."""
-    e = np.exp(-np.clip(z, -Z_MAX, Z_MAX))
+    e = np.exp(np.maximum(np.minimum(-z, Z_MAX), -Z_MAX))
     s = 1.0 / (1.0 + e)
     return s, e * s
 
@@ -76,9 +81,8 @@ class Dichotomous:
         """a^2 (d - c)^2 s^2 r^2 / (P (1 - P)) (Magis, 2013, eq. 3; Birnbaum, 1968, eq. 20.4.5 where d = 1)."""
         s, r = logistic(self.a * (theta - self.b))
         span = self.d - self.c
-        right = self.c + span * s
-        wrong = (1 - self.d) + span * r
-        return np.asarray(self.a**2 * (span * s / right) * (span * r / wrong) * s * r)
+        right, wrong = span * s, span * r
+        return np.asarray(self.a**2 * (right / (self.c + right)) * (wrong / ((1 - self.d) + wrong)) * s * r)
 
     def derivatives(self, theta: Floats) -> tuple[Floats, Floats]:
         """P' = a (d - c) s r and P'' = a P' (r - s), so (log P)' = P'/P and (log P)'' = P''/P - (P'/P)^2; for 1 - P the signs turn."""
@@ -230,9 +234,11 @@ def _log_softmax(logits: Floats) -> Floats:
     return np.asarray(logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True)))
 
 
-def taken(family: Dichotomous, at: Ints) -> Dichotomous:
+def taken(family: F, at: Ints) -> F:
     """The parameters of the items at `at` only."""
-    return Dichotomous(family.a[at], family.b[at], family.c[at], family.d[at], family.width)
+    kind = type(family)
+    columns = [getattr(family, name) for name in kind.__slots__]
+    return kind(*[column if isinstance(column, int) else column.take(at, axis=0) for column in columns])
 
 
 FAMILIES: dict[str, type[Family]] = {

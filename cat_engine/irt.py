@@ -227,7 +227,25 @@ class ItemParams:
                 found.append((at, family.of(self, at)))
         return tuple(found)
 
+    @once
+    def _addresses(self) -> tuple[Ints, Ints]:
+        """The place of each item's family in `families`, and the item's own place in the family."""
+        number, place = np.zeros(len(self), dtype=int), np.zeros(len(self), dtype=int)
+        for k, (at, _) in enumerate(self.families):
+            number[at], place[at] = k, np.arange(len(at))
+        return number, place
 
+    def by_family(self, item: Ints) -> list[tuple[Ints | slice, Family]]:
+        """item[M] by family: which of the M they are, and their parameters."""
+        if len(self.families) == 1:
+            return [(EVERY, taken(self.families[0][1], item))]
+        number, place = self._addresses
+        kind, own = number.take(item), place.take(item)
+        where = ((np.flatnonzero(kind == k), family) for k, (_, family) in enumerate(self.families))
+        return [(at, taken(family, own.take(at))) for at, family in where if at.size]
+
+
+EVERY = slice(None)
 FAMILY_NUMBER = {family: number for number, family in enumerate(dict.fromkeys(FAMILIES.values()))}
 ARRAYS = tuple(column.name for column in fields(ItemParams) if column.name not in ("model", "slopes"))
 
@@ -255,14 +273,22 @@ def log_probabilities_at(params: ItemParams, theta: Floats) -> Floats:
 
 def log_probabilities_of(params: ItemParams, item: Ints, theta: Floats) -> Floats:
     """log P(k) of item[M] at theta[M] -> [M, K], -inf padded."""
-    family = params.families[0][1] if len(params.families) == 1 else None
-    return taken(family, item).log_p(theta) if isinstance(family, Dichotomous) else log_probabilities_at(params.take(item), theta)
+    return _of_items(params, item, theta, (params.b.shape[1] + 1,), lambda family, own: family.log_p(own))
 
 
 def information_of(params: ItemParams, item: Ints, theta: Floats) -> Floats:
     """Fisher information of item[M] at theta[M] -> [M]."""
-    family = params.families[0][1] if len(params.families) == 1 else None
-    return taken(family, item).information(theta) if isinstance(family, Dichotomous) else information_at(params.take(item), theta)
+    return _of_items(params, item, theta, (), lambda family, own: family.information(own))
+
+
+def _of_items(params: ItemParams, item: Ints, theta: Floats, tail: tuple[int, ...], method: Callable[[Family, Floats], Floats]) -> Floats:
+    """method(family of the items, theta) of every family, put together: [M, *tail]."""
+    if len(params.families) == 1:
+        return method(taken(params.families[0][1], item), theta)
+    out = np.empty((len(item), *tail))
+    for at, family in params.by_family(item):
+        out[at] = method(family, theta[at])
+    return out
 
 
 def information_at(params: ItemParams, theta: Floats) -> Floats:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cat_engine.ability import Grid
 from cat_engine.assembly import Assembly
 from cat_engine.blueprint import BlueprintRow, Content
-from cat_engine.families import Dichotomous, Floats, Ints
+from cat_engine.families import Floats, Ints
 from cat_engine.irt import ItemParams, information, item_terms, log_probabilities
 from cat_engine.once import once
 from cat_engine.priors import Prior
@@ -130,11 +130,10 @@ class Pool:
 
     @once
     def ranking(self) -> Ranking | None:
-        """The lists by which the most informative item is found quickly; for a large pool of one competency and two categories only."""
-        if len(self.competencies) != 1 or len(self) < LEAST_TO_RANK or len(self.params.families) != 1:
+        """The lists by which the most informative item is found quickly; None for a small pool, or one of items that it does not suit."""
+        if len(self) < LEAST_TO_RANK:
             return None
-        family = self.params.families[0][1]
-        return Ranking.of(family, self.peak, self.grid.low, self.grid.high) if isinstance(family, Dichotomous) else None
+        return Ranking.of(self.params, [at for at, _ in self.scales], self.peak, self.grid.low, self.grid.high)
 
     def prior_logpost(self, prior: Prior) -> Floats:
         """Log-posterior before any answer, [Q]: the prior's log-density plus the logarithm of the grid's weights. Read only."""
@@ -180,6 +179,23 @@ class Pool:
     def index(self) -> dict[str, int]:
         """Item id -> index."""
         return {item_id: i for i, item_id in enumerate(self.ids)}
+
+    @once
+    def n_cat(self) -> tuple[int, ...]:
+        """The number of categories of each item, for reading one at a time."""
+        return tuple(self.params.n_cat.tolist())
+
+    def places(self, names: tuple[str, ...]) -> Ints:
+        """The indices of those of the competencies `names` that the pool knows. Read only."""
+        if names not in self._places:
+            found = np.array([self.competencies.index(name) for name in names if name in self.competencies], dtype=int)
+            found.setflags(write=False)
+            self._places[names] = found
+        return self._places[names]
+
+    @once
+    def _places(self) -> dict[tuple[str, ...], Ints]:
+        return {}
 
     @once
     def digest(self) -> str:
