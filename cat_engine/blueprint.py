@@ -15,22 +15,26 @@ Conditions: see conditions.py; the attribute ID is always there. A row whose ONO
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cat_engine.conditions import ConditionError, attribute, evaluate
 from cat_engine.conditions import number as to_number
 from cat_engine.faults import Fault, Faulty
+from cat_engine.registry import LATER
 
-KINDS = ("number", "sum", "order", "enemy", "include", "exclude", "allornone")
+KINDS = ("number", "sum", "time", "order", "enemy", "include", "exclude", "allornone")
 WHATS = ("item", "stimulus")
 COLUMNS = ("CONSTRAINT_ID", "TYPE", "WHAT", "CONDITION", "LB", "UB")
 PER_STIMULUS = "per stimulus"
-BOUNDED = ("number", "sum")
+PRIORITY = 5  # of a row that declares none
+BOUNDED = ("number", "sum", "time")
 
 
 @dataclass(frozen=True, slots=True)
 class BlueprintRow:
-    """One row: kind out of KINDS, what out of WHATS, its condition, and bounds where the kind has them."""
+    """One row: kind out of KINDS, what out of WHATS, its condition, and bounds where the kind has them; where rows cannot all hold, those of the
+    lowest priority give way first.
+    """
 
     row_id: str
     kind: str
@@ -38,6 +42,17 @@ class BlueprintRow:
     condition: str = ""
     low: float = 0.0
     high: float = 0.0
+    priority: int = field(default=PRIORITY, metadata=LATER)
+
+    @property
+    def per_stimulus(self) -> bool:
+        """Whether the bounds hold within each stimulus that is used."""
+        return self.condition.lower() == PER_STIMULUS
+
+    @property
+    def soft(self) -> bool:
+        """Whether the row can be missed by a little: it has bounds, and not within each stimulus."""
+        return self.kind in BOUNDED and not self.per_stimulus
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +132,7 @@ def row_faults(rows: Sequence[BlueprintRow], content: Content, count: int) -> li
 
 
 def _check_row(row: BlueprintRow, attributes: Mapping[str, Sequence[str]], count: int) -> None:
-    if row.condition.lower() == PER_STIMULUS:
+    if row.per_stimulus:
         return
     if row.kind == "order":
         attribute(attributes, row.condition)

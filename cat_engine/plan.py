@@ -5,7 +5,7 @@ Plans are written as TOML: see plan_text.py.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from cat_engine.joint import Joint
 from cat_engine.once import once
 from cat_engine.pool import Pool
 from cat_engine.priors import PRIOR, NormalPrior, Prior
+from cat_engine.registry import plain
 from cat_engine.select import SELECTION, MaximumInformation, Selection
 from cat_engine.stop import Length, SectionLength, StopRule, table_of
 
@@ -116,7 +117,7 @@ def _section_table(section: Section) -> dict[str, object]:
         "stop": table_of(section.stop),
     }
     if section.blueprint:
-        table["blueprint"] = [asdict(row) for row in section.blueprint]
+        table["blueprint"] = [plain(row) for row in section.blueprint]
     return table
 
 

@@ -1,0 +1,232 @@
+"""Branch and bound over linear relaxations whose columns are single variables and whole choices of item sets.
+
+A node is a set of variables that are held at 0 or 1; its bound is the worth of its relaxation. The node of the best bound comes first (Land & Doig,
+1960), so that the first whole solution that is looked at is the best. Choices of sets come into a relaxation when they would better it, at the root
+and at every node (branch and price; Barnhart et al., 1998): the multipliers y of the rows price variables at value - y A, sorting finds each set's
+best choice at these prices, and where none is worth more than its set's own multiplier the relaxation is at its optimum over all choices.
+
+Every row has two columns, what it misses below and above. A row that must hold pays a high price for them while there are too few choices; whether
+that is all that is wrong is settled, when such a node comes up, by minimising what is missed alone.
+"""
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from cat_engine.families import Floats, Ints
+from cat_engine.relaxation import Point, relaxation
+from cat_engine.sets import Mask, Sets
+
+WHOLE = 1e-6  # closer than this to 0 or 1 is 0 or 1
+MISSED = 1e-7  # a row that must hold is missed by less
+BETTER = 1e-6  # what a choice must better the relaxation by to come in
+MARGIN = 1e-5  # more than rounding makes of a bound
+DEAR = 10.0  # what a miss that must not be costs: so many times the dearest that may be, or the largest value
+Fixed = Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """A relaxation's optimum: worth, what is held, x[V], and whether a row that must hold is missed."""
+
+    worth: float
+    fixed: Fixed
+    x: Floats
+    misses: bool
+
+
+class TooLarge(ArithmeticError):
+    """The limit of nodes was reached before the best solution was proved."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """maximise value[V] . x under low <= rows[R, V] x <= high, x in {0, 1}; x = 1 where `must`, x = 0 outside `may`; variables of `sets` as these
+    allow; singles, the other variables that are to be decided. price[R]: what a unit costs that a row is missed by, inf where it must hold.
+    """
+
+    value: Floats
+    rows: sparse.csr_array
+    low: Floats
+    high: Floats
+    must: Mask
+    may: Mask
+    singles: Ints
+    sets: Sets | None
+    price: Floats
+
+
+class Search:
+    """The relaxation of a problem, with the choices of sets that have come into it. Columns: what rows miss below and above, singles, choices."""
+
+    def __init__(self, problem: Problem) -> None:
+        p = self._problem = problem
+        self._rows = len(p.low)
+        self._transposed = sparse.csr_array(p.rows.T)
+        inside, n_sets = np.zeros(len(p.value), dtype=bool), 0
+        self._forced = np.zeros(0, dtype=bool)
+        if p.sets is not None:
+            inside, n_sets = p.sets.inside, len(p.sets.least)
+            held = p.must[p.sets.members] & (p.sets.members >= 0)
+            self._forced = held.any(axis=1) | p.must[p.sets.n_items :]
+        self._decided = p.must & ~inside
+        given = np.asarray(p.rows @ self._decided.astype(float))
+        self._program = relaxation(
+            np.concatenate([p.low - given, self._forced.astype(float)]), np.concatenate([p.high - given, np.ones(n_sets)])
+        )
+        self._bars = np.tile(np.isinf(p.price), 2)
+        self._first_choice = len(self._bars) + len(p.singles)
+        self._column = {variable: len(self._bars) + k for k, variable in enumerate(p.singles.tolist())}
+        self._set_of, self._choice, self._member = (np.zeros(0, dtype=int) for _ in range(3))  # set of a choice; pairs: a choice and what is in it
+        self._known: set[tuple[int, ...]] = set()
+        self._value, self._lower, self._upper, self._needed = np.zeros(0), np.zeros(0), np.zeros(0), self._forced.copy()
+        self._alone = False  # whether misses alone count
+
+        each = sparse.eye_array(self._rows, format="csc")
+        columns = sparse.hstack([each, -each, sparse.csc_array(p.rows)[:, p.singles]], format="csc")
+        columns = sparse.vstack([columns, sparse.csc_array((n_sets, columns.shape[1]))], format="csc")
+        dearest = max(float(np.abs(p.value).max(initial=1.0)), float(p.price[~np.isinf(p.price)].max(initial=0.0)))
+        cost = np.tile(-np.where(np.isinf(p.price), DEAR * dearest, p.price), 2)
+        # Without sets every column is there from the start: a relaxation without a solution says so itself.
+        most = np.where(self._bars & (p.sets is None), 0.0, np.inf)
+        self._add(np.concatenate([cost, p.value[p.singles]]), columns, np.concatenate([most, np.ones(len(p.singles))]))
+        self._price_in(p.value, np.full(n_sets, -np.inf), p.must, p.may)
+
+    def _add(self, value: Floats, columns: sparse.csc_array, upper: Floats) -> None:
+        self._program.add(np.zeros(len(value)) if self._alone else value, columns, upper)
+        self._value, self._upper = np.concatenate([self._value, value]), np.concatenate([self._upper, upper])
+        self._lower = np.concatenate([self._lower, np.zeros(len(value))])
+
+    # Nodes.
+
+    def relax(self, fixed: Fixed) -> Node | None:
+        """The node at which these variables are held."""
+        self._hold(fixed)
+        return self._node(fixed, *self._open(fixed))
+
+    def settle(self, fixed: Fixed) -> Node | None:
+        """The same with every row that must hold holding; None where no choices make it."""
+        must, may = self._open(fixed)
+        self._hold(fixed)
+        self._alone = True
+        self._program.price(np.concatenate([-1.0 * self._bars, np.zeros(len(self._value) - len(self._bars))]))
+        missed = self._complete(np.zeros(len(self._problem.value)), must, may)
+        self._alone = False
+        self._program.price(self._value)
+        if missed is None or missed.worth < -MISSED:
+            return None
+        at = np.flatnonzero(self._bars)
+        self._program.bound_columns(at, np.zeros(len(at)), np.zeros(len(at)))
+        found = self._node(fixed, must, may)
+        self._program.bound_columns(at, np.zeros(len(at)), np.full(len(at), np.inf))
+        return found
+
+    def _node(self, fixed: Fixed, must: Mask, may: Mask) -> Node | None:
+        point = self._complete(self._problem.value, must, may)
+        if point is None:
+            return None
+        x = self._decided.astype(float)
+        x[self._problem.singles] = point.x[len(self._bars) : self._first_choice]
+        if len(self._set_of):
+            x += np.bincount(self._member, weights=point.x[self._first_choice :][self._choice], minlength=len(x))
+        return Node(point.worth, fixed, x, bool(point.x[: len(self._bars)][self._bars].sum() > MISSED))
+
+    def _hold(self, fixed: Fixed) -> None:
+        """Bounds of columns, and which sets must be used."""
+        lower, upper, needed = np.zeros(len(self._lower)), self._upper.copy(), self._forced.copy()
+        upper[len(self._bars) :] = 1.0
+        for variable, value in fixed.items():
+            column = self._column.get(variable)
+            if column is not None:
+                lower[column] = upper[column] = value
+            elif self._problem.sets is not None:
+                shut = np.zeros(len(self._set_of), dtype=bool)
+                shut[self._choice[self._member == variable]] = True
+                if value:
+                    own = self._problem.sets.owner(variable)
+                    needed[own] = True
+                    shut = (self._set_of == own) & ~shut
+                upper[self._first_choice :][shut] = 0.0
+        at = np.flatnonzero((lower != self._lower) | (upper != self._upper))
+        self._program.bound_columns(at, lower[at], upper[at])
+        for g in np.flatnonzero(needed != self._needed).tolist():
+            self._program.bound_row(self._rows + g, float(needed[g]), 1.0)
+        self._lower, self._upper, self._needed = lower, upper, needed
+
+    def _open(self, fixed: Fixed) -> tuple[Mask, Mask]:
+        must, may = self._problem.must.copy(), self._problem.may.copy()
+        for variable, value in fixed.items():
+            must[variable], may[variable] = bool(value), bool(value)
+        return must, may
+
+    # Choices of sets.
+
+    def _complete(self, value: Floats, must: Mask, may: Mask) -> Point | None:
+        """The optimum over all choices, those that are not yet in among them."""
+        while True:
+            point = self._program.solve()
+            if point is None:
+                return None
+            prices = value - self._transposed @ point.y[: self._rows]
+            if not self._price_in(prices, point.y[self._rows :], must, may):
+                return point
+
+    def _price_in(self, prices: Floats, least: Floats, must: Mask, may: Mask) -> bool:
+        """Take in the best choice of every set that is worth more than least[G]; whether there was one."""
+        sets = self._problem.sets
+        if sets is None:
+            return False
+        chosen, worth = sets.best(prices, must, may)
+        taken = []
+        for g in np.flatnonzero((worth > least + BETTER) & np.isfinite(worth)).tolist():
+            choice = (*sets.members[g][chosen[g]].tolist(), sets.n_items + g)
+            if choice not in self._known:
+                self._known.add(choice)
+                taken.append(choice)
+        if not taken:
+            return False
+        choice_of = np.repeat(np.arange(len(taken)), [len(choice) for choice in taken])
+        member, set_of = np.concatenate([np.array(choice) for choice in taken]), np.array([choice[-1] for choice in taken]) - sets.n_items
+        which = sparse.csr_array((np.ones(len(member)), (member, choice_of)), shape=(len(prices), len(taken)))
+        own = sparse.csr_array((np.ones(len(taken)), (set_of, np.arange(len(taken)))), shape=(len(sets.least), len(taken)))
+        self._choice, self._member = np.concatenate([self._choice, choice_of + len(self._set_of)]), np.concatenate([self._member, member])
+        self._set_of = np.concatenate([self._set_of, set_of])
+        worth_of = np.bincount(choice_of, weights=self._problem.value[member])
+        self._add(worth_of, sparse.vstack([self._problem.rows @ which, own], format="csc"), np.ones(len(taken)))
+        return True
+
+
+def branch(problem: Problem, nodes: int) -> Mask | None:
+    """The best solution [V], None where there is none. Raises TooLarge past the limit of nodes, SolverError where a relaxation gives nothing."""
+    search = Search(problem)
+    best, record = None, -np.inf
+    heap: list[tuple[float, int, int, Node]] = []
+    count = 0
+
+    def keep(node: Node | None) -> None:
+        nonlocal count
+        count += 1
+        if node is not None and node.worth > record - MARGIN:
+            heapq.heappush(heap, (-node.worth, -len(node.fixed), count, node))
+
+    keep(search.relax({}))
+    while heap:
+        node = heapq.heappop(heap)[3]
+        if node.worth <= record - MARGIN:
+            break
+        if count > nodes:
+            raise TooLarge
+        apart = np.abs(node.x - np.round(node.x))
+        if node.misses:
+            keep(search.settle(node.fixed))
+        elif apart.max(initial=0.0) <= WHOLE:
+            if node.worth > record:
+                best, record = node.x > 0.5, node.worth
+        else:
+            j = int(np.argmax(apart))
+            for value in (0, 1):
+                keep(search.relax({**node.fixed, j: value}))
+    return best
