@@ -18,7 +18,7 @@ from scipy import sparse
 
 from cat_engine.families import Floats, Ints
 from cat_engine.relaxation import Point, relaxation
-from cat_engine.sets import Mask, Sets
+from cat_engine.sets import Choices, Mask, Sets
 
 WHOLE = 1e-6  # closer than this to 0 or 1 is 0 or 1
 MISSED = 1e-7  # a row that must hold is missed by less
@@ -65,7 +65,7 @@ class Search:
     def __init__(self, problem: Problem) -> None:
         p = self._problem = problem
         self._rows = len(p.low)
-        self._transposed = sparse.csr_array(p.rows.T)
+        self._weights = p.rows.T.toarray()  # [V, R]
         inside, n_sets = np.zeros(len(p.value), dtype=bool), 0
         self._forced = np.zeros(0, dtype=bool)
         if p.sets is not None:
@@ -85,17 +85,18 @@ class Search:
         self._value, self._lower, self._upper, self._needed = np.zeros(0), np.zeros(0), np.zeros(0), self._forced.copy()
         self._alone = False  # whether misses alone count
 
-        each = sparse.eye_array(self._rows, format="csc")
-        columns = sparse.hstack([each, -each, sparse.csc_array(p.rows)[:, p.singles]], format="csc")
-        columns = sparse.vstack([columns, sparse.csc_array((n_sets, columns.shape[1]))], format="csc")
+        each = np.eye(self._rows)
+        columns = np.concatenate([each, -each, self._weights[p.singles]])
         dearest = max(float(np.abs(p.value).max(initial=1.0)), float(p.price[~np.isinf(p.price)].max(initial=0.0)))
         cost = np.tile(-np.where(np.isinf(p.price), DEAR * dearest, p.price), 2)
         # Without sets every column is there from the start: a relaxation without a solution says so itself.
         most = np.where(self._bars & (p.sets is None), 0.0, np.inf)
-        self._add(np.concatenate([cost, p.value[p.singles]]), columns, np.concatenate([most, np.ones(len(p.singles))]))
-        self._price_in(p.value, np.full(n_sets, -np.inf), p.must, p.may)
+        most = np.concatenate([most, np.ones(len(p.singles))])
+        self._add(np.concatenate([cost, p.value[p.singles]]), np.pad(columns, ((0, 0), (0, n_sets))), most)
+        if p.sets is not None:
+            self._price_in(p.value, np.full(n_sets, -np.inf), p.sets.choices(p.must, p.may))
 
-    def _add(self, value: Floats, columns: sparse.csc_array, upper: Floats) -> None:
+    def _add(self, value: Floats, columns: Floats, upper: Floats) -> None:
         self._program.add(np.zeros(len(value)) if self._alone else value, columns, upper)
         self._value, self._upper = np.concatenate([self._value, value]), np.concatenate([self._upper, upper])
         self._lower = np.concatenate([self._lower, np.zeros(len(value))])
@@ -105,27 +106,27 @@ class Search:
     def relax(self, fixed: Fixed) -> Node | None:
         """The node at which these variables are held."""
         self._hold(fixed)
-        return self._node(fixed, *self._open(fixed))
+        return self._node(fixed, self._choices(fixed))
 
     def settle(self, fixed: Fixed) -> Node | None:
         """The same with every row that must hold holding; None where no choices make it."""
-        must, may = self._open(fixed)
+        choices = self._choices(fixed)
         self._hold(fixed)
         self._alone = True
         self._program.price(np.concatenate([-1.0 * self._bars, np.zeros(len(self._value) - len(self._bars))]))
-        missed = self._complete(np.zeros(len(self._problem.value)), must, may)
+        missed = self._complete(np.zeros(len(self._problem.value)), choices)
         self._alone = False
         self._program.price(self._value)
         if missed is None or missed.worth < -MISSED:
             return None
         at = np.flatnonzero(self._bars)
         self._program.bound_columns(at, np.zeros(len(at)), np.zeros(len(at)))
-        found = self._node(fixed, must, may)
+        found = self._node(fixed, choices)
         self._program.bound_columns(at, np.zeros(len(at)), np.full(len(at), np.inf))
         return found
 
-    def _node(self, fixed: Fixed, must: Mask, may: Mask) -> Node | None:
-        point = self._complete(self._problem.value, must, may)
+    def _node(self, fixed: Fixed, choices: Choices | None) -> Node | None:
+        point = self._complete(self._problem.value, choices)
         if point is None:
             return None
         x = self._decided.astype(float)
@@ -156,30 +157,29 @@ class Search:
             self._program.bound_row(self._rows + g, float(needed[g]), 1.0)
         self._lower, self._upper, self._needed = lower, upper, needed
 
-    def _open(self, fixed: Fixed) -> tuple[Mask, Mask]:
+    def _choices(self, fixed: Fixed) -> Choices | None:
+        if self._problem.sets is None:
+            return None
         must, may = self._problem.must.copy(), self._problem.may.copy()
         for variable, value in fixed.items():
             must[variable], may[variable] = bool(value), bool(value)
-        return must, may
+        return self._problem.sets.choices(must, may)
 
     # Choices of sets.
 
-    def _complete(self, value: Floats, must: Mask, may: Mask) -> Point | None:
+    def _complete(self, value: Floats, choices: Choices | None) -> Point | None:
         """The optimum over all choices, those that are not yet in among them."""
         while True:
             point = self._program.solve()
-            if point is None:
-                return None
-            prices = value - self._transposed @ point.y[: self._rows]
-            if not self._price_in(prices, point.y[self._rows :], must, may):
+            if point is None or choices is None:
+                return point
+            if not self._price_in(value - self._weights @ point.y[: self._rows], point.y[self._rows :], choices):
                 return point
 
-    def _price_in(self, prices: Floats, least: Floats, must: Mask, may: Mask) -> bool:
+    def _price_in(self, prices: Floats, least: Floats, choices: Choices) -> bool:
         """Take in the best choice of every set that is worth more than least[G]; whether there was one."""
-        sets = self._problem.sets
-        if sets is None:
-            return False
-        chosen, worth = sets.best(prices, must, may)
+        sets = choices.sets
+        chosen, worth = choices.best(prices)
         taken = []
         for g in np.flatnonzero((worth > least + BETTER) & np.isfinite(worth)).tolist():
             choice = (*sets.members[g][chosen[g]].tolist(), sets.n_items + g)
@@ -188,14 +188,14 @@ class Search:
                 taken.append(choice)
         if not taken:
             return False
-        choice_of = np.repeat(np.arange(len(taken)), [len(choice) for choice in taken])
-        member, set_of = np.concatenate([np.array(choice) for choice in taken]), np.array([choice[-1] for choice in taken]) - sets.n_items
-        which = sparse.csr_array((np.ones(len(member)), (member, choice_of)), shape=(len(prices), len(taken)))
-        own = sparse.csr_array((np.ones(len(taken)), (set_of, np.arange(len(taken)))), shape=(len(sets.least), len(taken)))
-        self._choice, self._member = np.concatenate([self._choice, choice_of + len(self._set_of)]), np.concatenate([self._member, member])
-        self._set_of = np.concatenate([self._set_of, set_of])
-        worth_of = np.bincount(choice_of, weights=self._problem.value[member])
-        self._add(worth_of, sparse.vstack([self._problem.rows @ which, own], format="csc"), np.ones(len(taken)))
+        sizes, member = [len(choice) for choice in taken], np.array([variable for choice in taken for variable in choice])
+        starts, set_of = np.cumsum([0, *sizes[:-1]]), np.array([choice[-1] for choice in taken]) - sets.n_items
+        self._choice = np.concatenate([self._choice, np.repeat(np.arange(len(taken)), sizes) + len(self._set_of)])
+        self._member, self._set_of = np.concatenate([self._member, member]), np.concatenate([self._set_of, set_of])
+        columns = np.zeros((len(taken), self._rows + len(least)))
+        columns[:, : self._rows] = np.add.reduceat(self._weights[member], starts)
+        columns[np.arange(len(taken)), self._rows + set_of] = 1.0
+        self._add(np.add.reduceat(self._problem.value[member], starts), columns, np.ones(len(taken)))
         return True
 
 

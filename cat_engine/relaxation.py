@@ -40,7 +40,7 @@ class Relaxation(Protocol):
     SolverError.
     """
 
-    def add(self, value: Floats, columns: sparse.csc_array, upper: Floats) -> None: ...
+    def add(self, value: Floats, columns: Floats, upper: Floats) -> None: ...
 
     def bound_columns(self, at: Ints, lower: Floats, upper: Floats) -> None: ...
 
@@ -61,10 +61,14 @@ class Warm:
         nothing: Any = np.zeros(0)
         self._solver.addRows(len(low), low, high, 0, np.zeros(len(low), dtype=np.int32), nothing.astype(np.int32), nothing)
 
-    def add(self, value: Floats, columns: sparse.csc_array, upper: Floats) -> None:
-        """Columns [R, K] with 0 <= x <= upper[K]."""
-        start, rows = columns.indptr[:-1].astype(np.int32), columns.indices.astype(np.int32)
-        self._solver.addCols(len(value), -value, np.zeros(len(value)), upper, columns.nnz, start, rows, columns.data)
+    def add(self, value: Floats, columns: Floats, upper: Floats) -> None:
+        """Columns [K, R], each in a line of its own, with 0 <= x <= upper[K]."""
+        column, row = np.nonzero(columns)
+        start = np.searchsorted(column, np.arange(len(value)))
+        weights = columns[column, row]
+        self._solver.addCols(
+            len(value), -value, np.zeros(len(value)), upper, len(weights), start.astype(np.int32), row.astype(np.int32), weights
+        )
 
     def bound_columns(self, at: Ints, lower: Floats, upper: Floats) -> None:
         """lower <= x <= upper at `at`."""
@@ -100,12 +104,12 @@ class Cold:
 
     def __init__(self, low: Floats, high: Floats) -> None:
         self._low, self._high = low.copy(), high.copy()
-        self._columns = sparse.csc_array((len(low), 0))
+        self._columns = sparse.csr_array((0, len(low)))
         self._value, self._lower, self._upper = np.zeros(0), np.zeros(0), np.zeros(0)
 
-    def add(self, value: Floats, columns: sparse.csc_array, upper: Floats) -> None:
+    def add(self, value: Floats, columns: Floats, upper: Floats) -> None:
         """See Warm."""
-        self._columns = sparse.hstack([self._columns, columns], format="csc")
+        self._columns = sparse.vstack([self._columns, sparse.csr_array(columns)], format="csr")
         self._value, self._upper = np.concatenate([self._value, value]), np.concatenate([self._upper, upper])
         self._lower = np.concatenate([self._lower, np.zeros(len(value))])
 
@@ -123,7 +127,7 @@ class Cold:
 
     def solve(self) -> Point | None:
         """See Warm."""
-        rows, same = sparse.csr_array(self._columns), self._low == self._high
+        rows, same = sparse.csr_array(self._columns.T), self._low == self._high
         up, down = np.isfinite(self._high) & ~same, np.isfinite(self._low) & ~same
         found = linprog(
             -self._value,

@@ -44,21 +44,36 @@ class Sets:
         """The set to which a variable belongs."""
         return variable - self.n_items if variable >= self.n_items else int(np.flatnonzero((self.members == variable).any(axis=1))[0])
 
-    def best(self, value: Floats, must: Mask, may: Mask) -> tuple[Mask, Floats]:
-        """The best choice of each set at values [I + G]: chosen[G, M] and what it is worth [G], with the stimulus; -inf where there is none.
-
-        Items that `must` come are in it, and no others than these and those that `may`.
-        """
+    def choices(self, must: Mask, may: Mask) -> "Choices":
+        """The choices in which items that `must` come are, and no others than these and those that `may`; both [I + G]."""
         here = self.members >= 0
-        own = np.where(here, value[self.members], 0.0)
-        key = np.where(must[self.members] & here, np.inf, np.where(may[self.members] & here, own, -np.inf))
-        order = np.argsort(-key, axis=1, kind="stable")
-        row = np.arange(len(order))[:, None]
-        sorted_key, place = key[row, order], np.arange(order.shape[1])
-        obliged = place < self.least[:, None]
-        take = obliged | ((place < self.most[:, None]) & (sorted_key > 0))
-        chosen = np.zeros(key.shape, dtype=bool)
+        held = must[self.members] & here
+        leaning = np.where(held, np.inf, np.where(may[self.members] & here, 0.0, -np.inf))
+        enough = np.count_nonzero(leaning > -np.inf, axis=1) >= self.least
+        used = may[self.n_items :] | must[self.n_items :] | held.any(axis=1)
+        never = ~(used & enough & (self.least <= self.most) & (np.count_nonzero(held, axis=1) <= self.most))
+        return Choices(self, leaning, np.where(never, -np.inf, 0.0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choices:
+    """What each set may be: leaning[G, M], inf for an item that must be in it, -inf for one that must not; closed[G], -inf for a set that cannot
+    be used, else 0.
+    """
+
+    sets: Sets
+    leaning: Floats
+    closed: Floats
+
+    def best(self, value: Floats) -> tuple[Mask, Floats]:
+        """The best choice of each set at values [I + G]: chosen[G, M] and what it is worth [G], with the stimulus; -inf where there is none."""
+        own = value[self.sets.members]
+        order = np.argsort(-(own + self.leaning), axis=1, kind="stable")
+        row, place = np.arange(len(order))[:, None], np.arange(order.shape[1])
+        sorted_own = own[row, order]
+        wanted = (sorted_own > 0) | (self.leaning[row, order] == np.inf)
+        take = (place < self.sets.least[:, None]) | (wanted & (place < self.sets.most[:, None]) & (self.leaning[row, order] > -np.inf))
+        worth = np.where(take, sorted_own, 0.0).sum(axis=1) + value[self.sets.n_items :] + self.closed
+        chosen = np.zeros(take.shape, dtype=bool)
         chosen[row, order] = take
-        never = np.any(obliged & np.isneginf(sorted_key), axis=1) | np.any(~take & np.isposinf(sorted_key), axis=1)
-        never |= (self.least > self.most) | ~(may[self.n_items :] | must[self.n_items :])
-        return chosen, np.where(never, -np.inf, np.where(chosen, own, 0.0).sum(axis=1) + value[self.n_items :])
+        return chosen, worth
