@@ -1,7 +1,7 @@
 """Branch and bound over linear relaxations whose columns are single variables and whole choices of item sets.
 
 A node is a set of variables that are held at 0 or 1; its bound is the worth of its relaxation. The node of the best bound comes first (Land & Doig,
-1960), so that the first whole solution that is looked at is the best. Choices of sets come into a relaxation when they would better it, at the root
+1960), so that the first whole solution that is looked at is the best; what is furthest from whole, weighted with its value, is held next. Choices of sets come into a relaxation when they would better it, at the root
 and at every node (branch and price; Barnhart et al., 1998): the multipliers y of the rows price variables at value - y A, sorting finds each set's
 best choice at these prices, and where none is worth more than its set's own multiplier the relaxation is at its optimum over all choices.
 
@@ -25,6 +25,8 @@ MISSED = 1e-7  # a row that must hold is missed by less
 BETTER = 1e-6  # what a choice must better the relaxation by to come in
 MARGIN = 1e-5  # more than rounding makes of a bound
 DEAR = 10.0  # what a miss that must not be costs: so many times the dearest that may be, or the largest value
+FIRST = 32  # sets that have a choice from the start
+EVEN = 0.1  # in largest values: what being apart counts for whatever the value
 Fixed = Mapping[int, int]
 
 
@@ -74,9 +76,8 @@ class Search:
             self._forced = held.any(axis=1) | p.must[p.sets.n_items :]
         self._decided = p.must & ~inside
         given = np.asarray(p.rows @ self._decided.astype(float))
-        self._program = relaxation(
-            np.concatenate([p.low - given, self._forced.astype(float)]), np.concatenate([p.high - given, np.ones(n_sets)])
-        )
+        self._program = relaxation(p.low - given, p.high - given)
+        self._row_of = np.full(n_sets, -1)  # of a set, once it has a choice
         self._bars = np.tile(np.isinf(p.price), 2)
         self._first_choice = len(self._bars) + len(p.singles)
         self._column = {variable: len(self._bars) + k for k, variable in enumerate(p.singles.tolist())}
@@ -92,9 +93,12 @@ class Search:
         # Without sets every column is there from the start: a relaxation without a solution says so itself.
         most = np.where(self._bars & (p.sets is None), 0.0, np.inf)
         most = np.concatenate([most, np.ones(len(p.singles))])
-        self._add(np.concatenate([cost, p.value[p.singles]]), np.pad(columns, ((0, 0), (0, n_sets))), most)
+        self._add(np.concatenate([cost, p.value[p.singles]]), columns, most)
         if p.sets is not None:
-            self._price_in(p.value, np.full(n_sets, -np.inf), p.sets.choices(p.must, p.may))
+            choices = p.sets.choices(p.must, p.may)
+            _, worth = choices.best(p.value)
+            least = np.where(self._forced, -np.inf, np.sort(worth)[-FIRST:][0])
+            self._price_in(p.value, least, choices)
 
     def _add(self, value: Floats, columns: Floats, upper: Floats) -> None:
         self._program.add(np.zeros(len(value)) if self._alone else value, columns, upper)
@@ -153,8 +157,8 @@ class Search:
                 upper[self._first_choice :][shut] = 0.0
         at = np.flatnonzero((lower != self._lower) | (upper != self._upper))
         self._program.bound_columns(at, lower[at], upper[at])
-        for g in np.flatnonzero(needed != self._needed).tolist():
-            self._program.bound_row(self._rows + g, float(needed[g]), 1.0)
+        for g in np.flatnonzero((needed != self._needed) & (self._row_of >= 0)).tolist():
+            self._program.bound_row(int(self._row_of[g]), float(needed[g]), 1.0)
         self._lower, self._upper, self._needed = lower, upper, needed
 
     def _choices(self, fixed: Fixed) -> Choices | None:
@@ -173,7 +177,8 @@ class Search:
             point = self._program.solve()
             if point is None or choices is None:
                 return point
-            if not self._price_in(value - self._weights @ point.y[: self._rows], point.y[self._rows :], choices):
+            least = np.where(self._row_of >= 0, point.y[self._row_of], np.where(self._needed, -np.inf, 0.0))
+            if not self._price_in(value - self._weights @ point.y[: self._rows], least, choices):
                 return point
 
     def _price_in(self, prices: Floats, least: Floats, choices: Choices) -> bool:
@@ -192,9 +197,12 @@ class Search:
         starts, set_of = np.cumsum([0, *sizes[:-1]]), np.array([choice[-1] for choice in taken]) - sets.n_items
         self._choice = np.concatenate([self._choice, np.repeat(np.arange(len(taken)), sizes) + len(self._set_of)])
         self._member, self._set_of = np.concatenate([self._member, member]), np.concatenate([self._set_of, set_of])
-        columns = np.zeros((len(taken), self._rows + len(least)))
+        new = np.unique(set_of[self._row_of[set_of] < 0])
+        self._row_of[new] = self._rows + np.count_nonzero(self._row_of >= 0) + np.arange(len(new))
+        self._program.add_rows(self._needed[new].astype(float), np.ones(len(new)))
+        columns = np.zeros((len(taken), self._rows + np.count_nonzero(self._row_of >= 0)))
         columns[:, : self._rows] = np.add.reduceat(self._weights[member], starts)
-        columns[np.arange(len(taken)), self._rows + set_of] = 1.0
+        columns[np.arange(len(taken)), self._row_of[set_of]] = 1.0
         self._add(np.add.reduceat(self._problem.value[member], starts), columns, np.ones(len(taken)))
         return True
 
@@ -204,7 +212,7 @@ def branch(problem: Problem, nodes: int) -> Mask | None:
     search = Search(problem)
     best, record = None, -np.inf
     heap: list[tuple[float, int, int, Node]] = []
-    count = 0
+    count, floor = 0, EVEN * float(np.abs(problem.value).max(initial=1.0))
 
     def keep(node: Node | None) -> None:
         nonlocal count
@@ -226,7 +234,7 @@ def branch(problem: Problem, nodes: int) -> Mask | None:
             if node.worth > record:
                 best, record = node.x > 0.5, node.worth
         else:
-            j = int(np.argmax(apart))
+            j = int(np.argmax(apart * (np.abs(problem.value) + floor)))
             for value in (0, 1):
                 keep(search.relax({**node.fixed, j: value}))
     return best

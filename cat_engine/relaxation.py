@@ -8,7 +8,7 @@ slower: it serves where a release of scipy keeps that class elsewhere.
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from scipy import sparse
@@ -42,6 +42,8 @@ class Relaxation(Protocol):
 
     def add(self, value: Floats, columns: Floats, upper: Floats) -> None: ...
 
+    def add_rows(self, low: Floats, high: Floats) -> None: ...
+
     def bound_columns(self, at: Ints, lower: Floats, upper: Floats) -> None: ...
 
     def bound_row(self, at: int, low: float, high: float) -> None: ...
@@ -58,8 +60,12 @@ class Warm:
         self._solver = highs._Highs()
         for option, setting in (("output_flag", False), ("presolve", "off"), ("simplex_scale_strategy", 0)):
             self._solver.setOptionValue(option, setting)
-        nothing: Any = np.zeros(0)
-        self._solver.addRows(len(low), low, high, 0, np.zeros(len(low), dtype=np.int32), nothing.astype(np.int32), nothing)
+        self.add_rows(low, high)
+
+    def add_rows(self, low: Floats, high: Floats) -> None:
+        """Rows without a weight in the columns so far."""
+        if len(low):
+            self._solver.addRows(len(low), low, high, 0, np.zeros(len(low), dtype=np.int32), np.zeros(0, dtype=np.int32), np.zeros(0))
 
     def add(self, value: Floats, columns: Floats, upper: Floats) -> None:
         """Columns [K, R], each in a line of its own, with 0 <= x <= upper[K]."""
@@ -112,6 +118,11 @@ class Cold:
         self._columns = sparse.vstack([self._columns, sparse.csr_array(columns)], format="csr")
         self._value, self._upper = np.concatenate([self._value, value]), np.concatenate([self._upper, upper])
         self._lower = np.concatenate([self._lower, np.zeros(len(value))])
+
+    def add_rows(self, low: Floats, high: Floats) -> None:
+        """See Warm."""
+        self._low, self._high = np.concatenate([self._low, low]), np.concatenate([self._high, high])
+        self._columns = sparse.hstack([self._columns, sparse.csr_array((len(self._value), len(low)))], format="csr")
 
     def bound_columns(self, at: Ints, lower: Floats, upper: Floats) -> None:
         """See Warm."""
