@@ -24,7 +24,7 @@ WHOLE = 1e-6  # closer than this to 0 or 1 is 0 or 1
 MISSED = 1e-7  # a row that must hold is missed by less
 BETTER = 1e-6  # what a choice must better the relaxation by to come in
 MARGIN = 1e-5  # more than rounding makes of a bound
-DEAR = 10.0  # what a miss that must not be costs: so many times the dearest that may be, or the largest value
+DEAR = 3.0  # what a miss that must not be costs: so many times the dearest that may be, or the largest value
 FIRST = 32  # sets that have a choice from the start
 EVEN = 0.1  # in largest values: what being apart counts for whatever the value
 Fixed = Mapping[int, int]
@@ -82,9 +82,10 @@ class Search:
         self._first_choice = len(self._bars) + len(p.singles)
         self._column = {variable: len(self._bars) + k for k, variable in enumerate(p.singles.tolist())}
         self._set_of, self._choice, self._member = (np.zeros(0, dtype=int) for _ in range(3))  # set of a choice; pairs: a choice and what is in it
-        self._known: set[tuple[int, ...]] = set()
+        self._known: set[tuple[int, bytes]] = set()
         self._value, self._lower, self._upper, self._needed = np.zeros(0), np.zeros(0), np.zeros(0), self._forced.copy()
         self._alone = False  # whether misses alone count
+        self._choices: Choices | None = None
 
         each = np.eye(self._rows)
         columns = np.concatenate([each, -each, self._weights[p.singles]])
@@ -95,10 +96,9 @@ class Search:
         most = np.concatenate([most, np.ones(len(p.singles))])
         self._add(np.concatenate([cost, p.value[p.singles]]), columns, most)
         if p.sets is not None:
-            choices = p.sets.choices(p.must, p.may)
-            _, worth = choices.best(p.value)
-            least = np.where(self._forced, -np.inf, np.sort(worth)[-FIRST:][0])
-            self._price_in(p.value, least, choices)
+            self._choices = p.sets.choices(p.must, p.may)
+            least = np.sort(self._choices.worth(p.value))[-FIRST:][0]
+            self._price_in(p.value, np.where(self._forced, -np.inf, least), self._choices)
 
     def _add(self, value: Floats, columns: Floats, upper: Floats) -> None:
         self._program.add(np.zeros(len(value)) if self._alone else value, columns, upper)
@@ -110,11 +110,11 @@ class Search:
     def relax(self, fixed: Fixed) -> Node | None:
         """The node at which these variables are held."""
         self._hold(fixed)
-        return self._node(fixed, self._choices(fixed))
+        return self._node(fixed, self._choices_at(fixed))
 
     def settle(self, fixed: Fixed) -> Node | None:
         """The same with every row that must hold holding; None where no choices make it."""
-        choices = self._choices(fixed)
+        choices = self._choices_at(fixed)
         self._hold(fixed)
         self._alone = True
         self._program.price(np.concatenate([-1.0 * self._bars, np.zeros(len(self._value) - len(self._bars))]))
@@ -151,7 +151,7 @@ class Search:
                 shut = np.zeros(len(self._set_of), dtype=bool)
                 shut[self._choice[self._member == variable]] = True
                 if value:
-                    own = self._problem.sets.owner(variable)
+                    own = int(self._problem.sets.owner[variable])
                     needed[own] = True
                     shut = (self._set_of == own) & ~shut
                 upper[self._first_choice :][shut] = 0.0
@@ -161,13 +161,8 @@ class Search:
             self._program.bound_row(int(self._row_of[g]), float(needed[g]), 1.0)
         self._lower, self._upper, self._needed = lower, upper, needed
 
-    def _choices(self, fixed: Fixed) -> Choices | None:
-        if self._problem.sets is None:
-            return None
-        must, may = self._problem.must.copy(), self._problem.may.copy()
-        for variable, value in fixed.items():
-            must[variable], may[variable] = bool(value), bool(value)
-        return self._problem.sets.choices(must, may)
+    def _choices_at(self, fixed: Fixed) -> Choices | None:
+        return None if self._choices is None else self._choices.but(fixed)
 
     # Choices of sets.
 
@@ -184,26 +179,27 @@ class Search:
     def _price_in(self, prices: Floats, least: Floats, choices: Choices) -> bool:
         """Take in the best choice of every set that is worth more than least[G]; whether there was one."""
         sets = choices.sets
-        chosen, worth = choices.best(prices)
-        taken = []
-        for g in np.flatnonzero((worth > least + BETTER) & np.isfinite(worth)).tolist():
-            choice = (*sets.members[g][chosen[g]].tolist(), sets.n_items + g)
-            if choice not in self._known:
-                self._known.add(choice)
-                taken.append(choice)
-        if not taken:
+        worth = choices.worth(prices)
+        set_of = np.flatnonzero((worth > least + BETTER) & np.isfinite(worth))
+        chosen = choices.best(set_of, prices)
+        keys = [(g, line.tobytes()) for g, line in zip(set_of.tolist(), chosen, strict=True)]
+        fresh = np.array([key not in self._known for key in keys], dtype=bool)
+        if not fresh.any():
             return False
-        sizes, member = [len(choice) for choice in taken], np.array([variable for choice in taken for variable in choice])
-        starts, set_of = np.cumsum([0, *sizes[:-1]]), np.array([choice[-1] for choice in taken]) - sets.n_items
-        self._choice = np.concatenate([self._choice, np.repeat(np.arange(len(taken)), sizes) + len(self._set_of)])
-        self._member, self._set_of = np.concatenate([self._member, member]), np.concatenate([self._set_of, set_of])
+        self._known.update(keys)
+        set_of, chosen = set_of[fresh], chosen[fresh]
+        choice, place = np.nonzero(np.pad(chosen, ((0, 0), (0, 1)), constant_values=True))  # and the stimulus
+        member = np.column_stack([sets.members, sets.n_items + np.arange(len(worth))])[set_of[choice], place]
+        starts = np.searchsorted(choice, np.arange(len(set_of)))
+        self._choice, self._member = np.concatenate([self._choice, choice + len(self._set_of)]), np.concatenate([self._member, member])
+        self._set_of = np.concatenate([self._set_of, set_of])
         new = np.unique(set_of[self._row_of[set_of] < 0])
         self._row_of[new] = self._rows + np.count_nonzero(self._row_of >= 0) + np.arange(len(new))
         self._program.add_rows(self._needed[new].astype(float), np.ones(len(new)))
-        columns = np.zeros((len(taken), self._rows + np.count_nonzero(self._row_of >= 0)))
+        columns = np.zeros((len(set_of), self._rows + np.count_nonzero(self._row_of >= 0)))
         columns[:, : self._rows] = np.add.reduceat(self._weights[member], starts)
-        columns[np.arange(len(taken)), self._row_of[set_of]] = 1.0
-        self._add(np.add.reduceat(self._problem.value[member], starts), columns, np.ones(len(taken)))
+        columns[np.arange(len(set_of)), self._row_of[set_of]] = 1.0
+        self._add(np.add.reduceat(self._problem.value[member], starts), columns, np.ones(len(set_of)))
         return True
 
 

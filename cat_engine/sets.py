@@ -3,17 +3,19 @@
 A set on its own is easy: whatever its items are worth, its best choice is found by sorting. So the solver (exact.py) prices whole choices.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cat_engine.families import Floats, Ints
+from cat_engine.once import once
 
 Mask = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Sets:
     """G sets of up to M items out of I: members[G, M], padded with -1; least[G] and most[G]. Variable I + g says that set g is used."""
 
@@ -32,7 +34,7 @@ class Sets:
         members[stimulus[order], rank] = order
         return cls(members, np.maximum(np.ceil(least), 1).astype(int), np.minimum(np.floor(most), size).astype(int), len(stimulus))
 
-    @property
+    @once
     def inside(self) -> Mask:
         """Which variables [I + G] belong to a set."""
         out = np.zeros(self.n_items + len(self.least), dtype=bool)
@@ -40,40 +42,61 @@ class Sets:
         out[self.n_items :] = True
         return out
 
-    def owner(self, variable: int) -> int:
-        """The set to which a variable belongs."""
-        return variable - self.n_items if variable >= self.n_items else int(np.flatnonzero((self.members == variable).any(axis=1))[0])
+    @once
+    def owner(self) -> Ints:
+        """The set to which each variable [I + G] belongs, -1 for none."""
+        out = np.full(self.n_items + len(self.least), -1)
+        row, place = np.nonzero(self.members >= 0)
+        out[self.members[row, place]] = row
+        out[self.n_items :] = np.arange(len(self.least))
+        return out
 
     def choices(self, must: Mask, may: Mask) -> "Choices":
         """The choices in which items that `must` come are, and no others than these and those that `may`; both [I + G]."""
         here = self.members >= 0
         held = must[self.members] & here
-        leaning = np.where(held, np.inf, np.where(may[self.members] & here, 0.0, -np.inf))
-        enough = np.count_nonzero(leaning > -np.inf, axis=1) >= self.least
+        leaning = np.where(may[self.members] & here & ~held, 0.0, -np.inf)
         used = may[self.n_items :] | must[self.n_items :] | held.any(axis=1)
-        never = ~(used & enough & (self.least <= self.most) & (np.count_nonzero(held, axis=1) <= self.most))
-        return Choices(self, leaning, np.where(never, -np.inf, 0.0))
+        return Choices(self, held, leaning, np.where(used & (self.least <= self.most), 0.0, -np.inf))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choices:
-    """What each set may be: leaning[G, M], inf for an item that must be in it, -inf for one that must not; closed[G], -inf for a set that cannot
-    be used, else 0.
+    """What each set may be: held[G, M], the items that must be in it; leaning[G, M], 0 for one that may, else -inf; closed[G], -inf for a set that
+    cannot be used, else 0.
     """
 
     sets: Sets
+    held: Mask
     leaning: Floats
     closed: Floats
 
-    def best(self, value: Floats) -> tuple[Mask, Floats]:
-        """The best choice of each set at values [I + G]: chosen[G, M] and what it is worth [G], with the stimulus; -inf where there is none."""
+    def but(self, fixed: Mapping[int, int]) -> "Choices":
+        """The same with some variables held at 0 or 1."""
+        held, leaning, closed = self.held.copy(), self.leaning.copy(), self.closed.copy()
+        for variable, value in fixed.items():
+            g = self.sets.owner[variable]
+            if variable >= self.sets.n_items:
+                closed[g] = closed[g] if value else -np.inf
+            elif g >= 0:
+                at = self.sets.members[g] == variable
+                held[g, at], leaning[g, at] = bool(value), -np.inf
+        return Choices(self.sets, held, leaning, closed)
+
+    def worth(self, value: Floats) -> Floats:
+        """What the best choice of each set is worth at values [I + G], with the stimulus: [G]; -inf where there is none."""
         own = value[self.sets.members]
-        order = np.argsort(-(own + self.leaning), axis=1, kind="stable")
-        row, place = np.arange(len(order))[:, None], np.arange(order.shape[1])
-        sorted_own = own[row, order]
-        wanted = (sorted_own > 0) | (self.leaning[row, order] == np.inf)
-        take = (place < self.sets.least[:, None]) | (wanted & (place < self.sets.most[:, None]) & (self.leaning[row, order] > -np.inf))
-        worth = np.where(take, sorted_own, 0.0).sum(axis=1) + value[self.sets.n_items :] + self.closed
-        chosen = np.zeros(take.shape, dtype=bool)
-        chosen[row, order] = take
-        return chosen, worth
+        count = self.held.sum(axis=1)
+        rest, place = -np.sort(-(own + self.leaning), axis=1), np.arange(own.shape[1])
+        take = (place < (self.sets.least - count)[:, None]) | ((rest > 0) & (place < (self.sets.most - count)[:, None]))
+        taken = np.where(take, rest, 0.0).sum(axis=1) + np.where(self.held, own, 0.0).sum(axis=1)
+        return np.asarray(np.where(count <= self.sets.most, taken + value[self.sets.n_items :] + self.closed, -np.inf))
+
+    def best(self, at: Ints, value: Floats) -> Mask:
+        """The members in the best choice of each of the sets `at`[K], which have one: [K, M]."""
+        held, row, place = self.held[at], np.arange(len(at))[:, None], np.arange(self.held.shape[1])
+        key = value[self.sets.members[at]] + self.leaning[at]
+        count, order = held.sum(axis=1), np.argsort(-key, axis=1, kind="stable")
+        wanted = np.maximum(np.minimum((key > 0).sum(axis=1), self.sets.most[at] - count), self.sets.least[at] - count)
+        held[row, order] |= place < wanted[:, None]
+        return held
