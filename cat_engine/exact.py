@@ -108,7 +108,7 @@ def ranking(system: System, value: Floats) -> Floats:
     if not np.isfinite(largest):
         msg = "a value is not a finite number"
         raise ValueError(msg)
-    return value * (SCALE / largest if largest > 0 else 1.0) + TIE * system.tie
+    return (value / largest * SCALE if largest > 0 else value) + TIE * system.tie
 
 
 def contenders(system: System, value: Floats, free: Mask, high: Floats) -> Ints:
