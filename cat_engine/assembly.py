@@ -85,11 +85,20 @@ class Assembly:
         entering = may & ~self.forbidden
         if np.any(self.forced & ~(inside | entering)):
             return None
-        must = self._variables(inside | self.forced)
-        free = np.concatenate([entering, np.full(self.n_stimuli, self.sets is not None)])
+        must, free = self._variables(inside | self.forced), self._free(entering)
         value = np.concatenate([score, np.zeros(self.n_stimuli)])
         found = maximise(self.system, value, must, free, self._price(relax), high)
         return None if found is None else found[: len(score)]
+
+    def possible(self, may: Mask) -> bool:
+        """Whether a test of these items satisfies the rows."""
+        entering = may & ~self.forbidden
+        if np.any(self.forced & ~entering):
+            return False
+        return maximise(self.system, None, self._variables(self.forced), self._free(entering)) is not None
+
+    def _free(self, items: Mask) -> Mask:
+        return np.concatenate([items, np.full(self.n_stimuli, self.sets is not None)])
 
     def _variables(self, items: Mask) -> Mask:
         """Items [I] with the stimuli that they bring, [I + G]."""
@@ -167,7 +176,7 @@ class Compiler:
             of_rows([part.row.kind == "time" for part in parts], bool),
             np.any([nothing, *(part.forced for part in parts if part.forced is not None)], axis=0),
             np.any([nothing, *(part.forbidden for part in parts if part.forbidden is not None)], axis=0),
-            next((part.order for part in parts if part.order is not None), np.zeros(self._count)),
+            _one_order([part.order for part in parts if part.order is not None], self._count),
             self._stimulus,
             self._stimuli,
             sets,
@@ -205,7 +214,10 @@ class Compiler:
             closed, wide = np.zeros(self._stimuli), np.full(self._stimuli, np.inf)
             return Part(row, both, np.concatenate([closed, -wide]), np.concatenate([wide, closed]), tied=True)
         if row.kind == "order":
-            return Part(row, empty, np.zeros(0), np.zeros(0), order=_ranks(attribute(attributes, row.condition)) if items else None)
+            ranks = _ranks(attribute(attributes, row.condition))
+            if not items:  # items without a stimulus come last
+                ranks = np.where(self._stimulus >= 0, ranks[self._stimulus], ranks.max(initial=0.0) + 1)
+            return Part(row, empty, np.zeros(0), np.zeros(0), order=ranks)
         if by_value(row, attributes):
             column = attribute(attributes, row.condition.strip())
             values = dict.fromkeys(v for v in column if not missing(v))
@@ -230,7 +242,8 @@ class Compiler:
             return self._part(row, self._lines(items, lines), 0.0, 0.0)
         if items:
             nothing = np.zeros(0)
-            return Part(row, empty, nothing, nothing, **{"forced" if row.kind == "include" else "forbidden": chosen})
+            forced, forbidden = (chosen, None) if row.kind == "include" else (None, chosen)
+            return Part(row, empty, nothing, nothing, forced, forbidden)
         wanted = float(chosen.sum()) if row.kind == "include" else 0.0
         return self._part(row, self._lines(items, chosen), wanted, wanted)
 
@@ -248,3 +261,11 @@ def _ranks(values: Sequence[str]) -> Floats:
     known = sorted({k for k, v in zip(keys, values, strict=True) if not missing(v)})  # type: ignore[type-var]
     place = {k: float(i) for i, k in enumerate(known)}
     return np.array([len(known) if missing(v) else place[k] for k, v in zip(keys, values, strict=True)], dtype=float)
+
+
+def _one_order(orders: Sequence[Floats], count: int) -> Floats:
+    """The order [count] that keeps the first of these, and among equals the next."""
+    if not orders:
+        return np.zeros(count)
+    _, place = np.unique(np.column_stack(orders), axis=0, return_inverse=True)
+    return np.asarray(place, dtype=float).reshape(count)

@@ -9,9 +9,11 @@
     C6, Sum, Item, "WORDS, DOK == 1", 50, 80,            50 to 80 words in items of depth 1
     C7, Enemy, Item, "ID %in% c(""A1"", ""A2"")", , ,    at most one of them
     C8, Include / Exclude / AllOrNone, Item or Stimulus  all of them / none / all or none
-    C9, Order, Item, LEVEL, , ,                          items are given in ascending LEVEL
+    C9, Order, Item or Stimulus, LEVEL, , ,              items are given in ascending LEVEL
+    C10, Time, Item, , 0, 2400,                          expected to take 2,400 s at most, at the person's pace
 
-Conditions: see conditions.py; the attribute ID is always there. A row whose ONOFF is OFF does not count.
+Conditions: see conditions.py; the attribute ID is always there. A row whose ONOFF is OFF does not count. A column PRIORITY may say which rows
+give way first (1 to 9, the lowest first; 5 where it is empty).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,6 +29,7 @@ WHATS = ("item", "stimulus")
 COLUMNS = ("CONSTRAINT_ID", "TYPE", "WHAT", "CONDITION", "LB", "UB")
 PER_STIMULUS = "per stimulus"
 PRIORITY = 5  # of a row that declares none
+LEVELS = tuple("123456789")
 BOUNDED = ("number", "sum", "time")
 
 
@@ -111,7 +114,11 @@ def read_rows(table: Iterable[Mapping[str, str]]) -> tuple[BlueprintRow, ...]:
         elif not row["CONDITION"]:
             faults.append(Fault(where, "CONDITION", "is empty", "which items or stimuli are meant"))
         low, high = (bounds[0] or 0.0, bounds[1] or 0.0) if kind in BOUNDED else (0.0, 0.0)
-        rows.append(BlueprintRow(row["CONSTRAINT_ID"] or where, kind, what, row["CONDITION"], low, high))
+        level = row.get("PRIORITY", "") or str(PRIORITY)
+        if level not in LEVELS:
+            faults.append(Fault(where, "PRIORITY", f"'{level}' is not a priority", "1 to 9, the lowest gives way first"))
+            continue
+        rows.append(BlueprintRow(row["CONSTRAINT_ID"] or where, kind, what, row["CONDITION"], low, high, int(level)))
     if faults:
         raise Faulty(faults)
     return tuple(rows)
@@ -136,6 +143,9 @@ def _check_row(row: BlueprintRow, attributes: Mapping[str, Sequence[str]], count
         return
     if row.kind == "order":
         attribute(attributes, row.condition)
+    elif row.kind == "time" and row.what != "item":
+        msg = "a time row speaks of items"
+        raise ConditionError(msg)
     elif row.kind == "sum":
         name, _, condition = row.condition.partition(",")
         values = attribute(attributes, name.strip())

@@ -81,7 +81,9 @@ class Search:
         self._bars = np.tile(np.isinf(p.price), 2)
         self._first_choice = len(self._bars) + len(p.singles)
         self._column = {variable: len(self._bars) + k for k, variable in enumerate(p.singles.tolist())}
-        self._set_of, self._choice, self._member = (np.zeros(0, dtype=int) for _ in range(3))  # set of a choice; pairs: a choice and what is in it
+        self._set_of, self._choice, self._member = (
+            np.zeros(0, dtype=int) for _ in range(3)
+        )  # set of a choice; pairs: a choice and what is in it
         self._known: set[tuple[int, bytes]] = set()
         self._value, self._lower, self._upper, self._needed = np.zeros(0), np.zeros(0), np.zeros(0), self._forced.copy()
         self._alone = False  # whether misses alone count

@@ -89,7 +89,9 @@ class System:
     def under(self, high: Floats) -> "System":
         """The same with other upper bounds [R], as they are before scaling."""
         made = replace(self, high=high / self.scale)
-        made.__dict__.update({name: known for name, known in self.__dict__.items() if name not in made.__dict__})  # what was worked out once
+        made.__dict__.update(
+            {name: known for name, known in self.__dict__.items() if name not in made.__dict__}
+        )  # what was worked out once
         return made
 
     def activity(self, chosen: Mask) -> Floats:
@@ -131,13 +133,15 @@ def contenders(system: System, value: Floats, free: Mask, high: Floats) -> Ints:
     return np.sort(best_first[rank < most[best_first]])
 
 
-def maximise(system: System, value: Floats, must: Mask, may: Mask, price: Floats | None = None, high: Floats | None = None) -> Mask | None:
-    """The solution [V] of largest value[V]; None where there is none, or none was found within the limits of nodes.
+def maximise(
+    system: System, value: Floats | None, must: Mask, may: Mask, price: Floats | None = None, high: Floats | None = None
+) -> Mask | None:
+    """The solution [V] of largest value[V], any one without values; None where there is none, or none was found within the limits of nodes.
 
     price[R]: what missing a row by a unit costs, in largest values; inf where it must hold, as all do without prices. high[R]: other upper bounds, unscaled, than the system's own. Raises ValueError where a
     value is not finite.
     """
-    ranked = ranking(system, value)
+    ranked = np.zeros(system.width) if value is None else ranking(system, value)
     price = np.full(len(system.low), np.inf) if price is None else price * SCALE * system.scale
     system = system if high is None else system.under(high)
     hard = np.isinf(price)

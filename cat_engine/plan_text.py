@@ -13,7 +13,7 @@ name = "Profil kompetensi"
                                  # a section's [sections.stop] overrides single keys
 [content]                        # name = "none" (default) or another way to keep the sections' blueprints
 [[sections]]                     # code, competencies, min_items, max_items, time_budget_min; title and stop may be left out
-[[sections.blueprint]]           # kind, what, condition, low, high, row_id: see blueprint.py
+[[sections.blueprint]]           # kind, what, condition, low, high, row_id, priority: see blueprint.py
 """
 
 import json
@@ -22,7 +22,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 
 from cat_engine.beginning import START
-from cat_engine.blueprint import KINDS, WHATS, BlueprintRow
+from cat_engine.blueprint import KINDS, LEVELS, PRIORITY, WHATS, BlueprintRow
 from cat_engine.content import CONTENT
 from cat_engine.eligibility import ELIGIBILITY
 from cat_engine.estimators import ESTIMATOR
@@ -49,7 +49,7 @@ SECTION = {
     "stop": dict,
     "blueprint": list,
 }
-ROW = {"row_id": str, "kind": str, "what": str, "condition": str, "low": float, "high": float}
+ROW = {"row_id": str, "kind": str, "what": str, "condition": str, "low": float, "high": float, "priority": int}
 
 
 def load_plan(text: str) -> TestPlan:
@@ -145,7 +145,7 @@ def _sections(tables: object, base: Mapping[str, object], faults: list[Fault]) -
         found += _code_faults(where, table.get("code"), codes)
         found += _competency_faults(where, table.get("competencies"), homes)
         found += _range_faults(where, table)
-        rows = _blueprint(where, table.get("blueprint", []), found)
+        rows = _blueprint(where, table.get("blueprint", []), 60 * _number(table, "time_budget_min", 0.0), found)
         rules = _rules(where, base, _table(table, "stop"), found)
         faults += found
         if not found:
@@ -167,7 +167,7 @@ def _section(table: Mapping[str, object], rules: tuple[StopRule, ...], rows: tup
     )
 
 
-def _blueprint(where: str, tables: object, faults: list[Fault]) -> tuple[BlueprintRow, ...]:
+def _blueprint(where: str, tables: object, budget_s: float, faults: list[Fault]) -> tuple[BlueprintRow, ...]:
     rows: list[BlueprintRow] = []
     for k, table in enumerate(tables if isinstance(tables, list) else []):
         place = f"{where}.blueprint[{k}]"
@@ -179,13 +179,20 @@ def _blueprint(where: str, tables: object, faults: list[Fault]) -> tuple[Bluepri
             value = table.get(key, legal[0])
             if isinstance(value, str) and value not in legal:
                 found.append(Fault(place, key, f"'{value}' is not known", "one of " + ", ".join(legal)))
-        low, high = _number(table, "low", 0.0), _number(table, "high", 0.0)
+        low, high = _number(table, "low", 0.0), _number(table, "high", budget_s if table.get("kind") == "time" else 0.0)
+        level = table.get("priority", PRIORITY)
+        if isinstance(level, int) and str(level) not in LEVELS:
+            found.append(Fault(place, "priority", f"{level} is not a priority", "1 to 9, the lowest gives way first"))
         if low > high:
             found.append(Fault(place, "low", f"{low:g} is more than high = {high:g}", "low <= high"))
         faults += found
         if not found:
-            name = str(table.get("row_id", f"row {k + 1}"))
-            rows.append(BlueprintRow(name, str(table["kind"]), str(table.get("what", "item")), str(table.get("condition", "")), low, high))
+            name, what = str(table.get("row_id", f"row {k + 1}")), str(table.get("what", "item"))
+            rows.append(
+                BlueprintRow(
+                    name, str(table["kind"]), what, str(table.get("condition", "")), low, high, int(_number(table, "priority", PRIORITY))
+                )
+            )
     return tuple(rows)
 
 

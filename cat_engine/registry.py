@@ -38,7 +38,9 @@ def fits(value: object, kind: type) -> bool:
     return isinstance(value, list | tuple if kind in (list, tuple) else kind)
 
 
-LATER = {"later": True}  # metadata of a field that was added after plans were written: it stands in a table only where it is not the default
+LATER = {
+    "later": True
+}  # metadata of a field that was added after plans were written: it stands in a table only where it is not the default
 
 
 def plain(value: Any) -> dict[str, object]:
