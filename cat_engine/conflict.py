@@ -45,9 +45,10 @@ def conflict_faults(rows: Sequence[BlueprintRow], pool: Pool) -> list[Fault]:
     """A fault that names the smallest conflict of a blueprint on a pool, none where a test of operational items satisfies it."""
     compiler = Compiler(pool.content or Content.of(pool.ids, {}), len(pool), pool.seconds)
     parts = [compiler.part(row) for row in rows]
+    whole = compiler.join(parts)
 
-    def possible(mask: Mask) -> bool:
-        return compiler.join([part for part, there in zip(parts, mask, strict=True) if there]).possible(pool.operational)
+    def possible(there: Mask) -> bool:
+        return compiler.only(whole, parts, there).possible(pool.operational)
 
     found = smallest_conflict(len(parts), possible)
     if found is None:

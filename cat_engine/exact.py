@@ -86,12 +86,10 @@ class System:
         out[np.argsort(self.classes, kind="stable")] = drawn[np.lexsort((-drawn, self.classes))]
         return out
 
-    def under(self, high: Floats) -> "System":
-        """The same with other upper bounds [R], as they are before scaling."""
-        made = replace(self, high=high / self.scale)
-        made.__dict__.update(
-            {name: known for name, known in self.__dict__.items() if name not in made.__dict__}
-        )  # what was worked out once
+    def under(self, low: Floats, high: Floats, sets: Sets | None) -> "System":
+        """The same with other bounds [R], as they are before scaling, and other bounds within sets."""
+        made = replace(self, low=low / self.scale, high=high / self.scale, sets=sets)
+        made.__dict__.update({name: known for name, known in self.__dict__.items() if name not in made.__dict__})  # what was worked out once
         return made
 
     def activity(self, chosen: Mask) -> Floats:
@@ -136,14 +134,14 @@ def contenders(system: System, value: Floats, free: Mask, high: Floats) -> Ints:
 def maximise(
     system: System, value: Floats | None, must: Mask, may: Mask, price: Floats | None = None, high: Floats | None = None
 ) -> Mask | None:
-    """The solution [V] of largest value[V], any one without values; None where there is none, or none was found within the limits of nodes.
+    """The solution [V] of largest value[V]; None where there is none, or none was found within the limits of nodes.
 
     price[R]: what missing a row by a unit costs, in largest values; inf where it must hold, as all do without prices. high[R]: other upper bounds, unscaled, than the system's own. Raises ValueError where a
     value is not finite.
     """
-    ranked = np.zeros(system.width) if value is None else ranking(system, value)
+    ranked = ranking(system, value)
     price = np.full(len(system.low), np.inf) if price is None else price * SCALE * system.scale
-    system = system if high is None else system.under(high)
+    system = system if high is None else system.under(system.low * system.scale, high, system.sets)
     hard = np.isinf(price)
     single = np.ones(system.width, dtype=bool) if system.sets is None else ~system.sets.inside
     fixed = system.activity(must & single)

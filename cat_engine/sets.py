@@ -32,7 +32,7 @@ class Sets:
         order = np.argsort(stimulus, kind="stable")[np.count_nonzero(stimulus < 0) :]
         rank = np.arange(len(order)) - np.repeat(np.cumsum(size) - size, size)
         members[stimulus[order], rank] = order
-        return cls(members, np.maximum(np.ceil(least), 1).astype(int), np.minimum(np.floor(most), size).astype(int), len(stimulus))
+        return cls(members, np.maximum(np.ceil(least), 1).astype(int), np.floor(np.minimum(most, size)).astype(int), len(stimulus))
 
     @once
     def inside(self) -> Mask:
