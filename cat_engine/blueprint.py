@@ -124,13 +124,17 @@ def read_rows(table: Iterable[Mapping[str, str]]) -> tuple[BlueprintRow, ...]:
     return tuple(rows)
 
 
-def row_faults(rows: Sequence[BlueprintRow], content: Content, count: int) -> list[Fault]:
-    """Faults between blueprint rows and the content they speak of: unknown attributes, conditions that cannot be read, sums of no numbers."""
+def row_faults(rows: Sequence[BlueprintRow], content: Content, count: int, *, timed: bool = True) -> list[Fault]:
+    """Faults between blueprint rows and the content they speak of: unknown attributes, conditions that cannot be read, sums of no numbers, and
+    rows of seconds where none are known (not `timed`).
+    """
     faults = []
     for row in rows:
         attributes, n = (
             (content.attributes, count) if row.what == "item" else (content.stimulus_attributes or {}, len(content.stimulus_ids))
         )
+        if row.kind == "time" and not timed:
+            faults.append(Fault(row.row_id, "TYPE", "no expected times of the items are known", "items with time parameters"))
         try:
             _check_row(row, attributes, n)
         except ConditionError as error:

@@ -89,7 +89,9 @@ class System:
     def under(self, low: Floats, high: Floats, sets: Sets | None) -> "System":
         """The same with other bounds [R], as they are before scaling, and other bounds within sets."""
         made = replace(self, low=low / self.scale, high=high / self.scale, sets=sets)
-        made.__dict__.update({name: known for name, known in self.__dict__.items() if name not in made.__dict__})  # what was worked out once
+        made.__dict__.update(
+            {name: known for name, known in self.__dict__.items() if name not in made.__dict__}
+        )  # what was worked out once
         return made
 
     def activity(self, chosen: Mask) -> Floats:
@@ -131,9 +133,7 @@ def contenders(system: System, value: Floats, free: Mask, high: Floats) -> Ints:
     return np.sort(best_first[rank < most[best_first]])
 
 
-def maximise(
-    system: System, value: Floats | None, must: Mask, may: Mask, price: Floats | None = None, high: Floats | None = None
-) -> Mask | None:
+def maximise(system: System, value: Floats, must: Mask, may: Mask, price: Floats | None = None, high: Floats | None = None) -> Mask | None:
     """The solution [V] of largest value[V]; None where there is none, or none was found within the limits of nodes.
 
     price[R]: what missing a row by a unit costs, in largest values; inf where it must hold, as all do without prices. high[R]: other upper bounds, unscaled, than the system's own. Raises ValueError where a

@@ -142,10 +142,8 @@ def check(plan: TestPlan, pool: Pool) -> list[Fault]:
             elif count < section.min_items:
                 message = f"'{name}' has {count} operational items, and the section asks for at least {section.min_items}"
                 faults.append(Fault(where, "min_items", message, f"add items, or at most {count}"))
-        found = row_faults(section.blueprint, pool.content or Content.of(pool.ids, {}), len(pool))
-        if pool.seconds is None:
-            message = "the pool knows no expected times of its items"
-            found += [Fault(row.row_id, "kind", message, "items with time parameters") for row in section.blueprint if row.kind == "time"]
+        content = pool.content or Content.of(pool.ids, {})
+        found = row_faults(section.blueprint, content, len(pool), timed=pool.seconds is not None)
         faults += [Fault(f"{where}.blueprint", f"{f.where} {f.field}", f.message, f.remedy) for f in found] or plan.content.faults(
             where, section.blueprint, pool
         )

@@ -59,12 +59,15 @@ def small_blueprints(draw: st.DrawFn) -> tuple[Assembly, State]:
     rows = [BlueprintRow("length", "number", "item", "", low, low + draw(st.integers(0, 3)))]
     listed = st.lists(st.sampled_from(ids), min_size=1, max_size=3, unique=True)
     for k in range(draw(st.integers(0, 4))):
-        kind = draw(st.sampled_from(["enemy", "include", "exclude", "allornone", "number", "sum", "stimuli", "per"]))
+        kind = draw(st.sampled_from(["enemy", "include", "exclude", "allornone", "number", "sum", "stimuli", "per", "of stimuli"]))
         condition = "ID %in% c(" + ", ".join(f'"{i}"' for i in draw(listed)) + ")"
         if kind == "sum":
             rows.append(BlueprintRow(f"r{k}", kind, "item", "W", draw(st.integers(0, 12)), draw(st.integers(12, 25))))
         elif kind == "stimuli":
             rows.append(BlueprintRow(f"r{k}", "number", "stimulus", "", draw(st.integers(0, 1)), draw(st.integers(1, 2))))
+        elif kind == "of stimuli":
+            other = draw(st.sampled_from(["enemy", "include", "exclude", "allornone"]))
+            rows.append(BlueprintRow(f"r{k}", other, "stimulus", draw(st.sampled_from(['STID == "p"', 'STID %in% c("p", "q")']))))
         elif kind == "per":
             rows.append(BlueprintRow(f"r{k}", "number", "item", "per stimulus", draw(st.integers(1, 2)), draw(st.integers(2, 3))))
         else:
