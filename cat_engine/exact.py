@@ -136,8 +136,8 @@ def contenders(system: System, value: Floats, free: Mask, high: Floats) -> Ints:
 def maximise(system: System, value: Floats, must: Mask, may: Mask, price: Floats | None = None, high: Floats | None = None) -> Mask | None:
     """The solution [V] of largest value[V]; None where there is none, or none was found within the limits of nodes.
 
-    price[R]: what missing a row by a unit costs, in largest values; inf where it must hold, as all do without prices. high[R]: other upper bounds, unscaled, than the system's own. Raises ValueError where a
-    value is not finite.
+    price[R]: what missing a row by a unit costs, in largest values; inf where it must hold, as all do without prices. high[R]: other upper bounds,
+    unscaled, than the system's own. Raises ValueError where a value is not finite.
     """
     ranked = ranking(system, value)
     price = np.full(len(system.low), np.inf) if price is None else price * SCALE * system.scale
