@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cat_engine.acceptance import Acceptance
 from cat_engine.beginning import START, Adaptive, Start
 from cat_engine.blueprint import BlueprintRow, Content, row_faults
 from cat_engine.content import CONTENT, ContentMethod, Unbalanced
 from cat_engine.eligibility import ELIGIBILITY, Eligibility, Everyone
 from cat_engine.estimators import ESTIMATOR, Estimator, ExpectedAPosteriori
 from cat_engine.exposure import EXPOSURE, Best, Exposure
+from cat_engine.families import Floats
 from cat_engine.faults import Fault
 from cat_engine.joint import Joint
 from cat_engine.once import once
@@ -48,7 +50,7 @@ class Section:
 @dataclass(frozen=True)
 class TestPlan:
     """A whole test. `digest` identifies it: equal plans, equal digests. `interim` estimates ability while items are chosen; `final` scores the
-    test, where it is not the same; with `joint` the competencies are taken together.
+    test, where it is not the same; with `joint` the competencies are taken together; `acceptance` is what a simulation on a bank must keep.
     """
 
     __test__ = False  # not a pytest class, whatever its name says
@@ -64,11 +66,25 @@ class TestPlan:
     eligibility: Eligibility = field(default_factory=Everyone)
     joint: Joint | None = None
     content: ContentMethod = field(default_factory=Unbalanced)
+    acceptance: Acceptance = field(default_factory=Acceptance)
 
     @property
     def competencies(self) -> tuple[str, ...]:
         """All competencies, in the order of the sections."""
         return tuple(name for section in self.sections for name in section.competencies)
+
+    def prior_precision(self, competencies: tuple[str, ...]) -> Floats:
+        """The inverse of the joint prior's covariance between `competencies`, [S, S]. Read only."""
+        if competencies not in self._prior_precisions:
+            correlations = (self.joint or Joint()).correlations(self.competencies, competencies)
+            found = np.asarray(np.linalg.inv(correlations * self.prior.start[1] ** 2), dtype=np.float64)
+            found.setflags(write=False)
+            self._prior_precisions[competencies] = found
+        return self._prior_precisions[competencies]
+
+    @once
+    def _prior_precisions(self) -> dict[tuple[str, ...], Floats]:
+        return {}
 
     @once
     def digest(self) -> str:
@@ -102,6 +118,8 @@ def as_table(plan: TestPlan) -> dict[str, object]:
         table["joint"] = {"matrix": plan.joint.matrix} if plan.joint.matrix else {"correlation": plan.joint.correlation}
     if plan.content != Unbalanced():
         table["content"] = CONTENT.table_of(plan.content)
+    if plan.acceptance.limits:
+        table["acceptance"] = plan.acceptance.limits
     table["sections"] = [_section_table(section) for section in plan.sections]
     return table
 
