@@ -129,11 +129,12 @@ class Shortlist:
 def shortlist(ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArray[np.bool_], given: int, depth: int) -> Shortlist:
     """The items among which are the `depth` best of each session by information times variance, rounded as scores are.
 
-    theta[N, S], variance[N, S], eligible[N, I]; given: the most items of a competency that any of the sessions has had.
+    theta[N, S], variance[N, S], eligible[N, I]; given: the most items of a competency that any of the sessions has had, or more where others are
+    closed to it.
     """
     count, scales = eligible.shape[1], theta.shape[1]
     wanted = depth + SPARE
-    width = min(ranking.order.shape[1], given + 2 * wanted)
+    width = min(ranking.order.shape[1], given + wanted)
     find = _first if scales == 1 else _best
     item, limit, enough = find(ranking, ranking.cell(theta), variance, eligible, width, min(wanted, width))
     item.sort(axis=1)
@@ -147,7 +148,10 @@ def shortlist(ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArr
     score = (info * weight).round(12)
     if not enough:
         score[item == count] = -np.inf
-    worst = score.max(axis=1) if depth == 1 else np.partition(score, -depth, axis=1)[:, -depth]
+    if depth == 1:
+        worst = score[np.arange(len(score)), score.argmax(axis=1)]
+    else:
+        worst = np.partition(score, -depth, axis=1)[:, -depth]
     return Shortlist(known, info, score, (worst > limit * (1 + CAUTION) + ROUNDING) | (limit < 0))
 
 
