@@ -114,8 +114,8 @@ class Pool:
 
     @once
     def middle(self) -> Floats:
-        """The mean b of each item, [I]."""
-        return np.asarray(np.nanmean(self.params.b, axis=1)) if len(self) else np.zeros(0)
+        """Where each item lies: ItemParams.middle, [I]."""
+        return self.params.middle
 
     @once
     def peak(self) -> Floats:
@@ -205,7 +205,9 @@ class Pool:
         content: list[object] = [self.ids, p.model, p.a.tolist(), b, p.c.tolist(), p.d.tolist(), p.scale.tolist()]
         content += [self.competencies, self.operational.tolist(), self.exposure.tolist()]
         content += [self.grid.low, self.grid.high, self.grid.n]
-        if self.seconds is not None:  # what was added later counts only where it is there: older digests stay
+        if p.slopes.size:  # what was added later counts only where it is there: older digests stay
+            content += [{"slopes": [p.slopes_of(i).tolist() for i in range(len(p))]}]
+        if self.seconds is not None:
             content += [{"seconds": self.seconds.tolist()}]
         if self.control is not None:
             content += [{"control": self.control.tolist()}]

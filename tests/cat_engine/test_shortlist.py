@@ -101,7 +101,7 @@ def test_whoever_it_is_sure_of_are_the_best(pool: Pool, theta: list, variance: l
         listed = np.argsort(-found.score[0], kind="stable")[: len(best)]
         assert found.item[0, listed].tolist() == best.tolist()
         np.testing.assert_array_equal(found.info[0, listed], info[best])
-    likely = -6 <= min(theta) and max(theta) < 6 and min(variance) > 0.01 and share > 0.5 and depth == 1
+    likely = min(theta) >= -6 and max(theta) < 6 and min(variance) > 0.01 and share > 0.5 and depth == 1
     assert found.sure[0] or scales > 1 or not likely
 
 
