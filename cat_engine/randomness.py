@@ -20,16 +20,16 @@ def generator(seed: int, position: int) -> np.random.Generator:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picked(Sequence[int]):
-    """The members of a sequence at `index`[N], each looked up when it is asked for: most plans draw nothing."""
+    """The members of a sequence at the places `at`[N], each looked up when it is asked for: most plans draw nothing."""
 
     source: Sequence[int]
-    index: Ints
+    at: Ints
 
     def __len__(self) -> int:
-        return len(self.index)
+        return len(self.at)
 
     def __getitem__(self, i: Any) -> Any:
-        return self.source[int(self.index[i])]
+        return self.source[int(self.at[i])]
 
 
 @dataclass(frozen=True, eq=False)

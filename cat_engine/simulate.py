@@ -259,4 +259,4 @@ def _run_block(
     theta, se = batch.final()
     step = np.nonzero(np.arange(batch.items.shape[1]) < batch.count.sum(axis=1)[:, None])
     answers = np.stack([step[0] + first, step[1], batch.items[step], batch.categories[step]])
-    return _Block(theta, se, batch.count, ends, stops, answers, abilities[:, *step], held, visited, drawn)
+    return _Block(theta, se, batch.count, ends, stops, answers, abilities[:, step[0], step[1]], held, visited, drawn)
