@@ -68,14 +68,15 @@ def test_a_bank_that_is_used_up_is_given_to_the_last_item() -> None:
 
 
 def varied_pool(n: int, seed: int) -> Pool:
-    """Items of five models and two to five categories on three competencies of different sizes."""
+    """Items of six models and two to five categories on three competencies of different sizes."""
     rng = np.random.default_rng(seed)
     rows = []
     for i in range(n):
         a, b = float(rng.lognormal(0.2, 0.5)), np.sort(rng.normal(0, 1.2, size=2 + i % 3)) + 0.02 * np.arange(2 + i % 3)
         scale = min(i % 5, 2)
         rows.append((Row("grm", a, b.tolist(), scale=scale), Row("gpcm", a, b.tolist(), scale=scale), Row("pcm", 1.0, b.tolist(), scale=scale),
-                     Row("3pl", a, b[:1].tolist(), 0.2, scale=scale), Row("2pl", a, b[:1].tolist(), scale=scale))[(i // 5) % 5])  # fmt: skip
+                     Row("3pl", a, b[:1].tolist(), 0.2, scale=scale), Row("2pl", a, b[:1].tolist(), scale=scale),
+                     Row("nrm", 1.0, (-b).tolist(), slopes=rng.normal(0, 1, len(b)).tolist(), scale=scale))[(i // 5) % 6])  # fmt: skip
     return Pool.of(tuple(map(str, range(n))), ItemParams.from_rows(rows), ("A", "B", "C"))
 
 
