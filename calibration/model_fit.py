@@ -24,7 +24,7 @@ from calibration.state import FIXED_SLOPE, State, shapes_of
 from cat_engine import Fault, Faulty, Row
 from cat_engine.irt import Floats, Ints
 
-MOST_ITEMS = 120  # whose 7,260 moments fill half a gigabyte
+MOST_ITEMS = 80  # of whose 3,240 moments a covariance matrix takes 84 MB
 INTERVAL = 0.90
 
 
@@ -49,7 +49,7 @@ def state_at(rows: Sequence[Row], mean: float = 0.0, sd: float = 1.0, known: NDA
     free = np.array([[held.any(), held.any() or any(row.model in FIXED_SLOPE for row in rows)]])
     if held.all():
         free[:] = False
-    return State(shapes_of(rows, held, False), np.array([[mean, np.log(sd)]]), free)
+    return State(shapes_of(rows, held), np.array([[mean, np.log(sd)]]), free)
 
 
 def model_fit(scores: Ints, state: State, nodes: Floats) -> ModelFit:

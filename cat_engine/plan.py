@@ -5,7 +5,7 @@ Plans are written as TOML: see plan_text.py.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,11 +16,13 @@ from cat_engine.content import CONTENT, ContentMethod, Unbalanced
 from cat_engine.eligibility import ELIGIBILITY, Eligibility, Everyone
 from cat_engine.estimators import ESTIMATOR, Estimator, ExpectedAPosteriori
 from cat_engine.exposure import EXPOSURE, Best, Exposure
+from cat_engine.families import Floats
 from cat_engine.faults import Fault
 from cat_engine.joint import Joint
 from cat_engine.once import once
 from cat_engine.pool import Pool
 from cat_engine.priors import PRIOR, NormalPrior, Prior
+from cat_engine.registry import plain
 from cat_engine.select import SELECTION, MaximumInformation, Selection
 from cat_engine.stop import Length, SectionLength, StopRule, table_of
 
@@ -71,6 +73,19 @@ class TestPlan:
         """All competencies, in the order of the sections."""
         return tuple(name for section in self.sections for name in section.competencies)
 
+    def prior_precision(self, competencies: tuple[str, ...]) -> Floats:
+        """The inverse of the joint prior's covariance between `competencies`, [S, S]. Read only."""
+        if competencies not in self._prior_precisions:
+            correlations = (self.joint or Joint()).correlations(self.competencies, competencies)
+            found = np.asarray(np.linalg.inv(correlations * self.prior.start[1] ** 2), dtype=np.float64)
+            found.setflags(write=False)
+            self._prior_precisions[competencies] = found
+        return self._prior_precisions[competencies]
+
+    @once
+    def _prior_precisions(self) -> dict[tuple[str, ...], Floats]:
+        return {}
+
     @once
     def digest(self) -> str:
         """SHA-256 of the plan's canonical JSON."""
@@ -120,7 +135,7 @@ def _section_table(section: Section) -> dict[str, object]:
         "stop": table_of(section.stop),
     }
     if section.blueprint:
-        table["blueprint"] = [asdict(row) for row in section.blueprint]
+        table["blueprint"] = [plain(row) for row in section.blueprint]
     return table
 
 
@@ -145,7 +160,8 @@ def check(plan: TestPlan, pool: Pool) -> list[Fault]:
             elif count < section.min_items:
                 message = f"'{name}' has {count} operational items, and the section asks for at least {section.min_items}"
                 faults.append(Fault(where, "min_items", message, f"add items, or at most {count}"))
-        found = row_faults(section.blueprint, pool.content or Content.of(pool.ids, {}), len(pool))
+        content = pool.content or Content.of(pool.ids, {})
+        found = row_faults(section.blueprint, content, len(pool), timed=pool.seconds is not None)
         faults += [Fault(f"{where}.blueprint", f"{f.where} {f.field}", f.message, f.remedy) for f in found] or plan.content.faults(
             where, section.blueprint, pool
         )

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cat_engine.batch import Batch, capacity
-from cat_engine.eligibility import Finished, Memory, lots, segments
-from cat_engine.engine import admit, choose, survey
+from cat_engine.eligibility import Finished, Memory, segments
+from cat_engine.engine import admit, choose, draw_lots, survey
 from cat_engine.families import Floats, Ints
 from cat_engine.irt import ItemParams, log_probabilities_of
 from cat_engine.plan import TestPlan
 from cat_engine.pool import Pool
-from cat_engine.randomness import Draws
+from cat_engine.randomness import Draws, Picked
 from cat_engine.stop import reasons, section_reason
 
 SHEET = 64  # people whose uniform numbers come from one generator
@@ -121,31 +121,21 @@ def uniforms(seed: int, first: int, n: int, length: int) -> Floats:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Seeds:
-    """The attempt seeds of people first, first + 1, ..., each worked out when it is asked for: most plans draw nothing."""
+class _Seeds(Sequence[int]):
+    """The attempt seeds of people first, first + 1, ..., first + n - 1, each worked out when it is asked for: most plans draw nothing."""
 
     seed: int
     first: int
+    n: int
     found: dict[int, int]
 
-    def __getitem__(self, i: int) -> int:
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, i: Any) -> Any:
         if i not in self.found:
             self.found[i] = attempt_seed(self.seed, self.first + i)
         return self.found[i]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _SeedsOf(Sequence[int]):
-    """The seeds of some rows."""
-
-    seeds: _Seeds
-    rows: Ints
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, i: Any) -> Any:
-        return self.seeds[int(self.rows[i])]
 
 
 def simulate(
@@ -178,12 +168,11 @@ def simulate(
         real = None if answers is None else answers[at : at + block]
         ran.append(_run_block(plan, pool, true[at : at + block], seed, at, truth, real, memory))
         if plan.eligibility.learns:
-            plan.eligibility.learn(memory, ran[-1].finished(plan, memory, attempt_seed(seed, at)))
+            plan.eligibility.learn(memory, ran[-1].finished)
         if watch is not None:
             watch(min(at + block, len(true)))
     person, position, item, category = (np.concatenate([part.answers[k] for part in ran]) for k in range(4))
     step_theta, step_se = (np.concatenate([part.abilities[k] for part in ran]) for k in range(2))
-    order = np.lexsort((position, person))
     return SimulationResult(
         true=true,
         theta=np.concatenate([part.theta for part in ran]),
@@ -191,20 +180,21 @@ def simulate(
         count=np.concatenate([part.count for part in ran]),
         reasons=tuple(tuple(found) for part in ran for found in part.reasons),
         stops=tuple(tuple(found) for part in ran for found in part.stops),
-        step_person=person[order],
-        step_position=position[order],
-        step_item=item[order],
-        step_category=category[order],
-        step_theta=step_theta[order],
-        step_se=step_se[order],
+        step_person=person,
+        step_position=position,
+        step_item=item,
+        step_category=category,
+        step_theta=step_theta,
+        step_se=step_se,
         exposure=np.bincount(item, minlength=len(pool)) / len(true),
     )
 
 
 @dataclass(slots=True, eq=False)
 class _Block:
-    """One block of people: final theta, se and count [N, S]; answers[4, R] (person, position, item, category) and abilities[2, R] (theta, se), in order of giving;
-    held[N], whether exposure control was never dropped; visited[K], the segments of ability that were visited.
+    """One block of people: final theta, se and count [N, S]; answers[4, R] (person, position, item, category) and abilities[2, R] (theta, se), by
+    person and position; held[N], whether exposure control was never dropped; visited[K], the segments of ability that were visited;
+    lots[N, K, I] of exposure control, where the plan has that.
     """
 
     theta: Floats
@@ -216,11 +206,14 @@ class _Block:
     abilities: Floats
     held: NDArray[np.bool_]
     visited: NDArray[np.bool_]
+    lots: NDArray[np.bool_] | None
 
-    def finished(self, plan: TestPlan, memory: Memory, seed: int) -> Finished:
+    @property
+    def finished(self) -> Finished:
         """The test of a block of one, for the memory of exposure control."""
-        might = lots(plan.eligibility.probability(memory), seed)
-        return Finished(self.answers[2], self.visited, might, bool(self.held[0]))
+        if self.lots is None:
+            raise ValueError("exposure control that draws no lots has nothing to learn")
+        return Finished(self.answers[2], self.visited, self.lots[0], bool(self.held[0]))
 
 
 def _run_block(
@@ -230,37 +223,40 @@ def _run_block(
     batch, scale = Batch.begin(plan, pool, n), pool.params.scale
     ends: list[list[str]] = [[] for _ in range(n)]
     stops = [[""] * len(pool.competencies) for _ in range(n)]
-    seeds = _Seeds(seed, first, {})
+    seeds = _Seeds(seed, first, n, {})
     uniform = uniforms(seed, first, n, capacity(plan, pool))
     held, visited = np.ones(n, dtype=bool), np.zeros(len(plan.eligibility.edges) + 1, dtype=bool)
-    known = [pool.competencies.index(name) for name in plan.competencies if name in pool.competencies]
-    answers, abilities = [np.zeros((4, 0), int)], [np.zeros((2, 0))]
+    known = pool.places(plan.competencies)
+    drawn = draw_lots(plan, pool, memory, Picked(seeds, np.arange(n)))
+    abilities = np.zeros((2, *batch.items.shape))
     for section in plan.sections:
         rows, begun = np.arange(n), batch.count.sum(axis=1)
         while rows.size:
             outlook = survey(pool, section, batch, rows, np.zeros(rows.size))
             eligible = outlook.eligible if real is None else outlook.eligible & (real[rows] >= 0)
             going = eligible.any(axis=1)
-            for i, row in zip(rows[~going].tolist(), outlook.verdict[~going], strict=True):
-                found = reasons(section.rules, row)
-                ends[i].append(section_reason(found))
-                for s, reason in zip(outlook.scales.tolist(), found, strict=True):
-                    stops[i][s] = reason
             if not going.all():
+                kinds, kind = np.unique(outlook.verdict[~going], axis=0, return_inverse=True)
+                found = [reasons(section.rules, row) for row in kinds]
+                over = [section_reason(each) for each in found]
+                for i, k in zip(rows[~going].tolist(), kind.ravel().tolist(), strict=True):
+                    ends[i].append(over[k])
+                    for s, reason in zip(outlook.scales.tolist(), found[k], strict=True):
+                        stops[i][s] = reason
                 rows, eligible = rows[going], eligible[going]
             if not rows.size:
                 break
             position = batch.count[rows].sum(axis=1)
-            own_seeds = _SeedsOf(seeds, rows)
-            admission = admit(plan, pool, memory, batch, rows, eligible, own_seeds)
+            admission = admit(plan, batch, rows, eligible, drawn)
             held[rows[admission.dropped]] = False
             if plan.eligibility.learns:
                 visited[segments(plan.eligibility.edges, batch.theta[rows][:, known])] = True
-            draws = Draws(own_seeds, position.tolist())
-            item, _ = choose(plan, section, batch, rows, position - begun[rows], admission, draws)
+            draws = Draws(Picked(seeds, rows), position.tolist())
+            item = choose(plan, section, batch, rows, position - begun[rows], admission, draws).item
             category = draw_category(truth, true[rows, scale[item]], item, uniform[rows, position]) if real is None else real[rows, item]
             batch.answer(rows, item, category)
-            answers.append(np.stack([rows + first, position, item, category]))
-            abilities.append(np.stack([batch.theta[rows, scale[item]], batch.se[rows, scale[item]]]))
+            abilities[:, rows, position] = batch.theta[rows, scale[item]], batch.se[rows, scale[item]]
     theta, se = batch.final()
-    return _Block(theta, se, batch.count, ends, stops, np.concatenate(answers, axis=1), np.concatenate(abilities, axis=1), held, visited)
+    step = np.nonzero(np.arange(batch.items.shape[1]) < batch.count.sum(axis=1)[:, None])
+    answers = np.stack([step[0] + first, step[1], batch.items[step], batch.categories[step]])
+    return _Block(theta, se, batch.count, ends, stops, answers, abilities[:, step[0], step[1]], held, visited, drawn)

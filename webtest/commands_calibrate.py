@@ -22,7 +22,7 @@ from calibration.report import html_file_report
 from calibration.responses import ResponseLog
 from calibration.standalone import FileCalibration, Specification, calibrate_answers
 from calibration.uncertainty import METHODS as SE_METHODS
-from cat_engine import Fault, Faulty
+from cat_engine import MODELS, Fault, Faulty
 from cat_engine.irt import Ints
 from itembank.exchange import read_bank_csv
 from webtest.cluster import holder
@@ -47,8 +47,7 @@ from webtest.services.psychometrics import Psychometrics
 from webtest.services.review import Review
 
 FILE = click.Path(path_type=Path)
-MODELS = ("1pl", "2pl", "3pl", "4pl", "grm", "gpcm", "pcm", "rasch", "rsm")
-ALIASES = {"rasch": "pcm", "rsm": "pcm"}  # a slope of 1; rsm shares the distances between steps
+ALIASES = {"rasch": "pcm"}  # a slope of 1
 KIB_PER_MB = 1024
 FILE_ONLY = ("model", "competency", "model_file", "anchors", "fipc", "groups", "out_file", "json_file")
 WAVES_ONLY = ("waves", "mode", "girth", "publish", "truth_file")
@@ -63,7 +62,11 @@ def attach(main: click.Group) -> None:
 @click.command()
 @click.argument("answers", type=FILE, required=False)
 @click.option(
-    "--model", type=click.Choice(MODELS), default="2pl", show_default=True, help="Model of the items that --model-file does not name."
+    "--model",
+    type=click.Choice([*MODELS, *ALIASES]),
+    default="2pl",
+    show_default=True,
+    help="Model of the items that --model-file does not name.",
 )
 @click.option("--competency", help="The items to take, where answers in Parquet name the competency of each.")
 @click.option("--model-file", type=FILE, help="item_id,model[,a,b1,…]: the model of single items, and where to start from.")
@@ -126,10 +129,7 @@ def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
         raise Faulty(
             [Fault("--density", "histogram", f"does not go with --fipc {options['fipc']}", f"--fipc {FIPC[0]} updates the density")]
         )
-    mml = MmlOptions(
-        priors=Priors.parse(options["priors"]), tolerance=options["tol"], rating_scale=options["model"] == "rsm", density=options["density"],
-        fipc=options["fipc"],
-    )  # fmt: skip
+    mml = MmlOptions(priors=Priors.parse(options["priors"]), tolerance=options["tol"], density=options["density"], fipc=options["fipc"])
     with holder(options["scheduler"]) as hold:
         if answers:
             _calibrate_file(answers, mml, options, hold)
