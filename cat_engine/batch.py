@@ -23,7 +23,8 @@ from cat_engine.pool import Pool
 class Batch:
     """N sessions, I items, S competencies, Q nodes: items[N, L] and categories[N, L], the answers in order; logpost[N, S, Q]; theta, se and
     count (answers) [N, S]; used[N, I]. theta and se are the plan's interim estimates; last[N, S] see `previous`; own_mean, own_sd [N, S] and
-    sigma[N, S, S], the mean and sd of each competency's own posterior and the covariance of a joint one, where the plan has that; known[N, I], information as far as it was asked for, and fresh[N, S], where it still holds. The
+    sigma[N, S, S], the mean and sd of each competency's own posterior and the covariance of a joint one, where the plan has that; known[N, I],
+    information as far as it was asked for, and fresh[N, S], where it still holds; times[N, L], seconds taken on the answers, where known. The
     arrays are written in place and belong to one caller.
     """
 
@@ -42,6 +43,7 @@ class Batch:
     sigma: Floats | None = None
     known: Floats | None = None
     fresh: NDArray[np.bool_] | None = None
+    times: Floats | None = None
 
     @classmethod
     def begin(cls, plan: TestPlan, pool: Pool, n: int) -> "Batch":

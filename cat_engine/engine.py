@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cat_engine.batch import Batch
-from cat_engine.content import FULL, LADDER, OPEN, Unbalanced
+from cat_engine.content import FULL, LADDER, OPEN, Unbalanced, criterion
 from cat_engine.eligibility import Memory, lots, segments
 from cat_engine.families import Floats, Ints
 from cat_engine.irt import information_of
@@ -185,8 +185,7 @@ def choose(plan: TestPlan, section: Section, batch: Batch, rows: Ints, position:
         if found is not None:
             return found
     moment = Moment(batch, rows, admission.eligible, position, section.max_items, draws)
-    score = plan.start.score(moment, at) if at < plan.start.length else plan.select.score(moment)
-    narrowed = plan.content.narrow(moment, score, section.blueprint, admission.before)
+    narrowed = plan.content.narrow(moment, criterion(moment, at), section.blueprint, admission.before)
     item = plan.exposure.choose(np.where(narrowed.eligible, np.round(narrowed.score, 12), -np.inf), draws)
     rungs = tuple(max(pair, key=LADDER.index) for pair in zip(admission.rungs, narrowed.rungs, strict=True))
     return Choice(item, rungs)
@@ -273,7 +272,9 @@ def _batch(plan: TestPlan, pool: Pool, state: State) -> Batch:
         if category >= pool.n_cat[item]:
             msg = f"item {pool.ids[item]} has no category {category}"
             raise EngineRefusal(msg)
-    return Batch.replay(plan, pool, state.items, state.categories, state.dropped)
+    batch = Batch.replay(plan, pool, state.items, state.categories, state.dropped)
+    batch.times = np.array([state.rt_s])
+    return batch
 
 
 def _evidence(batch: Batch, item: int, n_eligible: int, rung: str, info: float | None = None) -> Evidence:

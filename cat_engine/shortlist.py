@@ -30,7 +30,7 @@ def steepest_bend(family: Family) -> Floats | None:
 
     Graded: with u_k = r_k - s_{k+1} and v_k = -u'_k / a the information is a^2 sum_k P_k u_k^2 and I'' = a^4 sum_k P_k (u^4 - 5 u^2 v + 2 v^2 - 2 u v'),
     |u| <= 1, 0 <= v <= 1/2, |v'| < .193. Partial credit: I'' = a^4 times the fourth cumulant of the category, which is between -m^4/8 and m^4/12 for
-    categories 0 to m; nominal: the fourth cumulant of the slope in the same way.
+    categories 0 to m. Nominal: the fourth cumulant of the slope, between -r^4/8 and r^4/12 for slopes in a range r.
     """
     match family:
         case Dichotomous():
@@ -40,7 +40,7 @@ def steepest_bend(family: Family) -> Floats | None:
         case PartialCredit():
             return np.asarray((family.a * (np.isfinite(family.floor).sum(axis=1) - 1)) ** 4 / 8)
         case Nominal():
-            return np.asarray(np.ptp(family.slopes, axis=1) ** 4 / 8)
+            return np.asarray(np.ptp(family.slopes, axis=1) ** 4 / 8, dtype=np.float64)
         case _:
             return None
 
