@@ -18,7 +18,9 @@ from cat_engine.families import Floats, Ints
 from cat_engine.irt import information_of
 from cat_engine.plan import Section, TestPlan
 from cat_engine.pool import Pool
+from cat_engine.pretest import PRETEST, is_pretest, next_pretest, open_items, operational_part
 from cat_engine.randomness import Draws
+from cat_engine.retest import REPEATED, without_seen
 from cat_engine.select import MaximumInformation, Moment
 from cat_engine.shortlist import shortlist
 from cat_engine.state import EngineRefusal, State
@@ -30,8 +32,10 @@ class Evidence:
     """What a decision was made on.
 
     Of an item: ability and SE of its competency before the answer, the item's information there, how many items were eligible, and the rung
-    of the fallback ladder ("full" = every rule held, "eligibility" = exposure control was dropped). Of an end: ability and SE of the least precisely measured competency of the section (of
-    the plan, for a stop), no information, the items still eligible, and rung "bank" where the section ended for want of one.
+    of the fallback ladder ("full" = every rule held, "eligibility" = exposure control was dropped, "retest" = nothing was left but items met in
+    an earlier test, "pretest" = no rule was asked). Of an end: ability and SE of the least precisely measured competency of the section (of
+    the plan, for a stop), no information, the items still eligible, and rung "bank" where the section ended for want of one. `why` the item was
+    given: "adaptive", "fixed" (the answers had no part in it), "start" (a rule for the first items), "pretest".
     """
 
     theta: float
@@ -39,6 +43,7 @@ class Evidence:
     info: float
     n_eligible: int
     rung: str
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +100,14 @@ class Estimate:
 @dataclass(frozen=True, slots=True, eq=False)
 class Outlook:
     """Where N sessions stand in a section of S' competencies: scales[S'] (indices in the pool; a competency that the pool does not know is
-    left out), verdict[N, S'] (which rule finished each, or GOING_ON) and eligible[N, I].
+    left out), verdict[N, S'] (which rule finished each, or GOING_ON), eligible[N, I], and repeated[N], where only items met in an earlier test
+    were left.
     """
 
     scales: Ints
     verdict: Ints
     eligible: NDArray[np.bool_]
+    repeated: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,25 +119,28 @@ class Admission:
     dropped: NDArray[np.bool_]
 
 
-def survey(pool: Pool, section: Section, batch: Batch, rows: Ints, seconds: Floats) -> Outlook:
+def survey(
+    pool: Pool, section: Section, batch: Batch, rows: Ints, seconds: Floats, seen: NDArray[np.bool_] | None = None
+) -> Outlook:  # fmt: skip
     """The first half of the kernel: which competencies are finished and which items may be given, for sessions `rows`[N] of the batch.
 
-    seconds[N]: time spent on answers in this section. Eligible = unused, operational, of an unfinished competency of the section.
+    seconds[N]: time spent on answers in this section. Eligible = unused, operational, of an unfinished competency of the section, and not among
+    the items seen[N, I] in an earlier test, unless nothing else is left.
     """
     scales = np.array([pool.competencies.index(name) for name in section.competencies if name in pool.competencies], dtype=int)
     available = ~batch.used[rows]
     available &= pool.operational
-    standing = Standing(batch, rows, scales, available, seconds)
+    standing = Standing(batch, rows, scales, available if seen is None else available & ~seen, seconds)
     found = verdict(section.rules, standing, section.min_items)
     if len(pool.competencies) == len(scales) == 1:
         over = found[:, 0] != GOING_ON
         eligible = np.where(over[:, None], False, available) if over.any() else available
-        return Outlook(scales, found, eligible)
+        return Outlook(scales, found, *without_seen(eligible, seen))
     unfinished = np.zeros((len(rows), len(pool.competencies)), dtype=bool)
     unfinished[:, scales] = found == GOING_ON
     eligible = unfinished[:, pool.params.scale]
     eligible &= available
-    return Outlook(scales, found, eligible)
+    return Outlook(scales, found, *without_seen(eligible, seen))
 
 
 def admit(
@@ -199,26 +209,48 @@ def ask(plan: TestPlan, pool: Pool, state: State) -> Decision:
 
     Raises EngineRefusal where the state cannot be of this pool: an item or a category that it does not have.
     """
-    batch = _batch(plan, pool, state)
+    batch, counted = _batch(plan, pool, state), operational_part(pool, state)
     if state.stopped is not None or state.section >= len(plan.sections):
         last = state.ended[-1] if state.ended else BANK
         reason = last if state.stopped is None else state.stopped
         known = [pool.competencies.index(name) for name in plan.competencies if name in pool.competencies]
         return Stop(reason, _closing_evidence(batch, np.array(known, dtype=int), 0, reason))
     section, row = plan.sections[state.section], np.zeros(1, dtype=int)
-    outlook = survey(pool, section, batch, row, np.array([sum(state.rt_s[state.section_starts[-1] :])]))
+    if state.pending is not None and is_pretest(pool, state.pending):
+        return _pretest(pool, section, batch, state, state.pending)
+    seen = None
+    if state.seen:
+        seen = np.zeros((1, len(pool)), dtype=bool)
+        seen[0, list(state.seen)] = True
+    outlook = survey(pool, section, batch, row, np.array([sum(state.rt_s[state.section_starts[-1] :])]), seen)
     admission = admit(plan, pool, None, batch, row, outlook.eligible, (state.seed,))
-    n_eligible = int(np.count_nonzero(admission.eligible))
+    n_eligible, position = int(np.count_nonzero(admission.eligible)), counted.position - counted.section_starts[-1]
+    why = reason_for(plan, position)
     if state.pending is not None and (n_eligible == 0 or isinstance(plan.content, Unbalanced)):
-        rung = OPEN if admission.dropped[0] else FULL
-        return Present(state.pending, state.section, _evidence(pool, batch, state.pending, n_eligible, rung))
+        rung = REPEATED if outlook.repeated[0] else OPEN if admission.dropped[0] else FULL
+        return Present(state.pending, state.section, _evidence(pool, batch, state.pending, n_eligible, rung, why))
     if n_eligible == 0:
         reason = section_reason(reasons(section.rules, outlook.verdict[0]))
         return EndSection(state.section, reason, _closing_evidence(batch, outlook.scales, n_eligible, reason))
-    position = np.array([state.position - state.section_starts[-1]])
-    chosen, rungs = choose(plan, section, batch, row, position, admission, Draws((state.seed,), (state.position,)))
+    due = next_pretest(pool, section.pretest, section.competencies, state) if state.pending is None else None
+    if due is not None:
+        return _pretest(pool, section, batch, state, due)
+    chosen, rungs = choose(plan, section, batch, row, np.array([position]), admission, Draws((state.seed,), (counted.position,)))
     item = int(chosen[0]) if state.pending is None else state.pending
-    return Present(item, state.section, _evidence(pool, batch, item, n_eligible, rungs[0]))
+    rung = REPEATED if outlook.repeated[0] else rungs[0]
+    return Present(item, state.section, _evidence(pool, batch, item, n_eligible, rung, why))
+
+
+def _pretest(pool: Pool, section: Section, batch: Batch, state: State, item: int) -> Present:
+    left = int(np.count_nonzero(open_items(pool, section.competencies, state)))
+    return Present(item, state.section, _evidence(pool, batch, item, left, PRETEST, PRETEST))
+
+
+def reason_for(plan: TestPlan, position: int) -> str:
+    """Why the item at a position (of the items that count) in its section is given: "start", "adaptive" or "fixed"."""
+    if position < plan.start.length:
+        return "start"
+    return "adaptive" if plan.select.routed else "fixed"
 
 
 def estimate(plan: TestPlan, pool: Pool, state: State) -> Estimate:
@@ -230,7 +262,7 @@ def estimate(plan: TestPlan, pool: Pool, state: State) -> Estimate:
 
 
 def _batch(plan: TestPlan, pool: Pool, state: State) -> Batch:
-    shown = (*state.items, *state.dropped, *(() if state.pending is None else (state.pending,)))
+    shown = (*state.items, *state.dropped, *state.seen, *(() if state.pending is None else (state.pending,)))
     if shown and max(shown) >= len(pool):
         msg = f"item {max(shown)} is not in a pool of {len(pool)}"
         raise EngineRefusal(msg)
@@ -239,10 +271,11 @@ def _batch(plan: TestPlan, pool: Pool, state: State) -> Batch:
         if category >= n_cat[item]:
             msg = f"item {pool.ids[item]} has no category {category}"
             raise EngineRefusal(msg)
-    return Batch.replay(plan, pool, state.items, state.categories, state.dropped)
+    counted = operational_part(pool, state)
+    return Batch.replay(plan, pool, counted.items, counted.categories, counted.dropped)
 
 
-def _evidence(pool: Pool, batch: Batch, item: int, n_eligible: int, rung: str) -> Evidence:
+def _evidence(pool: Pool, batch: Batch, item: int, n_eligible: int, rung: str, why: str) -> Evidence:
     scale = int(pool.params.scale[item])
     return Evidence(
         float(batch.theta[0, scale]),
@@ -250,6 +283,7 @@ def _evidence(pool: Pool, batch: Batch, item: int, n_eligible: int, rung: str) -
         float(information_of(pool.params, np.array([item]), batch.theta[0, [scale]])[0]),
         n_eligible,
         rung,
+        why,
     )
 
 

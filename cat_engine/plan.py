@@ -19,8 +19,11 @@ from cat_engine.faults import Fault
 from cat_engine.joint import Joint
 from cat_engine.once import once
 from cat_engine.pool import Pool
+from cat_engine.pretest import Pretest, section_items
 from cat_engine.priors import PRIOR, NormalPrior, Prior
+from cat_engine.retest import Retest
 from cat_engine.select import SELECTION, MaximumInformation, Selection
+from cat_engine.select.timed import InformationPerTime
 from cat_engine.stop import Length, SectionLength, StopRule, table_of
 
 
@@ -36,6 +39,7 @@ class Section:
     time_budget_min: float
     stop: tuple[StopRule, ...] = ()
     blueprint: tuple[BlueprintRow, ...] = ()
+    pretest: Pretest | None = None
 
     @once
     def rules(self) -> tuple[StopRule, ...]:
@@ -47,7 +51,7 @@ class Section:
 @dataclass(frozen=True)
 class TestPlan:
     """A whole test. `digest` identifies it: equal plans, equal digests. `interim` estimates ability while items are chosen; `final` scores the
-    test, where it is not the same; with `joint` the competencies are taken together.
+    test, where it is not the same; with `joint` the competencies are taken together; with `retest` what a person met before does not come again.
     """
 
     __test__ = False  # not a pytest class, whatever its name says
@@ -63,6 +67,7 @@ class TestPlan:
     eligibility: Eligibility = field(default_factory=Everyone)
     joint: Joint | None = None
     content: ContentMethod = field(default_factory=Unbalanced)
+    retest: Retest | None = None
 
     @property
     def competencies(self) -> tuple[str, ...]:
@@ -101,6 +106,8 @@ def as_table(plan: TestPlan) -> dict[str, object]:
         table["joint"] = {"matrix": plan.joint.matrix} if plan.joint.matrix else {"correlation": plan.joint.correlation}
     if plan.content != Unbalanced():
         table["content"] = CONTENT.table_of(plan.content)
+    if plan.retest is not None:
+        table["retest"] = {"exclude": True, **asdict(plan.retest)}
     table["sections"] = [_section_table(section) for section in plan.sections]
     return table
 
@@ -117,12 +124,15 @@ def _section_table(section: Section) -> dict[str, object]:
     }
     if section.blueprint:
         table["blueprint"] = [asdict(row) for row in section.blueprint]
+    if section.pretest is not None:
+        table["pretest"] = asdict(section.pretest)
     return table
 
 
 def check(plan: TestPlan, pool: Pool) -> list[Fault]:
     """Faults between a plan and the pool it would run on, all of them: competencies that the pool does not know, that have no operational
-    item or fewer than min_items, and a prior that the pool's grid cuts off.
+    item or fewer than min_items, what the plan's rules need and the pool does not have (expected times, content, pretest items, items named),
+    and a prior that the pool's grid cuts off.
     """
     faults = []
     for i, section in enumerate(plan.sections):
@@ -145,6 +155,12 @@ def check(plan: TestPlan, pool: Pool) -> list[Fault]:
         faults += [Fault(f"{where}.blueprint", f"{f.where} {f.field}", f.message, f.remedy) for f in found] or plan.content.faults(
             where, section.blueprint, pool
         )
+        if section.pretest is not None and not section_items(pool, section.competencies).any():
+            message = "no pretest item of the section's competencies needs answers"
+            faults.append(Fault(f"{where}.pretest", "count", message, "give new items of the bank the status pretest, or count = 0"))
+    if isinstance(plan.select, InformationPerTime) and pool.seconds is None:
+        message = "the pool does not know how long its items take"
+        faults.append(Fault("select", "name", message, "rt_alpha and rt_beta, or seconds, for every active item of the bank"))
     faults += plan.start.faults(pool)
     segments = len(plan.eligibility.edges) + 1
     if plan.eligibility.active and pool.control is not None and len(pool.control) not in (1, segments):
