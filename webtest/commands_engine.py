@@ -18,7 +18,6 @@ from cat_engine import (
     Pool,
     SimulationResult,
     TestPlan,
-    check,
     information,
     load_plan,
     probabilities,
@@ -67,15 +66,6 @@ def bank_of(bank_file: Path | None, data: Path | None) -> Bank:
         return load_bank(sql)
 
 
-def checked_pool(plan: TestPlan, bank: Bank) -> Pool:
-    """The pool of the plan's competencies. Raises Faulty where the plan does not fit it."""
-    pool = pool_for(bank, plan)
-    faults = check(plan, pool)
-    if faults:
-        raise Faulty(faults)
-    return pool
-
-
 @click.command("check")
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
 @bank_option
@@ -88,7 +78,7 @@ def plan_check(plan_file: Path, bank_file: Path | None, data: Path | None, as_js
     found: dict[str, Any] = {"plan": plan.name, "digest": plan.digest, "sections": len(plan.sections), "competencies": plan.competencies}
     text = f"'{plan.name}' is in order: {len(plan.sections)} sections, {len(plan.competencies)} competencies, digest {plan.digest[:12]}"
     if bank_file is not None or data is not None:
-        pool = checked_pool(plan, bank_of(bank_file, data))
+        pool = pool_for(bank_of(bank_file, data), plan)
         found |= {"items": len(pool), "pool_digest": pool.digest}
         text += f"; it fits the bank's {len(pool)} items"
     put(found, as_json, text)
@@ -117,7 +107,7 @@ def simulate_command(
     if faults:
         raise Faulty(faults)
     plan = load_plan(read_text(plan_file))
-    pool = checked_pool(plan, bank_of(bank_file, data))
+    pool = pool_for(bank_of(bank_file, data), plan)
     answers: Ints | None = None
     if response_file is not None:
         truth, (person_ids, answers) = "all responses", read_answers(read_text(response_file), pool)

@@ -13,6 +13,7 @@ Weights are scaled to a highest one of 1, which changes no choice; `unit` undoes
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -32,6 +33,7 @@ class _Integral:
 
     __slots__ = ()
     posterior: bool
+    routed: ClassVar[bool] = True
 
     def unit(self, moment: Moment) -> Floats:
         """The highest weight times the distance of the nodes (with one competency; the scale of each session's first competency else)."""

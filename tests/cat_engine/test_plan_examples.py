@@ -8,7 +8,6 @@ import pytest
 
 from cat_engine import check, dump_plan, load_plan, simulate
 from cat_engine.beginning import START
-from cat_engine.blueprint import Content
 from cat_engine.content import CONTENT
 from cat_engine.eligibility import ELIGIBILITY
 from cat_engine.estimators import ESTIMATOR
@@ -17,20 +16,29 @@ from cat_engine.plan import as_table
 from cat_engine.priors import PRIOR
 from cat_engine.select import SELECTION
 from cat_engine.stop import STOP, table_of
-from itembank.bank import pool_of
+from itembank.bank import Bank, Snapshot, pool_of
 from itembank.demo import load_demo
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "plans").glob("*.toml"))
+
+
+NEW = ("P.01-001", "P.01-007", "P.01-013", "P.01-019")  # in pretest
+
+
+def with_times_and_new_items() -> Bank:
+    """The sample bank with what some plans ask for: response-time parameters, and items in pretest."""
+    bank, _ = load_demo()
+    attributes = tuple({**own, "rt_alpha": "2", "rt_beta": f"{3.5 + 0.01 * (i % 50):.2f}"} for i, own in enumerate(bank.attributes))
+    status = tuple("pretest" if item_id in NEW else "active" for item_id in bank.ids)
+    return replace(bank, attributes=attributes, status=status)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
 def test_an_example_is_in_order_and_runs(path: Path) -> None:
     plan = load_plan(path.read_text(encoding="utf-8"))
     assert plan.name == path.stem
-    bank, _ = load_demo()
-    pool = pool_of(bank, plan.competencies)
-    kinds = [bank.attributes[bank.index[item]]["kind"] for item in pool.ids]
-    pool = replace(pool, content=Content.of(pool.ids, {"kind": kinds}))
+    bank = with_times_and_new_items()
+    pool = pool_of(bank, plan.competencies, Snapshot(need=dict.fromkeys(NEW, 100)))
     assert check(plan, pool) == []
     assert load_plan(dump_plan(plan)).digest == plan.digest
     result = simulate(plan, pool, np.random.default_rng(1).normal(size=(6, len(pool.competencies))), seed=1)

@@ -12,10 +12,11 @@ from sqlmodel import col, select
 from calibration.pipeline import CalibrationOptions, Proposal, calibrate
 from calibration.report import html_report
 from calibration.responses import Response, ResponseLog
-from cat_engine import SimulationResult, TestPlan, load_plan, simulate
-from itembank.bank import Bank, Change, ItemContent, diff, pool_of
+from cat_engine import Pool, SimulationResult, TestPlan, load_plan, simulate
+from itembank.bank import Bank, Change, ItemContent, diff
 from itembank.models import BankVersion
 from itembank.store import decide, load_bank, load_contents, save_version, versions
+from webtest.engine_inputs import pool_for
 from webtest.events import Kind
 from webtest.models import CalibrationRun, Wave
 from webtest.refusal import Refused
@@ -72,7 +73,11 @@ class Psychometrics:
                 if any(e.kind == Kind.VOIDED for e in events):
                     dropped["dibatalkan"] += len(answers)
                     continue
-                rows += [Response(attempt, p["item_id"], p["category"], p["rt_ms"], position) for position, p in enumerate(answers)]
+                why = {e.seq: e.payload.get("why", "adaptive") for e in events if e.kind == Kind.PRESENTED}
+                rows += [
+                    Response(attempt, p["item_id"], p["category"], p["rt_ms"], position, why[p["presented_seq"]])
+                    for position, p in enumerate(answers)
+                ]
         if not rows:
             raise Refused("no_answers")
         return ResponseLog.of(rows), {reason: n for reason, n in dropped.items() if n}
@@ -86,14 +91,14 @@ class Psychometrics:
         counts = np.bincount(log.item, minlength=len(log.item_ids))
         return {item_id: Use(int(n), float(n / len(log.person_ids))) for item_id, n in zip(log.item_ids, counts, strict=True)}
 
-    def simulate(self, plan_text: str, n: int, seed: int) -> tuple[TestPlan, Bank, SimulationResult]:
-        """The plan on the newest published bank, with n people, abilities N(0, 1) correlated at .6. Raises Faulty for a faulty plan."""
+    def simulate(self, plan_text: str, n: int, seed: int) -> tuple[TestPlan, Bank, Pool, SimulationResult]:
+        """The plan on the newest published bank, and the pool that it gives, with n people, abilities N(0, 1) correlated at .6. Raises Faulty for a faulty plan."""
         plan = load_plan(plan_text)
         bank, _ = self.bank()
-        pool = pool_of(bank, [code for section in plan.sections for code in section.competencies])
+        pool = pool_for(bank, plan)
         rng = np.random.default_rng(seed)
         true = np.sqrt(0.6) * rng.normal(size=(n, 1)) + np.sqrt(0.4) * rng.normal(size=(n, len(pool.competencies)))
-        return plan, bank, simulate(plan, pool, true, seed)
+        return plan, bank, pool, simulate(plan, pool, true, seed)
 
     def calibrate(
         self, waves: Sequence[str], options: CalibrationOptions, *, actor: str, now: int, truth: Bank | None = None
