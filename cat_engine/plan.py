@@ -74,6 +74,11 @@ class TestPlan:
         """All competencies, in the order of the sections."""
         return tuple(name for section in self.sections for name in section.competencies)
 
+    @property
+    def most_pretest(self) -> int:
+        """The most pretest items that anyone can be given."""
+        return sum(0 if section.pretest is None else section.pretest.count for section in self.sections)
+
     @once
     def digest(self) -> str:
         """SHA-256 of the plan's canonical JSON."""

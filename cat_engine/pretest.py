@@ -92,6 +92,43 @@ def next_pretest(pool: Pool, pretest: Pretest | None, competencies: Sequence[str
     return draw(pool, may, state.seed, len(state.items)) if may.any() else None
 
 
+@dataclass(slots=True, eq=False)
+class Seeding:
+    """The pretest items of N simulated sessions: given[N], items of both kinds so far; met[N, I], items that are not given (again); and of the
+    section under way: may[I], places[N, count], begun[N].
+    """
+
+    pool: Pool
+    given: Ints
+    met: NDArray[np.bool_]
+    may: NDArray[np.bool_]
+    places: Ints
+    begun: Ints
+
+    @classmethod
+    def of(cls, pool: Pool, met: NDArray[np.bool_]) -> "Seeding":
+        """Before the first item."""
+        n = len(met)
+        return cls(pool, np.zeros(n, dtype=int), met, np.zeros(len(pool), dtype=bool), np.zeros((n, 0), dtype=int), np.zeros(n, dtype=int))
+
+    def begin(self, pretest: Pretest | None, competencies: Sequence[str], section: int, seeds: Sequence[int]) -> None:
+        """A section begins for everybody."""
+        self.begun, self.places = self.given.copy(), np.zeros((len(self.given), 0), dtype=int)
+        self.may = section_items(self.pool, competencies)
+        if pretest is not None and self.may.any():
+            self.places = np.stack([pretest.places(seeds[n], section) for n in range(len(self.given))])
+
+    def due(self, rows: Ints, seeds: Sequence[int]) -> Ints:
+        """The pretest item that each of the sessions `rows`[M] is to be given now, -1 for none."""
+        out = np.full(len(rows), -1)
+        here = np.any(self.places[rows] == (self.given[rows] - self.begun[rows] + 1)[:, None], axis=1)
+        for m in np.flatnonzero(here).tolist():
+            may = self.may & ~self.met[rows[m]]
+            if may.any():
+                out[m] = draw(self.pool, may, seeds[m], int(self.given[rows[m]]))
+        return out
+
+
 def operational_part(pool: Pool, state: State) -> State:
     """The state as if its pretest items had never been given; the state itself where there were none."""
     if pool.need is None:

@@ -19,13 +19,17 @@ from cat_engine.families import Floats, Ints
 from cat_engine.irt import ItemParams, log_probabilities_of
 from cat_engine.plan import Section, TestPlan
 from cat_engine.pool import Pool
+from cat_engine.pretest import Seeding
 from cat_engine.randomness import Draws
 from cat_engine.simulated import SimulationResult
 from cat_engine.stop import BANK, TIME, reasons, section_reason
 from cat_engine.timing import ItemTimes, draw_seconds
 
 SHEET = 64  # people whose random numbers come from one generator
-CLOCK = 1  # marks the numbers behind people's times apart from those behind their answers
+CLOCK, UNSCORED = (
+    1,
+    2,
+)  # mark the numbers behind people's times, and behind their answers to pretest items, apart from those behind their answers
 BLOCK = 500  # sessions stepped together: keeps the [N, I] work arrays in cache
 
 
@@ -102,12 +106,15 @@ class Trial:
 class People:
     """N test-takers, numbered from `first`: true abilities true[N, S]; tau[N], their speeds, where the trial has times; answers[N, I], real ones
     (a category, -1 = never answered), which are then replayed: nobody is simulated, and a person is given only items that he or she answered.
+    seeds[N], of attempts that were taken (default: from the trial's seed), and seen[N, I], items met in earlier tests.
     """
 
     true: Floats
     tau: Floats | None = None
     answers: Ints | None = None
     first: int = 0
+    seeds: tuple[int, ...] | None = None
+    seen: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.true)
@@ -115,15 +122,21 @@ class People:
     def part(self, at: int, n: int) -> "People":
         """n people from the at-th."""
         here = slice(at, at + n)
-        tau = None if self.tau is None else self.tau[here]
-        return People(self.true[here], tau, None if self.answers is None else self.answers[here], self.first + at)
+        tau, answers = None if self.tau is None else self.tau[here], None if self.answers is None else self.answers[here]
+        seeds, seen = None if self.seeds is None else self.seeds[here], None if self.seen is None else self.seen[here]
+        return People(self.true[here], tau, answers, self.first + at, seeds, seen)
+
+    def seed_of(self, trial_seed: int, n: int) -> int:
+        """The attempt seed of the n-th of these people."""
+        return attempt_seed(trial_seed, self.first + n) if self.seeds is None else self.seeds[n]
 
 
 @dataclass(slots=True, eq=False)
 class Block:
     """What a block of N people gave: final theta, se and count [N, S]; why each section and each competency ended; answers[4, R] (person, position,
     item, category) and abilities[2, R] (theta, se), in order of giving; step_seconds[R] and seconds[N, sections], where answers take time; held[N],
-    whether exposure control was never dropped; visited[K], the segments of ability that were visited.
+    whether exposure control was never dropped; visited[K], the segments of ability that were visited; pretest[4, R'], the answers to pretest items,
+    whose positions count items of both kinds.
     """
 
     people: People
@@ -138,6 +151,7 @@ class Block:
     seconds: Floats | None
     held: NDArray[np.bool_]
     visited: NDArray[np.bool_]
+    pretest: Ints
 
     def finished(self, plan: TestPlan, memory: Memory, seed: int) -> Finished:
         """The test of a block of one, for the memory of exposure control."""
@@ -180,7 +194,7 @@ def _one_by_one(trial: Trial, people: People) -> Iterator[Block]:
     memory = Memory.pinned(trial.plan.eligibility, trial.pool)
     for at in range(len(people)):
         ran = _run_block(trial, people.part(at, 1), memory)
-        trial.plan.eligibility.learn(memory, ran.finished(trial.plan, memory, attempt_seed(trial.seed, people.first + at)))
+        trial.plan.eligibility.learn(memory, ran.finished(trial.plan, memory, people.seed_of(trial.seed, at)))
         yield ran
 
 
@@ -205,13 +219,15 @@ def _check(trial: Trial, people: People) -> None:
 
 def simulate(
     plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, truth: ItemParams | None = None, *, answers: Ints | None = None,
-    times: ItemTimes | None = None, tau: ArrayLike | None = None, block: int = BLOCK, watch: Callable[[int], None] | None = None,
+    times: ItemTimes | None = None, tau: ArrayLike | None = None, seeds: Sequence[int] | None = None, seen: NDArray[np.bool_] | None = None,
+    block: int = BLOCK, watch: Callable[[int], None] | None = None,
 ) -> SimulationResult:  # fmt: skip
     """Give the test of `plan` to N people of true abilities `true`[N, S], and keep every step: see Trial, People and `blocks`.
 
     `watch` hears after each block how many people are done. Raises ValueError where the arguments do not fit the pool.
     """
-    people = People(np.array(true, dtype=float), None if tau is None else np.array(tau, dtype=float), answers)
+    speeds = None if tau is None else np.array(tau, dtype=float)
+    people = People(np.array(true, dtype=float), speeds, answers, 0, None if seeds is None else tuple(seeds), seen)
     ran: list[Block] = []
     done = 0
     for part in blocks(Trial(plan, pool, seed, truth, times), people, block=block):
@@ -238,6 +254,7 @@ def simulate(
         exposure=np.bincount(item, minlength=len(pool)) / len(people),
         step_seconds=None if times is None else np.concatenate([part.step_seconds for part in ran if part.step_seconds is not None])[order],
         seconds=None if times is None else np.concatenate([part.seconds for part in ran if part.seconds is not None]),
+        pretest=np.concatenate([part.pretest for part in ran], axis=1),
     )
 
 
@@ -247,7 +264,9 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
     batch, scale = Batch.begin(plan, pool, n), pool.params.scale
     ends: list[list[str]] = [[] for _ in range(n)]
     stops = [[""] * len(pool.competencies) for _ in range(n)]
-    seeds = _Seeds(trial.seed, people.first, {})
+    seeds = _Seeds(trial.seed, people.first, {} if people.seeds is None else dict(enumerate(people.seeds)))
+    everybody = _SeedsOf(seeds, np.arange(n))
+    seeded = None if pool.need is None else _Seeded.of(trial, people)
     uniform = uniforms(trial.seed, people.first, n, capacity(plan, pool))
     clock = None if trial.times is None else _Clock.of(trial, people)
     held, visited = np.ones(n, dtype=bool), np.zeros(len(plan.eligibility.edges) + 1, dtype=bool)
@@ -264,8 +283,11 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
 
     for k, section in enumerate(plan.sections):
         rows, begun = np.arange(n), batch.count.sum(axis=1)
+        if seeded is not None:
+            seeded.seeding.begin(section.pretest, section.competencies, k, everybody)
         while rows.size:
-            outlook = survey(pool, section, batch, rows, np.zeros(rows.size) if clock is None else clock.spent[rows, k])
+            spent, seen = np.zeros(rows.size) if clock is None else clock.spent[rows, k], None if people.seen is None else people.seen[rows]
+            outlook = survey(pool, section, batch, rows, spent, seen)
             eligible, verdict = outlook.eligible if real is None else outlook.eligible & (real[rows] >= 0), outlook.verdict
             going = eligible.any(axis=1)
             if not going.all():
@@ -275,6 +297,15 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
                 break
             position = batch.count[rows].sum(axis=1)
             own_seeds = _SeedsOf(seeds, rows)
+            if seeded is not None and (due := (extra := seeded.seeding.due(rows, own_seeds)) >= 0).any():
+                who, item = rows[due], extra[due]  # they answer it, and then everybody is asked again
+                seeded.seeding.met[who, item] = True
+                if clock is not None:
+                    _, late = clock.answer(who, item, k, 60 * section.time_budget_min)
+                    end(section, outlook.scales, who[late], verdict[due][late], TIME)
+                    rows, who, item = rows[~np.isin(rows, who[late])], who[~late], item[~late]
+                seeded.give(who, item)
+                continue
             admission = admit(plan, pool, memory, batch, rows, eligible, own_seeds)
             held[rows[admission.dropped]] = False
             if plan.eligibility.learns:
@@ -290,13 +321,50 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
                 took.append(seconds)
             category = draw_category(truth, true[rows, scale[item]], item, uniform[rows, position]) if real is None else real[rows, item]
             batch.answer(rows, item, category)
+            if seeded is not None:
+                seeded.seeding.given[rows] += 1
             answers.append(np.stack([rows + people.first, position, item, category]))
             abilities.append(np.stack([batch.theta[rows, scale[item]], batch.se[rows, scale[item]]]))
     theta, se = batch.final()
     return Block(
         people, theta, se, batch.count, ends, stops, np.concatenate(answers, axis=1), np.concatenate(abilities, axis=1),
         None if clock is None else np.concatenate(took), None if clock is None else clock.spent, held, visited,
+        np.zeros((4, 0), dtype=int) if seeded is None else np.concatenate(seeded.answers, axis=1),
     )  # fmt: skip
+
+
+@dataclass(slots=True, eq=False)
+class _Seeded:
+    """The pretest items of a block, and the answers to them so far, in parts of [4, M]."""
+
+    trial: Trial
+    people: People
+    seeding: Seeding
+    uniform: Floats
+    answers: list[Ints]
+
+    @classmethod
+    def of(cls, trial: Trial, people: People) -> "_Seeded":
+        """Before the first item. In a replay of real answers a person is given only items that he or she answered."""
+        met = np.zeros((len(people), len(trial.pool)), dtype=bool) if people.seen is None else people.seen.copy()
+        if people.answers is not None:
+            met |= people.answers < 0
+        length = capacity(trial.plan, trial.pool) + trial.plan.most_pretest
+        drawn = _in_sheets(
+            people.first, len(people), lambda sheet: np.random.default_rng([trial.seed, sheet, SHEET, UNSCORED]).random((SHEET, length))
+        )
+        return cls(trial, people, Seeding.of(trial.pool, met), drawn, [np.zeros((4, 0), dtype=int)])
+
+    def give(self, rows: Ints, item: Ints) -> None:
+        """Sessions `rows`[M] answer item[M]."""
+        at, real = self.seeding.given[rows], self.people.answers
+        truth = self.trial.pool.params if self.trial.truth is None else self.trial.truth
+        if real is None:
+            category = draw_category(truth, self.people.true[rows, truth.scale[item]], item, self.uniform[rows, at])
+        else:
+            category = real[rows, item]
+        self.answers.append(np.stack([rows + self.people.first, at, item, category]))
+        self.seeding.given[rows] += 1
 
 
 @dataclass(slots=True, eq=False)
@@ -315,7 +383,8 @@ class _Clock:
         n, sections = len(people), len(trial.plan.sections)
         if trial.times is None or people.tau is None:
             raise ValueError("no times to simulate")
-        drawn = normals(trial.seed, people.first, n, capacity(trial.plan, trial.pool) + sections)  # each section may cut one item short
+        most = capacity(trial.plan, trial.pool) + trial.plan.most_pretest + sections  # each section may cut one item short
+        drawn = normals(trial.seed, people.first, n, most)
         return cls(trial.times, people.tau, drawn, np.zeros((n, sections)), np.zeros(n, dtype=int))
 
     def answer(self, rows: Ints, item: Ints, section: int, budget_s: float) -> tuple[Floats, NDArray[np.bool_]]:

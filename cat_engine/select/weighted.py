@@ -99,6 +99,7 @@ class _Discrimination:
 
     __slots__ = ()
     posterior: bool
+    routed: ClassVar[bool] = True
 
     def score(self, moment: Moment) -> Floats:
         """sum_k (sum_q w_q P_k^2 - (sum_q w_q P_k)^2) / 2."""

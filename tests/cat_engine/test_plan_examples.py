@@ -22,7 +22,7 @@ from itembank.demo import load_demo
 EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "plans").glob("*.toml"))
 
 
-NEW = ("P.01-001", "P.01-007", "P.01-013", "P.01-019")  # in pretest
+NEW = ("P01-01", "P01-07", "P01-13", "P01-19")  # in pretest
 
 
 def with_times_and_new_items() -> Bank:
