@@ -56,7 +56,10 @@ def without(pool: Pool) -> Pool:
     return replace(pool, need=None)
 
 
-def seeded_plan(pretest: Pretest | None = Pretest(3, 2, 7), **parts: object) -> TestPlan:
+SOME = Pretest(3, 2, 7)
+
+
+def seeded_plan(pretest: Pretest | None = SOME, **parts: object) -> TestPlan:
     stop = (PosteriorSD(0.45),)
     sections = (Section("s", "s", ("A", "B"), 3, 6, 30.0, stop, (), pretest), Section("t", "t", ("C",), 4, 7, 30.0, stop, (), pretest))
     return TestPlan("t", sections, **parts)

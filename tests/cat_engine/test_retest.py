@@ -13,7 +13,7 @@ from cat_engine.content import ShadowTest
 from cat_engine.exposure import Randomesque
 from cat_engine.retest import Retest
 from cat_engine.state import Answered, EngineRefusal, Presented, SectionEnded, State, Stopped, tell
-from cat_engine.stop import LeastInformation
+from cat_engine.stop.precision import MinimumInformation
 
 DAY = 86_400_000
 
@@ -76,11 +76,11 @@ def test_the_simulator_keeps_to_it_as_the_live_test_does() -> None:
 
 
 def test_a_rule_about_information_looks_at_new_items_only() -> None:
-    pool = pool_of_two()
-    plan = TestPlan("t", (Section("s", "s", ("A", "B"), 1, 9, 30.0, (LeastInformation(1e-6),)),))
-    state, _ = taken(plan, pool, 1, tuple(range(4, 24)))
-    assert sorted(state.items) == [0, 1, 2, 3]
-    assert state.ended == ("information",)
+    rows = [Row("2pl", 0.3 if i < 6 else 1.5, [0.0]) for i in range(12)]
+    pool = Pool.of(tuple(f"i{i}" for i in range(12)), ItemParams.from_rows(rows), ("A",))
+    plan = TestPlan("t", (Section("s", "s", ("A",), 2, 9, 30.0, (MinimumInformation(0.1),)),))
+    state, _ = taken(plan, pool, 1, tuple(range(6, 12)))
+    assert (state.items, state.ended) == ((0, 1), ("information",))
 
 
 def test_a_blueprint_gives_way_before_an_item_comes_again() -> None:
