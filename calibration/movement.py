@@ -44,9 +44,7 @@ class Movement:
     not_estimated: tuple[str, ...] = ()
 
 
-def movements(
-    log: ResponseLog, bank: Bank, options: CalibrationOptions | None = None, period: Ints | None = None
-) -> tuple[Movement, ...]:
+def movements(log: ResponseLog, bank: Bank, options: CalibrationOptions | None = None, period: Ints | None = None) -> tuple[Movement, ...]:
     """The movement of each item of `bank` whose competency `log` has answers for; period[P] numbers the period of each person, in order of time.
 
     Every item is estimated free, then linked by Stocking-Lord with items that moved left out (pipeline). Raises Faulty as `calibrate`.

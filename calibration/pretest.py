@@ -57,7 +57,9 @@ class PretestItem:
     why: str
 
 
-def pretest_design(log: ResponseLog, bank: Bank, pretest: Collection[str], demands: PretestDemands | None = None) -> tuple[PretestItem, ...]:
+def pretest_design(
+    log: ResponseLog, bank: Bank, pretest: Collection[str], demands: PretestDemands | None = None
+) -> tuple[PretestItem, ...]:
     """The state and the needs of the items `pretest` of `bank`, those that teach most first.
 
     Raises Faulty for ids that the bank does not have, for a bank without operational items, and as `calibrate`.

@@ -54,20 +54,22 @@ class Batch:
     def replay(cls, plan: TestPlan, pool: Pool, items: Sequence[int], categories: Sequence[int], seen: Sequence[int] = ()) -> "Batch":
         """One session after its answers. `seen`: items that were shown and not scored."""
         given, answers = np.array(items, dtype=int), np.array(categories, dtype=int)
-        prior, terms = pool.prior_logpost(plan.prior), pool.log_table[given, answers]
+        terms, prior = pool.log_table[given, answers], pool.prior_logpost(plan.prior)
         if len(pool.competencies) == 1:
-            count = np.array([len(given)])
-            logpost = np.add.reduce(np.concatenate([prior[None], terms]), axis=0)[None]  # one row after the other, as `answer` adds them
-        else:
+            count, added = np.array([len(given)]), np.concatenate([prior[None], terms])[None]
+        else:  # competency by competency, the shorter ones filled up with zeros
             scales = pool.params.scale[given]
-            count, logpost = np.bincount(scales, minlength=len(pool.competencies)), np.tile(prior, (len(pool.competencies), 1))
-            for scale, term in zip(scales.tolist(), terms, strict=True):
-                logpost[scale] += term
+            count, order = np.bincount(scales, minlength=len(pool.competencies)), scales.argsort(kind="stable")
+            own = scales[order]
+            added = np.zeros((len(count), count.max(initial=0) + 1, len(prior)))
+            added[:, 0] = prior
+            added[own, np.arange(1, len(order) + 1) - (count.cumsum() - count)[own]] = terms[order]
+        logpost = np.add.reduce(added, axis=1)[None]  # one answer after the other, as `answer` adds them
         used = np.zeros((1, len(pool)), dtype=bool)
         used[0, given] = True
         if seen:
             used[0, list(seen)] = True
-        return cls._of(plan, pool, given[None], answers[None], logpost[None], count[None], used)
+        return cls._of(plan, pool, given[None], answers[None], logpost, count[None], used)
 
     @classmethod
     def _of(
@@ -80,6 +82,10 @@ class Batch:
         else:
             made.theta, made.se, made.sigma = made.together(np.arange(len(logpost)))
         return made
+
+    def used_by(self, rows: Ints) -> NDArray[np.bool_]:
+        """What sessions `rows`[M], ascending, have used, [M, I]: a view where they are all."""
+        return self.used if len(rows) == len(self.used) else self.used[rows]
 
     @property
     def info(self) -> Floats:

@@ -56,7 +56,7 @@ def visited(plan: TestPlan, pool: Pool, states: Sequence[State], edges: tuple[fl
         return np.ones((len(states), 1), dtype=bool)
     parts = [operational_part(pool, state) for state in states]
     out = np.zeros((len(parts), len(edges) + 1), dtype=bool)
-    known = [pool.competencies.index(name) for name in plan.competencies if name in pool.competencies]
+    known = pool.places(plan.competencies)
     batch, length = Batch.begin(plan, pool, len(parts)), np.array([len(part.items) for part in parts])
     for at in range(int(length.max(initial=0))):
         rows = np.flatnonzero(length > at)

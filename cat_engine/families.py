@@ -38,7 +38,7 @@ class Family(Protocol):
 
 def logistic(z: Floats) -> tuple[Floats, Floats]:
     """s(z) and 1 - s(z), each to full relative precision."""
-    e = np.exp(-np.clip(z, -Z_MAX, Z_MAX))
+    e = np.exp(np.maximum(np.minimum(-z, Z_MAX), -Z_MAX))
     s = 1.0 / (1.0 + e)
     return s, e * s
 
@@ -72,9 +72,8 @@ class Dichotomous:
         """a^2 (d - c)^2 s^2 r^2 / (P (1 - P)) (Magis, 2013, eq. 3; Birnbaum, 1968, eq. 20.4.5 where d = 1)."""
         s, r = logistic(self.a * (theta - self.b))
         span = self.d - self.c
-        right = self.c + span * s
-        wrong = (1 - self.d) + span * r
-        return np.asarray(self.a**2 * (span * s / right) * (span * r / wrong) * s * r)
+        right, wrong = span * s, span * r
+        return np.asarray(self.a**2 * (right / (self.c + right)) * (wrong / ((1 - self.d) + wrong)) * s * r)
 
     def derivatives(self, theta: Floats) -> tuple[Floats, Floats]:
         """P' = a (d - c) s r and P'' = a P' (r - s), so (log P)' = P'/P and (log P)'' = P''/P - (P'/P)^2; for 1 - P the signs turn."""
@@ -180,7 +179,7 @@ class PartialCredit:
 
 def taken(family: Dichotomous, at: Ints) -> Dichotomous:
     """The parameters of the items at `at` only."""
-    return Dichotomous(family.a[at], family.b[at], family.c[at], family.d[at], family.width)
+    return Dichotomous(family.a.take(at), family.b.take(at), family.c.take(at), family.d.take(at), family.width)
 
 
 FAMILIES: dict[str, type[Family]] = {

@@ -192,6 +192,23 @@ class Pool:
         return {item_id: i for i, item_id in enumerate(self.ids)}
 
     @once
+    def n_cat(self) -> tuple[int, ...]:
+        """The number of categories of each item, for reading one at a time."""
+        return tuple(self.params.n_cat.tolist())
+
+    def places(self, names: tuple[str, ...]) -> Ints:
+        """The indices of those of the competencies `names` that the pool knows. Read only."""
+        if names not in self._places:
+            found = np.array([self.competencies.index(name) for name in names if name in self.competencies], dtype=int)
+            found.setflags(write=False)
+            self._places[names] = found
+        return self._places[names]
+
+    @once
+    def _places(self) -> dict[tuple[str, ...], Ints]:
+        return {}
+
+    @once
     def digest(self) -> str:
         """SHA-256 over everything that a decision depends on."""
         p = self.params

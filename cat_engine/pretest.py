@@ -56,8 +56,7 @@ def section_items(pool: Pool, competencies: Sequence[str]) -> NDArray[np.bool_]:
     """The pretest items of some competencies that still need answers, [I]."""
     if pool.need is None:
         return np.zeros(len(pool), dtype=bool)
-    scales = [pool.competencies.index(name) for name in competencies if name in pool.competencies]
-    return np.asarray((pool.need > 0) & np.isin(pool.params.scale, scales))
+    return np.asarray((pool.need > 0) & np.isin(pool.params.scale, pool.places(tuple(competencies))))
 
 
 def draw(pool: Pool, may: NDArray[np.bool_], seed: int, given: int) -> int:

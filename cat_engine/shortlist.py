@@ -18,12 +18,14 @@ LONGEST_LIST = 192
 SPARE = 5  # items evaluated beyond those that matter
 CAUTION = 1e-9  # relative, and twice the rounding of scores absolutely: a bound is never trusted to the last digit
 ROUNDING = 2e-12
+NO_BOUND = 1e200  # finite: times any variance, 0 too, it is a number
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranking:
-    """order[C, W]: the items of each cell from the highest bound down; bound[C, W + 1]: their bounds, the last that of the best item left out
-    (-inf where there is none). Cell c spans low + c CELL_WIDTH to low + (c + 1) CELL_WIDTH.
+    """order[C + 2, W]: the items of each cell from the highest bound down; bound[C + 2, W + 1]: their bounds, the last that of the best item left
+    out (-NO_BOUND where there is none). Cell c spans low + (c - 1) CELL_WIDTH to low + c CELL_WIDTH; the first and the last stand for all that lies
+    below and above the others, where there is no bound (NO_BOUND).
     """
 
     family: Dichotomous
@@ -38,7 +40,8 @@ class Ranking:
         edges = low + CELL_WIDTH * np.arange(cells + 1)
         count = len(peak)
         width = min(count, LONGEST_LIST)
-        order, bound = np.empty((cells, width), dtype=int), np.full((cells, width + 1), -np.inf)
+        order, bound = np.zeros((cells + 2, width), dtype=int), np.full((cells + 2, width + 1), -NO_BOUND)
+        order[[0, -1]], bound[[0, -1]] = np.arange(width), NO_BOUND
         at_peak = family.information(peak)
         before = family.information(np.full(count, edges[0]))
         for c in range(cells):
@@ -46,21 +49,29 @@ class Ranking:
             highest = np.where((peak > edges[c]) & (peak < edges[c + 1]), at_peak, np.maximum(before, after))
             kept = np.argpartition(-highest, width - 1)[: width + 1] if count > width else np.arange(count)
             ranked = np.argsort(-highest, kind="stable") if count <= 2 * width else kept[np.argsort(-highest[kept], kind="stable")]
-            order[c] = ranked[:width]
-            bound[c, :width] = highest[order[c]]
+            order[c + 1] = ranked[:width]
+            bound[c + 1, :width] = highest[order[c + 1]]
             if count > width:
                 left = np.ones(count, dtype=bool)
-                left[order[c]] = False
-                bound[c, width] = highest[left].max()
+                left[order[c + 1]] = False
+                bound[c + 1, width] = highest[left].max()
             before = after
         return cls(family, low, order, bound)
+
+    def cell(self, theta: Floats) -> Ints:
+        """The cell of each theta[N]."""
+        place = (theta - (self.low - CELL_WIDTH)) / CELL_WIDTH
+        return np.asarray(np.minimum(np.maximum(place, 0.0), len(self.order) - 1.0).astype(int))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shortlist:
-    """Of N sessions: item[N, M], the lowest index first where scores tie, score[N, M] (-inf where there are fewer items), and sure[N], where no other item can matter."""
+    """Of N sessions: item[N, M], ascending, so that the lowest index comes first where scores tie; info[N, M], their information; score[N, M],
+    -inf for an item that is not eligible, where there are fewer than M; and sure[N], where no other item can matter.
+    """
 
     item: Ints
+    info: Floats
     score: Floats
     sure: NDArray[np.bool_]
 
@@ -70,28 +81,26 @@ def shortlist(ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArr
 
     theta[N], variance[N], eligible[N, I]; given: the most items that any of the sessions has had.
     """
-    n = len(theta)
-    cells, width = ranking.order.shape
-    cell = np.floor((theta - ranking.low) / CELL_WIDTH).astype(int)
-    inside = (cell >= 0) & (cell < cells)
-    cell = np.where(inside, cell, 0)
-    spare = depth + SPARE
-    width = min(width, given + 2 * spare)
-    listed = ranking.order[:, :width][cell]
-    count = eligible.shape[1]
-    free = eligible.ravel().take(listed + count * np.arange(n)[:, None])
-    rank = np.cumsum(free, axis=1, dtype=np.int32)
-    flat = np.flatnonzero(free & (rank <= spare))
-    row, column = flat // width, rank.ravel()[flat] - 1
-    item = listed.ravel()[flat]
-    info = taken(ranking.family, item).information(theta[row])
-    scores, items, places = np.full((n, spare), -np.inf), np.full((n, spare), count), np.full((n, spare), width - 1)
-    at = row * spare + column
-    scores.ravel()[at], items.ravel()[at], places.ravel()[at] = np.round(info * variance[row], 12), item, flat - row * width
-    worst = scores.max(axis=1) if depth == 1 else np.partition(scores, spare - depth, axis=1)[:, spare - depth]
-    if depth > 1 or np.count_nonzero(scores == worst[:, None]) > n:  # with ties the lowest index must come first
-        by_index = np.argsort(items, axis=1)
-        items, scores = np.take_along_axis(items, by_index, axis=1), np.take_along_axis(scores, by_index, axis=1)
-    bound = ranking.bound[cell, places[:, -1] + 1]  # of the first item of the list that was not looked at
-    certain = np.isneginf(bound) | (worst > bound * variance * (1 + CAUTION) + ROUNDING)
-    return Shortlist(items, scores, inside & certain)
+    n, count = eligible.shape
+    cell, most = ranking.cell(theta), ranking.order.shape[1]
+    spare = min(depth + SPARE, most)
+    width = min(most, given + 2 * spare)
+    listed = ranking.order[cell, :width]
+    at = listed + count * np.arange(n)[:, None]
+    free = eligible.ravel().take(at)
+    chosen = free & (free.cumsum(axis=1, dtype=np.int32) <= spare)
+    place = np.flatnonzero(chosen)
+    short = place.size < n * spare
+    if short:  # somebody has fewer left: others of the list fill up
+        place = (np.argsort(~chosen, axis=1, kind="stable")[:, :spare] + width * np.arange(n)[:, None]).ravel()
+    item = listed.ravel().take(place).reshape(n, spare)
+    last = place[spare - 1 :: spare] % width
+    item.sort(axis=1)
+    info = taken(ranking.family, item).information(theta[:, None])
+    score = (info * variance[:, None]).round(12)
+    if short:
+        score[~np.take_along_axis(eligible, item, axis=1)] = -np.inf
+        last[~chosen.ravel()[place[spare - 1 :: spare]]] = width - 1
+    worst = score.max(axis=1) if depth == 1 else np.partition(score, spare - depth, axis=1)[:, spare - depth]
+    bound = ranking.bound[cell, last + 1]  # of the first item of the list that was not looked at
+    return Shortlist(item, info, score, (worst > bound * variance * (1 + CAUTION) + ROUNDING) | (bound < 0))

@@ -270,7 +270,7 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
     uniform = uniforms(trial.seed, people.first, n, capacity(plan, pool))
     clock = None if trial.times is None else _Clock.of(trial, people)
     held, visited = np.ones(n, dtype=bool), np.zeros(len(plan.eligibility.edges) + 1, dtype=bool)
-    known = [pool.competencies.index(name) for name in plan.competencies if name in pool.competencies]
+    known = pool.places(plan.competencies)
     answers, abilities, took = [np.zeros((4, 0), int)], [np.zeros((2, 0))], [np.zeros(0)]
 
     def end(section: Section, scales: Ints, over: Ints, verdict: Ints, unfinished: str) -> None:
@@ -311,7 +311,7 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
             if plan.eligibility.learns:
                 visited[segments(plan.eligibility.edges, batch.theta[rows][:, known])] = True
             draws = Draws(own_seeds, position.tolist())
-            item, _ = choose(plan, section, batch, rows, position - begun[rows], admission, draws)
+            item = choose(plan, section, batch, rows, position - begun[rows], admission, draws).item
             if clock is not None:
                 seconds, late = clock.answer(rows, item, k, 60 * section.time_budget_min)
                 if late.any():  # the item was on the screen when the section ended: seen, not scored, never given again

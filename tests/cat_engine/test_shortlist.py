@@ -84,8 +84,9 @@ POOL = pool_of(300, 8)
 
 def test_no_item_has_more_information_in_a_cell_than_its_bound() -> None:
     ranking = POOL.ranking
-    for cell in range(0, len(ranking.order), 7):
-        inside = ranking.low + CELL_WIDTH * (cell + np.linspace(0, 1, 21))
+    for cell in range(1, len(ranking.order) - 1, 7):
+        inside = ranking.low + CELL_WIDTH * (cell - 1 + np.linspace(0, 1, 21))
+        assert set(ranking.cell(inside[1:-1]).tolist()) == {cell}
         info = information(POOL.params, inside).max(axis=0)
         width = ranking.order.shape[1]
         assert np.all(info[ranking.order[cell]] <= ranking.bound[cell, :width] * (1 + 1e-9))
