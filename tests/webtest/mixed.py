@@ -6,13 +6,13 @@ held against what the server did.
 
 import json
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from sqlmodel import Session as SqlSession
 
-from cat_engine import SimulationResult, estimate, simulate
+from cat_engine import ItemParams, estimate
 from cat_engine.beginning import START
 from cat_engine.content import CONTENT
 from cat_engine.eligibility import ELIGIBILITY
@@ -22,8 +22,10 @@ from cat_engine.families import Ints
 from cat_engine.priors import PRIOR
 from cat_engine.registry import Registry
 from cat_engine.select import SELECTION
+from cat_engine.simulate import Block, People, Trial, run_block
 from cat_engine.stop import STOP
 from cat_engine.timing import ItemTimes
+from itembank.bank import Bank
 from itembank.store import decide, load_bank, load_contents, save_version
 from tests.webtest.conftest import HOUR, MINUTE, OFFICER, SECOND, T0, Room, open_room
 from webtest.config import House
@@ -73,8 +75,10 @@ def _toml(value: object) -> str:
     return json.dumps(value)
 
 
-def mixed_plan(i: int) -> str:
-    """Plan i as TOML: the i-th strategy of every sort, each sort in a step of its own, so that any 18 or more in a row hold all of them."""
+def mixed_plan(i: int, more: int = 0) -> str:
+    """Plan i as TOML: the i-th strategy of every sort, each sort in a step of its own, so that any 18 or more in a row hold all of them;
+    `more` items a competency than the shortest test.
+    """
     select = SELECTION.names[i % len(SELECTION.names)]
     content, joint = CONTENT.names[(i // 2) % len(CONTENT.names)], i % 3 == 1
     prior = "normal" if joint else PRIOR.names[i % len(PRIOR.names)]
@@ -92,7 +96,7 @@ def mixed_plan(i: int) -> str:
     parts += ["[retest]\nexclude = true"] if i % 5 == 3 else []
     parts += [f"[stop]\n{rule} = {_toml(RULES[rule])}" if i % 7 else "[stop]\nall = {se = 0.9, theta_change = 0.5}"]
     rows = content not in ("none", "balanced")
-    for code, competencies, low, high in (("kompetensi", ["M.01", "M.02"], 2, 4), ("intelektual", ["P.01"], 3, 5)):
+    for code, competencies, low, high in (("kompetensi", ["M.01", "M.02"], 2, 2 + more), ("intelektual", ["P.01"], 3, 3 + more)):
         parts.append(
             f'[[sections]]\ncode = "{code}"\ncompetencies = {json.dumps(competencies)}\nmin_items = {low}\nmax_items = {high}\ntime_budget_min = 20'
         )
@@ -101,14 +105,18 @@ def mixed_plan(i: int) -> str:
 
 
 def publish_mixed_bank(house: House) -> None:
-    """The sample bank as version 2, with response-time parameters and some items in pretest."""
+    """Three competencies of the sample bank as version 2, with response-time parameters and some items in pretest."""
     with SqlSession(house.engine.execution_options(write=True)) as sql, sql.begin():
-        bank, contents = load_bank(sql), load_contents(sql, 1)
-        times = tuple({**own, "rt_alpha": "2.0", "rt_beta": repr(2.5 + (i % 40) / 40)} for i, own in enumerate(bank.attributes))
-        status = tuple("pretest" if item_id in NEW else "active" for item_id in bank.ids)
-        version = save_version(
-            sql, replace(bank, attributes=times, status=status, version=0, parent=1), contents, note="", actor=OFFICER, now=T0
-        )
+        whole, contents = load_bank(sql), load_contents(sql, 1)
+        keep = [i for i in range(len(whole)) if whole.competency_of(i) in COMPETENCIES]
+        ids = tuple(whole.ids[i] for i in keep)
+        rows = [whole.row(i)._replace(scale=COMPETENCIES.index(whole.competency_of(i))) for i in keep]
+        bank = Bank(
+            ids, ItemParams.from_rows(rows), COMPETENCIES, tuple("pretest" if item_id in NEW else "active" for item_id in ids),
+            tuple(whole.calibration[i] for i in keep), tuple(whole.content_digests[i] for i in keep),
+            tuple({**whole.attributes[i], "rt_alpha": "2.0", "rt_beta": repr(2.5 + (i % 40) / 40)} for i in keep), parent=1,
+        )  # fmt: skip
+        version = save_version(sql, bank, {item_id: contents[item_id] for item_id in ids}, note="", actor=OFFICER, now=T0)
         decide(sql, version, "published", actor=OFFICER, now=T0)
 
 
@@ -144,36 +152,34 @@ def sit_wave(house: House, text: str, people: int, seed: int, now: int) -> Sat:
     return Sat(room, tuple(house.store.load(t.attempt) for t in room.takers), answers)
 
 
-def simulated(house: House, sat: Sat) -> Iterator[SimulationResult]:
-    """The same people in the simulator, each alone: the snapshot of a wave does not learn from person to person."""
-    kit = house.catalog.kit(sat.room.wave)
-    items = len(kit.pool)
+def simulated(house: House, sat: Sat) -> Block:
+    """The same people in the simulator, stepped together; the snapshot of a wave does not learn from person to person."""
+    kit, people, items = house.catalog.kit(sat.room.wave), len(sat.sessions), sat.answers.shape[1]
     times = ItemTimes(np.full(items, 1e9), np.full(items, math.log(RT_S)))  # a spread too small to see
+    seen = np.zeros(sat.answers.shape, dtype=bool)
     for n, session in enumerate(sat.sessions):
-        seen = np.zeros((1, items), dtype=bool)
-        seen[0, list(session.engine.seen)] = True
-        yield simulate(
-            kit.plan, kit.pool, np.zeros((1, len(kit.pool.competencies))), 0, answers=sat.answers[n : n + 1], seeds=(session.engine.seed,),
-            seen=seen, times=times, tau=[0.0],
-        )  # fmt: skip
+        seen[n, list(session.engine.seen)] = True
+    seeds = tuple(session.engine.seed for session in sat.sessions)
+    true = np.zeros((people, len(kit.pool.competencies)))
+    return run_block(Trial(kit.plan, kit.pool, 0, times=times), People(true, np.zeros(people), sat.answers, seeds=seeds, seen=seen))
 
 
 def differences(house: House, sat: Sat) -> list[str]:
     """In what live sessions and simulator differ: items of both kinds with their places, ends of sections, abilities and SEs to the bit."""
     kit = house.catalog.kit(sat.room.wave)
-    out = []
-    for session, result in zip(sat.sessions, simulated(house, sat), strict=True):
-        state, extra = session.engine, result.pretest
-        assert extra is not None
+    out, ran = [], simulated(house, sat)
+    for n, session in enumerate(sat.sessions):
+        state = session.engine
+        scored, extra = (table[1:, table[0] == n].T.tolist() for table in (ran.answers, ran.pretest))
         live = list(zip(state.items, state.categories, strict=True))
         new = [at for at, item in enumerate(state.items) if not kit.pool.operational[item]]
         found = estimate(kit.plan, kit.pool, state)
         pairs = {
-            "items": ([pair for at, pair in enumerate(live) if at not in new], list(zip(result.step_item.tolist(), result.step_category.tolist(), strict=True))),
-            "pretest": ([(at, *live[at]) for at in new], list(zip(*extra[1:].tolist(), strict=True))),
-            "ends": (state.ended, result.reasons[0]),
-            "theta": (found.theta.tolist(), result.theta[0].tolist()),
-            "se": (found.se.tolist(), result.se[0].tolist()),
-        }  # fmt: skip
+            "items": ([pair for at, pair in enumerate(live) if at not in new], [(item, category) for _, item, category in scored]),
+            "pretest": ([(at, *live[at]) for at in new], [tuple(row) for row in extra]),
+            "ends": (list(state.ended), ran.reasons[n]),
+            "theta": (found.theta.tolist(), ran.theta[n].tolist()),
+            "se": (found.se.tolist(), ran.se[n].tolist()),
+        }
         out += [f"{kit.plan.name}: {what}: live {a}, simulated {b}" for what, (a, b) in pairs.items() if a != b]
     return out

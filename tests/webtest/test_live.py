@@ -18,13 +18,18 @@ from cat_engine.stop import STOP, table_of
 from tests.conftest import Place
 from tests.webtest.conftest import HOUR, T0
 from tests.webtest.mixed import Sat, differences, mixed_plan, publish_mixed_bank, sit_wave
+from webtest import snapshots
 from webtest.audit import audit_wave
 from webtest.config import House
 from webtest.events import Kind
+from webtest.services import waves
 
 
 @pytest.fixture
-def mixed_house(lite: Place) -> Iterator[House]:
+def mixed_house(lite: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """Simulations before a wave are made with few people: nothing here depends on how many."""
+    for module, name, fewer in ((waves, "TRIED", 2), (snapshots, "PEOPLE", 10), (snapshots, "CYCLES", 2)):
+        monkeypatch.setattr(module, name, fewer)
     house = lite.open()
     publish_mixed_bank(house)
     yield house
@@ -47,7 +52,7 @@ def names_used(plans: int) -> dict[str, set[object]]:
     return used
 
 
-@pytest.mark.parametrize("plans", [20, 50])
+@pytest.mark.parametrize("plans", [18, 50])
 def test_the_plans_hold_every_registered_strategy(plans: int) -> None:
     used = names_used(plans)
     assert used["select"] == set(SELECTION.names)
@@ -61,14 +66,14 @@ def test_the_plans_hold_every_registered_strategy(plans: int) -> None:
     assert used["pretest"] == {True, False}
 
 
-def sit_all(house: House, plans: int, people: int) -> list[Sat]:
-    return [sit_wave(house, mixed_plan(i), people, i, T0 + 2 * HOUR * i) for i in range(plans)]
+def sit_all(house: House, plans: int, people: int, more: int) -> list[Sat]:
+    return [sit_wave(house, mixed_plan(i, more), people, i, T0 + 2 * HOUR * i) for i in range(plans)]
 
 
-def everything_agrees(house: House, waves: list[Sat]) -> Counter[str]:
+def everything_agrees(house: House, all_sat: list[Sat]) -> Counter[str]:
     """Audit and simulator find nothing; gives how many items were given for which reason and on which rung."""
     given: Counter[str] = Counter()
-    for sat in waves:
+    for sat in all_sat:
         shown = [e for t in sat.room.takers for e in house.store.events(t.attempt) if e.kind == Kind.PRESENTED]
         report = audit_wave(house.engine, house.store, sat.room.wave, house.keys)
         assert report.findings == ()
@@ -79,14 +84,20 @@ def everything_agrees(house: House, waves: list[Sat]) -> Counter[str]:
     return given
 
 
-def test_twenty_mixed_waves_are_the_same_live_simulated_and_audited(mixed_house: House) -> None:
-    given = everything_agrees(mixed_house, sit_all(mixed_house, 20, 1))
+def test_mixed_waves_are_the_same_live_simulated_and_audited(mixed_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name, fewer in (
+        (waves, "TRIED", 2),
+        (snapshots, "PEOPLE", 10),
+        (snapshots, "CYCLES", 2),
+    ):  # nothing here depends on how many
+        monkeypatch.setattr(module, name, fewer)
+    given = everything_agrees(mixed_house, sit_all(mixed_house, 18, 1, 0))
     assert {"adaptive", "fixed", "start", "pretest", "full"} <= given.keys()
 
 
 @pytest.mark.slow
 def test_two_hundred_mixed_sessions_are_the_same_live_simulated_and_audited(mixed_house: House) -> None:
-    waves = sit_all(mixed_house, 50, 4)
-    assert sum(len(sat.sessions) for sat in waves) == 200
-    given = everything_agrees(mixed_house, waves)
+    sat = sit_all(mixed_house, 50, 4, 3)
+    assert sum(len(one.sessions) for one in sat) == 200
+    given = everything_agrees(mixed_house, sat)
     assert min(given[name] for name in ("adaptive", "fixed", "start", "pretest", "full")) > 50

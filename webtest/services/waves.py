@@ -11,7 +11,9 @@ from sqlalchemy import text
 from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
-from cat_engine import Fault, Faulty, load_plan, simulate
+from cat_engine import Fault, Faulty, load_plan
+from cat_engine.simulate import People, Trial, run_block
+from cat_engine.stop import BANK
 from itembank.bank import Bank, check_bank, pool_of
 from itembank.store import load_bank, load_contents
 from webtest.checkpoints import write_checkpoint
@@ -25,6 +27,7 @@ from webtest.session import Phase, Session
 from webtest.snapshots import plan_faults
 
 LONGEST_TEXT = 200
+TRIED = 40  # people simulated before a wave opens
 
 UPSERT_PERSON = (
     "INSERT INTO person (nip, name, job_level, unit) VALUES (:nip, :name, :job_level, :unit) "
@@ -116,7 +119,7 @@ class Waves(Acts):
             self._store.write_in(sql, stream, wave.id, lambda _, assigned=assigned: assigned, actor=wave.created_by, now=now)
 
     def preflight(self, wave_id: str) -> list[Fault]:
-        """Would this wave run? Bank against content, plan against pool, and a simulated room of 40."""
+        """Would this wave run? Bank against content, plan against pool, and a simulated room of TRIED people."""
         with SqlSession(self._engine) as sql:
             wave = self._wave(sql, wave_id)
             bank, contents = load_bank(sql, wave.bank_version), load_contents(sql, wave.bank_version)
@@ -128,9 +131,9 @@ class Waves(Acts):
         if not people:
             faults.append(Fault("roster", "", "nobody is expected", "load a roster"))
         if not faults:
-            true = np.random.default_rng(0).normal(size=(40, len(kit.pool.competencies)))
-            result = simulate(kit.plan, kit.pool, true, seed=0)
-            if any("bank" in reasons for reasons in result.reasons):
+            true = np.random.default_rng(0).normal(size=(TRIED, len(kit.pool.competencies)))
+            ran = run_block(Trial(kit.plan, kit.pool, 0), People(true))  # as in the room, nothing is learned from person to person
+            if any(BANK in reasons for reasons in ran.reasons):
                 faults.append(Fault("bank", "", "simulated people ran out of items", "add items or lower min_items"))
         return faults
 
