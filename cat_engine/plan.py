@@ -19,7 +19,7 @@ from cat_engine.faults import Fault
 from cat_engine.joint import Joint
 from cat_engine.once import once
 from cat_engine.pool import Pool
-from cat_engine.pretest import Pretest, section_items
+from cat_engine.pretest import Pretest
 from cat_engine.priors import PRIOR, NormalPrior, Prior
 from cat_engine.retest import Retest
 from cat_engine.select import SELECTION, MaximumInformation, Selection
@@ -136,8 +136,8 @@ def _section_table(section: Section) -> dict[str, object]:
 
 def check(plan: TestPlan, pool: Pool) -> list[Fault]:
     """Faults between a plan and the pool it would run on, all of them: competencies that the pool does not know, that have no operational
-    item or fewer than min_items, what the plan's rules need and the pool does not have (expected times, content, pretest items, items named),
-    and a prior that the pool's grid cuts off.
+    item or fewer than min_items, what the plan's rules need and the pool does not have (expected times, content, items named), and a prior that
+    the pool's grid cuts off. That no pretest item needs answers any more is no fault: then none is given.
     """
     faults = []
     for i, section in enumerate(plan.sections):
@@ -160,9 +160,6 @@ def check(plan: TestPlan, pool: Pool) -> list[Fault]:
         faults += [Fault(f"{where}.blueprint", f"{f.where} {f.field}", f.message, f.remedy) for f in found] or plan.content.faults(
             where, section.blueprint, pool
         )
-        if section.pretest is not None and not section_items(pool, section.competencies).any():
-            message = "no pretest item of the section's competencies needs answers"
-            faults.append(Fault(f"{where}.pretest", "count", message, "give new items of the bank the status pretest, or count = 0"))
     if isinstance(plan.select, InformationPerTime) and pool.seconds is None:
         message = "the pool does not know how long its items take"
         faults.append(Fault("select", "name", message, "rt_alpha and rt_beta, or seconds, for every active item of the bank"))

@@ -79,8 +79,9 @@ def plan_check(plan_file: Path, bank_file: Path | None, data: Path | None, as_js
     text = f"'{plan.name}' is in order: {len(plan.sections)} sections, {len(plan.competencies)} competencies, digest {plan.digest[:12]}"
     if bank_file is not None or data is not None:
         pool = pool_for(bank_of(bank_file, data), plan)
-        found |= {"items": len(pool), "pool_digest": pool.digest}
-        text += f"; it fits the bank's {len(pool)} items"
+        new = 0 if pool.need is None else int(np.count_nonzero(pool.need))
+        found |= {"items": len(pool) - new, "pretest_items": new, "pool_digest": pool.digest}
+        text += f"; it fits the bank's {len(pool) - new} items" + (f" and {new} in pretest" if plan.most_pretest else "")
     put(found, as_json, text)
 
 

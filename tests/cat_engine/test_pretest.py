@@ -237,11 +237,14 @@ def test_faults_of_pretest_tables_are_named_where_they_stand() -> None:
     assert [(fault.where, fault.field) for fault in caught.value.faults] == [("sections[1].pretest", "last")]
 
 
-def test_a_plan_that_asks_for_pretest_items_needs_some_in_each_such_section() -> None:
+def test_where_no_pretest_item_needs_answers_any_more_none_is_given(sit: Sit) -> None:
     pool = seeded_pool()
-    assert check(load_plan(TABLES), pool) == []
     only_b = replace(pool, need=np.where(pool.params.scale == 1, pool.need, 0))
-    assert [(fault.where, fault.field) for fault in check(load_plan(TABLES), only_b)] == [("sections[0].pretest", "count")]
+    plan = seeded_plan()
+    assert check(plan, without(pool)) == check(plan, only_b) == []
+    state, _ = sit(plan, only_b, 3, answer_of(1, pool))
+    assert {int(pool.params.scale[item]) for item in state.items if not pool.operational[item]} == {1}
+    assert sit(plan, without(pool), 3, answer_of(1, pool))[0] == operational_part(only_b, state)
 
 
 @pytest.mark.parametrize(("select", "why"), [(InOrder(), "fixed"), (RandomItem(), "fixed"), (seeded_plan().select, "adaptive")])

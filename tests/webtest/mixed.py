@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from sqlmodel import Session as SqlSession
 
-from cat_engine import ItemParams, estimate
+from cat_engine import estimate
 from cat_engine.beginning import START
 from cat_engine.content import CONTENT
 from cat_engine.eligibility import ELIGIBILITY
@@ -25,14 +24,10 @@ from cat_engine.select import SELECTION
 from cat_engine.simulate import Block, People, Trial, run_block
 from cat_engine.stop import STOP
 from cat_engine.timing import ItemTimes
-from itembank.bank import Bank
-from itembank.store import decide, load_bank, load_contents, save_version
-from tests.webtest.conftest import HOUR, MINUTE, OFFICER, SECOND, T0, Room, open_room
+from tests.webtest.conftest import HOUR, MINUTE, SECOND, Room, open_room
 from webtest.config import House
 from webtest.session import Session
 
-COMPETENCIES = ("M.01", "M.02", "P.01")
-NEW = ("M01-02", "M01-05", "M02-03", "P01-04", "P01-09", "P01-17")  # in pretest
 RT_S = 10  # every answer takes so long
 OPTIONS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
     "start": {"items": {"items": ["M01-01", "P01-02"]}, "thetas": {"thetas": [-1.0, 1.0]}},
@@ -102,22 +97,6 @@ def mixed_plan(i: int, more: int = 0) -> str:
         )
         parts += [ROWS.format(n=high * len(competencies), code=competencies[0])] if rows else []
     return "\n".join(parts)
-
-
-def publish_mixed_bank(house: House) -> None:
-    """Three competencies of the sample bank as version 2, with response-time parameters and some items in pretest."""
-    with SqlSession(house.engine.execution_options(write=True)) as sql, sql.begin():
-        whole, contents = load_bank(sql), load_contents(sql, 1)
-        keep = [i for i in range(len(whole)) if whole.competency_of(i) in COMPETENCIES]
-        ids = tuple(whole.ids[i] for i in keep)
-        rows = [whole.row(i)._replace(scale=COMPETENCIES.index(whole.competency_of(i))) for i in keep]
-        bank = Bank(
-            ids, ItemParams.from_rows(rows), COMPETENCIES, tuple("pretest" if item_id in NEW else "active" for item_id in ids),
-            tuple(whole.calibration[i] for i in keep), tuple(whole.content_digests[i] for i in keep),
-            tuple({**whole.attributes[i], "rt_alpha": "2.0", "rt_beta": repr(2.5 + (i % 40) / 40)} for i in keep), parent=1,
-        )  # fmt: skip
-        version = save_version(sql, bank, {item_id: contents[item_id] for item_id in ids}, note="", actor=OFFICER, now=T0)
-        decide(sql, version, "published", actor=OFFICER, now=T0)
 
 
 @dataclass(frozen=True)

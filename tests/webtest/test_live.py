@@ -1,7 +1,6 @@
 """Live test = simulator = audit, whatever the plan: sessions taken through the services on a real database, asked again from their log, and simulated."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,9 +14,8 @@ from cat_engine.plan import as_table
 from cat_engine.priors import PRIOR
 from cat_engine.select import SELECTION
 from cat_engine.stop import STOP, table_of
-from tests.conftest import Place
 from tests.webtest.conftest import HOUR, T0
-from tests.webtest.mixed import Sat, differences, mixed_plan, publish_mixed_bank, sit_wave
+from tests.webtest.mixed import Sat, differences, mixed_plan, sit_wave
 from webtest import snapshots
 from webtest.audit import audit_wave
 from webtest.config import House
@@ -26,14 +24,11 @@ from webtest.services import waves
 
 
 @pytest.fixture
-def mixed_house(lite: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+def hasty(mixed_house: House, monkeypatch: pytest.MonkeyPatch) -> House:
     """Simulations before a wave are made with few people: nothing here depends on how many."""
     for module, name, fewer in ((waves, "TRIED", 2), (snapshots, "PEOPLE", 10), (snapshots, "CYCLES", 2)):
         monkeypatch.setattr(module, name, fewer)
-    house = lite.open()
-    publish_mixed_bank(house)
-    yield house
-    house.close()
+    return mixed_house
 
 
 def names_used(plans: int) -> dict[str, set[object]]:
@@ -91,13 +86,13 @@ def test_mixed_waves_are_the_same_live_simulated_and_audited(mixed_house: House,
         (snapshots, "CYCLES", 2),
     ):  # nothing here depends on how many
         monkeypatch.setattr(module, name, fewer)
-    given = everything_agrees(mixed_house, sit_all(mixed_house, 18, 1, 0))
+    given = everything_agrees(hasty, sit_all(hasty, 18, 1, 0))
     assert {"adaptive", "fixed", "start", "pretest", "full"} <= given.keys()
 
 
 @pytest.mark.slow
-def test_two_hundred_mixed_sessions_are_the_same_live_simulated_and_audited(mixed_house: House) -> None:
-    sat = sit_all(mixed_house, 50, 4, 3)
+def test_two_hundred_mixed_sessions_are_the_same_live_simulated_and_audited(hasty: House) -> None:
+    sat = sit_all(hasty, 50, 4, 3)
     assert sum(len(one.sessions) for one in sat) == 200
-    given = everything_agrees(mixed_house, sat)
+    given = everything_agrees(hasty, sat)
     assert min(given[name] for name in ("adaptive", "fixed", "start", "pretest", "full")) > 50
