@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from cat_engine.acceptance import Acceptance
 from cat_engine.beginning import START, Adaptive, Start
 from cat_engine.blueprint import BlueprintRow, Content, row_faults
 from cat_engine.content import CONTENT, ContentMethod, Unbalanced
@@ -51,7 +52,8 @@ class Section:
 @dataclass(frozen=True)
 class TestPlan:
     """A whole test. `digest` identifies it: equal plans, equal digests. `interim` estimates ability while items are chosen; `final` scores the
-    test, where it is not the same; with `joint` the competencies are taken together; with `retest` what a person met before does not come again.
+    test, where it is not the same; with `joint` the competencies are taken together; with `retest` what a person met before does not come again;
+    `acceptance` is what a simulation on a bank must keep.
     """
 
     __test__ = False  # not a pytest class, whatever its name says
@@ -67,6 +69,7 @@ class TestPlan:
     eligibility: Eligibility = field(default_factory=Everyone)
     joint: Joint | None = None
     content: ContentMethod = field(default_factory=Unbalanced)
+    acceptance: Acceptance = field(default_factory=Acceptance)
     retest: Retest | None = None
 
     @property
@@ -113,6 +116,8 @@ def as_table(plan: TestPlan) -> dict[str, object]:
         table["content"] = CONTENT.table_of(plan.content)
     if plan.retest is not None:
         table["retest"] = {"exclude": True, **asdict(plan.retest)}
+    if plan.acceptance.limits:
+        table["acceptance"] = plan.acceptance.limits
     table["sections"] = [_section_table(section) for section in plan.sections]
     return table
 

@@ -3,16 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-import numpy as np
-
 from cat_engine import Fault, Pool, TestPlan, check
 from cat_engine.control import remembered, sympson_hetter
 from cat_engine.eligibility import Finished, SympsonHetter
 from cat_engine.select.timed import InformationPerTime
+from cat_engine.trial import people
 from itembank.bank import Bank, Snapshot, pool_of, time_faults
 
 PEOPLE, CYCLES = 300, 6  # of the simulations that find Sympson-Hetter parameters
-CORRELATION = 0.6  # between the competencies of the people simulated
 
 
 def needs(plan: TestPlan, bank: Bank, answers: Mapping[str, int]) -> dict[str, int]:
@@ -32,10 +30,8 @@ def control_of(plan: TestPlan, bank: Bank) -> tuple[Mapping[str, float], ...]:
     pool = pool_of(bank, plan.competencies)
     if plan_faults(bare, bank, pool):
         return ()
-    rng = np.random.default_rng(0)
     mean, sd = plan.prior.start
-    common, own = rng.normal(size=(PEOPLE, 1)), rng.normal(size=(PEOPLE, len(pool.competencies)))
-    true = mean + sd * (np.sqrt(CORRELATION) * common + np.sqrt(1 - CORRELATION) * own)
+    true = mean + sd * people(PEOPLE, len(pool.competencies), 0)
     return _by_id(sympson_hetter(bare, pool, true, 0, cycles=CYCLES))
 
 

@@ -13,16 +13,17 @@ from calibration.pipeline import CalibrationOptions, Proposal, calibrate
 from calibration.report import html_report
 from calibration.responses import Response, ResponseLog
 from cat_engine import Pool, SimulationResult, TestPlan, load_plan, simulate
+from cat_engine.trial import people
 from itembank.bank import Bank, Change, ItemContent, diff
 from itembank.models import BankVersion
-from itembank.store import decide, load_bank, load_contents, save_version, versions
+from itembank.store import load_bank, load_contents, save_version, versions
 from webtest.engine_inputs import pool_for
 from webtest.events import Kind
-from webtest.models import CalibrationRun, Wave
+from webtest.models import Attempt, CalibrationRun, Person, Wave
 from webtest.refusal import Refused
+from webtest.roster import sex_of
+from webtest.services.review import LARGEST_NUMBER, as_json
 from webtest.store import EventStore
-
-LARGEST_NUMBER = 2**31 - 1  # of a column of integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,19 @@ class Psychometrics:
             raise Refused("no_answers")
         return ResponseLog.of(rows), {reason: n for reason, n in dropped.items() if n}
 
+    def _groups(self, log: ResponseLog, waves: Sequence[str]) -> dict[str, list[str]]:
+        """Sex (by the NIP), job level, unit and wave of each person of a log."""
+        with SqlSession(self._engine) as sql:
+            query = select(Attempt.id, Attempt.wave_id, Person.nip, Person.job_level, Person.unit).join(
+                Person, col(Attempt.person_id) == Person.id
+            )
+            rows = {row[0]: row[1:] for row in sql.exec(query.where(col(Attempt.wave_id).in_(waves))).all()}
+        people = [rows[person_id] for person_id in log.person_ids]
+        return {
+            "sex": [sex_of(nip) for _, nip, _, _ in people], "job_level": [level for _, _, level, _ in people],
+            "unit": [unit for *_, unit in people], "wave": [wave for wave, *_ in people],
+        }  # fmt: skip
+
     def use(self) -> dict[str, Use]:
         """Item id -> use on all closed waves."""
         try:
@@ -96,9 +110,7 @@ class Psychometrics:
         plan = load_plan(plan_text)
         bank, _ = self.bank()
         pool = pool_for(bank, plan)
-        rng = np.random.default_rng(seed)
-        true = np.sqrt(0.6) * rng.normal(size=(n, 1)) + np.sqrt(0.4) * rng.normal(size=(n, len(pool.competencies)))
-        return plan, bank, pool, simulate(plan, pool, true, seed)
+        return plan, bank, pool, simulate(plan, pool, people(n, len(pool.competencies), seed), seed)
 
     def calibrate(
         self, waves: Sequence[str], options: CalibrationOptions, *, actor: str, now: int, truth: Bank | None = None
@@ -109,7 +121,7 @@ class Psychometrics:
         """
         log, dropped = self.responses(waves)
         bank, contents = self.bank()
-        proposal = replace(calibrate(log, bank, options), dropped=dropped)
+        proposal = replace(calibrate(log, bank, options, self._groups(log, waves)), dropped=dropped)
         known = {item_id: truth.row(i) for i, item_id in enumerate(truth.ids)} if truth else None
         report = html_report(proposal, provisional=bank.provisional, title=f"Laporan kalibrasi bank versi {bank.version}", truth=known)
         tally = {name: sum(v.verdict == name for v in proposal.verdicts) for name in ("adopt", "keep", "reject")}
@@ -123,7 +135,7 @@ class Psychometrics:
                 draft = same or save_version(sql, new, contents, note=note, actor=actor, now=now)
             run = CalibrationRun(
                 at=now, actor=actor, waves=json.dumps(list(waves)), base_version=bank.version, report=report, draft_version=draft,
-                summary=json.dumps({**tally, "answers": len(log), "dropped": dropped, "seconds": round(proposal.seconds, 2)}),
+                estimates=as_json(proposal), summary=json.dumps({**tally, "answers": len(log), "dropped": dropped, "seconds": round(proposal.seconds, 2)}),
             )  # fmt: skip
             sql.add(run)
             sql.flush()
@@ -146,14 +158,3 @@ class Psychometrics:
         """What a version changes against its parent."""
         new, _ = self.bank(version)
         return diff(self.bank(new.parent)[0], new) if new.parent else []
-
-    def decide(self, version: int, verdict: str, *, actor: str, now: int) -> None:
-        """Publish or refuse a draft. Raises Refused("not_draft")."""
-        if not 0 < version <= LARGEST_NUMBER:
-            raise Refused("not_draft")
-        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
-            sql.get(BankVersion, version, with_for_update=True)  # of two verdicts at once the first one holds
-            try:
-                decide(sql, version, "published" if verdict == "publish" else "refused", actor=actor, now=now)
-            except LookupError:
-                raise Refused("not_draft") from None

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "w003"
-down_revision = "w002"
+revision = "w004"
+down_revision = "w003"
 branch_labels = None
 depends_on = "b003"
 
