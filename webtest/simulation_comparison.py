@@ -1,10 +1,12 @@
 """Several designs side by side: the figures as CSV and JSON, and a page that shows them beside each other."""
 
 import html
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from calibration.plots import number
 from webtest.simulation_files import write_csv, write_json
 from webtest.simulation_plots import COLOURS, compared, exposures, figure, lengths
 from webtest.simulation_report import Simulated, document, percent, table, value
@@ -54,8 +56,10 @@ def html_comparison(runs: Sequence[Simulated]) -> str:
     tallies = {run.name: run.tally for run in runs}
     legend = [(colour, html.escape(run.name), False) for run, colour in zip(runs, COLOURS, strict=False)]
     first = runs[0].figures
+    noise = first["rmse"] / math.sqrt(2 * first["people"])  # of a root mean square of N normal errors
     parts = [
-        f'<p class="soft">{len(runs)} rancangan, {first["people"]} orang yang sama. Angka terbaik tiap baris dicetak tebal.</p>',
+        f'<p class="soft">{len(runs)} rancangan, {number(first["people"])} orang yang sama. Angka terbaik tiap baris dicetak tebal; RMSE satu kompetensi '
+        f"diketahui sampai sekitar ±{number(noise, 3)} (galat baku simulasi), dan selisih sekecil itu tidak berarti.</p>",
         _figures(runs, head),
         "<h2>Reliabilitas per kompetensi</h2>",
         _own(runs, head, "reliability", "high"),
@@ -68,7 +72,7 @@ def html_comparison(runs: Sequence[Simulated]) -> str:
     ]
     for name in competencies(runs):
         mine = [key for key, run in zip(legend, runs, strict=False) if name in run.tally.trial.pool.competencies]
-        plots = (figure(compared(tallies, name, kind), kind, mine) for kind in ("RMSE", "butir"))
+        plots = (figure(compared(tallies, name, kind), kind[0].upper() + kind[1:], mine) for kind in ("RMSE", "butir"))
         parts.append(f'<h3>{html.escape(name)}</h3><div class="plots">{"".join(plots)}</div>')
     return document("Perbandingan rancangan tes", parts)
 

@@ -15,9 +15,10 @@ REACH = 4.0
 GRID = np.arange(-REACH + 0.5, REACH, 0.5)  # edges of the bins of true ability behind the curves
 MIDDLE = np.arange(-REACH + 0.25, REACH, 0.5)
 LEAST_IN_BIN = 5
+FAR = 4.0  # budgets: an advised limit beyond is not drawn
 THETA = np.linspace(-REACH, REACH, 81)
 ABILITIES = (-4, -2, 0, 2, 4)
-W, H = 420, 260
+W, H = 360, 230
 
 
 def ticks(low: float, high: float) -> list[float]:
@@ -143,12 +144,14 @@ def lengths(tallies: Mapping[str, Tally]) -> str:
 
 
 def section_time(spent: SectionTime, limit_s: float, name: str) -> str:
-    """How long people spend in a section, up to its budget (the right edge), with the advised limit where it lies within."""
-    groups = spent.slices.reshape(-1, 5).sum(axis=1) / max(int(spent.slices.sum()), 1)
+    """How long people who end in time spend in a section, with its budget and the advised limit, unless that is far off the picture."""
+    slices = spent.slices.copy()
+    slices[-1] -= spent.late
+    groups = slices.reshape(-1, 5).sum(axis=1) / max(int(spent.slices.sum()), 1)
     budget = spent.budget_s / 60
     edges = np.linspace(0, budget, SLICES // 5 + 1)
-    top = float(groups.max()) * 1.05
-    right = max(budget, min(limit_s / 60, 2 * budget)) * 1.02
+    top = max(float(groups.max()), 1e-3) * 1.05
+    right = max(budget, min(limit_s / 60, FAR * budget)) * 1.02
     frame = _frame((0, right), (0, top))
     parts = [_bars(frame, edges, groups, BLUE)]
     for at, colour in ((budget, RED), (limit_s / 60, GREEN)):
@@ -171,9 +174,11 @@ def compared(tallies: Mapping[str, Tally], competency: str, kind: str) -> str:
 
 
 def figure(svg: str, title: str, legend: Sequence[tuple[str, str, bool]] = ()) -> str:
-    """A plot under its title, with (colour, words, dashed) for each curve."""
+    """A plot under its title, with (colour, words, dashed) for each curve; pale is the colour of bars."""
     keys = "".join(
-        f'<span class="key"><svg viewBox="0 0 22 8" aria-hidden="true"><path d="M1,4H21" {line_style(colour, dashed=dashed)}/></svg>{words}</span>'
+        '<span class="key"><svg viewBox="0 0 22 8" aria-hidden="true">'
+        + (f'<path d="M4,0H18V8H4Z" fill="{PALE}"/>' if colour == PALE else f'<path d="M1,4H21" {line_style(colour, dashed=dashed)}/>')
+        + f"</svg>{words}</span>"
         for colour, words, dashed in legend
     )
     return f"<figure><figcaption><strong>{title}</strong>{f'<span class=keys>{keys}</span>' if keys else ''}</figcaption>{svg}</figure>"

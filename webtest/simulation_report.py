@@ -12,6 +12,7 @@ from cat_engine.section_time import SectionAdvice
 from cat_engine.tally import LEVELS, Tally
 from webtest.simulation_plots import (
     BLUE,
+    FAR,
     GREEN,
     GRID,
     PALE,
@@ -35,7 +36,8 @@ STYLE = (
 .plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(20rem,100%),1fr));gap:1.2rem 1.5rem;margin:1rem 0}
 figure strong{display:block;color:var(--ink)}.keys{display:flex;flex-wrap:wrap;gap:.1rem .9rem}.key svg{display:inline-block;width:22px;height:8px;margin-right:.35rem}
 tbody th{font-size:inherit;color:inherit}.facts dd small{font-size:.9rem;color:var(--soft)}td.best{font-weight:700;color:#0b5394}td.warn{color:#a3201c;font-weight:700}
-details{margin:.8rem 0}summary{cursor:pointer;color:#0b5394}.wide{max-width:100%}.wide table{min-width:0}
+details{margin:.8rem 0}summary{cursor:pointer;color:#0b5394}.wide{max-width:100%}.wide table{min-width:0}.wide th[scope=row]{position:sticky;left:0;background:#fff}
+.keys{font-size:.8rem}th a{color:#0b5394}.soft+.plots{margin-top:1.2rem}
 @media(max-width:30rem){body{margin:1rem auto 2rem}h1{font-size:1.4rem}.facts{grid-template-columns:1fr 1fr}th,td{padding:.28rem .45rem}}
 """
 )
@@ -194,14 +196,13 @@ def _sections(done: Simulated) -> str:
         "Dalam menit. Saran batas: 95 dari 100 kali orang lambat (persentil ke-5) selesai, pada panjang penuh dengan butir yang diundi; "
         "paling lama: sama, dengan butir-butir yang paling makan waktu (van der Linden, 2011). Batas waktu yang lebih pendek dari saran ditandai merah."
     )
-    plots = "".join(
-        figure(
-            section_time(spent, advised.advice.limit_s, html.escape(advised.section.title)), f"Waktu: {html.escape(advised.section.title)}",
-            [(RED, "batas waktu", True), (GREEN, "saran batas", True)],
-        )
-        for spent, advised in zip(done.tally.times, done.advice, strict=True)
-    )  # fmt: skip
-    return table(head, rows, marks=marks) + f'<p class="soft">{note}</p><div class="plots">{plots}</div>'
+    plots = []
+    for one, spent, advised in zip(done.figures["sections"], done.tally.times, done.advice, strict=True):
+        title, limit_s = html.escape(advised.section.title), advised.advice.limit_s
+        legend = [(RED, "batas waktu", True), *([(GREEN, "saran batas", True)] if limit_s <= FAR * advised.budget_s else [])]
+        caption = f"{title}: yang selesai tepat waktu ({percent(1 - one['out_of_time'])})"
+        plots.append(figure(section_time(spent, limit_s, title), caption, legend))
+    return table(head, rows, marks=marks) + f'<p class="soft">{note}</p><div class="plots">{"".join(plots)}</div>'
 
 
 def _stops(tally: Tally) -> str:
@@ -223,7 +224,7 @@ def _plots(done: Simulated, s: int, name: str) -> str:
         ),
         figure(
             supply(done.tally, s, name), "Informasi bank dan kebutuhan",
-            [(BLUE, f"{most} butir terbaik", False), (RED, "yang dicapai", True), (PALE, "sebaran orang", False)],
+            [(BLUE, f"{most} butir terbaik", False), (RED, "tercapai", True), (PALE, "orang", False)],
         ),
     ]  # fmt: skip
     return f'<div class="plots">{"".join(shown)}</div>'
