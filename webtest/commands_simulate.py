@@ -20,10 +20,10 @@ from cat_engine.simulate import Mapper, People, Trial, in_turn
 from cat_engine.timing import Speeds
 from itembank.bank import Bank, pool_of
 from webtest.cli import err, guarded, json_option, put, read_text
-from webtest.cluster import cluster
 from webtest.commands_engine import bank_of, bank_option, checked_pool, folder_option
 from webtest.engine_inputs import parse_prior, read_answers, read_correlations, read_thetas
 from webtest.item_times import times_for
+from webtest.simulation_cluster import cluster
 from webtest.simulation_comparison import write_comparison
 from webtest.simulation_files import STEPS, Design, new_folder_fault, run, whole
 from webtest.simulation_plots import COLOURS

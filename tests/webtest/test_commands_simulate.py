@@ -388,7 +388,7 @@ def test_a_cluster_gives_the_same_files_as_one_process(files: Path, scheduler: s
 
 
 def test_a_scheduler_that_does_not_answer_is_a_fault(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("webtest.cluster.PATIENCE_S", 0.3)
+    monkeypatch.setattr("webtest.simulation_cluster.PATIENCE_S", 0.3)
     result = sim(files, "--n", "5", "--seed", "1", "--scheduler", "tcp://127.0.0.1:9")
     assert result.exit_code == 2
     assert "no scheduler answers there" in result.stderr
