@@ -1,7 +1,7 @@
 """`cact simulate`: test plans tried out on people who are drawn, given, or have answered already; one plan, or several side by side."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ from cat_engine.batch import Batch
 from cat_engine.irt import Floats, Ints
 from cat_engine.population import Population
 from cat_engine.priors import UniformPrior
-from cat_engine.simulate import Mapper, People, Trial, in_turn
+from cat_engine.simulate import Mapper, People, Trial
 from cat_engine.timing import Speeds
 from itembank.bank import Bank, pool_of
 from webtest.cli import err, guarded, json_option, put, read_text
 from webtest.commands_engine import bank_of, bank_option, checked_pool, folder_option
 from webtest.engine_inputs import parse_prior, read_answers, read_correlations, read_thetas
 from webtest.item_times import times_for
-from webtest.simulation_cluster import cluster
+from webtest.simulation_cluster import spread
 from webtest.simulation_comparison import write_comparison
 from webtest.simulation_files import STEPS, Design, new_folder_fault, run, whole
 from webtest.simulation_plots import COLOURS
@@ -118,6 +118,7 @@ class Asked:
 )  # fmt: skip
 @click.option("--speed-sd", default=0.3, show_default=True, help="Spread of people's log-speeds, where the bank has response times.")
 @click.option("--speed-correlation", default=0.0, show_default=True, help="Of speed with ability.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes of this machine to simulate on.")
 @click.option("--scheduler", help="Address of a Dask cluster to simulate on: tcp://HOST:8786.")
 @click.option("--steps", type=click.Choice(STEPS), default="csv", show_default=True, help="How every single answer is written.")
 @click.option("--out", "out_folder", type=click.Path(path_type=Path), required=True, help="New folder for the results.")
@@ -126,7 +127,7 @@ class Asked:
 def simulate_command(
     bank_file: Path | None, data: Path | None, plan_files: tuple[Path, ...], n: int | None, seed: int | None, theta_file: Path | None,
     response_file: Path | None, abilities: str | None, correlation: float, correlation_file: Path | None, speed_sd: float,
-    speed_correlation: float, scheduler: str | None, steps: str, out_folder: Path, as_json: bool,
+    speed_correlation: float, workers: int, scheduler: str | None, steps: str, out_folder: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """Give the test of a plan to simulated people, or replay real answers; write steps, people, items, summary and report."""
     asked = Asked(n, seed, theta_file, response_file, correlation, correlation_file, abilities, speed_sd, speed_correlation)
@@ -134,9 +135,9 @@ def simulate_command(
     if faults:
         raise Faulty(faults)
     designs = _designs(asked, plan_files, bank_of(bank_file, data))
-    if scheduler is not None:
-        _spread_faults(designs)
-    with cluster(scheduler) if scheduler is not None else nullcontext(in_turn) as mapper, whole(out_folder) as part:
+    if workers > 1 or scheduler is not None:
+        _spread_faults(designs, "--workers" if scheduler is None else "--scheduler")
+    with spread(workers, scheduler) as mapper, whole(out_folder) as part:
         runs = _run_all(designs, part, steps, mapper)
         rows = write_comparison(runs, part) if len(runs) > 1 else []
     put(
@@ -212,12 +213,12 @@ def full_estimates(plan: TestPlan, pool: Pool, answers: Ints) -> Floats:
     return np.array(found)
 
 
-def _spread_faults(designs: Sequence[Design]) -> None:
-    """Raises Faulty where a plan cannot be spread over a cluster."""
+def _spread_faults(designs: Sequence[Design], option: str) -> None:
+    """Raises Faulty where a plan cannot be spread over processes or a cluster."""
     faults = [
         Fault(
-            "--scheduler", design.name, "the plan's exposure control learns from person to person, who must sit one after the other",
-            "simulate it without --scheduler, or with an eligibility rule that is found beforehand (sympson_hetter)",
+            option, design.name, "the plan's exposure control learns from person to person, who must sit one after the other",
+            f"simulate it without {option}, or with an eligibility rule that is found beforehand (sympson_hetter)",
         )
         for design in designs
         if design.trial.plan.eligibility.learns

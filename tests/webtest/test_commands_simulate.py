@@ -374,17 +374,17 @@ def scheduler() -> Iterator[str]:
         yield cluster.scheduler_address
 
 
-def test_a_cluster_gives_the_same_files_as_one_process(files: Path, scheduler: str) -> None:
+def test_a_cluster_and_several_processes_give_the_same_files_as_one(files: Path, scheduler: str) -> None:
     more = ("--n", "9000", "--seed", "5")
     assert sim(files, *more).exit_code == 0
-    spread = run(
-        "simulate", "--bank", files / "bank.csv", "--plan", files / "plan.toml", "--out", files / "c", "--scheduler", scheduler, *more
-    )
-    assert spread.exit_code == 0, spread.stderr
-    for name in ("steps.csv", "people.csv", "items.csv", "deciles.csv"):
-        assert (files / "c" / name).read_bytes() == (files / "out" / name).read_bytes()
-    here, there = (json.loads((files / name / "summary.json").read_text()) for name in ("out", "c"))
-    assert {**here, "seconds": 0} == {**there, "seconds": 0}
+    for name, where in (("cluster", ("--scheduler", scheduler)), ("processes", ("--workers", "2"))):
+        out = files / name
+        found = run("simulate", "--bank", files / "bank.csv", "--plan", files / "plan.toml", "--out", out, *where, *more)
+        assert found.exit_code == 0, found.stderr
+        for table_name in ("steps.csv", "people.csv", "items.csv", "deciles.csv"):
+            assert (out / table_name).read_bytes() == (files / "out" / table_name).read_bytes()
+        here, there = (json.loads((folder / "summary.json").read_text()) for folder in (files / "out", out))
+        assert {**here, "seconds": 0} == {**there, "seconds": 0}
 
 
 def test_a_scheduler_that_does_not_answer_is_a_fault(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -404,6 +404,7 @@ def test_without_the_package_a_cluster_is_refused_with_the_way_to_get_it(files: 
 
 def test_a_rule_that_learns_from_person_to_person_cannot_be_spread(files: Path) -> None:
     (files / "plan.toml").write_text(PLAN + '[eligibility]\nname = "fading"\n')
-    result = sim(files, "--n", "5", "--seed", "1", "--scheduler", "tcp://127.0.0.1:9")
-    assert result.exit_code == 2
-    assert "learns from person to person" in result.stderr
+    for where in (("--scheduler", "tcp://127.0.0.1:9"), ("--workers", "2")):
+        result = sim(files, "--n", "5", "--seed", "1", *where)
+        assert result.exit_code == 2
+        assert "learns from person to person" in result.stderr
