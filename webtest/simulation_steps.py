@@ -24,6 +24,7 @@ class Table:
     def __init__(self, path: Path, thread: ThreadPoolExecutor, *, quoted: bool) -> None:
         self._path, self._thread, self._quoted = path, thread, quoted
         self._writer: Any = None
+        self._sink: Any = None
         self._batches: list[pa.RecordBatch] = []
         self._rows = 0
         self._written: deque[Future[None]] = deque()
@@ -44,6 +45,8 @@ class Table:
             self._written.popleft().result()
         if self._writer is not None:
             self._writer.close()
+        if self._sink is not None:
+            self._sink.close()
 
     def _flush(self) -> None:
         while len(self._written) >= WAITING:
@@ -53,14 +56,17 @@ class Table:
 
     def _write(self, table: pa.Table) -> None:
         if self._writer is None:
-            self._writer = (
-                pa_parquet.ParquetWriter(self._path, table.schema)
-                if self._path.suffix == ".parquet"
-                else pa_csv.CSVWriter(
-                    str(self._path), table.schema, write_options=pa_csv.WriteOptions(quoting_style="needed" if self._quoted else "none")
-                )
-            )
+            self._writer = self._parquet(table.schema) if self._path.suffix == ".parquet" else self._csv(table.schema)
         self._writer.write_table(table)
+
+    def _parquet(self, schema: pa.Schema) -> Any:
+        return pa_parquet.ParquetWriter(self._path, schema)
+
+    def _csv(self, schema: pa.Schema) -> Any:
+        self._path.write_text(",".join(schema.names) + "\n", encoding="utf-8")  # pyarrow would put the names in quotes
+        options = pa_csv.WriteOptions(include_header=False, quoting_style="needed" if self._quoted else "none")
+        self._sink = pa.OSFile(str(self._path), "ab")
+        return pa_csv.CSVWriter(self._sink, schema, write_options=options)
 
 
 class Record:

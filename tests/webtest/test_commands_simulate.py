@@ -72,6 +72,7 @@ def test_a_simulation_writes_what_the_engine_gives(files: Path) -> None:
     assert [row["item_id"] for row in steps] == [f"x{i + 1}" for i in expected.step_item]
     assert [float(row["exposure"]) for row in items] == expected.exposure.tolist()
     figures = json.loads((files / "out" / "summary.json").read_text())
+    assert (files / "out" / "steps.csv").read_text().startswith("person_id,position,item_id,category,theta,se\n1,0,x")
     assert figures["rmse"] == pytest.approx(expected.rmse[0])
     assert {"rmse", "bias", "mean_length", "max_exposure", "overlap", "unused", "seconds"} <= set(figures)
     report = (files / "out" / "report.html").read_text()
