@@ -12,6 +12,7 @@ from calibration.girth_adapter import second_opinion
 from calibration.linking import link, transform
 from calibration.mml import MmlOptions
 from calibration.responses import ResponseLog
+from calibration.screening import answer_faults
 from calibration.verdicts import ItemVerdict, ScaleRun, unestimated
 from cat_engine import Fault, Faulty, Row
 from cat_engine.irt import Floats, Ints
@@ -92,20 +93,7 @@ def _faults(log: ResponseLog, bank: Bank, options: CalibrationOptions) -> Iterat
         yield Fault("options", "mode", f"'{options.mode}' is not known", "one of " + ", ".join(MODES))
     for item_id in sorted(options.anchors - bank.index.keys()):
         yield Fault("options", "anchors", f"'{item_id}' is not an item of the bank")
-    unknown = [item_id for item_id in log.item_ids if item_id not in bank.index]
-    for item_id in unknown:
-        yield Fault("answers", item_id, "is not an item of the bank", f"bank version {bank.version} is used")
-    if not len(log):
-        yield Fault("answers", "", "there are none")
-    if unknown or not len(log):
-        return
-    n_cat = bank.params.n_cat[[bank.index[item_id] for item_id in log.item_ids]]
-    for i in np.unique(log.item[log.category >= n_cat[log.item]]):
-        highest = log.category[log.item == i].max()
-        yield Fault("answers", log.item_ids[i], f"category {highest} was answered, the bank has categories 0 to {n_cat[i] - 1}")
-    pairs, times = np.unique(log.person * len(log.item_ids) + log.item, return_counts=True)
-    for i, n in zip(*np.unique(pairs[times > 1] % len(log.item_ids), return_counts=True), strict=True):
-        yield Fault("answers", log.item_ids[i], f"{n} people have answered it more than once", "one answer a person and item")
+    yield from answer_faults(log, bank)
 
 
 def _calibrate_scale(

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,11 @@ class ResponseLog:
     def routed(self) -> bool:
         """Whether any item was chosen by the person's earlier answers, so that proportions correct mean nothing."""
         return bool((self.why == WHY.index("adaptive")).any())
+
+    def where(self, chosen: NDArray[np.bool_]) -> "ResponseLog":
+        """The responses chosen[R], with all persons and items still known."""
+        columns = {name: getattr(self, name)[chosen] for name in ("person", "item", "category", "rt_ms", "position", "why")}
+        return replace(self, **columns)
 
     def matrix(self) -> NDArray[np.int64]:
         """Persons x items, -1 = not administered. For small data only."""

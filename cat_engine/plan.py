@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from cat_engine.acceptance import Acceptance
 from cat_engine.beginning import START, Adaptive, Start
 from cat_engine.blueprint import BlueprintRow, Content, row_faults
 from cat_engine.content import CONTENT, ContentMethod, Unbalanced
@@ -47,7 +48,7 @@ class Section:
 @dataclass(frozen=True)
 class TestPlan:
     """A whole test. `digest` identifies it: equal plans, equal digests. `interim` estimates ability while items are chosen; `final` scores the
-    test, where it is not the same; with `joint` the competencies are taken together.
+    test, where it is not the same; with `joint` the competencies are taken together; `acceptance` is what a simulation on a bank must keep.
     """
 
     __test__ = False  # not a pytest class, whatever its name says
@@ -63,6 +64,7 @@ class TestPlan:
     eligibility: Eligibility = field(default_factory=Everyone)
     joint: Joint | None = None
     content: ContentMethod = field(default_factory=Unbalanced)
+    acceptance: Acceptance = field(default_factory=Acceptance)
 
     @property
     def competencies(self) -> tuple[str, ...]:
@@ -101,6 +103,8 @@ def as_table(plan: TestPlan) -> dict[str, object]:
         table["joint"] = {"matrix": plan.joint.matrix} if plan.joint.matrix else {"correlation": plan.joint.correlation}
     if plan.content != Unbalanced():
         table["content"] = CONTENT.table_of(plan.content)
+    if plan.acceptance.limits:
+        table["acceptance"] = plan.acceptance.limits
     table["sections"] = [_section_table(section) for section in plan.sections]
     return table
 

@@ -12,6 +12,7 @@ name = "Profil kompetensi"
 [stop]                           # registered rules as keys: se = 0.42, sprt = {cuts = [0.5]}; all = {...}: rules that must fire at once;
                                  # a section's [sections.stop] overrides single keys
 [content]                        # name = "none" (default) or another way to keep the sections' blueprints
+[acceptance]                     # max_rmse = 0.45, max_exposure = 0.3 ...: what a simulation on a bank must keep, see acceptance.py
 [[sections]]                     # code, competencies, min_items, max_items, time_budget_min; title and stop may be left out
 [[sections.blueprint]]           # kind, what, condition, low, high, row_id: see blueprint.py
 """
@@ -20,7 +21,9 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 
+from cat_engine.acceptance import Acceptance
 from cat_engine.beginning import START
 from cat_engine.blueprint import KINDS, WHATS, BlueprintRow
 from cat_engine.content import CONTENT
@@ -37,7 +40,7 @@ from cat_engine.stop import StopRule, build_rules
 
 TOP = {
     "name": str, "prior": dict, "select": dict, "exposure": dict, "interim": dict, "final": dict, "start": dict,
-    "eligibility": dict, "joint": dict, "content": dict, "stop": dict, "sections": list,
+    "eligibility": dict, "joint": dict, "content": dict, "acceptance": dict, "stop": dict, "sections": list,
 }  # fmt: skip
 SECTION = {
     "code": str,
@@ -73,9 +76,10 @@ def load_plan(text: str) -> TestPlan:
     sections = _sections(table.get("sections"), base, faults)
     content = CONTENT.build({"name": "none", **_table(table, "content")}, faults)
     joint = _joint(table, sections, prior, faults)
+    acceptance = _acceptance(_table(table, "acceptance"), faults)
     if faults or select is None or exposure is None or interim is None or start is None or eligibility is None or content is None:
         raise Faulty(faults)
-    return TestPlan(str(table["name"]), sections, prior, select, exposure, interim, final, start, eligibility, joint, content)
+    return TestPlan(str(table["name"]), sections, prior, select, exposure, interim, final, start, eligibility, joint, content, acceptance)
 
 
 def _table(table: Mapping[str, object], key: str) -> dict[str, object]:
@@ -120,6 +124,18 @@ def _joint(table: Mapping[str, object], sections: Sequence[Section], prior: Prio
     except Faulty as error:
         faults += error.faults
         return None
+
+
+def _acceptance(table: Mapping[str, object], faults: list[Fault]) -> Acceptance:
+    found = option_faults("acceptance", table, {f.name: float for f in fields(Acceptance)}, frozenset())
+    faults += found
+    if found:
+        return Acceptance()
+    try:
+        return Acceptance(**{name: _number(table, name, 0.0) for name in table})
+    except Faulty as error:
+        faults += error.faults
+        return Acceptance()
 
 
 def _number(table: Mapping[str, object], key: str, default: float) -> float:
@@ -239,7 +255,7 @@ def dump_plan(plan: TestPlan) -> str:
     """The plan as TOML text: load_plan(dump_plan(plan)) == plan."""
     table = as_table(plan)
     lines = [f"name = {_value(plan.name)}"]
-    for key in ("prior", "select", "exposure", "interim", "final", "start", "eligibility", "joint", "content"):
+    for key in ("prior", "select", "exposure", "interim", "final", "start", "eligibility", "joint", "content", "acceptance"):
         if key not in table:
             continue
         lines += ["", f"[{key}]", *_pairs(_table(table, key))]

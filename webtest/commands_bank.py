@@ -2,12 +2,14 @@
 
 import sys
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.markup import escape
 
+from cat_engine import load_plan
 from itembank.exchange import write_bank_csv, write_bank_json
 from webtest.console import (
     EXIT_NOT_SOUND,
@@ -29,6 +31,7 @@ from webtest.console import (
     write_file,
 )
 from webtest.services.banks import Banks, VersionLine, bank_faults, is_json, read_bank_file, without_text
+from webtest.services.review import Review, Tried
 
 SCALINGS = {"1": 1.0, "1.7": 1.7, "1.702": 1.702}
 FORMATS = ("csv", "json")
@@ -93,15 +96,50 @@ def _name_textless(items: tuple[str, ...]) -> None:
         err.print(escape(f"{len(items)} active items have no text, and no wave that uses them will open: {some}"))
 
 
+@bank.command("try")
+@data_option
+@click.argument("version", type=VERSION)
+@click.option("--plan", "plan_file", type=click.Path(path_type=Path), help="Plan, TOML. [default: of the newest wave of its calibration]")
+@json_option
+@guarded
+def try_version(data: Path, version: int, plan_file: Path | None, as_json: bool) -> None:
+    """Simulate a plan on VERSION and on its parent, with the same people, and hold it against the plan's [acceptance] limits.
+
+    The trial is kept; exit code 1 where a limit is missed.
+    """
+    plan = load_plan(read_text(plan_file)) if plan_file is not None else None
+    with opened(data) as house:
+        review = Review(house.engine)
+        tried = review.try_version(version, plan or review.plan(version), actor=actor(), now=now_ms())
+    figures = {"version": version, "plan": tried.plan_name, "people": tried.people, "before": tried.before,
+               "after": tried.after.figures, "checks": [asdict(c) for c in tried.after.checks], "holds": tried.after.holds}  # fmt: skip
+    put(figures, as_json, trial_text(tried))
+    if not tried.after.holds:
+        sys.exit(EXIT_NOT_SOUND)
+
+
+def trial_text(tried: Tried) -> str:
+    """A trial as lines for a person."""
+    limits = {check.figure: check for check in tried.after.checks}
+    lines = [escape(f"Plan '{tried.plan_name}', {tried.people} simulated people, worst value: before -> after")]
+    for figure, after in tried.after.figures.items():
+        check = limits.get(figure)
+        word = "" if check is None else f"  limit {check.limit:g}: {'kept' if check.holds else '[red]missed[/]'}"
+        lines.append(f"  {figure:>11} {tried.before[figure]:8.3f} -> {after:8.3f}{word}")
+    return "\n".join(lines)
+
+
 @bank.command()
 @data_option
 @click.argument("version", type=VERSION)
+@click.option("--reason", default="", help="Why it is published though its trial misses a limit of the plan.")
 @json_option
 @guarded
-def publish(data: Path, version: int, as_json: bool) -> None:
-    """Publish draft VERSION: waves made from now on use it."""
+def publish(data: Path, version: int, reason: str, as_json: bool) -> None:
+    """Publish draft VERSION: waves made from now on use it. A draft of a calibration is tried first ('cact bank try')."""
     with opened(data) as house:
-        textless = Banks(house.engine).publish(version, actor=actor(), now=now_ms())
+        Review(house.engine).decide(version, "publish", actor=actor(), now=now_ms(), reason=reason)
+        textless = Banks(house.engine).without_text(version)
     put({"version": version, "status": "published", "without_text": list(textless)}, as_json, f"Version {version} is published.")
     _name_textless(textless)
 

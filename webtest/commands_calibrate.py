@@ -23,9 +23,11 @@ from calibration.standalone import FileCalibration, Specification, calibrate_ans
 from calibration.uncertainty import METHODS as SE_METHODS
 from cat_engine import Fault, Faulty
 from itembank.exchange import read_bank_csv
+from webtest.commands_bank import trial_text
 from webtest.config import House
-from webtest.console import actor, check_target, data_option, guarded, now_ms, opened, out, put, read_text, write_file
+from webtest.console import EXIT_NOT_SOUND, actor, check_target, data_option, guarded, now_ms, opened, out, put, read_text, write_file
 from webtest.services.psychometrics import Psychometrics
+from webtest.services.review import Review
 
 FILE = click.Path(path_type=Path)
 MODELS = ("1pl", "2pl", "3pl", "4pl", "grm", "gpcm", "pcm", "rasch", "rsm")
@@ -186,7 +188,7 @@ def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any]) -> None:
             sys.exit(0)
         _print_changes(service, run.draft_version)
         if options["publish"]:
-            _publish(house, service, run.draft_version)
+            _publish(house, run.draft_version)
         else:
             out.print(f"Version {run.draft_version} is a draft; 'cact bank publish {run.draft_version}' publishes it.")
 
@@ -198,8 +200,14 @@ def _print_changes(service: Psychometrics, version: int) -> None:
         out.print(escape(f"  {change.item_id} {change.field}: {change.old} -> {change.new}"))
 
 
-def _publish(house: House, service: Psychometrics, version: int) -> None:
-    service.decide(version, "publish", actor=actor(), now=now_ms())
+def _publish(house: House, version: int) -> None:
+    review = Review(house.engine)
+    tried = review.try_version(version, review.plan(version), actor=actor(), now=now_ms())
+    out.print(trial_text(tried))
+    if not tried.after.holds:
+        out.print(f"Not published: a limit is missed. 'cact bank publish {version} --reason TEXT' publishes it all the same.")
+        sys.exit(EXIT_NOT_SOUND)
+    review.decide(version, "publish", actor=actor(), now=now_ms())
     out.print(f"Version {version} is published in {house.folder}.")
 
 

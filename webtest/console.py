@@ -36,6 +36,8 @@ REFUSALS = {
     "wave_not_open": "the wave is not open: it was never opened, or it is closed already; 'cact wave list' shows it",
     "wave_not_draft": "the wave has been opened already; its roster is frozen",
     "wave_not_closed": "the wave is not closed yet; close it with 'cact wave close'",
+    "untried": "try this version first: 'cact bank try' simulates a plan on it",
+    "limits_missed": "the simulation of this version misses a limit of the plan; publishing it needs --reason",
     "not_draft": "this version is not a draft; only a draft can be published",
     "no_bank": "no bank version is published; 'cact bank publish' publishes a draft",
     "no_answers": "the waves named hold no answers",

@@ -136,3 +136,46 @@ class CalibrationRun(SQLModel, table=True):
     summary: str
     report: str
     draft_version: int | None = None
+    estimates: str = "[]"
+
+
+class CalibrationDecision(SQLModel, table=True):
+    """What a person decided on an item otherwise than the run proposed, with the reason; the last one of an item counts."""
+
+    __tablename__ = "calibration_decision"
+    run_id: int = Field(primary_key=True, foreign_key="calibration_run.id")
+    n: int = Field(primary_key=True)
+    at: int = Field(sa_type=BigInteger)
+    actor: str
+    item_id: str
+    decision: str
+    reason: str
+
+
+class VersionTrial(SQLModel, table=True):
+    """A simulation of a plan on a version of the bank and on its parent, before a person decides on the version."""
+
+    __tablename__ = "version_trial"
+    version: int = Field(primary_key=True, foreign_key="bank_version.version")
+    n: int = Field(primary_key=True)
+    at: int = Field(sa_type=BigInteger)
+    actor: str
+    plan_name: str
+    plan_digest: str
+    people: int
+    seed: int
+    before: str
+    after: str
+    checks: str
+    holds: bool
+
+
+class VersionVerdict(SQLModel, table=True):
+    """Who published or refused a version, and why."""
+
+    __tablename__ = "version_verdict"
+    version: int = Field(primary_key=True, foreign_key="bank_version.version")
+    at: int = Field(sa_type=BigInteger)
+    actor: str
+    verdict: str
+    reason: str

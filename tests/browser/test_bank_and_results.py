@@ -38,6 +38,20 @@ def test_a_closed_wave_is_calibrated_the_report_read_and_version_2_published(sta
     shifts = [abs(float(text.replace(",", "."))) for text in page.locator("tbody tr td:nth-child(5)").all_inner_texts()]
     assert shifts == sorted(shifts, reverse=True)
     assert len(shifts) >= 2
+    draft = page.url
+    page.click("text=Coba dengan simulasi")
+    expect(page.get_by_role("status")).to_contain_text("Simulasi versi 2 selesai")
+    page.goto(run)
+    refused = page.locator("tr").filter(has_text="tetap lama").filter(has=page.locator("option[value=adopt]")).first
+    item = refused.locator("a").inner_text()
+    page.get_by_label(f"Putusan untuk {item}").select_option("adopt")
+    page.click("text=Simpan putusan")
+    expect(page.get_by_role("status")).to_contain_text("Tuliskan alasannya")
+    page.get_by_label(f"Putusan untuk {item}").select_option("adopt")
+    page.get_by_label("Alasan untuk putusan yang Anda ubah").fill("Sudah ditinjau dua penelaah")
+    page.click("text=Simpan putusan")
+    expect(page.locator("tr").filter(has_text=item)).to_contain_text("Sudah ditinjau dua penelaah")
+    page.goto(draft)  # the proposal as it was is what this journey publishes
     page.click("text=Terbitkan versi 2…")
     expect(page.get_by_text("Versi yang terbit tidak dapat diubah lagi")).to_be_visible()
     page.get_by_role("button", name="Terbitkan versi ini").click()

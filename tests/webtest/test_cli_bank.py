@@ -128,7 +128,7 @@ def test_the_same_bank_is_not_imported_twice(shell: Shell) -> None:
 
 def test_only_a_draft_can_be_published(shell: Shell) -> None:
     assert "not a draft" in shell.refused("bank", "publish", "1")
-    assert "no bank version 7" in shell.refused("bank", "publish", "7")
+    assert "no such wave or version" in shell.refused("bank", "publish", "7")
     assert "VERSION" in shell.refused("bank", "publish", "one")
     assert "VERSION" in shell.refused("bank", "publish", "0")
 

@@ -21,6 +21,7 @@ from webtest.refusal import Refused
 from webtest.roster import PerformanceRow
 from webtest.services.psychometrics import Psychometrics
 from webtest.services.results import Results
+from webtest.services.review import Review
 from webtest.services.taking import Screen
 from webtest.services.waves import NewWave
 from webtest.store import RACES, Conflict
@@ -196,8 +197,8 @@ def test_of_two_verdicts_on_a_draft_at_once_the_first_holds(house: House) -> Non
     held = replace(bank, status=("held", *bank.status[1:]))
     with SqlSession(house.engine.execution_options(write=True)) as sql, sql.begin():
         version = save_version(sql, held, contents, note="", actor="x", now=T0)
-    psychometrics = Psychometrics(house.engine, house.store)
-    said = at_once([lambda v=v: psychometrics.decide(version, v, actor="x", now=T0) for v in ("publish", "refuse")])  # type: ignore[misc]
+    psychometrics, review = Psychometrics(house.engine, house.store), Review(house.engine)
+    said = at_once([lambda v=v: review.decide(version, v, actor="x", now=T0) for v in ("publish", "refuse")])  # type: ignore[misc]
     assert sorted(map(str, said)) == ["None", "not_draft"]
     status = next(v.status for v in psychometrics.versions() if v.version == version)
     assert status == ("published" if said[0] is None else "refused")

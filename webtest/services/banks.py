@@ -11,7 +11,7 @@ from itembank.bank import Bank, Change, ItemContent, check_bank, diff
 from itembank.exchange import on_logistic_metric, read_bank_csv, read_bank_json
 from itembank.form import item_faults, set_faults
 from itembank.models import BankItem, BankVersion
-from itembank.store import decide, load_bank, load_contents, newest, save_version, versions
+from itembank.store import load_bank, load_contents, newest, save_version, versions
 from webtest.refusal import Refused
 
 Contents = dict[str, ItemContent]
@@ -77,11 +77,10 @@ class Banks:
             changes = diff(load_bank(sql, base), bank) if base is not None else []
         return Imported(version, base, len(bank), tuple(changes), without_text(bank, contents))
 
-    def publish(self, version: int, *, actor: str, now: int) -> tuple[str, ...]:
-        """Publish a draft; gives the active items that have no text. Raises LookupError where it is no draft, Faulty where keys do not fit."""
-        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
-            decide(sql, version, "published", actor=actor, now=now)
-            return without_text(load_bank(sql, version), load_contents(sql, version))
+    def without_text(self, version: int) -> tuple[str, ...]:
+        """The active items of a version that have no text. Raises LookupError."""
+        bank, contents = self.load(version)
+        return without_text(bank, contents)
 
 
 def is_json(text: str) -> bool:

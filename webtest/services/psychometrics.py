@@ -13,15 +13,15 @@ from calibration.pipeline import CalibrationOptions, Proposal, calibrate
 from calibration.report import html_report
 from calibration.responses import Response, ResponseLog
 from cat_engine import SimulationResult, TestPlan, load_plan, simulate
+from cat_engine.trial import people
 from itembank.bank import Bank, Change, ItemContent, diff, pool_of
 from itembank.models import BankVersion
-from itembank.store import decide, load_bank, load_contents, save_version, versions
+from itembank.store import load_bank, load_contents, save_version, versions
 from webtest.events import Kind
 from webtest.models import CalibrationRun, Wave
 from webtest.refusal import Refused
+from webtest.services.review import LARGEST_NUMBER, as_json
 from webtest.store import EventStore
-
-LARGEST_NUMBER = 2**31 - 1  # of a column of integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,7 @@ class Psychometrics:
         plan = load_plan(plan_text)
         bank, _ = self.bank()
         pool = pool_of(bank, [code for section in plan.sections for code in section.competencies])
-        rng = np.random.default_rng(seed)
-        true = np.sqrt(0.6) * rng.normal(size=(n, 1)) + np.sqrt(0.4) * rng.normal(size=(n, len(pool.competencies)))
-        return plan, bank, simulate(plan, pool, true, seed)
+        return plan, bank, simulate(plan, pool, people(n, len(pool.competencies), seed), seed)
 
     def calibrate(
         self, waves: Sequence[str], options: CalibrationOptions, *, actor: str, now: int, truth: Bank | None = None
@@ -118,7 +116,7 @@ class Psychometrics:
                 draft = same or save_version(sql, new, contents, note=note, actor=actor, now=now)
             run = CalibrationRun(
                 at=now, actor=actor, waves=json.dumps(list(waves)), base_version=bank.version, report=report, draft_version=draft,
-                summary=json.dumps({**tally, "answers": len(log), "dropped": dropped, "seconds": round(proposal.seconds, 2)}),
+                estimates=as_json(proposal), summary=json.dumps({**tally, "answers": len(log), "dropped": dropped, "seconds": round(proposal.seconds, 2)}),
             )  # fmt: skip
             sql.add(run)
             sql.flush()
@@ -141,14 +139,3 @@ class Psychometrics:
         """What a version changes against its parent."""
         new, _ = self.bank(version)
         return diff(self.bank(new.parent)[0], new) if new.parent else []
-
-    def decide(self, version: int, verdict: str, *, actor: str, now: int) -> None:
-        """Publish or refuse a draft. Raises Refused("not_draft")."""
-        if not 0 < version <= LARGEST_NUMBER:
-            raise Refused("not_draft")
-        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
-            sql.get(BankVersion, version, with_for_update=True)  # of two verdicts at once the first one holds
-            try:
-                decide(sql, version, "published" if verdict == "publish" else "refused", actor=actor, now=now)
-            except LookupError:
-                raise Refused("not_draft") from None

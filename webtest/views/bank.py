@@ -15,7 +15,9 @@ from webtest.app import house, needs, now_ms, officer, see_other
 from webtest.figures import item_figure, simulation_figures, small_information
 from webtest.refusal import Refused
 from webtest.services.psychometrics import Psychometrics
+from webtest.services.review import Decision, Review
 from webtest.views.banktable import Choice, chosen, shifts
+from webtest.views.estimates import estimates_csv, estimates_json
 from webtest.views.simulated import ENOUGH, targets
 from webtest.views.words import competency
 
@@ -25,6 +27,14 @@ MOST_SIMULATED = 2000
 
 def _service() -> Psychometrics:
     return Psychometrics(house().engine, house().store)
+
+
+def _names() -> dict[str, str]:
+    return {f"user:{account.id}": account.name for account in house().accounts.all()}
+
+
+def _review() -> Review:
+    return Review(house().engine)
 
 
 @pages.get("/butir")
@@ -106,9 +116,37 @@ def calibration_run(run_id: int) -> Any:
     drafts = {version.version: version for version in _service().versions()}
     waves = {wave.id: wave.name for wave in _service().closed_waves()}
     names = [waves.get(wave, wave) for wave in json.loads(run.waves)]
+    review = _review()
+    draft = drafts.get(run.draft_version or 0)
     return render_template(
-        "officer/calibration_run.html", run=run, summary=json.loads(run.summary), draft=drafts.get(run.draft_version or 0), waves=names
-    )
+        "officer/calibration_run.html", run=run, summary=json.loads(run.summary), draft=draft, waves=names, estimates=review.estimates(run),
+        decisions=review.decisions(run_id), names=_names(), tried=review.trials(draft.version) if draft else None,
+    )  # fmt: skip
+
+
+@pages.post("/kalibrasi/<int:run_id>/putusan")
+@needs(Right.CALIBRATE)
+def override(run_id: int) -> Any:
+    form = request.form
+    wanted = {
+        item: Decision(form[f"putusan-{item}"], form.get("reason", "")) for item in form.getlist("butir") if f"putusan-{item}" in form
+    }
+    _review().override(run_id, wanted, actor=officer().actor, now=now_ms())
+    flash(_("Putusan disimpan; rancangan versi disusun ulang."), "success")
+    return see_other("bank.calibration_run", run_id=run_id)
+
+
+@pages.get("/kalibrasi/<int:run_id>/butir.<kind>")
+@needs(Right.CALIBRATE)
+def estimates(run_id: int, kind: str) -> Any:
+    """The estimates of a run for a program: butir.csv or butir.json."""
+    if kind not in ("csv", "json"):
+        raise Refused("unknown")
+    found = _review().estimates(_service().run(run_id))
+    body = estimates_csv(found) if kind == "csv" else estimates_json(found)
+    response = Response(body, mimetype="text/csv" if kind == "csv" else "application/json")
+    response.headers["Content-Disposition"] = f"attachment; filename=kalibrasi-{run_id}.{kind}"
+    return response
 
 
 @pages.get("/kalibrasi/<int:run_id>/laporan")
@@ -134,13 +172,29 @@ def version(version: int) -> Any:
         raise Refused("unknown")
     bank = _service().bank(version)[0]
     parent = _service().bank(bank.parent)[0] if bank.parent else None
-    return render_template("officer/version.html", version=found, bank=bank, shifts=shifts(parent, bank) if parent else [])
+    review = _review()
+    return render_template(
+        "officer/version.html", version=found, bank=bank, shifts=shifts(parent, bank) if parent else [], tried=review.trials(version),
+        verdict=review.verdict(version), names=_names(),
+    )  # fmt: skip
+
+
+@pages.post("/versi/<int:version>/coba")
+@needs(Right.CALIBRATE)
+def try_version(version: int) -> Any:
+    review = _review()
+    tried = review.try_version(version, review.plan(version), actor=officer().actor, now=now_ms())
+    if tried.after.holds:
+        flash(_("Simulasi versi %(v)s selesai: semua batas rancangan tes dipenuhi.", v=version), "success")
+    else:
+        flash(_("Simulasi versi %(v)s selesai: ada batas yang tidak dipenuhi.", v=version), "warning")
+    return see_other("bank.version", version=version)
 
 
 @pages.post("/versi/<int:version>/putuskan")
 @needs(Right.CALIBRATE)
 def decide(version: int) -> Any:
     verdict = "publish" if request.form.get("verdict") == "publish" else "refuse"
-    _service().decide(version, verdict, actor=officer().actor, now=now_ms())
+    _review().decide(version, verdict, actor=officer().actor, now=now_ms(), reason=request.form.get("reason", ""))
     flash(_("Versi %(v)s diterbitkan.", v=version) if verdict == "publish" else _("Versi %(v)s ditolak.", v=version), "success")
     return see_other("bank.versions")

@@ -64,6 +64,13 @@ ROLES = {
     "auditor": _l("auditor"), "admin": _l("admin"),
 }  # fmt: skip
 DROPPED = {"dibatalkan": _l("dibatalkan")}  # why answers were left out of a calibration, as its record has it
+FLAGS = {  # of an estimate, calibration.estimate.SENTENCES
+    "no_answers": _l("tanpa jawaban"), "few": _l("jawaban terlalu sedikit"), "one_category": _l("satu kategori saja"),
+    "empty_category": _l("kategori kosong"), "uncertain": _l("SE terlalu besar"), "low_a": _l("daya beda rendah"), "at_bound": _l("di batas"),
+    "misfit": _l("tidak cocok model"), "anchor": _l("butir jangkar"), "disconnected": _l("tidak tersambung dengan butir lain"),
+    "no_run": _l("butir sekompetensi terlalu sedikit"), "no_anchor": _l("tidak ada butir jangkar yang dijawab"),
+    "not_converged": _l("estimasi tidak konvergen"), "drift": _l("jangkar bergeser, dilepas"),
+}  # fmt: skip
 KINDS = {
     "situasional": _l("situasional"), "deret_angka": _l("deret angka"), "analogi_verbal": _l("analogi verbal"), "silogisme": _l("silogisme"),
     "membaca_tabel": _l("membaca tabel"),
@@ -120,7 +127,7 @@ def percent(share: float) -> str:
 def attach(app: Flask) -> None:
     """Give every template the words as filters."""
     tables = {
-        "meaning": MEANINGS, "phase": PHASES, "state": STATES, "alert": ALERTS, "ending": ENDS, "role": ROLES, "kind": KINDS, "dropped": DROPPED, "model": MODELS,
+        "meaning": MEANINGS, "phase": PHASES, "state": STATES, "alert": ALERTS, "ending": ENDS, "role": ROLES, "kind": KINDS, "dropped": DROPPED, "model": MODELS, "flag": FLAGS,
     }  # fmt: skip
     for name, words in tables.items():
         app.add_template_filter(lambda code, words=words: say(code, words), name)

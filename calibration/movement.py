@@ -1,0 +1,109 @@
+"""Movement of a bank's items: new answers estimated afresh, put on the bank's scale, and compared with the parameters that the bank holds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from calibration.drift import LARGEST_Z, robust_z
+from calibration.estimate import LARGEST_RMSD
+from calibration.pipeline import CalibrationOptions, Proposal, calibrate
+from calibration.responses import ResponseLog
+from calibration.verdicts import ItemVerdict, ScaleRun
+from cat_engine import Fault, Faulty, Grid, ItemParams, Row, probabilities
+from cat_engine.irt import Floats, Ints
+from itembank.bank import Bank
+
+LARGEST_D2 = LARGEST_RMSD**2
+SLACK = 0.5  # of a CUSUM of standard normal deviations: made to find shifts of one
+LARGEST_CUSUM = 4.0  # with that slack a false alarm in some 170 periods, either way (Montgomery, 2009, table 9.3)
+FEWEST_TO_SPREAD = 5  # items for an interquartile range
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """How an item moved since the bank's parameters: n new answers; the mean b of the bank and of the new estimate, its SE (mean over steps);
+
+    robust_z: of the shift among the competency's items (Huynh & Meyer, 2010), NaN for fewer than 5 items.
+    d2: squared difference of the expected scores per scale point, averaged over the ability of those who were tested (Wells, Hambleton,
+        Kirkpatrick & Meng, 2014).
+    easier, harder: the highest cumulative sum of standardised shifts over the periods (Veerkamp & Glas, 2000), NaN without periods.
+    flags: which of "robust_z", "d2", "cusum" passed its bound; not_estimated: why there is no new estimate.
+    """
+
+    item_id: str
+    competency: str
+    n: int
+    old_b: float
+    new_b: float
+    se_b: float
+    robust_z: float
+    d2: float
+    easier: float
+    harder: float
+    flags: tuple[str, ...]
+    not_estimated: tuple[str, ...] = ()
+
+
+def movements(log: ResponseLog, bank: Bank, options: CalibrationOptions | None = None, period: Ints | None = None) -> tuple[Movement, ...]:
+    """The movement of each item of `bank` whose competency `log` has answers for; period[P] numbers the period of each person, in order of time.
+
+    Every item is estimated free, then linked by Stocking-Lord with items that moved left out (pipeline). Raises Faulty as `calibrate`.
+    """
+    options = options or CalibrationOptions()
+    if options.mode != "free":
+        raise Faulty([Fault("options", "mode", "must be free: an anchor cannot be seen to move", "free")])
+    proposal = calibrate(log, bank, options)
+    sums = {} if period is None else _cumulative_sums(log, bank, options, period)
+    found: list[Movement] = []
+    nan = float("nan")
+    for scale in proposal.scales:
+        own = [v for v in proposal.verdicts if v.competency == scale.competency and v.n > 0]
+        new = [(v, v.new, v.old) for v in own if v.new is not None and v.old is not None]
+        z = robust_z([n for _, n, _ in new], [o for _, _, o in new]) if len(new) >= FEWEST_TO_SPREAD else np.full(len(new), nan)
+        for (v, after, before), own_z in zip(new, z.tolist(), strict=True):
+            d2 = _d2(after, before, scale)
+            easier, harder = sums.get(v.item_id, (nan, nan))
+            passed = {"robust_z": abs(own_z) > LARGEST_Z, "d2": d2 > LARGEST_D2, "cusum": max(easier, harder) > LARGEST_CUSUM}
+            flags = tuple(name for name, over in passed.items() if over)
+            found.append(
+                Movement(
+                    v.item_id, v.competency, v.n, float(np.mean(before.b)), float(np.mean(after.b)), float(np.mean(v.se_b)), own_z, d2, easier,
+                    harder, flags,
+                )
+            )  # fmt: skip
+        found += [
+            Movement(v.item_id, v.competency, v.n, float(np.mean(v.old.b)) if v.old else nan, *(nan,) * 6, (), v.flags)
+            for v in own
+            if v.new is None
+        ]
+    return tuple(found)
+
+
+def _d2(new: Row, old: Row, scale: ScaleRun) -> float:
+    nodes = Grid(scale.mean - 5 * scale.sd, scale.mean + 5 * scale.sd).nodes()
+    weight = np.exp(-0.5 * ((nodes - scale.mean) / scale.sd) ** 2)
+    p = probabilities(ItemParams.from_rows([new._replace(scale=0), old._replace(scale=0)]), nodes)
+    gap: Floats = ((p[:, 0] - p[:, 1]) @ np.arange(p.shape[2])) / len(old.b)
+    return float((weight * gap**2).sum() / weight.sum())
+
+
+def _cumulative_sums(log: ResponseLog, bank: Bank, options: CalibrationOptions, period: Ints) -> dict[str, tuple[float, float]]:
+    """Per item the highest sums toward easier and toward harder; a period in which the item cannot be estimated leaves them as they are."""
+    now: dict[str, Floats] = {}
+    highest: dict[str, Floats] = {}
+    for t in range(int(period.max()) + 1):
+        part = log.where(period[log.person] == t)
+        if not len(part):
+            continue
+        for item_id, z in _standardised(calibrate(part, bank, options)).items():
+            now[item_id] = np.maximum(0.0, now.get(item_id, np.zeros(2)) + np.array([-z, z]) - SLACK)
+            highest[item_id] = np.maximum(highest.get(item_id, np.zeros(2)), now[item_id])
+    return {item_id: (float(top[0]), float(top[1])) for item_id, top in highest.items()}
+
+
+def _standardised(proposal: Proposal) -> dict[str, float]:
+    def z(v: ItemVerdict, new: Row, old: Row) -> float:
+        return float((np.mean(new.b) - np.mean(old.b)) / np.mean(v.se_b))
+
+    found = {v.item_id: z(v, v.new, v.old) for v in proposal.verdicts if v.new is not None and v.old is not None}
+    return {item_id: value for item_id, value in found.items() if np.isfinite(value)}

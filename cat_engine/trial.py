@@ -1,0 +1,51 @@
+"""A bank tried out on a plan before it is used: the figures of a simulation, and whether they keep the plan's acceptance limits."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cat_engine.acceptance import Check
+from cat_engine.plan import TestPlan
+from cat_engine.pool import Pool
+from cat_engine.simulate import SimulationResult, simulate
+
+PEOPLE = 500
+CORRELATION = 0.6  # of the abilities of simulated people
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """figures: acceptance.FIGURES -> the worst value over competencies or items; checks: the plan's limits, in its order."""
+
+    figures: dict[str, float]
+    checks: tuple[Check, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every limit is kept."""
+        return all(check.holds for check in self.checks)
+
+
+def worst(result: SimulationResult) -> dict[str, float]:
+    """The figures of a simulation that acceptance limits speak of. Reliability is 1 - mean SE^2 / variance of true ability, per competency."""
+    return {
+        "rmse": float(result.rmse.max()),
+        "bias": float(np.abs(result.bias).max()),
+        "reliability": float((1 - (result.se**2).mean(axis=0) / result.true.var(axis=0)).min()),
+        "items": float(result.length.mean()),
+        "exposure": float(result.exposure.max(initial=0.0)),
+        "overlap": result.overlap,
+    }
+
+
+def people(n: int, n_competencies: int, seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Abilities N(0, 1), correlated at .6, of n simulated people, [n, S]."""
+    rng = np.random.default_rng(seed)
+    common, own = rng.normal(size=(n, 1)), rng.normal(size=(n, n_competencies))
+    return np.asarray(np.sqrt(CORRELATION) * common + np.sqrt(1 - CORRELATION) * own)
+
+
+def trial(plan: TestPlan, pool: Pool, seed: int, n: int = PEOPLE) -> Trial:
+    """Simulate the plan on a pool with n people; the same seed gives two versions of a bank the same people."""
+    figures = worst(simulate(plan, pool, people(n, len(pool.competencies), seed), seed))
+    return Trial(figures, plan.acceptance.checks(figures))

@@ -1,0 +1,194 @@
+"""The review of a calibration: decided otherwise with a reason, tried, published; all of it kept, on both databases."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from sqlalchemy.exc import DatabaseError
+from sqlmodel import Session as SqlSession
+from sqlmodel import select, text
+
+from calibration.pipeline import CalibrationOptions, Proposal
+from calibration.verdicts import ItemVerdict
+from cat_engine import load_plan
+from itembank.bank import Bank
+from itembank.demo import plan_text
+from itembank.store import load_bank, load_contents, save_version
+from tests.webtest.conftest import T0
+from webtest.config import House
+from webtest.models import CalibrationDecision, CalibrationRun
+from webtest.refusal import Refused
+from webtest.services.review import Decision, Review, as_json
+from webtest.views.estimates import estimates_csv, estimates_json
+
+WHO = "user:3"
+
+
+def verdict_of(bank: Bank, i: int, flags: tuple[str, ...], *, shift: float = 0.3) -> ItemVerdict:
+    old, nan = bank.row(i), float("nan")
+    new = None if "few" in flags else old._replace(b=[b + shift for b in old.b])
+    se = (nan,) * len(old.b) if new is None else (0.2,) * len(old.b)
+    return ItemVerdict(bank.ids[i], bank.competency_of(i), old, new, 0.1, se, nan, 200, (50,) * (len(old.b) + 1), 0.02, nan, flags, old)
+
+
+def a_run(house: House) -> tuple[CalibrationRun, list[str]]:
+    """A run on version 1 that adopts the first item, keeps the second (too uncertain) and could not estimate the third."""
+    with SqlSession(house.engine.execution_options(write=True), expire_on_commit=False) as sql, sql.begin():
+        bank = load_bank(sql)
+        verdicts = tuple(verdict_of(bank, i, flags) for i, flags in enumerate(((), ("uncertain",), ("few",))))
+        proposal = Proposal(verdicts, (), CalibrationOptions(), bank.version, {}, 0.1)
+        draft = save_version(sql, proposal.apply(bank), load_contents(sql, bank.version), note="", actor=WHO, now=T0)
+        run = CalibrationRun(
+            at=T0,
+            actor=WHO,
+            waves="[]",
+            base_version=bank.version,
+            report="",
+            draft_version=draft,
+            summary="{}",
+            estimates=as_json(proposal),
+        )
+        sql.add(run)
+        sql.flush()
+    return run, [v.item_id for v in verdicts]
+
+
+def bank_of(house: House, version: int | None) -> Bank:
+    with SqlSession(house.engine) as sql:
+        return load_bank(sql, version)
+
+
+def refused(code: str) -> "pytest.RaisesExc[Refused]":
+    return pytest.raises(Refused, match=f"^{code}$")
+
+
+def test_the_estimates_of_a_run_are_kept_with_it(house: House) -> None:
+    run, ids = a_run(house)
+    found = Review(house.engine).estimates(run)
+    assert [(e.item_id, e.proposed) for e in found] == list(zip(ids, ("adopt", "keep", "keep"), strict=True))
+    assert found[2].new is None
+    assert found[0].new == bank_of(house, run.draft_version).row(0)._replace(scale=found[0].new.scale if found[0].new else 0)
+    lines = estimates_csv(found).splitlines()
+    assert len(lines) == 4
+    assert lines[3].startswith(f"{ids[2]},")
+    assert lines[3].endswith("," * 4)  # no number for what could not be estimated
+    assert [e["verdict"] for e in json.loads(estimates_json(found))] == ["adopt", "keep", "keep"]
+
+
+def test_other_decisions_make_another_draft_and_are_kept_with_their_reason(house: House) -> None:
+    run, ids = a_run(house)
+    review = Review(house.engine)
+    assert run.id is not None
+    wanted = {
+        ids[0]: Decision("keep", "lama lebih masuk akal"),
+        ids[1]: Decision("adopt", "cukup teliti"),
+        ids[2]: Decision("hold", "bocor"),
+    }
+    draft = review.override(run.id, wanted, actor=WHO, now=T0 + 1)
+    assert draft not in (None, run.draft_version)
+    base, new = bank_of(house, 1), bank_of(house, draft)
+    assert new.row(0) == base.row(0)
+    assert [float(b) for b in new.row(1).b] == pytest.approx([b + 0.3 for b in base.row(1).b])
+    assert (new.status[2], base.status[2]) == ("held", "active")
+    kept = review.decisions(run.id)
+    assert {item: (d.decision, d.reason, d.actor, d.at) for item, d in kept.items()} == {
+        item: (d.decision, d.reason, WHO, T0 + 1) for item, d in wanted.items()
+    }
+
+
+def test_back_to_what_was_proposed_is_the_first_draft_again_and_both_decisions_stay(house: House) -> None:
+    run, ids = a_run(house)
+    review = Review(house.engine)
+    assert run.id is not None
+    other = review.override(run.id, {ids[1]: Decision("adopt", "a")}, actor=WHO, now=T0)
+    assert review.override(run.id, {ids[1]: Decision("adopt", "")}, actor=WHO, now=T0) == other  # nothing new, so no reason is needed
+    assert review.override(run.id, {ids[1]: Decision("keep", "b")}, actor=WHO, now=T0) == run.draft_version
+    with SqlSession(house.engine) as sql:
+        assert [d.reason for d in sql.exec(select(CalibrationDecision).order_by(CalibrationDecision.n)).all()] == ["a", "b"]  # type: ignore[arg-type]
+
+
+def test_to_keep_everything_leaves_no_draft(house: House) -> None:
+    run, ids = a_run(house)
+    assert run.id is not None
+    assert Review(house.engine).override(run.id, {ids[0]: Decision("keep", "x")}, actor=WHO, now=T0) is None
+
+
+def test_decisions_that_cannot_be_are_refused_and_nothing_is_kept(house: House) -> None:
+    run, ids = a_run(house)
+    review = Review(house.engine)
+    assert run.id is not None
+    for wanted, code in (
+        ({ids[1]: Decision("adopt", " ")}, "reason_missing"),
+        ({ids[2]: Decision("adopt", "x")}, "no_estimate"),
+        ({ids[1]: Decision("adopt", "x"), "zz": Decision("keep", "x")}, "unknown"),
+        ({ids[1]: Decision("burn", "x")}, "unknown"),
+    ):
+        with refused(code):
+            review.override(run.id, wanted, actor=WHO, now=T0)
+    with refused("unknown"):
+        review.override(999, {}, actor=WHO, now=T0)
+    assert review.decisions(run.id) == {}
+
+
+def test_a_draft_of_a_calibration_is_tried_before_it_is_published(house: House) -> None:
+    run, _ = a_run(house)
+    review, draft = Review(house.engine), run.draft_version or 0
+    with refused("untried"):
+        review.decide(draft, "publish", actor=WHO, now=T0)
+    plan = load_plan(plan_text())
+    tried = review.try_version(draft, replace(plan, sections=plan.sections[1:]), actor=WHO, now=T0)
+    assert {c.figure for c in tried.after.checks} == {"rmse", "bias", "reliability", "items"}
+    assert review.trials(draft) == tried
+    review.decide(draft, "publish", actor=WHO, now=T0 + 5)
+    found = review.verdict(draft)
+    assert found is not None
+    assert (found.verdict, found.actor, found.at) == ("published", WHO, T0 + 5)
+    assert bank_of(house, None).version == draft
+    with refused("not_draft"):
+        review.override(run.id or 0, {"M01-01": Decision("hold", "x")}, actor=WHO, now=T0)
+
+
+def test_a_draft_that_misses_a_limit_is_published_for_a_reason_only(house: House) -> None:
+    run, _ = a_run(house)
+    review, draft = Review(house.engine), run.draft_version or 0
+    plan = load_plan(plan_text().replace("max_items = 100\n", "max_items = 3\n", 1))
+    assert not review.try_version(draft, replace(plan, sections=plan.sections[1:]), actor=WHO, now=T0).after.holds
+    with refused("limits_missed"):
+        review.decide(draft, "publish", actor=WHO, now=T0, reason=" ")
+    review.decide(draft, "publish", actor=WHO, now=T0, reason="Batas sedang ditinjau")
+    verdict = review.verdict(draft)
+    assert verdict is not None
+    assert verdict.reason == "Batas sedang ditinjau"
+
+
+@pytest.mark.parametrize("number", [999, 2**31, 10**20])
+def test_a_version_or_run_that_is_none_is_unknown(house: House, number: int) -> None:
+    review = Review(house.engine)
+    for act in (
+        lambda: review.decide(number, "publish", actor=WHO, now=T0),
+        lambda: review.try_version(number, load_plan(plan_text()), actor=WHO, now=T0),
+        lambda: review.override(number, {}, actor=WHO, now=T0),
+    ):
+        with refused("unknown"):
+            act()
+
+
+def test_a_draft_may_be_refused_without_a_trial(house: House) -> None:
+    run, _ = a_run(house)
+    Review(house.engine).decide(run.draft_version or 0, "refuse", actor=WHO, now=T0)
+    with refused("not_draft"):
+        Review(house.engine).decide(run.draft_version or 0, "publish", actor=WHO, now=T0)
+
+
+@pytest.mark.parametrize("table", ["calibration_decision", "version_trial", "version_verdict"])
+def test_the_database_refuses_to_change_what_was_decided(house: House, table: str) -> None:
+    run, ids = a_run(house)
+    review, draft = Review(house.engine), run.draft_version or 0
+    assert run.id is not None
+    review.override(run.id, {ids[1]: Decision("hold", "x")}, actor=WHO, now=T0)
+    plan = load_plan(plan_text())
+    review.try_version(draft, replace(plan, sections=plan.sections[1:]), actor=WHO, now=T0)
+    review.decide(draft, "refuse", actor=WHO, now=T0)
+    for statement in (f"UPDATE {table} SET actor = 'y'", f"DELETE FROM {table}"):  # noqa: S608
+        with SqlSession(house.engine.execution_options(write=True)) as sql, pytest.raises(DatabaseError, match="append-only"):
+            sql.exec(text(statement))  # type: ignore[call-overload]

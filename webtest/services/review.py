@@ -1,0 +1,254 @@
+"""The review of a calibration: what it estimated, decided otherwise with a reason, tried on a plan, published or refused. Everything is kept."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from sqlalchemy import Engine, func
+from sqlmodel import Session as SqlSession
+from sqlmodel import col, select
+
+from calibration.pipeline import Proposal
+from cat_engine import Faulty, Row, TestPlan, check, load_plan
+from cat_engine.acceptance import Check
+from cat_engine.trial import PEOPLE, Trial, trial
+from itembank.bank import Bank, pool_of
+from itembank.demo import plan_text
+from itembank.models import BankVersion
+from itembank.store import decide, load_bank, load_contents, save_version
+from webtest.models import CalibrationDecision, CalibrationRun, VersionTrial, VersionVerdict, Wave
+from webtest.refusal import Refused
+
+DECISIONS = ("adopt", "keep", "hold")
+SEED = 1
+LARGEST_NUMBER = 2**31 - 1  # of a column of integers
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """An item of a run as it was proposed: verdict ("adopt", "keep", "reject"), flags, why in a sentence, answers, largest SE of b, and the new
+    parameters, None where nothing could be estimated.
+    """
+
+    item_id: str
+    competency: str
+    verdict: str
+    flags: tuple[str, ...]
+    why: str
+    n: int
+    se_b: float | None
+    new: Row | None
+
+    @property
+    def proposed(self) -> str:
+        """What happens if nobody decides otherwise: "adopt" or "keep"."""
+        return "adopt" if self.verdict == "adopt" else "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person wants instead, and why."""
+
+    decision: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """The latest trial of a version: when, by whom, on which plan; the figures of its parent before, and its own after."""
+
+    at: int
+    actor: str
+    plan_name: str
+    people: int
+    before: dict[str, float]
+    after: Trial
+
+
+def as_json(proposal: Proposal) -> str:
+    """The estimates of a run, to be kept with it."""
+    return json.dumps(
+        [
+            {
+                "item_id": v.item_id, "competency": v.competency, "verdict": v.verdict, "flags": v.flags, "why": v.why, "n": v.n,
+                "se_b": max(v.se_b) if v.new is not None and max(v.se_b) == max(v.se_b) else None,
+                "new": None if v.new is None else v.new._asdict(),
+            }
+            for v in proposal.verdicts
+        ]
+    )  # fmt: skip
+
+
+class Review:
+    """Use cases on the drafts that calibrations made."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def estimates(self, run: CalibrationRun) -> list[Estimate]:
+        """What the run estimated, item by item; empty for runs of before it was kept."""
+        found = json.loads(run.estimates)
+        return [Estimate(**{**e, "flags": tuple(e["flags"]), "new": None if e["new"] is None else Row(**e["new"])}) for e in found]
+
+    def decisions(self, run_id: int) -> dict[str, CalibrationDecision]:
+        """Item id -> the decision that counts."""
+        with SqlSession(self._engine, expire_on_commit=False) as sql:
+            return _decisions(sql, run_id)
+
+    def override(self, run_id: int, wanted: Mapping[str, Decision], *, actor: str, now: int) -> int | None:
+        """Decide on items otherwise than was proposed (or than was decided before); gives the draft that follows, None where nothing changes.
+
+        Raises Refused("unknown" | "not_draft" | "no_estimate" | "reason_missing").
+        """
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            run = sql.get(CalibrationRun, run_id, with_for_update=True) if run_id <= LARGEST_NUMBER else None
+            if run is None:
+                raise Refused("unknown")
+            estimates = {e.item_id: e for e in self.estimates(run)}
+            before = {item_id: d.decision for item_id, d in _decisions(sql, run_id).items()}
+            changed = {
+                item_id: d for item_id, d in wanted.items() if item_id in estimates and d.decision != _now(estimates[item_id], before)
+            }
+            if set(wanted) - estimates.keys() or any(d.decision not in DECISIONS for d in wanted.values()):
+                raise Refused("unknown")
+            if _status(sql, run.draft_version) not in (None, "draft"):
+                raise Refused("not_draft")
+            for item_id, d in changed.items():
+                if d.decision == "adopt" and estimates[item_id].new is None:
+                    raise Refused("no_estimate")
+                if not d.reason.strip():
+                    raise Refused("reason_missing")
+            n = sql.exec(select(func.max(CalibrationDecision.n)).where(CalibrationDecision.run_id == run_id)).one() or 0
+            for k, (item_id, d) in enumerate(changed.items(), start=n + 1):
+                sql.add(
+                    CalibrationDecision(
+                        run_id=run_id, n=k, at=now, actor=actor, item_id=item_id, decision=d.decision, reason=d.reason.strip()
+                    )
+                )
+            sql.flush()
+            if changed:
+                decided = before | {item_id: d.decision for item_id, d in changed.items()}
+                run.draft_version = _draft(sql, run, estimates, decided, actor, now)
+                sql.add(run)
+            return run.draft_version
+
+    def trials(self, version: int) -> Tried | None:
+        """The latest trial of a version."""
+        with SqlSession(self._engine) as sql:
+            return _tried(sql, version)
+
+    def verdict(self, version: int) -> VersionVerdict | None:
+        """Who decided on a version, and why."""
+        with SqlSession(self._engine, expire_on_commit=False) as sql:
+            return sql.get(VersionVerdict, version)
+
+    def plan(self, version: int) -> TestPlan:
+        """The plan on which a version is tried: that of the newest wave of its calibration, else the sample plan. Raises Refused("unknown")."""
+        if version > LARGEST_NUMBER:
+            raise Refused("unknown")
+        with SqlSession(self._engine) as sql:
+            run = sql.exec(
+                select(CalibrationRun).where(CalibrationRun.draft_version == version).order_by(col(CalibrationRun.id).desc())
+            ).first()
+            waves = json.loads(run.waves) if run is not None else []
+            wave = sql.exec(select(Wave).where(col(Wave.id).in_(waves)).order_by(col(Wave.created_at).desc())).first()
+        return load_plan(wave.plan if wave is not None else plan_text())
+
+    def try_version(self, version: int, plan: TestPlan, *, actor: str, now: int) -> Tried:
+        """Simulate a plan on a version and on its parent, with the same people. Raises Refused("unknown"), Faulty where the plan does not fit."""
+        with SqlSession(self._engine) as sql:
+            if version > LARGEST_NUMBER or sql.get(BankVersion, version) is None:
+                raise Refused("unknown")
+            new = load_bank(sql, version)
+            old = load_bank(sql, new.parent) if new.parent else new
+        after = _trial(plan, new)
+        before = _trial(plan, old).figures if old is not new else after.figures
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            sql.get(BankVersion, version, with_for_update=True)
+            n = sql.exec(select(func.max(VersionTrial.n)).where(VersionTrial.version == version)).one() or 0
+            sql.add(
+                VersionTrial(
+                    version=version, n=n + 1, at=now, actor=actor, plan_name=plan.name, plan_digest=plan.digest, people=PEOPLE, seed=SEED,
+                    before=json.dumps(before), after=json.dumps(after.figures),
+                    checks=json.dumps([asdict(c) for c in after.checks]), holds=after.holds,
+                )
+            )  # fmt: skip
+        return Tried(now, actor, plan.name, PEOPLE, before, after)
+
+    def decide(self, version: int, verdict: str, *, actor: str, now: int, reason: str = "") -> None:
+        """Publish or refuse a draft. A draft of a calibration is tried first; one that misses a limit is published for a reason only.
+
+        Raises Refused("not_draft" | "untried" | "limits_missed").
+        """
+        if version > LARGEST_NUMBER:
+            raise Refused("unknown")
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            found = sql.get(BankVersion, version, with_for_update=True)  # of two verdicts at once the first one holds
+            if found is None:
+                raise Refused("unknown")
+            if found.status != "draft":
+                raise Refused("not_draft")
+            calibrated = sql.exec(select(CalibrationRun.id).where(CalibrationRun.draft_version == version)).first() is not None
+            if verdict == "publish" and calibrated:
+                tried = _tried(sql, version)
+                if tried is None:
+                    raise Refused("untried")
+                if not tried.after.holds and not reason.strip():
+                    raise Refused("limits_missed")
+            outcome = "published" if verdict == "publish" else "refused"
+            decide(sql, version, outcome, actor=actor, now=now)
+            sql.add(VersionVerdict(version=version, at=now, actor=actor, verdict=outcome, reason=reason.strip()))
+
+
+def _status(sql: SqlSession, version: int | None) -> str | None:
+    found = sql.get(BankVersion, version) if version is not None else None
+    return found.status if found is not None else None
+
+
+def _decisions(sql: SqlSession, run_id: int) -> dict[str, CalibrationDecision]:
+    rows = sql.exec(select(CalibrationDecision).where(CalibrationDecision.run_id == run_id).order_by(col(CalibrationDecision.n))).all()
+    return {row.item_id: row for row in rows}
+
+
+def _now(estimate: Estimate, decided: Mapping[str, str]) -> str:
+    return decided.get(estimate.item_id, estimate.proposed)
+
+
+def _draft(
+    sql: SqlSession, run: CalibrationRun, estimates: Mapping[str, Estimate], decided: Mapping[str, str], actor: str, now: int
+) -> int | None:
+    """The version that follows from the decisions: saved anew, or the one that says the same already; None where it is the base itself."""
+    base = load_bank(sql, run.base_version)
+    new = _applied(base, list(estimates.values()), decided)
+    if new.digest == base.digest:
+        return None
+    same = sql.exec(select(BankVersion.version).where(BankVersion.digest == new.digest)).first()
+    note = f"Kalibrasi {run.id} dengan {len(decided)} putusan petugas"
+    return same or save_version(sql, new, load_contents(sql, base.version), note=note, actor=actor, now=now)
+
+
+def _applied(base: Bank, estimates: Sequence[Estimate], decided: Mapping[str, str]) -> Bank:
+    rows = {
+        e.item_id: e.new._replace(scale=int(base.params.scale[base.index[e.item_id]]))
+        for e in estimates
+        if e.new is not None and _now(e, decided) == "adopt"
+    }
+    held = {item_id for item_id, decision in decided.items() if decision == "hold"}
+    status = tuple("held" if item_id in held else old for item_id, old in zip(base.ids, base.status, strict=True))
+    return replace(base.with_params(rows), status=status)
+
+
+def _trial(plan: TestPlan, bank: Bank) -> Trial:
+    pool = pool_of(bank, plan.competencies)
+    faults = check(plan, pool)
+    if faults:
+        raise Faulty(faults)
+    return trial(plan, pool, SEED)
+
+
+def _tried(sql: SqlSession, version: int) -> Tried | None:
+    row = sql.exec(select(VersionTrial).where(VersionTrial.version == version).order_by(col(VersionTrial.n).desc())).first()
+    if row is None:
+        return None
+    after = Trial(json.loads(row.after), tuple(Check(**c) for c in json.loads(row.checks)))
+    return Tried(row.at, row.actor, row.plan_name, row.people, json.loads(row.before), after)
