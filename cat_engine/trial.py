@@ -5,9 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from cat_engine.acceptance import Check
+from cat_engine.families import Floats
 from cat_engine.plan import TestPlan
 from cat_engine.pool import Pool
-from cat_engine.simulate import SimulationResult, simulate
+from cat_engine.population import Population
+from cat_engine.simulate import simulate
+from cat_engine.simulated import SimulationResult
 
 PEOPLE = 500
 CORRELATION = 0.6  # of the abilities of simulated people
@@ -38,11 +41,9 @@ def worst(result: SimulationResult) -> dict[str, float]:
     }
 
 
-def people(n: int, n_competencies: int, seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def people(n: int, n_competencies: int, seed: int) -> Floats:
     """Abilities N(0, 1), correlated at .6, of n simulated people, [n, S]."""
-    rng = np.random.default_rng(seed)
-    common, own = rng.normal(size=(n, 1)), rng.normal(size=(n, n_competencies))
-    return np.asarray(np.sqrt(CORRELATION) * common + np.sqrt(1 - CORRELATION) * own)
+    return Population(CORRELATION).abilities(n, n_competencies, seed)
 
 
 def trial(plan: TestPlan, pool: Pool, seed: int, n: int = PEOPLE) -> Trial:

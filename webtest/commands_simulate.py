@@ -255,4 +255,7 @@ def _lines(done: Simulated, *, named: bool) -> list[str]:
     ]
     if f["mean_minutes"] is not None:
         lines.append(f"{f['mean_minutes']:.1f} minutes on average, {f['out_of_time']:.1%} ran out of time")
+    missed = [c["figure"] for c in f["acceptance"] if not c["holds"]]
+    if f["acceptance"]:
+        lines.append("acceptance limits missed: " + ", ".join(missed) if missed else "all acceptance limits are kept")
     return [f"{done.name}:", *lines] if named else lines

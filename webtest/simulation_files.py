@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,7 @@ def summary(design: Design, tally: Tally, advice: Sequence[SectionAdvice], secon
             }
             for one, spent in zip(advice, tally.times, strict=True)
         ],
+        "acceptance": [asdict(check) for check in design.trial.plan.acceptance.checks(tally.worst)],
         "plan_digest": design.trial.plan.digest,
         "pool_digest": pool.digest,
     }  # fmt: skip

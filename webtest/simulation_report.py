@@ -50,6 +50,11 @@ REASONS = {
     "information": "informasi habis", "stable": "perkiraan stabil", "diminishing": "tambahan terlalu kecil", "": "tidak diujikan",
 }  # fmt: skip
 
+LIMITS = {
+    "rmse": "RMSE tiap kompetensi", "bias": "bias tiap kompetensi (mutlak)", "reliability": "reliabilitas tiap kompetensi (terhadap ragam sebenarnya)",
+    "items": "panjang rata-rata", "exposure": "paparan tiap butir", "overlap": "tumpang tindih dua tes",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Simulated:
@@ -124,7 +129,7 @@ def html_report(done: Simulated) -> str:
     parts = [
         f'<p class="soft">{number(f["people"])} orang, {number(f["items"])} butir; dihitung dalam {number(f["seconds"], 1)} detik. '
         f"{TRUTHS[f['truth']]}</p>",
-        facts(shown), "<h2>Kompetensi</h2>", _competencies(done), "<h2>Ketelitian yang tercapai</h2>", _reached(done),
+        facts(shown), *_acceptance(done), "<h2>Kompetensi</h2>", _competencies(done), "<h2>Ketelitian yang tercapai</h2>", _reached(done),
     ]  # fmt: skip
     if done.advice:
         parts += ["<h2>Waktu</h2>", _sections(done)]
@@ -136,6 +141,16 @@ def html_report(done: Simulated) -> str:
     for s, name in enumerate(tally.trial.pool.competencies):
         parts += [f"<h3>{html.escape(name)}</h3>", _plots(done, s, name), _deciles(tally, s)]
     return document(f"Laporan simulasi: {f['plan']}", parts)
+
+
+def _acceptance(done: Simulated) -> list[str]:
+    """The plan's acceptance limits, where it has some, and which are kept."""
+    checks = done.figures["acceptance"]
+    if not checks:
+        return []
+    rows = [[LIMITS[c["figure"]], value(c["limit"]), value(c["value"]), "ya" if c["holds"] else "tidak"] for c in checks]
+    marks = {(r, 3): "warn" for r, c in enumerate(checks) if not c["holds"]}
+    return ["<h2>Syarat rancangan</h2>", table(["Syarat", "Batas", "Nilai terburuk", "Dipenuhi"], rows, marks=marks)]
 
 
 def _competencies(done: Simulated) -> str:

@@ -13,6 +13,7 @@ from cat_engine.stop.classification import ConfidenceInterval, ProbabilityRatio
 from cat_engine.stop.precision import PosteriorSD
 from cat_engine.tally import LEVELS, Tally, cuts_of
 from cat_engine.timing import ItemTimes
+from cat_engine.trial import worst
 
 N = 700
 GRID = np.arange(-3.5, 3.6, 0.5)
@@ -80,6 +81,10 @@ def test_reliability_is_that_of_the_standard_errors_and_of_the_truth(tally: Tall
     np.testing.assert_allclose(tally.squared_correlation, expected, rtol=1e-10)
     # Two estimates of the same thing: in theory equal for EAP under the true prior; 700 people leave a standard error of about .02.
     np.testing.assert_allclose(tally.reliability, tally.squared_correlation, atol=0.06)
+
+
+def test_the_worst_figures_are_those_that_acceptance_limits_speak_of(tally: Tally, whole: SimulationResult) -> None:
+    assert tally.worst == pytest.approx(worst(whole))
 
 
 def test_abilities_that_do_not_vary_have_no_correlation_with_the_truth(trial: Trial) -> None:

@@ -298,6 +298,16 @@ def test_a_plan_is_checked_for_time_where_the_bank_has_it(files: Path) -> None:
     assert found[0]["expected_min"] < found[0]["advised_min"] <= found[0]["longest_min"]
 
 
+def test_a_plans_acceptance_limits_are_checked(files: Path) -> None:
+    (files / "plan.toml").write_text(PLAN + "[acceptance]\nmax_rmse = 0.01\nmax_items = 5\n")
+    result = sim(files, "--n", "50", "--seed", "5")
+    assert "limits missed: rmse" in result.stdout
+    figures = json.loads((files / "out" / "summary.json").read_text())
+    assert [(c["figure"], c["holds"]) for c in figures["acceptance"]] == [("rmse", False), ("items", True)]
+    assert figures["acceptance"][0]["value"] == pytest.approx(figures["rmse"])
+    assert "Syarat rancangan" in (files / "out" / "report.html").read_text()
+
+
 # several plans
 
 LONGER = PLAN.replace('"small"', '"longer"').replace('["A"]', '["A", "B"]') + "[sections.stop]\nclassify_ci = {cuts = [0.0]}\n"
