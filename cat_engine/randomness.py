@@ -23,13 +23,13 @@ class Some(Sequence[int]):
     """Some of a sequence's numbers, each looked up when it is asked for."""
 
     whole: Any
-    index: Ints
+    rows: Ints
 
     def __len__(self) -> int:
-        return len(self.index)
+        return len(self.rows)
 
     def __getitem__(self, i: Any) -> Any:
-        return self.whole[int(self.index[i])]
+        return self.whole[int(self.rows[i])]
 
 
 @dataclass(frozen=True, eq=False)
