@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calibration.drift import LARGEST_Z, SMALLEST_SPREAD, robust_z
 from calibration.verdicts import ItemVerdict, ScaleRun
 from cat_engine import ItemParams, Row, expected_score, information
 from cat_engine.irt import Floats
 
-OLD, NEW, INK, FAINT = "#7a8794", "#0b5394", "#16202b", "#dde3e8"
+OLD, NEW, INK, FAINT, WARNING = "#7a8794", "#0b5394", "#16202b", "#dde3e8", "#a3201c"
 THETA = np.linspace(-4, 4, 81)
 BIN = 0.7
 LEAST_IN_BIN = 5
@@ -122,6 +123,32 @@ def difficulty_scatter(verdicts: Sequence[ItemVerdict]) -> str:
     return frame.draw("Kesukaran lama dan baru", parts, ticks, ticks, ("rerata b lama", "rerata b baru"))
 
 
+def shifts(verdicts: Sequence[ItemVerdict]) -> str:
+    """Drift: the shift of mean b (new - old) against old b, with 95 % bars, and the bounds of robust z; items beyond them are red and named."""
+    pairs = [(v, v.new, v.old) for v in verdicts if v.new is not None and v.old is not None]
+    moved = np.array([np.mean(new.b) - np.mean(old.b) for _, new, old in pairs])
+    z = robust_z([new for _, new, _ in pairs], [old for _, _, old in pairs])
+    middle, unit = float(np.median(moved)), SMALLEST_SPREAD
+    if np.ptp(z) > 0:
+        unit = float(np.ptp(moved) / np.ptp(z))
+    high = _round_up(max(0.5, float(np.abs(moved).max()) * 1.15))
+    frame = Frame(340, 300, (-4, 4), (-high, high))
+    bounds = (middle - LARGEST_Z * unit, middle + LARGEST_Z * unit)
+    across = f'H{frame.width - frame.right}" stroke="{OLD}" stroke-dasharray="5 3"/>'
+    parts = [f'<path d="M{frame.left},{frame.at_y(bound):.1f}{across}' for bound in bounds]
+    for (v, _, old), shift, own_z in zip(pairs, moved.tolist(), z.tolist(), strict=True):
+        beyond = abs(own_z) > LARGEST_Z
+        colour, x, y = WARNING if beyond else NEW, frame.at_x(float(np.mean(old.b))), frame.at_y(shift)
+        spread = 1.96 * float(np.nanmean(v.se_b)) if np.isfinite(v.se_b).any() else 0.0
+        low, top = frame.at_y(shift - spread), frame.at_y(shift + spread)
+        name = html.escape(v.item_id)
+        parts.append(f'<path d="M{x:.1f},{low:.1f}V{top:.1f}" stroke="{colour}" stroke-opacity=".35"/>')
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}" fill-opacity=".7"><title>{name}</title></circle>')
+        if beyond:
+            parts.append(f'<text x="{x + 5:.1f}" y="{y + 3:.1f}">{name}</text>')
+    return frame.draw("Pergeseran kesukaran", parts, (-4, -2, 0, 2, 4), (-high, 0, high), ("rerata b lama", "pergeseran b"))
+
+
 def error_by_answers(verdicts: Sequence[ItemVerdict], max_se: float) -> str:
     """The largest SE of b against the number of answers, and the largest that is adopted."""
     shown = [(v.n, max(v.se_b)) for v in verdicts if v.new is not None and np.isfinite(v.se_b).all()]
@@ -163,7 +190,7 @@ def ability(run: ScaleRun) -> str:
     steps = [run.slope * b + run.intercept for row in run.fit.rows for b in row.b]
     parts += [f'<path d="M{frame.at_x(b):.1f},{floor:.1f}v9" stroke="{INK}" stroke-opacity=".45"/>' for b in steps]
     return frame.draw(
-        "Sebaran kemampuan dan letak butir", parts, (-4, -2, 0, 2, 4), (0, top), ("kemampuan; garis: letak b", "bagian orang")
+        "Peta Wright: sebaran kemampuan dan letak butir", parts, (-4, -2, 0, 2, 4), (0, top), ("kemampuan; garis: letak b", "bagian orang")
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from calibration.pipeline import Proposal, recovery
-from calibration.plots import ability, difficulty_scatter, error_by_answers, information_curves, item_curve, number
+from calibration.plots import ability, difficulty_scatter, error_by_answers, information_curves, item_curve, number, shifts
+from calibration.sorting import SCRIPT
 from calibration.standalone import FileCalibration
 from calibration.verdicts import ItemVerdict, ScaleRun
 from cat_engine import Row
@@ -20,11 +21,12 @@ h3{font-size:1rem;margin:1.6rem 0 .5rem}p{max-width:46rem;margin:.5rem 0}.soft,f
 .facts dt{font-size:.85rem;color:var(--soft)}.facts dd{margin:0;font-size:1.45rem;font-variant-numeric:tabular-nums}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;min-width:100%}
 th,td{padding:.28rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}th{font-size:.85rem;color:var(--soft);font-weight:600}
-td.n,th.n{text-align:right;white-space:nowrap}td.p{white-space:nowrap}
+td.n,th.n{text-align:right;white-space:nowrap}th button{all:unset;cursor:pointer}th button:focus-visible{outline:2px solid #0b5394;outline-offset:2px}
+th[aria-sort=ascending] button::after{content:" ▲"}th[aria-sort=descending] button::after{content:" ▼"}td.p{white-space:nowrap}
 .note{background:#fff3dc;border-left:5px solid #8a4b00;padding:.6rem 1rem;max-width:none}
 .adopt{color:#1b6e3c}.keep{color:#8a4b00}.reject{color:#a3201c;font-weight:700}
 nav{margin:1rem 0}nav a{margin-right:.9rem;color:#0b5394}
-.pair{margin:1.2rem 0 .6rem;display:grid;grid-template-columns:repeat(auto-fit,minmax(19rem,25rem));gap:1rem 1.5rem}
+.pair{margin:1.2rem 0 .6rem;display:grid;grid-template-columns:repeat(auto-fit,minmax(19rem,22.5rem));gap:1rem 1.5rem}
 .curves{display:grid;grid-template-columns:repeat(auto-fill,minmax(15.5rem,1fr));gap:.75rem}figure{margin:0;break-inside:avoid}figcaption{font-size:.85rem}
 svg{width:100%;height:auto;display:block}svg text{font:10px system-ui,sans-serif;fill:var(--soft)}
 @page{size:A4;margin:14mm}@media print{body{font-size:10pt;margin:0;max-width:none;padding:0}nav{display:none}h2{break-after:avoid}tr{break-inside:avoid}thead{display:table-header-group}.curves{grid-template-columns:repeat(3,1fr)}}
@@ -39,7 +41,8 @@ FLAGS = {
 GUIDE = (
     "Kurva: garis putus-putus = parameter lama, garis biru = parameter baru, titik = rerata skor teramati dengan pita 95 % menurut posterior "
     "kemampuan peserta. RMSD: beda rerata kurva teramati dari model, per satuan skor; di atas 0,1 dianggap tidak cocok. SE: galat baku dari "
-    "informasi teramati (Oakes). A dan B: konstanta penyetaraan ke skala bank, θ = A θ' + B."
+    "informasi teramati (Oakes). Pergeseran: beda rerata b baru dan lama dengan pita 95 %; di luar garis putus-putus (z kekar 2,7) butir bergeser lebih "
+    "daripada butir lain. Judul kolom mengurutkan tabel. A dan B: konstanta penyetaraan ke skala bank, θ = A θ' + B."
 )
 
 
@@ -92,14 +95,14 @@ def _document(
     out += ["<h2>Jalannya estimasi</h2>", _scales_table(scales)]
     pair = [error_by_answers(verdicts, max_se)]
     if any(v.old is not None and v.new is not None for v in verdicts):
-        pair.insert(0, difficulty_scatter(verdicts))
+        pair = [difficulty_scatter(verdicts), shifts(verdicts), *pair]
     out.append('<div class="pair">' + "".join(f"<figure>{svg}</figure>" for svg in pair) + f'</div><p class="soft">{GUIDE}</p>')
     for k, run in enumerate(scales):
         out += _scale_section(k, run, [v for v in verdicts if v.competency == run.competency])
     silent = [v for v in verdicts if v.competency not in {run.competency for run in scales}]
     if silent:
         out += ["<h2>Tanpa estimasi</h2>", *_unestimated(silent)]
-    return "".join(out) + "</body></html>"
+    return "".join(out) + f"<script>{SCRIPT}</script></body></html>"
 
 
 def _decisions(verdicts: Sequence[ItemVerdict]) -> list[str]:

@@ -32,6 +32,11 @@ def test_a_closed_wave_is_calibrated_the_report_read_and_version_2_published(sta
     page.click("text=Baca laporan lengkap")
     expect(page.get_by_role("heading", name="Laporan kalibrasi bank versi 1")).to_be_visible()
     expect(page.get_by_text("Bank contoh, belum terkalibrasi")).to_be_visible()
+    table = page.locator("table").filter(has_text="Butir").first
+    table.get_by_role("button", name="n", exact=True).click()
+    counts = [int(text.replace(".", "")) for text in table.locator("tbody td:nth-child(4)").all_inner_texts()]
+    assert counts == sorted(counts)
+    assert counts[0] < counts[-1]
     page.goto(run)
     page.click("text=Lihat apa yang berubah")
     expect(page.get_by_role("heading", name="Perubahan terhadap versi 1")).to_be_visible()

@@ -1,5 +1,7 @@
 """The report: what it says, that it stands alone, and that it escapes what people typed."""
 
+import base64
+import hashlib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -9,8 +11,9 @@ import numpy as np
 import pytest
 
 from calibration.pipeline import CalibrationOptions, calibrate
-from calibration.plots import Frame, number
+from calibration.plots import Frame, number, shifts
 from calibration.report import html_report
+from calibration.sorting import POLICY_HASH
 from cat_engine import Row
 from itembank.bank import Bank
 
@@ -46,13 +49,24 @@ def test_every_estimated_item_has_a_curve_and_names_are_escaped(report: str) -> 
     assert "A &amp; B" in report
 
 
-def test_it_loads_nothing_runs_nothing_and_its_pictures_are_well_formed(report: str) -> None:
-    assert not re.search(r"https?://|<script|<link|<img|@import|url\(", report)
+def test_it_loads_nothing_runs_its_one_script_and_its_pictures_are_well_formed(report: str) -> None:
+    assert not re.search(r"https?://|<script |<link|<img|@import|url\(", report)
+    [script] = re.findall(r"<script>(.*?)</script>", report, re.DOTALL)
+    assert "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() == POLICY_HASH
     pictures = re.findall(r"<svg.*?</svg>", report)
-    assert len(pictures) == 8 + 4
+    assert len(pictures) == 8 + 5
     for picture in pictures:
         ElementTree.fromstring(picture)  # noqa: S314 - our own text
         assert "nan" not in picture
+
+
+def test_an_item_that_moved_is_named_in_the_picture_of_shifts(draw: Callable[..., Any], bank_of: Callable[..., Bank]) -> None:
+    leaked = [row if k != 2 else Row("2pl", 1.2, [row.b[0] - 0.9]) for k, row in enumerate(ROWS[:6])]
+    bank = bank_of(ROWS[:6])
+    proposal = calibrate(draw(leaked, np.random.default_rng(303).normal(size=3000), 304).log(bank.ids), bank)
+    picture = shifts(proposal.verdicts)
+    assert ">i2</text>" in picture
+    assert picture.count("</text>") == picture.count('text-anchor="middle"') + picture.count('text-anchor="end"') + 1  # no other is named
 
 
 def test_numbers_are_written_the_indonesian_way() -> None:

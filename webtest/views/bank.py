@@ -7,6 +7,7 @@ from flask import Blueprint, Response, flash, render_template, request
 from flask_babel import gettext as _
 
 from calibration.pipeline import CalibrationOptions
+from calibration.sorting import POLICY_HASH
 from cat_engine import Faulty
 from itembank.bank import pool_of
 from itembank.demo import plan_text
@@ -152,9 +153,11 @@ def estimates(run_id: int, kind: str) -> Any:
 @pages.get("/kalibrasi/<int:run_id>/laporan")
 @needs(Right.CALIBRATE)
 def report(run_id: int) -> Any:
-    """The report as it was made; its own small style sheet is inside, so it gets a policy of its own."""
+    """The report as it was made; its own style sheet and the script that sorts its tables are inside, so it gets a policy of its own."""
     response = Response(_service().run(run_id).report, mimetype="text/html")
-    response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'self'"
+    response.headers["Content-Security-Policy"] = (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src '{POLICY_HASH}'; sandbox allow-scripts; frame-ancestors 'self'"
+    )
     return response
 
 
