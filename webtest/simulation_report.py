@@ -239,7 +239,7 @@ def _plots(done: Simulated, s: int, name: str) -> str:
         ),
         figure(
             supply(done.tally, s, name), "Informasi bank dan kebutuhan",
-            [(BLUE, f"{most} butir terbaik", False), (RED, "tercapai", True), (PALE, "orang", False)],
+            [(BLUE, f"{most} butir terbaik", False), (RED, "tercapai, 1/SE²", True), (PALE, "orang", False)],
         ),
     ]  # fmt: skip
     return f'<div class="plots">{"".join(shown)}</div>'
