@@ -4,6 +4,7 @@ import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from itertools import islice
@@ -39,7 +40,10 @@ def processes(workers: int) -> Iterator[Mapper]:
         return _in_order(lambda task: pool.submit(_run_pickled, text, task), AHEAD * workers, parts)
 
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield mapper
+        try:
+            yield mapper
+        except BrokenProcessPool as error:
+            raise Faulty([Fault("--workers", str(workers), "one of the processes was killed", "fewer, if memory was short")]) from error
 
 
 def _run_pickled(trial: bytes, parts: Sequence[People]) -> list[Block]:
@@ -56,7 +60,9 @@ def _loaded(trial: bytes) -> Trial:
 def cluster(address: str) -> Iterator[Mapper]:
     """A mapper over the workers of the scheduler at `address`. Raises Faulty where the package, the scheduler or its workers are missing."""
     try:
-        from distributed import Client
+        from distributed import Client, KilledWorker
+        from distributed.client import FutureCancelledError
+        from distributed.comm.core import CommClosedError
     except ImportError as error:
         remedy = "install the extra 'cluster': pip install 'cact[cluster]'"
         raise Faulty([Fault("--scheduler", address, "needs the package 'distributed'", remedy)]) from error
@@ -75,7 +81,12 @@ def cluster(address: str) -> Iterator[Mapper]:
     with client:
         if not client.nthreads():
             raise Faulty([Fault("--scheduler", address, "the cluster has no workers", f"start some: dask worker {address}")])
-        yield mapper
+        try:
+            yield mapper
+        except (KilledWorker, FutureCancelledError, CommClosedError) as error:
+            raise Faulty(
+                [Fault("--scheduler", address, "the cluster was lost", "see the logs of its workers; is cact installed there?")]
+            ) from error
 
 
 def _in_order(submit: Callable[[tuple[People, ...]], Any], most: int, parts: Iterable[People]) -> Iterator[Block]:

@@ -2,9 +2,12 @@
 
 import csv
 import json
+import os
+import pickle
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet
@@ -385,8 +388,9 @@ def scheduler() -> Iterator[str]:
         yield cluster.scheduler_address
 
 
-def test_a_cluster_and_several_processes_give_the_same_files_as_one(files: Path, scheduler: str) -> None:
-    more = ("--n", "9000", "--seed", "5")
+def test_a_cluster_and_several_processes_give_the_same_files_as_one(files: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webtest.simulation_cluster.TASK", 1)
+    more = ("--n", "1600", "--seed", "5")  # four blocks, so four tasks
     assert sim(files, *more).exit_code == 0
     for name, where in (("cluster", ("--scheduler", scheduler)), ("processes", ("--workers", "2"))):
         out = files / name
@@ -403,6 +407,37 @@ def test_a_scheduler_that_does_not_answer_is_a_fault(files: Path, monkeypatch: p
     result = sim(files, "--n", "5", "--seed", "1", "--scheduler", "tcp://127.0.0.1:9")
     assert result.exit_code == 2
     assert "no scheduler answers there" in result.stderr
+    assert not (files / "out").exists()
+
+
+def test_a_cluster_that_is_lost_on_the_way_is_a_fault_and_nothing_is_written(
+    files: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*arguments: object) -> None:
+        raise CommClosedError("gone")
+
+    from distributed.comm.core import CommClosedError
+
+    monkeypatch.setattr("webtest.simulation_cluster._in_order", lost)
+    result = sim(files, "--n", "5", "--seed", "1", "--scheduler", scheduler)
+    assert result.exit_code == 2
+    assert "the cluster was lost" in result.stderr
+    assert not (files / "out").exists()
+
+
+class Deadly:
+    """What ends the process that unpickles it."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os._exit, (3,)
+
+
+def test_a_process_that_dies_is_a_fault(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deadly = pickle.dumps(Deadly())
+    monkeypatch.setattr("webtest.simulation_cluster.pickle", SimpleNamespace(dumps=lambda _trial: deadly))
+    result = sim(files, "--n", "5", "--seed", "1", "--workers", "2")
+    assert result.exit_code == 2
+    assert "was killed" in result.stderr
     assert not (files / "out").exists()
 
 
