@@ -17,7 +17,7 @@ CORRELATION = 0.6  # of the abilities of simulated people
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class BankTrial:
     """figures: acceptance.FIGURES -> the worst value over competencies or items; checks: the plan's limits, in its order."""
 
     figures: dict[str, float]
@@ -46,7 +46,7 @@ def people(n: int, n_competencies: int, seed: int) -> Floats:
     return Population(CORRELATION).abilities(n, n_competencies, seed)
 
 
-def trial(plan: TestPlan, pool: Pool, seed: int, n: int = PEOPLE) -> Trial:
+def trial(plan: TestPlan, pool: Pool, seed: int, n: int = PEOPLE) -> BankTrial:
     """Simulate the plan on a pool with n people; the same seed gives two versions of a bank the same people."""
     figures = worst(simulate(plan, pool, people(n, len(pool.competencies), seed), seed))
-    return Trial(figures, plan.acceptance.checks(figures))
+    return BankTrial(figures, plan.acceptance.checks(figures))

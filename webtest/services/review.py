@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from calibration.pipeline import Proposal
 from cat_engine import Faulty, Row, TestPlan, check, load_plan
 from cat_engine.acceptance import Check
-from cat_engine.trial import PEOPLE, Trial, trial
+from cat_engine.trial import PEOPLE, BankTrial, trial
 from itembank.bank import Bank, pool_of
 from itembank.demo import plan_text
 from itembank.models import BankVersion
@@ -62,7 +62,7 @@ class Tried:
     plan_name: str
     people: int
     before: dict[str, float]
-    after: Trial
+    after: BankTrial
 
 
 def as_json(proposal: Proposal) -> str:
@@ -238,7 +238,7 @@ def _applied(base: Bank, estimates: Sequence[Estimate], decided: Mapping[str, st
     return replace(base.with_params(rows), status=status)
 
 
-def _trial(plan: TestPlan, bank: Bank) -> Trial:
+def _trial(plan: TestPlan, bank: Bank) -> BankTrial:
     pool = pool_of(bank, plan.competencies)
     faults = check(plan, pool)
     if faults:
@@ -250,5 +250,5 @@ def _tried(sql: SqlSession, version: int) -> Tried | None:
     row = sql.exec(select(VersionTrial).where(VersionTrial.version == version).order_by(col(VersionTrial.n).desc())).first()
     if row is None:
         return None
-    after = Trial(json.loads(row.after), tuple(Check(**c) for c in json.loads(row.checks)))
+    after = BankTrial(json.loads(row.after), tuple(Check(**c) for c in json.loads(row.checks)))
     return Tried(row.at, row.actor, row.plan_name, row.people, json.loads(row.before), after)
