@@ -85,7 +85,7 @@ def _figures(runs: Sequence[Simulated], head: Sequence[str]) -> str:
         if any(v is not None for v in found):
             marks |= {(len(rows), k + 1): "best" for k in _best(found, best)}
             rows.append([words, *(percent(v) if digits is None else value(v, digits) for v in found)])
-    return table(["", *head], rows, marks=marks)
+    return table(["Ukuran", *head], rows, marks=marks)
 
 
 def _own(runs: Sequence[Simulated], head: Sequence[str], key: str, best: str) -> str:
