@@ -1,21 +1,22 @@
 """Differential item functioning on a form that everybody took: is an item harder for one group than for equally able people of another?
 
-Ability is matched by the total score, the studied item included; 0/1 items, a reference and a focal group. On routed or incomplete answers a total
-score matches nobody, so those are refused.
+Ability is matched by the total score over the anchors and the studied item; 0/1 items, a reference and a focal group. On routed or incomplete
+answers a total score matches nobody, so those are refused.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import chi2, norm
 
+from calibration.dif_groups import Mask, check_groups
 from cat_engine import Fault, Faulty
 from cat_engine.irt import Floats, Ints
 
 STEPS = 100
-SMALLEST_GROUP = 2
+MODERATE, LARGE = 0.035, 0.070  # gain in Nagelkerke's R^2 (Jodoin & Gierl, 2001)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,27 +61,50 @@ class LogisticDif:
     p_both: Floats
     delta_r2: Floats
 
+    @property
+    def size(self) -> tuple[str, ...]:
+        """A negligible, B moderate, C large (Jodoin & Gierl, 2001); "" where it cannot be told."""
+        some, large = (self.p_both < 0.05) & (self.delta_r2 >= MODERATE), self.delta_r2 >= LARGE
+        return tuple(
+            "" if np.isnan(both) else "A" if not b else "C" if c else "B" for both, b, c in zip(self.both, some, large, strict=True)
+        )
 
-def _check(scores: Ints, focal: NDArray[np.bool_]) -> None:
+
+def _check(scores: Ints, focal: Mask, anchors: Mask | None) -> None:
     faults = []
     if (scores < 0).any():
         faults.append(Fault("answers", "", "are incomplete or routed", "matching by total score needs a form that everybody took whole"))
     if scores.max(initial=0) > 1:
         faults.append(Fault("answers", "", "hold categories above 1", "these methods are for 0/1 items"))
-    for name, group in (("focal", focal), ("reference", ~focal)):
-        if group.sum() < SMALLEST_GROUP:
-            faults.append(Fault("groups", name, f"the group has {int(group.sum())} people"))
     if faults:
         raise Faulty(faults)
+    check_groups(focal, anchors)
 
 
-def mantel_haenszel(scores: Ints, focal: NDArray[np.bool_], *, correct: bool = True) -> MantelHaenszel:
+def _matched(scores: Ints, anchors: Mask | None) -> Iterator[tuple[Ints, Ints]]:
+    """Items that share a matching score, and that score of everybody: of the anchors, and of the anchors and one item for each of the others."""
+    anchors = np.ones(scores.shape[1], dtype=bool) if anchors is None else anchors
+    total = scores[:, anchors].sum(axis=1)
+    yield np.flatnonzero(anchors), total
+    for i in np.flatnonzero(~anchors):
+        yield np.array([i]), total + scores[:, i]
+
+
+def mantel_haenszel(scores: Ints, focal: Mask, anchors: Mask | None = None, *, correct: bool = True) -> MantelHaenszel:
     """Mantel & Haenszel (1959), Holland & Thayer (1988); variance of ln alpha by Phillips & Holland (1987). scores[P, I] are 0/1, focal[P].
 
-    `correct` is the continuity correction of the chi-square. Raises Faulty for incomplete or polytomous answers and groups of fewer than 2 people.
+    `anchors`[I] (default all) make the matching score. `correct` is the continuity correction of the chi-square. Raises Faulty for incomplete or
+    polytomous answers, groups of fewer than 2 people and fewer than 2 anchors.
     """
-    _check(scores, focal)
-    total = scores.sum(axis=1)
+    _check(scores, focal, anchors)
+    out = np.full((4, scores.shape[1]), np.nan)
+    for items, total in _matched(scores, anchors):
+        out[:, items] = _common_odds(scores[:, items], focal, total, correct)
+    return MantelHaenszel(out[0], np.asarray(chi2.sf(out[0], 1)), out[1], out[2], out[3])
+
+
+def _common_odds(scores: Ints, focal: Mask, total: Ints, correct: bool) -> Floats:
+    """Chi-square, alpha, variance of ln alpha, and standardised difference, [4, I]."""
     level = np.unique(total, return_inverse=True)[1]
     n_levels, n_items = int(level.max()) + 1, scores.shape[1]
     right, taken = np.zeros((2, n_levels, n_items)), np.zeros((2, n_levels, 1))
@@ -101,24 +125,23 @@ def mantel_haenszel(scores: Ints, focal: NDArray[np.bool_], *, correct: bool = T
         spread = ((a * d + alpha * b * c) * (a + d + alpha * (b + c)) / n**2).sum(axis=0)
         var_log_alpha = spread / (2 * odds**2)
         difference = (taken[1] * (c / taken[1] - a / taken[0])).sum(axis=0) / taken[1].sum()
-    silent = variance.sum(axis=0) == 0
-    columns = (np.where(silent | ~np.isfinite(column), np.nan, column) for column in (statistic, alpha, var_log_alpha, difference))
-    statistic, alpha, var_log_alpha, difference = columns
-    return MantelHaenszel(statistic, np.asarray(chi2.sf(statistic, 1)), alpha, var_log_alpha, difference)
+    out = np.stack([statistic, alpha, var_log_alpha, difference])
+    return np.where((variance.sum(axis=0) == 0) | ~np.isfinite(out), np.nan, out)
 
 
-def logistic_dif(scores: Ints, focal: NDArray[np.bool_]) -> LogisticDif:
+def logistic_dif(scores: Ints, focal: Mask, anchors: Mask | None = None) -> LogisticDif:
     """Swaminathan & Rogers (1990): logit P = b0 + b1 total + b2 focal + b3 total x focal, by likelihood ratios. Arguments and faults as above."""
-    _check(scores, focal)
-    total = scores.sum(axis=1).astype(float)
-    one, group = np.ones(len(scores)), focal.astype(float)
-    columns = np.stack([one, total - total.mean(), group, (total - total.mean()) * group], axis=1)  # centred: the deviance is the same
+    _check(scores, focal, anchors)
     statistics = np.full((4, scores.shape[1]), np.nan)
-    for i in np.flatnonzero(np.ptp(scores, axis=0) > 0).tolist():
-        y = scores[:, i].astype(float)
-        null, ability, uniform, full = (_deviance(columns[:, :k], y) for k in (1, 2, 3, 4))
-        r2 = [(1 - np.exp((d - null) / len(y))) / (1 - np.exp(-null / len(y))) for d in (ability, full)]
-        statistics[:, i] = ability - uniform, uniform - full, ability - full, r2[1] - r2[0]
+    group = focal.astype(float)
+    for items, raw in _matched(scores, anchors):
+        total = raw - raw.mean()  # centred: the deviance is the same
+        columns = np.stack([np.ones(len(scores)), total, group, total * group], axis=1)
+        for i in items[np.ptp(scores[:, items], axis=0) > 0].tolist():
+            y = scores[:, i].astype(float)
+            null, ability, uniform, full = (_deviance(columns[:, :k], y) for k in (1, 2, 3, 4))
+            r2 = [(1 - np.exp((d - null) / len(y))) / (1 - np.exp(-null / len(y))) for d in (ability, full)]
+            statistics[:, i] = ability - uniform, uniform - full, ability - full, r2[1] - r2[0]
     uniform, nonuniform, both, gain = np.where(statistics < 0, 0.0, statistics)
     p_uniform, p_nonuniform, p_both = (np.asarray(chi2.sf(x, df)) for x, df in ((uniform, 1), (nonuniform, 1), (both, 2)))
     return LogisticDif(uniform, nonuniform, both, p_uniform, p_nonuniform, p_both, gain)

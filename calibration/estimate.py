@@ -33,6 +33,7 @@ SENTENCES = {
     "at_bound": "an estimate ran into its bound",
     "drift": "as an anchor it no longer fitted its parameters and was released",
     "misfit": "observed answers depart from the model's curve",
+    "dif": "it functions differently for a group of people",
 }
 LOWEST_A = 0.35
 FARTHEST_B = 5.5

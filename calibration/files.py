@@ -77,19 +77,19 @@ def read_models_csv(text: str) -> tuple[dict[str, str], dict[str, Row]]:
     return models, {item_id: row._replace(scale=0) for item_id, row in zip(rows.ids, rows.rows, strict=True)}
 
 
-def read_groups_csv(text: str, person_ids: Sequence[str]) -> tuple[Ints, tuple[str, ...]]:
-    """`person_id,group`: the group number of each person, and the groups' names in order of appearance. Raises Faulty.
+def read_groups_csv(text: str, person_ids: Sequence[str], column: str = "group") -> tuple[Ints, tuple[str, ...]]:
+    """`person_id,group`, or another column of groups: the group number of each person, and the groups' names in order of appearance. Raises Faulty.
 
     Persons without answers may stand in the file; nobody with answers may be missing.
     """
     groups: dict[str, str] = {}
     faults = []
-    for where, cells in _table(text, ("person_id", "group")):
-        if not cells["person_id"] or not cells["group"]:
-            faults.append(Fault(where, "group" if cells["person_id"] else "person_id", "is empty"))
+    for where, cells in _table(text, ("person_id", column)):
+        if not cells["person_id"] or not cells[column]:
+            faults.append(Fault(where, column if cells["person_id"] else "person_id", "is empty"))
         if cells["person_id"] in groups:
             faults.append(Fault(where, "person_id", "the person has a group already", "one row a person"))
-        groups[cells["person_id"]] = cells["group"]
+        groups[cells["person_id"]] = cells[column]
     missing = sum(person not in groups for person in person_ids)
     if missing:
         faults.append(Fault("groups", "person_id", f"{missing} of {len(person_ids)} people with answers have no group", "one row a person"))

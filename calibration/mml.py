@@ -21,6 +21,7 @@ from calibration.curves import unpack
 from calibration.expectation import Design
 from calibration.priors import FLAT, Priors
 from calibration.state import FIXED_SLOPE, State, shapes_of
+from calibration.twins import Twins, tied
 from cat_engine import Grid, Row
 from cat_engine.irt import Floats, Ints
 
@@ -107,8 +108,10 @@ def fit_mml(
     options: MmlOptions | None = None,
     fixed: NDArray[np.bool_] | None = None,
     group: Ints | None = None,
+    twins: Sequence[Twins] = (),
 ) -> MmlFit:
-    """Calibrate one competency. person[R], item[R], category[R] from 0; `rows` are starting values (and the models); `fixed`[I] items stay.
+    """Calibrate one competency. person[R], item[R], category[R] from 0; `rows` are starting values (and the models); `fixed`[I] items stay, and
+    `twins` share what they say.
 
     group[P] numbers each person's group from 0. Ability is N(0, 1) in the first group and normal with free mean and sd in the others; the first
     group's sd is free too where slopes are given (pcm), and its mean and sd are where items are fixed. 1pl items share a slope. Raises ValueError where
@@ -127,7 +130,7 @@ def fit_mml(
     design = Design.of(person, item, category, groups, len(rows), max(len(row.b) for row in rows) + 1)
     free = np.ones((design.n_groups, 2), dtype=bool)
     free[0] = held.any(), held.any() or any(row.model in FIXED_SLOPE for row in rows)
-    state = State(shapes_of(rows, held, options.rating_scale), np.zeros((design.n_groups, 2)), free)
+    state = State(tied(shapes_of(rows, held, options.rating_scale), twins), np.zeros((design.n_groups, 2)), free)
     nodes = options.grid.nodes()
     if held.any() and options.fipc != "mwu-mem":
         cycles, converged = _variant(state, design, nodes, options, held)

@@ -1,11 +1,12 @@
 """One calibration run: answers and a bank in, a proposal out, with a verdict and its reason for every item."""
 
 import time
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from calibration.dif_run import DifFinding, run_dif
 from calibration.drift import drifted_anchor
 from calibration.estimate import Demands, Run, estimate
 from calibration.girth_adapter import second_opinion
@@ -49,6 +50,7 @@ class Proposal:
     base_version: int
     dropped: Mapping[str, int]
     seconds: float
+    dif: tuple[DifFinding, ...] = ()
 
     def adopted(self) -> dict[str, Row]:
         """Item id -> new parameters, of the items whose verdict is "adopt"."""
@@ -68,8 +70,11 @@ class Proposal:
         return bank.with_params({item_id: rows[item_id]._replace(scale=int(bank.params.scale[bank.index[item_id]])) for item_id in wanted})
 
 
-def calibrate(log: ResponseLog, bank: Bank, options: CalibrationOptions | None = None) -> Proposal:
-    """Calibrate every competency of `bank` that `log` has answers for.
+def calibrate(
+    log: ResponseLog, bank: Bank, options: CalibrationOptions | None = None, groups: Mapping[str, Sequence[str]] | None = None
+) -> Proposal:
+    """Calibrate every competency of `bank` that `log` has answers for. groups: grouping (sex, unit, ...) -> the group of each of log.person_ids, "" =
+    unknown; items are then tested for functioning differently (dif_run.py).
 
     Raises Faulty naming unknown items, categories that an item does not have, second answers of a person to an item, and unknown options.
     """
@@ -81,11 +86,26 @@ def calibrate(log: ResponseLog, bank: Bank, options: CalibrationOptions | None =
     bank_item = np.array([bank.index[item_id] for item_id in log.item_ids])[log.item]
     verdicts: list[ItemVerdict] = []
     scales: list[ScaleRun] = []
+    dif: list[DifFinding] = []
     for s, competency in enumerate(bank.competencies):
         found, run = _calibrate_scale(log, bank, options, competency, np.flatnonzero(bank.params.scale == s), bank_item)
+        if run is not None and groups:
+            findings = _dif(log, bank, run, bank_item, groups)
+            shifted = {f.item_id for f in findings if f.flagged}
+            found = [replace(v, flags=(*v.flags, "dif")) if v.item_id in shifted and v.new is not None else v for v in found]
+            dif += findings
         verdicts += found
         scales += [run] if run else []
-    return Proposal(tuple(verdicts), tuple(scales), options, bank.version, {}, time.perf_counter() - began)
+    return Proposal(tuple(verdicts), tuple(scales), options, bank.version, {}, time.perf_counter() - began, tuple(dif))
+
+
+def _dif(log: ResponseLog, bank: Bank, run: ScaleRun, bank_item: Ints, groups: Mapping[str, Sequence[str]]) -> tuple[DifFinding, ...]:
+    place = np.full(len(bank), -1)
+    place[[bank.index[item_id] for item_id in run.items]] = np.arange(len(run.items))
+    mine = place[bank_item] >= 0
+    who, person = np.unique(log.person[mine], return_inverse=True)
+    own = {grouping: [names[p] for p in who.tolist()] for grouping, names in groups.items()}
+    return run_dif(person, place[bank_item[mine]], log.category[mine], run.fit.rows, run.items, own)
 
 
 def _faults(log: ResponseLog, bank: Bank, options: CalibrationOptions) -> Iterator[Fault]:

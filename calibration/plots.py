@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calibration.dif_run import LARGEST_SHIFT, DifFinding
 from calibration.drift import LARGEST_Z, SMALLEST_SPREAD, robust_z
 from calibration.verdicts import ItemVerdict, ScaleRun
 from cat_engine import ItemParams, Row, expected_score, information
@@ -147,6 +148,26 @@ def shifts(verdicts: Sequence[ItemVerdict]) -> str:
         if beyond:
             parts.append(f'<text x="{x + 5:.1f}" y="{y + 3:.1f}">{name}</text>')
     return frame.draw("Pergeseran kesukaran", parts, (-4, -2, 0, 2, 4), (-high, 0, high), ("rerata b lama", "pergeseran b"))
+
+
+def group_shifts(findings: Sequence[DifFinding]) -> str:
+    """DIF of one group: each item's shift with its 95 % bar, sorted; flagged items are red and named."""
+    ordered = sorted(findings, key=lambda f: f.shift)
+    high = _round_up(max(0.2, *(abs(f.shift) + 1.96 * np.nan_to_num(f.se) for f in ordered)))
+    frame = Frame(340, 220, (0, len(ordered) + 1), (-high, high))
+    across = f'H{frame.width - frame.right}" stroke="{OLD}" stroke-dasharray="5 3"/>'
+    parts = [f'<path d="M{frame.left},{frame.at_y(bound):.1f}{across}' for bound in (-LARGEST_SHIFT, LARGEST_SHIFT)]
+    for k, f in enumerate(ordered, start=1):
+        colour, x, spread = WARNING if f.flagged else NEW, frame.at_x(k), 1.96 * float(np.nan_to_num(f.se))
+        parts.append(
+            f'<path d="M{x:.1f},{frame.at_y(f.shift - spread):.1f}V{frame.at_y(f.shift + spread):.1f}" stroke="{colour}" stroke-opacity=".4"/>'
+        )
+        parts.append(
+            f'<circle cx="{x:.1f}" cy="{frame.at_y(f.shift):.1f}" r="2.4" fill="{colour}"><title>{html.escape(f.item_id)}</title></circle>'
+        )
+        if f.flagged:
+            parts.append(f'<text x="{x + 4:.1f}" y="{frame.at_y(f.shift) + 3:.1f}">{html.escape(f.item_id)}</text>')
+    return frame.draw("Pergeseran antarkelompok", parts, (), (-high, 0, high), ("butir, menurut pergeseran", "pergeseran"))
 
 
 def error_by_answers(verdicts: Sequence[ItemVerdict], max_se: float) -> str:

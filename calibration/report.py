@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from calibration.dif_run import DifFinding
 from calibration.pipeline import Proposal, recovery
-from calibration.plots import ability, difficulty_scatter, error_by_answers, information_curves, item_curve, number, shifts
+from calibration.plots import ability, difficulty_scatter, error_by_answers, group_shifts, information_curves, item_curve, number, shifts
 from calibration.sorting import SCRIPT
 from calibration.standalone import FileCalibration
 from calibration.verdicts import ItemVerdict, ScaleRun
@@ -37,7 +38,14 @@ FLAGS = {
     "uncertain": "SE terlalu besar", "low_a": "daya beda rendah", "at_bound": "di batas", "misfit": "tidak cocok model", "anchor": "butir jangkar",
     "disconnected": "tidak tersambung dengan butir lain", "no_run": "butir sekompetensi terlalu sedikit", "no_anchor": "tidak ada butir jangkar yang dijawab",
     "not_converged": "estimasi tidak konvergen", "drift": "jangkar bergeser, dilepas",
+    "dif": "berfungsi lain bagi suatu kelompok",
 }  # fmt: skip
+GROUPINGS = {"sex": "Jenis kelamin", "job_level": "Jenjang jabatan", "unit": "Unit kerja", "wave": "Gelombang"}
+DIF_GUIDE = (
+    "Setiap kelompok dengan sedikitnya 100 jawaban per butir dibandingkan dengan peserta lain yang berkemampuan sama menurut jawaban mereka yang lain "
+    "(RDIF, Lim &amp; Choe 2023). Pergeseran: bagian rentang skor; di bawah 0 merugikan kelompok itu. Merah: p &lt; 0,01 setelah koreksi Holm dan "
+    "pergeseran sedikitnya 0,1."
+)
 GUIDE = (
     "Kurva: garis putus-putus = parameter lama, garis biru = parameter baru, titik = rerata skor teramati dengan pita 95 % menurut posterior "
     "kemampuan peserta. RMSD: beda rerata kurva teramati dari model, per satuan skor; di atas 0,1 dianggap tidak cocok. SE: galat baku dari "
@@ -65,7 +73,7 @@ def html_report(proposal: Proposal, *, provisional: bool, title: str = "Laporan 
             f"Terhadap parameter sebenarnya ({r.n_items} butir): RMSE b {number(r.rmse_b, 3)} (r {number(r.r_b, 3)}), "
             f"RMSE a {number(r.rmse_a, 3)} (r {number(r.r_a, 3)})."
         )
-    return _document(title, notes, lines, proposal.verdicts, proposal.scales, options.max_se)
+    return _document(title, notes, lines, proposal.verdicts, proposal.scales, options.max_se, proposal.dif)
 
 
 def html_file_report(found: FileCalibration, *, max_se: float, title: str = "Laporan kalibrasi berkas") -> str:
@@ -74,7 +82,13 @@ def html_file_report(found: FileCalibration, *, max_se: float, title: str = "Lap
 
 
 def _document(
-    title: str, notes: Sequence[str], lines: Sequence[str], verdicts: Sequence[ItemVerdict], scales: Sequence[ScaleRun], max_se: float
+    title: str,
+    notes: Sequence[str],
+    lines: Sequence[str],
+    verdicts: Sequence[ItemVerdict],
+    scales: Sequence[ScaleRun],
+    max_se: float,
+    dif: Sequence[DifFinding] = (),
 ) -> str:
     out = [
         f'<!doctype html><html lang="id"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -97,12 +111,41 @@ def _document(
     if any(v.old is not None and v.new is not None for v in verdicts):
         pair = [difficulty_scatter(verdicts), shifts(verdicts), *pair]
     out.append('<div class="pair">' + "".join(f"<figure>{svg}</figure>" for svg in pair) + f'</div><p class="soft">{GUIDE}</p>')
+    out += _dif_section(dif)
     for k, run in enumerate(scales):
         out += _scale_section(k, run, [v for v in verdicts if v.competency == run.competency])
     silent = [v for v in verdicts if v.competency not in {run.competency for run in scales}]
     if silent:
         out += ["<h2>Tanpa estimasi</h2>", *_unestimated(silent)]
     return "".join(out) + f"<script>{SCRIPT}</script></body></html>"
+
+
+def _dif_section(dif: Sequence[DifFinding]) -> list[str]:
+    """What was tested between groups of people: a picture a group, and the items that are flagged."""
+    if not dif:
+        return []
+    out = ["<h2>Keberfungsian butir antarkelompok (DIF)</h2>", f'<p class="soft">{DIF_GUIDE}</p><div class="pair">']
+    for grouping, group in dict.fromkeys((f.grouping, f.group) for f in dif):
+        own = [f for f in dif if (f.grouping, f.group) == (grouping, group)]
+        caption = f"{html.escape(GROUPINGS.get(grouping, grouping))}: {html.escape(group)} ({len(own)} butir diuji)"
+        out.append(f"<figure>{group_shifts(own)}<figcaption>{caption}</figcaption></figure>")
+    out.append("</div>")
+    flagged = sorted((f for f in dif if f.flagged), key=lambda f: -abs(f.shift))
+    if not flagged:
+        return [*out, "<p>Tidak ada butir yang ditandai.</p>"]
+    heads = ("n kelompok", "n lainnya", "Pergeseran", "SE", "p (Holm)")
+    out += [
+        '<div class="wide"><table><thead><tr><th>Butir</th><th>Kelompok</th>',
+        *(f'<th class="n">{h}</th>' for h in heads),
+        "</tr></thead><tbody>",
+    ]
+    for f in flagged:
+        cells = (number(f.n_focal), number(f.n_reference), number(f.shift, 3), number(f.se, 3), number(f.p, 4))
+        name = f"{html.escape(GROUPINGS.get(f.grouping, f.grouping))}: {html.escape(f.group)}"
+        out.append(
+            f'<tr><td class="p">{html.escape(f.item_id)}</td><td>{name}</td>' + "".join(f'<td class="n">{c}</td>' for c in cells) + "</tr>"
+        )
+    return [*out, "</tbody></table></div>"]
 
 
 def _decisions(verdicts: Sequence[ItemVerdict]) -> list[str]:

@@ -9,7 +9,7 @@ from calibration.mml import MmlFit
 from cat_engine import Row
 from cat_engine.irt import Ints
 
-REJECTING = ("low_a", "misfit")
+REJECTING = ("low_a", "misfit", "dif")
 
 
 @dataclass(frozen=True, slots=True)

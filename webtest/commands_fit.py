@@ -1,132 +1,195 @@
-"""`cact fit`: how well answers fit given item parameters; `cact dif`: whether items favour a group."""
+"""`cact fit`: how well answers fit given item parameters."""
 
 import csv
 import io
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
-from calibration.dif import logistic_dif, mantel_haenszel
-from calibration.files import read_groups_csv, read_items_csv
-from calibration.fit import residuals
+from calibration.curves import width
+from calibration.dependence import Dependence, ld_x2
+from calibration.files import read_items_csv
+from calibration.fit import Residuals, residuals
+from calibration.item_fit import ScoreFit, s_x2
+from calibration.model_fit import ModelFit, model_fit, state_at
 from calibration.responses import ResponseLog, read_responses_csv
-from cat_engine import Fault, Faulty
-from webtest.console import check_target, guarded, json_option, put_table, read_text, write_file
+from cat_engine import Fault, Faulty, Grid, ItemParams, NormalPrior, Row, probabilities
+from cat_engine.ability import weights
+from cat_engine.irt import Floats, Ints
+from webtest.console import check_target, err, guarded, json_option, out, put_table, read_text, write_file
+from webtest.csv_table import csv_table, rounded
 
 FILE = click.Path(path_type=Path)
-FIT_COLUMNS = ("item", "n", "infit", "z_infit", "outfit", "z_outfit", "highest_q3", "q3_with")
-DIF_COLUMNS = ("item", "alpha", "delta", "ets", "p_mh", "difference", "p_uniform", "p_nonuniform", "delta_r2")
+FIT_COLUMNS = (
+    "item", "n", "infit", "z_infit", "outfit", "z_outfit", "s_x2", "df", "p_s_x2", "rmsea", "highest_q3", "q3_with", "highest_z_ld", "z_ld_with",
+)  # fmt: skip
+PAIR_COLUMNS = ("item", "other", "q3", "ld_x2", "df", "z_ld", "v")
+PERSON_COLUMNS = ("theta", "se", "lz", "person_infit", "person_outfit")
 
 
 def attach(main: click.Group) -> None:
-    """Add this module's commands."""
+    """Add this module's command."""
     main.add_command(fit)
-    main.add_command(dif)
 
 
 @click.command()
 @click.argument("answers", type=FILE)
 @click.option("--items", type=FILE, required=True, help="item_id,model,a,b1,…,c,d, such as 'cact calibrate --out' writes.")
+@click.option("--known", is_flag=True, help="The parameters come from other answers than these: none were estimated.")
 @click.option("--mean", type=float, default=0.0, show_default=True, help="Mean of ability.")
 @click.option("--sd", type=click.FloatRange(0.01), default=1.0, show_default=True, help="Standard deviation of ability.")
 @click.option("--out", "out_file", type=FILE, help="Write the table of items as CSV.")
+@click.option("--pairs", "pairs_file", type=FILE, help="Write Q3 and LD-X2 of every pair of items as CSV.")
+@click.option("--model-fit", "model_file", type=FILE, help="Write M2, RMSEA, SRMSR, TLI and CFI as JSON.")
 @click.option("--persons", "persons_file", type=FILE, help="Write each person's ability, SE and fit (lz, infit, outfit) as CSV.")
 @json_option
 @guarded
-def fit(answers: Path, items: Path, mean: float, sd: float, out_file: Path | None, persons_file: Path | None, as_json: bool) -> None:
-    """Residuals of ANSWERS from given item parameters, at each person's EAP ability.
+def fit(
+    answers: Path, items: Path, known: bool, mean: float, sd: float, out_file: Path | None, pairs_file: Path | None, model_file: Path | None,
+    persons_file: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Residuals of ANSWERS from given item parameters, at each person's EAP ability; where everybody answered everything, S-X2, LD-X2 and M2.
 
-    Mean squares are about 1 where the model holds; a Q3 well above the others is two items that share more than ability. Items of the parameter file
-    without a number (flagged by 'cact calibrate') are not asked, and their answers are left out.
+    Mean squares are about 1 where the model holds; a Q3 or z of LD-X2 well above the others is two items that share more than ability. Items of the
+    parameter file without a number (flagged by 'cact calibrate') are not asked, and their answers are left out.
     """
-    for target in (out_file, persons_file):
+    for target in (out_file, pairs_file, model_file, persons_file):
         if target is not None:
             check_target(target, force=True)
     log = read_responses_csv(read_text(answers))
-    known = read_items_csv(_without_blanks(read_text(items)))
-    rows = [known.get(item_id) for item_id in log.item_ids]
-    kept = np.array([row is not None for row in rows])
-    n_cat = np.array([len(row.b) + 1 if row is not None else 0 for row in rows])
-    faults = [
-        Fault("answers", log.item_ids[i], f"category {log.category[log.item == i].max()} was answered, its row has 0 to {n_cat[i] - 1}")
-        for i in np.unique(log.item[kept[log.item] & (log.category >= n_cat[log.item])]).tolist()
-    ]
-    mine = kept[log.item]
-    if not mine.any():
-        faults.append(Fault(str(items), "", "has no item that was answered", "item ids must be those of the answers"))
-    if faults:
-        raise Faulty(faults)
-    used, item = np.unique(log.item[mine], return_inverse=True)
-    who, person = np.unique(log.person[mine], return_inverse=True)
-    asked = [row for i in used.tolist() if (row := rows[i]) is not None]
-    found = residuals(person, item, log.category[mine], asked, mean, sd)
-    names = [log.item_ids[i] for i in used.tolist()]
-    others = np.where(np.eye(len(names), dtype=bool) | np.isnan(found.q3), -np.inf, found.q3)
-    nearest = others.argmax(axis=1)
-    table: list[dict[str, Any]] = [
+    asked = _Asked.of(log, read_items_csv(_without_blanks(read_text(items))), str(items))
+    found = residuals(asked.person, asked.item, asked.category, asked.rows, mean, sd)
+    by_score, pairs, whole, why = _of_whole_forms(asked, mean, sd, known)
+    if model_file is not None and whole is None:
+        raise Faulty([Fault("--model-fit", "", f"cannot be told: {why}")])
+    table = _items(asked.names, found, by_score, pairs)
+    if out_file is not None:
+        write_file(out_file, csv_table(FIT_COLUMNS, table), force=True)
+    if pairs_file is not None:
+        write_file(pairs_file, csv_table(PAIR_COLUMNS, _pairs(asked.names, found, pairs)), force=True)
+    if model_file is not None and whole is not None:
+        write_file(model_file, (json.dumps(_figures(whole), indent=1) + "\n").encode(), force=True)
+    if persons_file is not None:
+        people = [
+            {"person_id": name, **{column: rounded(getattr(found, column)[k], 4) for column in PERSON_COLUMNS}}
+            for k, name in enumerate(asked.people)
+        ]
+        write_file(persons_file, csv_table(("person_id", *PERSON_COLUMNS), people), force=True)
+    put_table(table, as_json, FIT_COLUMNS, "no items")
+    if whole is None:
+        err.print(f"Without S-X2, LD-X2 or M2: {why}." if by_score is None else f"Without M2: {why}.")
+    elif not as_json:
+        out.print(_sentence(whole))
+
+
+class _Asked:
+    """Answers to items with parameters, renumbered: persons and items without any are gone."""
+
+    def __init__(self, person: Ints, item: Ints, category: Ints, rows: Sequence[Row], names: Sequence[str], people: Sequence[str]) -> None:
+        self.person, self.item, self.category = person, item, category
+        self.rows, self.names, self.people = list(rows), list(names), list(people)
+
+    @classmethod
+    def of(cls, log: ResponseLog, known: dict[str, Row], source: str) -> "_Asked":
+        """Raises Faulty for answers in categories that an item does not have, and where no item was answered."""
+        rows = [known.get(item_id) for item_id in log.item_ids]
+        kept = np.array([row is not None for row in rows])
+        n_cat = np.array([len(row.b) + 1 if row is not None else 0 for row in rows])
+        faults = [
+            Fault("answers", log.item_ids[i], f"category {log.category[log.item == i].max()} was answered, its row has 0 to {n_cat[i] - 1}")
+            for i in np.unique(log.item[kept[log.item] & (log.category >= n_cat[log.item])]).tolist()
+        ]
+        mine = kept[log.item]
+        if not mine.any():
+            faults.append(Fault(source, "", "has no item that was answered", "item ids must be those of the answers"))
+        if faults:
+            raise Faulty(faults)
+        used, item = np.unique(log.item[mine], return_inverse=True)
+        who, person = np.unique(log.person[mine], return_inverse=True)
+        asked = [row for i in used.tolist() if (row := rows[i]) is not None]
+        names = [log.item_ids[i] for i in used.tolist()]
+        return cls(person, item, log.category[mine], asked, names, [log.person_ids[p] for p in who.tolist()])
+
+    def scores(self) -> Ints:
+        """Persons x items, -1 where there is no answer."""
+        out = np.full((len(self.people), len(self.rows)), -1, dtype=np.int64)
+        out[self.person, self.item] = self.category
+        return out
+
+
+def _of_whole_forms(asked: _Asked, mean: float, sd: float, known: bool) -> tuple[ScoreFit | None, Dependence | None, ModelFit | None, str]:
+    """What complete answers allow, or why not."""
+    scores = asked.scores()
+    empty = float((scores < 0).mean())
+    if empty:
+        return None, None, None, f"{empty:.0%} of the answers are missing, and these need a form that everybody took whole"
+    nodes = Grid().nodes()
+    p: Floats = np.moveaxis(probabilities(ItemParams.from_rows([row._replace(scale=0) for row in asked.rows]), nodes), 0, -1)
+    density = weights(NormalPrior(mean, sd).log_density(nodes))
+    n_free = [0 if known else width(row.model, len(row.b) + 1) for row in asked.rows]
+    by_score, pairs = s_x2(scores, p, density, n_free), ld_x2(scores, p, density)
+    try:
+        return by_score, pairs, model_fit(scores, state_at(asked.rows, mean, sd, np.full(len(asked.rows), known)), nodes), ""
+    except Faulty as error:
+        return by_score, pairs, None, "; ".join(map(str, error.faults))
+
+
+def _items(names: Sequence[str], found: Residuals, by_score: ScoreFit | None, pairs: Dependence | None) -> list[dict[str, Any]]:
+    nearest, highest = _highest(found.q3)
+    twin, strongest = _highest(pairs.z if pairs is not None else np.full_like(found.q3, np.nan))
+    nothing = np.full(len(names), np.nan)
+    chi, df, p, rmsea = (nothing,) * 4 if by_score is None else (by_score.statistic, by_score.df, by_score.p, by_score.rmsea)
+    return [
         {
-            "item": name, "n": int(found.n[k]), "infit": _round(found.infit[k]), "z_infit": _round(found.z_infit[k], 2),
-            "outfit": _round(found.outfit[k]), "z_outfit": _round(found.z_outfit[k], 2), "highest_q3": _round(others[k, nearest[k]]),
-            "q3_with": names[nearest[k]] if np.isfinite(others[k, nearest[k]]) else None,
+            "item": name, "n": int(found.n[k]), "infit": rounded(found.infit[k]), "z_infit": rounded(found.z_infit[k], 2),
+            "outfit": rounded(found.outfit[k]), "z_outfit": rounded(found.z_outfit[k], 2), "s_x2": rounded(chi[k]),
+            "df": None if by_score is None else int(df[k]), "p_s_x2": rounded(p[k], 5), "rmsea": rounded(rmsea[k], 4),
+            "highest_q3": rounded(highest[k]), "q3_with": names[nearest[k]] if np.isfinite(highest[k]) else None,
+            "highest_z_ld": rounded(strongest[k], 2), "z_ld_with": names[twin[k]] if np.isfinite(strongest[k]) else None,
         }
         for k, name in enumerate(names)
     ]  # fmt: skip
-    if out_file is not None:
-        write_file(out_file, _csv(FIT_COLUMNS, table), force=True)
-    if persons_file is not None:
-        columns = ("theta", "se", "lz", "person_infit", "person_outfit")
-        people = [
-            {"person_id": log.person_ids[p], **{name: _round(getattr(found, name)[k], 4) for name in columns}}
-            for k, p in enumerate(who.tolist())
-        ]
-        write_file(persons_file, _csv(("person_id", *columns), people), force=True)
-    put_table(table, as_json, FIT_COLUMNS, "no items")
 
 
-@click.command()
-@click.argument("answers", type=FILE)
-@click.option("--groups", type=FILE, required=True, help="person_id,group.")
-@click.option("--focal", required=True, help="The group that items might disadvantage; everybody else is the reference.")
-@click.option("--out", "out_file", type=FILE, help="Write the table as CSV.")
-@json_option
-@guarded
-def dif(answers: Path, groups: Path, focal: str, out_file: Path | None, as_json: bool) -> None:
-    """Differential item functioning of 0/1 ANSWERS on a form that everybody took: Mantel-Haenszel and logistic regression.
-
-    delta < 0 is to the focal group's disadvantage; ets is A negligible, B moderate, C large. Routed answers are refused: their totals match nobody.
-    """
-    if out_file is not None:
-        check_target(out_file, force=True)
-    log = read_responses_csv(read_text(answers))
-    group, names = read_groups_csv(read_text(groups), log.person_ids)
-    if focal not in names:
-        raise Faulty([Fault("--focal", "", f"'{focal}' is not a group", "one of " + ", ".join(names))])
-    table = dif_table(log, group == names.index(focal))
-    if out_file is not None:
-        write_file(out_file, _csv(DIF_COLUMNS, table), force=True)
-    put_table(table, as_json, DIF_COLUMNS, "no items")
+def _highest(values: Floats) -> tuple[Ints, Floats]:
+    """Of each item: the other item with the highest value, and that value; -inf where there is none."""
+    others = np.where(np.eye(len(values), dtype=bool) | np.isnan(values), -np.inf, values)
+    nearest = others.argmax(axis=1)
+    return nearest, others[np.arange(len(values)), nearest]
 
 
-def dif_table(log: ResponseLog, focal: NDArray[np.bool_]) -> list[dict[str, Any]]:
-    """A row an item; None where an item cannot tell."""
-    scores = log.matrix()
-    mh, logistic = mantel_haenszel(scores, focal), logistic_dif(scores, focal)
-    return [
-        {
-            "item": name, "alpha": _round(mh.alpha[i]), "delta": _round(mh.delta[i]), "ets": mh.ets[i] or None, "p_mh": _round(mh.p[i], 5),
-            "difference": _round(mh.difference[i]), "p_uniform": _round(logistic.p_uniform[i], 5),
-            "p_nonuniform": _round(logistic.p_nonuniform[i], 5), "delta_r2": _round(logistic.delta_r2[i], 4),
-        }
-        for i, name in enumerate(log.item_ids)
-    ]  # fmt: skip
+def _pairs(names: Sequence[str], found: Residuals, pairs: Dependence | None) -> list[dict[str, Any]]:
+    rows = []
+    for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
+        row = {"item": names[i], "other": names[j], "q3": rounded(found.q3[i, j], 4)}
+        if pairs is not None:
+            row |= {
+                "ld_x2": rounded(pairs.statistic[i, j]),
+                "df": int(pairs.df[i, j]),
+                "z_ld": rounded(pairs.z[i, j], 2),
+                "v": rounded(pairs.v[i, j], 4),
+            }
+        rows.append(row)
+    return rows
 
 
-def _round(value: float, digits: int = 3) -> float | None:
-    return round(float(value), digits) if np.isfinite(value) else None
+def _figures(whole: ModelFit) -> dict[str, Any]:
+    return {name: value if np.isfinite(value) else None for name, value in asdict(whole).items()}
+
+
+def _sentence(whole: ModelFit) -> str:
+    if np.isnan(whole.p):
+        return f"M2 has no degrees of freedom ({whole.df}); SRMSR {whole.srmsr:.3f}"
+    between = f"90 % {whole.rmsea_low:.3f} to {whole.rmsea_high:.3f}"
+    return (
+        f"M2 {whole.m2:.2f}, df {whole.df}, p {whole.p:.4f}; RMSEA {whole.rmsea:.3f} ({between}); SRMSR {whole.srmsr:.3f}; TLI {whole.tli:.3f}; "
+        f"CFI {whole.cfi:.3f}"
+    )
 
 
 def _without_blanks(text: str) -> str:
@@ -137,11 +200,3 @@ def _without_blanks(text: str) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(kept)
     return out.getvalue()
-
-
-def _csv(columns: Sequence[str], table: Sequence[dict[str, Any]]) -> bytes:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
-    return out.getvalue().encode()

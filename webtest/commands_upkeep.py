@@ -20,6 +20,7 @@ from cat_engine import Fault, Faulty
 from itembank.bank import Bank
 from itembank.exchange import read_bank_csv
 from webtest.console import check_target, guarded, json_option, put, put_table, read_text, write_file
+from webtest.csv_table import csv_table
 
 FILE = click.Path(path_type=Path)
 DRIFT_COLUMNS = ("item_id", "competency", "n", "old_b", "new_b", "se_b", "robust_z", "d2", "easier", "harder", "flags", "not_estimated")
@@ -106,7 +107,7 @@ def drift(answers: Path, bank_file: Path, periods: Path | None, min_n: int, out_
         _row(asdict(item), DRIFT_COLUMNS) for item in sorted(found, key=lambda item: (-len(item.flags), -abs(np.nan_to_num(item.robust_z))))
     ]
     if out_file is not None:
-        write_file(out_file, _table_csv(DRIFT_COLUMNS, table), force=True)
+        write_file(out_file, csv_table(DRIFT_COLUMNS, table), force=True)
     put_table(table, as_json, DRIFT_COLUMNS, "no item was answered")
 
 
@@ -131,7 +132,7 @@ def pretest(
     chosen = read_ids(read_text(items)) if items is not None else [i for i, s in zip(bank.ids, bank.status, strict=True) if s == "pretest"]
     table = [_row(asdict(item), PRETEST_COLUMNS) for item in pretest_design(log, bank, chosen, PretestDemands(min_n, max_se, most_n))]
     if out_file is not None:
-        write_file(out_file, _table_csv(PRETEST_COLUMNS, table), force=True)
+        write_file(out_file, csv_table(PRETEST_COLUMNS, table), force=True)
     put_table(table, as_json, PRETEST_COLUMNS, "no pretest item")
 
 
@@ -146,14 +147,6 @@ def _row(values: dict[str, Any], columns: Sequence[str]) -> dict[str, Any]:
         return (round(value, 4) if np.isfinite(value) else None) if isinstance(value, float) else value
 
     return {name: cell(values[name]) for name in columns}
-
-
-def _table_csv(columns: Sequence[str], table: Sequence[dict[str, Any]]) -> bytes:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
-    return out.getvalue().encode()
 
 
 def _matrix_csv(names: Sequence[str], matrix: np.ndarray[Any, Any]) -> bytes:

@@ -184,6 +184,11 @@ def nip_fault(nip: str) -> str | None:
     return None if nip[14] in "12" else "has neither 1 nor 2 as its 15th digit"
 
 
+def sex_of(nip: str) -> str:
+    """ "L" (male) or "P" (female), as the NIP's 15th digit says."""
+    return {"1": "L", "2": "P"}[nip[14]]
+
+
 def read_roster(content: bytes, filename: str) -> list[RosterRow]:
     """The expected test-takers. Raises Faulty with every fault by row and column; nothing is half read."""
     table = read_table(content, filename)

@@ -48,6 +48,61 @@ def test_dif_names_the_item_that_is_harder_for_the_focal_group(folder: Path) -> 
     assert "i7" in run("dif", "R.csv", "--groups", "G.csv", "--focal", "B").stdout
 
 
+@pytest.mark.parametrize(("method", "p", "sizes"), [("likelihood", "p", ("signed",)), ("residual", "p_rs", ("rdif_r", "beta"))])
+def test_dif_of_incomplete_answers_names_the_same_item(folder: Path, method: str, p: str, sizes: tuple[str, ...]) -> None:
+    holes(folder)
+    words = ("dif", "R.csv", "--groups", "G.csv", "--focal", "B", "--method", method, "--out", "D.csv", "--json")
+    result = run(*words, *(["--purify", "--alpha", "0.001"] if method == "residual" else []))
+    assert result.exit_code == 0, result.output
+    table = {row["item"]: row for row in json.loads(result.stdout)}
+    assert table["i7"][p] < 0.001
+    assert all(table["i7"][size] < -0.1 for size in sizes)
+    assert [row["item"] for row in table.values() if not row["anchor"]] == (["i7"] if method == "residual" else [])
+    assert table["i3"]["n_reference"] + table["i3"]["n_focal"] == 700
+    with (folder / "D.csv").open(newline="") as file:
+        assert list(csv.DictReader(file))[7]["anchor"] == str(method != "residual")
+
+
+def holes(folder: Path) -> None:
+    """Every person has left out one item."""
+    lines = [line.split(",") for line in (folder / "R.csv").read_text().splitlines()]
+    for k, line in enumerate(lines[1:]):
+        line[1 + k % 8] = ""
+    (folder / "R.csv").write_text("".join(",".join(line) + "\n" for line in lines))
+
+
+def test_dif_takes_any_column_of_groups_and_two_of_several_groups(folder: Path) -> None:
+    lines = "".join(f"p{p},{'LP'[p % 2]},{('eselon', 'staf', 'staf', 'lain')[p // 200]}\n" for p in range(800))
+    (folder / "G.csv").write_text("person_id,sex,job_level\n" + lines)
+    fair = json.loads(run("dif", "R.csv", "--groups", "G.csv", "--by", "sex", "--focal", "P", "--json").stdout)
+    assert all(row["ets"] in ("A", "B") for row in fair)
+    words = ("dif", "R.csv", "--groups", "G.csv", "--by", "job_level", "--focal", "lain", "--json")
+    two = {row["item"]: row for row in json.loads(run(*words, "--reference", "eselon").stdout)}
+    assert (two["i7"]["n_reference"], two["i7"]["n_focal"], two["i7"]["ets"]) == (200, 200, "C")
+    rest = {row["item"]: row for row in json.loads(run(*words).stdout)}
+    assert rest["i7"]["n_reference"] == 600
+    for words, message in (
+        (("--by", "unit", "--focal", "lain"), "row 1, unit: the column is missing"),
+        (("--by", "sex", "--focal", "P", "--reference", "P"), "--reference: is the focal group itself"),
+        (("--by", "sex", "--focal", "P", "--min-n", "500"), "no item has 500 answers in both groups, the most is 400"),
+    ):
+        result = run("dif", "R.csv", "--groups", "G.csv", *words)
+        assert (result.exit_code, message in result.stderr) == (2, True), result.stderr
+
+
+def test_dif_takes_given_parameters_and_names_what_is_wrong_with_them(folder: Path) -> None:
+    holes(folder)
+    rows = [f"i{k},2pl,1.2,{b:.2f}\n" for k, b in enumerate(np.linspace(-1, 1, 8))]
+    (folder / "P.csv").write_text("item_id,model,a,b1\n" + "".join(rows))
+    words = ("dif", "R.csv", "--groups", "G.csv", "--focal", "B", "--method", "residual", "--items", "P.csv")
+    table = {row["item"]: row for row in json.loads(run(*words, "--json").stdout)}
+    assert table["i7"]["p_rs"] < 0.001
+    (folder / "P.csv").write_text("item_id,model,a,b1\n" + "".join(rows[:6]))
+    result = run(*words, "--out", "D.csv")
+    assert (result.exit_code, "2 faults" in result.stderr, "P.csv, i7: has no parameters" in result.stderr) == (2, True, True)
+    assert not (folder / "D.csv").exists()
+
+
 def test_dif_refuses_unknown_groups_and_incomplete_answers(folder: Path) -> None:
     result = run("dif", "R.csv", "--groups", "G.csv", "--focal", "C")
     assert (result.exit_code, "'C' is not a group (one of A, B)" in result.stderr) == (2, True)
@@ -72,6 +127,31 @@ def test_fit_takes_the_file_that_calibrate_writes_and_leaves_out_what_has_no_num
     assert len(people) == 800
     assert set(people[0]) == {"person_id", "theta", "se", "lz", "person_infit", "person_outfit"}
     assert (folder / "fit.csv").exists()
+
+
+def test_fit_of_a_whole_form_tells_s_x2_ld_x2_and_m2_and_of_an_incomplete_one_why_not(folder: Path) -> None:
+    assert run("calibrate", "R.csv", "--model", "2pl", "--out", "P.csv").exit_code == 0
+    words = ("fit", "R.csv", "--items", "P.csv")
+    result = run(*words, "--pairs", "pairs.csv", "--model-fit", "M.json", "--json")
+    assert result.exit_code == 0, result.output
+    table = json.loads(result.stdout)
+    assert all(row["df"] == 7 - 2 and row["p_s_x2"] > 1e-4 and row["z_ld_with"] != row["item"] for row in table)
+    figures = json.loads((folder / "M.json").read_text())
+    assert (figures["df"], figures["rmsea_low"] <= figures["rmsea"] <= figures["rmsea_high"]) == (36 - 16, True)
+    with (folder / "pairs.csv").open(newline="") as file:
+        pairs = list(csv.DictReader(file))
+    assert (len(pairs), pairs[0]["item"], pairs[0]["other"]) == (28, "i0", "i1")
+    known = json.loads(run(*words, "--known", "--model-fit", "M.json", "--json").stdout)
+    assert (known[0]["df"], json.loads((folder / "M.json").read_text())["df"]) == (7, 36)
+    assert f"M2 {figures['m2']:.2f}, df 20" in run(*words).stdout
+
+    holes(folder)
+    result = run(*words, "--json")
+    assert (result.exit_code, {row["s_x2"] for row in json.loads(result.stdout)}) == (0, {None})
+    assert "Without S-X2, LD-X2 or M2: 12% of the answers are missing" in result.stderr
+    result = run(*words, "--out", "fit.csv", "--model-fit", "M.json")
+    assert (result.exit_code, "--model-fit: cannot be told" in result.stderr) == (2, True)
+    assert not (folder / "fit.csv").exists()
 
 
 @pytest.mark.parametrize(

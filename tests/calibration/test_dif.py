@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calibration.dif import logistic_dif, mantel_haenszel
+from calibration.dif import LogisticDif, logistic_dif, mantel_haenszel
+from calibration.dif_groups import purify
 from cat_engine import Faulty, Row
 
 
@@ -38,6 +39,30 @@ def test_logistic_dif_is_that_of_difr(golden: Callable[[str], Any], verbal: tupl
     np.testing.assert_allclose(found.uniform + found.nonuniform, found.both, atol=1e-9)
 
 
+def test_purified_tests_are_those_of_difr(golden: Callable[[str], Any], verbal: tuple[Any, Any]) -> None:
+    wanted = golden("mirt_difr_likelihood.json")
+    scores, focal = verbal
+    found = purify(lambda anchors: mantel_haenszel(scores, focal, anchors).p < 0.05, 24)
+    assert (found.settled, found.rounds) == (True, wanted["mh_purified"]["iterations"] + 1)
+    assert (np.flatnonzero(~found.anchors) + 1).tolist() == wanted["mh_purified"]["flagged"]
+    mh = mantel_haenszel(scores, focal, found.anchors)
+    np.testing.assert_allclose(mh.statistic, wanted["mh_purified"]["statistic"], atol=1e-9)
+    np.testing.assert_allclose(mh.alpha, wanted["mh_purified"]["alpha"], atol=1e-9)
+    found = purify(lambda anchors: logistic_dif(scores, focal, anchors).p_both < 0.05, 24)
+    assert (np.flatnonzero(~found.anchors) + 1).tolist() == wanted["logistic_purified"]["flagged"]
+    np.testing.assert_allclose(logistic_dif(scores, focal, found.anchors).both, wanted["logistic_purified"]["statistic"], atol=1e-6)
+
+
+def test_purification_stops_where_flags_do_not_settle_or_no_anchors_would_be_left() -> None:
+    turning = iter([[True, False, False, False], [False, True, False, False]] * 5)
+    found = purify(lambda _: np.array(next(turning)), 4)
+    assert (found.settled, found.rounds) == (False, 10)
+    found = purify(lambda _: np.array([True, True, True, False]), 4)
+    assert (found.settled, found.rounds, found.anchors.all()) == (False, 1, True)
+    found = purify(lambda _: np.zeros(4, dtype=bool), 4)
+    assert (found.settled, found.rounds, found.anchors.all()) == (True, 1, True)
+
+
 def groups(draw: Callable[..., Any], unfair: Row, seed: int = 401) -> tuple[Any, Any]:
     """Complete answers of two groups of 1,500; the focal one meets `unfair` in place of the last of ten items."""
     rng = np.random.default_rng(seed)
@@ -56,6 +81,13 @@ def test_an_item_that_is_harder_for_the_focal_group_is_found_and_equal_ability_i
     assert set(found.ets[:9]) == {"A"}
     assert logistic.p_uniform[9] < 1e-6
     assert logistic.delta_r2[9] == max(logistic.delta_r2)
+
+
+def test_sizes_by_gain_in_r2_are_those_of_jodoin_and_gierl() -> None:
+    nothing, p = np.zeros(5), np.array([0.001, 0.001, 0.001, 0.2, np.nan])
+    both = np.where(np.isnan(p), np.nan, 1.0)
+    found = LogisticDif(nothing, nothing, both, nothing, nothing, p, np.array([0.034, 0.035, 0.07, 0.08, np.nan]))
+    assert found.size == ("A", "B", "C", "A", "")
 
 
 def test_an_item_that_discriminates_less_in_the_focal_group_is_non_uniform(draw: Callable[..., Any]) -> None:
@@ -100,3 +132,5 @@ def test_routed_polytomous_and_one_group_answers_are_refused(method: Callable[..
         method(scores + 1, focal)
     with pytest.raises(Faulty, match="groups, focal: the group has 0 people"):
         method(scores, focal & False)
+    with pytest.raises(Faulty, match="anchors: 1 are left"):
+        method(scores, focal, np.arange(4) == 1)

@@ -192,16 +192,18 @@ def test_priors_pull_an_item_with_few_answers_and_leave_one_with_many(draw: Draw
 @pytest.mark.slow
 @pytest.mark.parametrize(("mean", "sd"), [(0.0, 1.0), (0.5, 1.2), (1.0, 1.4)])
 def test_of_the_variants_of_fixed_parameter_calibration_only_many_updates_recover_every_group(draw: Draw, mean: float, sd: float) -> None:
-    """40 anchors, 20 new items, 2,000 people (the design of Kim, 2006): mean errors of a and b over 20 samples."""
+    """40 anchors, 20 new items, 2,000 people (the design of Kim, 2006): mean errors of a and b, of MWU-MEM over 100 samples, of the others over 20."""
     errors: dict[str, list[tuple[float, float]]] = {variant: [] for variant in FIPC}
     latent = []
-    for seed in range(20):
+    for seed in range(100):
         rng = np.random.default_rng(1000 + seed)
         rows = [Row("2pl", float(a), [float(b)]) for a, b in zip(rng.lognormal(0, 0.3, 60), rng.normal(size=60), strict=True)]
         data = draw(rows, rng.normal(mean, sd, 2000), seed)
         fixed = np.arange(60) < 40
         start = [row if held else Row("2pl", 1.0, [0.0]) for row, held in zip(rows, fixed, strict=True)]
         for variant, found in errors.items():
+            if seed >= 20 and variant != "mwu-mem":
+                continue
             fit = fit_mml(data.person, data.item, data.category, start, MmlOptions(priors=FLAT, fipc=variant), fixed)
             gaps = [(own.a - true.a, own.b[0] - true.b[0]) for own, true in zip(fit.rows[40:], rows[40:], strict=True)]
             found.append(tuple(np.mean(gaps, axis=0)))

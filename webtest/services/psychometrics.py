@@ -18,8 +18,9 @@ from itembank.bank import Bank, Change, ItemContent, diff, pool_of
 from itembank.models import BankVersion
 from itembank.store import load_bank, load_contents, save_version, versions
 from webtest.events import Kind
-from webtest.models import CalibrationRun, Wave
+from webtest.models import Attempt, CalibrationRun, Person, Wave
 from webtest.refusal import Refused
+from webtest.roster import sex_of
 from webtest.services.review import LARGEST_NUMBER, as_json
 from webtest.store import EventStore
 
@@ -77,6 +78,19 @@ class Psychometrics:
             raise Refused("no_answers")
         return ResponseLog.of(rows), {reason: n for reason, n in dropped.items() if n}
 
+    def _groups(self, log: ResponseLog, waves: Sequence[str]) -> dict[str, list[str]]:
+        """Sex (by the NIP), job level, unit and wave of each person of a log."""
+        with SqlSession(self._engine) as sql:
+            query = select(Attempt.id, Attempt.wave_id, Person.nip, Person.job_level, Person.unit).join(
+                Person, col(Attempt.person_id) == Person.id
+            )
+            rows = {row[0]: row[1:] for row in sql.exec(query.where(col(Attempt.wave_id).in_(waves))).all()}
+        people = [rows[person_id] for person_id in log.person_ids]
+        return {
+            "sex": [sex_of(nip) for _, nip, _, _ in people], "job_level": [level for _, _, level, _ in people],
+            "unit": [unit for *_, unit in people], "wave": [wave for wave, *_ in people],
+        }  # fmt: skip
+
     def use(self) -> dict[str, Use]:
         """Item id -> use on all closed waves."""
         try:
@@ -102,7 +116,7 @@ class Psychometrics:
         """
         log, dropped = self.responses(waves)
         bank, contents = self.bank()
-        proposal = replace(calibrate(log, bank, options), dropped=dropped)
+        proposal = replace(calibrate(log, bank, options, self._groups(log, waves)), dropped=dropped)
         known = {item_id: truth.row(i) for i, item_id in enumerate(truth.ids)} if truth else None
         report = html_report(proposal, provisional=bank.provisional, title=f"Laporan kalibrasi bank versi {bank.version}", truth=known)
         tally = {name: sum(v.verdict == name for v in proposal.verdicts) for name in ("adopt", "keep", "reject")}

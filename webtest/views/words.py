@@ -70,6 +70,7 @@ FLAGS = {  # of an estimate, calibration.estimate.SENTENCES
     "misfit": _l("tidak cocok model"), "anchor": _l("butir jangkar"), "disconnected": _l("tidak tersambung dengan butir lain"),
     "no_run": _l("butir sekompetensi terlalu sedikit"), "no_anchor": _l("tidak ada butir jangkar yang dijawab"),
     "not_converged": _l("estimasi tidak konvergen"), "drift": _l("jangkar bergeser, dilepas"),
+    "dif": _l("berfungsi lain bagi suatu kelompok"),
 }  # fmt: skip
 KINDS = {
     "situasional": _l("situasional"), "deret_angka": _l("deret angka"), "analogi_verbal": _l("analogi verbal"), "silogisme": _l("silogisme"),

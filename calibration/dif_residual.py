@@ -1,0 +1,60 @@
+"""Differential item functioning by residuals: RDIF_R, RDIF_S and RDIF_RS (Lim, Choe & Han, 2022; for adaptive tests Lim & Choe, 2023).
+
+Notation: x an answer's category, E, v, m3, m4 its expectation, variance and higher central moments by p (dif_prediction.py), e = x - E.
+
+    RDIF_R = mean_F e - mean_R e        expectation 0                        variance sum v / n^2 over both groups
+    RDIF_S = mean_F e^2 - mean_R e^2    expectation mean_F v - mean_R v      variance sum (m4 - v^2) / n^2        covariance sum m3 / n^2
+
+R sees items that are harder for one group, S items that discriminate otherwise, RS = d' Sigma^-1 d both, as a chi-square with 2 df. The paper takes
+residuals at a point estimate of ability and 0/1 items; here they are by prediction, and v, m3, m4 those of any number of categories.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import chi2, norm
+
+from calibration.dif_groups import Mask
+from cat_engine.irt import Floats, Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResidualDif:
+    """r[I] in item score, negative where the focal group is at a disadvantage; s[I]; their z; chi-square rs[I]; p of each.
+
+    NaN where a group did not meet the item.
+    """
+
+    r: Floats
+    s: Floats
+    z_r: Floats
+    z_s: Floats
+    rs: Floats
+    p_r: Floats
+    p_s: Floats
+    p_rs: Floats
+
+
+def residual_dif(item: Ints, category: Ints, p: Floats, focal: Mask, n_items: int) -> ResidualDif:
+    """Of answers item[R], category[R] with probabilities p[R, K], given in the focal group or not (focal[R])."""
+    k = np.arange(p.shape[1])
+    expected = p @ k
+    away = k - expected[:, None]
+    v, m3, m4 = ((p * away**power).sum(axis=1) for power in (2, 3, 4))
+    e = category - expected
+    cell = item + n_items * focal
+
+    def mean(values: Floats) -> Floats:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.bincount(cell, values, 2 * n_items).reshape(2, n_items) / n
+
+    n = np.bincount(cell, minlength=2 * n_items).reshape(2, n_items)
+    r = np.diff(mean(e), axis=0)[0]
+    s = np.diff(mean(e**2 - v), axis=0)[0]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        var_r, var_s, covariance = ((mean(values) / n).sum(axis=0) for values in (v, m4 - v**2, m3))
+        z_r, z_s = r / np.sqrt(var_r), s / np.sqrt(var_s)
+        rs = (r**2 * var_s - 2 * r * s * covariance + s**2 * var_r) / (var_r * var_s - covariance**2)
+    p_r, p_s = (np.asarray(2 * norm.sf(np.abs(z))) for z in (z_r, z_s))
+    raw = np.diff(mean(e**2), axis=0)[0]
+    return ResidualDif(r, raw, z_r, z_s, rs, p_r, p_s, np.asarray(chi2.sf(rs, 2)))
