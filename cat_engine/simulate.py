@@ -275,10 +275,12 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
 
     def end(section: Section, scales: Ints, over: Ints, verdict: Ints, unfinished: str) -> None:
         """The section is over for sessions over[M], whose competencies stand at verdict[M, S']."""
-        for i, row in zip(over.tolist(), verdict, strict=True):
-            found = reasons(section.rules, row, unfinished)
-            ends[i].append(section_reason(found))
-            for s, reason in zip(scales.tolist(), found, strict=True):
+        words: dict[tuple[int, ...], tuple[str, ...]] = {}  # most people end in one of a few ways
+        for i, row in zip(over.tolist(), map(tuple, verdict.tolist()), strict=True):
+            if row not in words:
+                words[row] = reasons(section.rules, np.array(row), unfinished)
+            ends[i].append(section_reason(words[row]))
+            for s, reason in zip(scales.tolist(), words[row], strict=True):
                 stops[i][s] = reason
 
     for k, section in enumerate(plan.sections):

@@ -259,6 +259,20 @@ class Tally:
         return np.asarray(found)
 
     @property
+    def worst(self) -> dict[str, float]:
+        """acceptance.FIGURES -> the worst value over competencies or items; reliability here against the variance of true ability, as in trial.worst."""
+        whole = self.deciles.whole
+        variance = whole.mean(whole.true2)[:, 0] - whole.mean(whole.true)[:, 0] ** 2
+        return {
+            "rmse": float(whole.rmse.max()),
+            "bias": float(np.abs(whole.bias).max()),
+            "reliability": float((1 - whole.mean(whole.se2)[:, 0] / np.maximum(variance, 1e-12)).min()),
+            "items": self.mean_length,
+            "exposure": float(self.exposure.max(initial=0.0)),
+            "overlap": self.overlap,
+        }
+
+    @property
     def accuracy(self) -> dict[int, float]:
         """Share of people whose estimate falls in the class of their true ability, for each competency with cuts."""
         return {s: float(np.trace(table)) / max(self.people, 1) for s, table in self.confusion.items()}

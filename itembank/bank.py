@@ -183,13 +183,12 @@ def pool_of(bank: Bank, competencies: Iterable[str], snapshot: Snapshot | None =
 
 
 def expected_seconds(attributes: Mapping[str, str]) -> float | None:
-    """How long a person of average speed takes for an item: its attribute `seconds`, or exp(beta + 1 / (2 alpha^2)) from rt_alpha and rt_beta
-    (lognormal model, van der Linden, 2006). None where neither is there as a positive number.
+    """How long a person of average speed takes for an item: exp(beta + 1 / (2 alpha^2)) from its attributes rt_alpha and rt_beta (lognormal model,
+    van der Linden, 2006), or `seconds`. None where neither is there as a positive number.
     """
-    values = [_number(attributes.get(name, "")) for name in ("seconds", "rt_alpha", "rt_beta")]
-    alpha, beta = values[1], values[2]
+    seconds, alpha, beta = (_number(attributes.get(name, "")) for name in ("seconds", "rt_alpha", "rt_beta"))
     try:
-        found = values[0] if not math.isnan(values[0]) else math.exp(beta + 1 / (2 * alpha**2)) if alpha > 0 else math.nan
+        found = math.exp(beta + 1 / (2 * alpha**2)) if alpha > 0 and math.isfinite(alpha) and math.isfinite(beta) else seconds
     except OverflowError:
         return None
     return found if math.isfinite(found) and found > 0 else None

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -86,6 +87,23 @@ def read_thetas(text: str, competencies: tuple[str, ...]) -> tuple[tuple[str, ..
     return tuple(found), np.array(list(found.values()))
 
 
+def read_correlations(text: str, competencies: Sequence[str], faults: list[Fault]) -> Floats | None:
+    """`competency` and a column a competency, as the correlation matrix [S, S] of `competencies`; what is wrong is added to `faults`."""
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    table = {(row.get("competency") or "").strip(): row for row in rows}
+    found = np.full((len(competencies), len(competencies)), np.nan)
+    for i, one in enumerate(competencies):
+        if one not in table:
+            faults.append(Fault("--correlations", one, "has no row", "a row and a column for each competency, headed 'competency'"))
+            continue
+        for j, other in enumerate(competencies):
+            cell = table[one].get(other)
+            found[i, j] = to_number(cell or "")
+            if not math.isfinite(found[i, j]):
+                faults.append(Fault(f"--correlations, row {one}", other, f"'{cell or ''}' is not a number", "a correlation from -1 to 1"))
+    return None if faults else found
+
+
 def read_answers(text: str, pool: Pool) -> tuple[tuple[str, ...], Ints]:
     """Real answers as person ids and categories[N, I], -1 = not answered; answers to items outside the pool are refused. Raises Faulty."""
     log = read_responses_csv(text, pool.ids)
@@ -133,18 +151,18 @@ def read_given(text: str, pool: Pool) -> tuple[list[int], list[int]]:
     return items, answers
 
 
-def parse_prior(text: str, faults: list[Fault]) -> Prior:
+def parse_prior(text: str, faults: list[Fault], option: str = "--prior") -> Prior:
     """`name:number,number` as a prior; what is wrong is added to `faults`."""
     name, _, cells = text.partition(":")
     values = [to_number(cell) for cell in cells.split(",")] if cells else []
     keys = {"normal": ("mean", "sd"), "uniform": ("low", "high")}.get(name, ())
     if len(values) not in (0, len(keys)) or not all(math.isfinite(v) for v in values):
-        faults.append(Fault("--prior", "", f"'{text}' is not a prior", "normal:0,1, uniform:-4,4 or jeffreys"))
+        faults.append(Fault(option, "", f"'{text}' is not a prior", "normal:0,1, uniform:-4,4 or jeffreys"))
         return NormalPrior()
     try:
         return PRIOR.build({"name": name, **dict(zip(keys, values, strict=False))}, faults) or NormalPrior()
     except ValueError as error:
-        faults.append(Fault("--prior", "", str(error), "an sd above 0"))
+        faults.append(Fault(option, "", str(error), "an sd above 0"))
         return NormalPrior()
 
 

@@ -1,18 +1,21 @@
 """The running sums of a simulation say what its steps say."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from cat_engine import ItemParams, Pool, Row, Section, SimulationResult, TestPlan, simulate
-from cat_engine.eligibility import Fading
+from cat_engine import Grid, ItemParams, Pool, Row, Section, SimulationResult, TestPlan, simulate
+from cat_engine.eligibility import Fading, Restricted
 from cat_engine.simulate import People, Trial, blocks
 from cat_engine.stop import AllOf
 from cat_engine.stop.classification import ConfidenceInterval, ProbabilityRatio
 from cat_engine.stop.precision import PosteriorSD
 from cat_engine.tally import LEVELS, Tally, cuts_of
 from cat_engine.timing import ItemTimes
+from cat_engine.trial import worst
 
 N = 700
 GRID = np.arange(-3.5, 3.6, 0.5)
@@ -80,6 +83,10 @@ def test_reliability_is_that_of_the_standard_errors_and_of_the_truth(tally: Tall
     np.testing.assert_allclose(tally.squared_correlation, expected, rtol=1e-10)
     # Two estimates of the same thing: in theory equal for EAP under the true prior; 700 people leave a standard error of about .02.
     np.testing.assert_allclose(tally.reliability, tally.squared_correlation, atol=0.06)
+
+
+def test_the_worst_figures_are_those_that_acceptance_limits_speak_of(tally: Tally, whole: SimulationResult) -> None:
+    assert tally.worst == pytest.approx(worst(whole))
 
 
 def test_abilities_that_do_not_vary_have_no_correlation_with_the_truth(trial: Trial) -> None:
@@ -166,3 +173,25 @@ def test_an_item_in_a_bank_of_one_is_given_to_all() -> None:
     found = tally_of(Trial(TestPlan("t", (Section("s", "s", ("A",), 1, 1, 9.0),)), pool, 1), People(np.zeros((5, 1))))
     assert found.exposure.tolist() == [1.0]
     assert found.overlap == 1.0
+
+
+def test_figures_and_tenths_are_those_of_catr(golden: Callable[[str], Any]) -> None:
+    """catR's simulateRespondents on the same people and answers. Both compute in double precision: 1e-12 leaves room for the order of sums."""
+    people, conditional = golden("catr_restricted.json"), golden("catr_conditional.json")
+    rows = [Row("4pl", a, [b], c, d) for a, b, c, d in people["items"]]
+    n = len(rows)
+    pool = Pool(tuple(map(str, range(n))), ItemParams.from_rows(rows), ("A",), np.ones(n, bool), np.zeros(n), Grid(-4.0, 4.0, 33))
+    for run, expected in zip(
+        people["runs"], sorted(conditional["runs"], key=lambda r: r["rmax"] == people["runs"][1]["rmax"]), strict=True
+    ):
+        answers = np.array([[int(x) for x in row] for row in run["responses"]])
+        plan = TestPlan("t", (Section("s", "s", ("A",), 15, 15, 60.0),), eligibility=Restricted(run["rmax"]))
+        found = tally_of(Trial(plan, pool, 1), People(np.array(expected["true_theta"])[:, None], answers=answers))
+        whole, by = found.deciles.whole, found.deciles
+        assert whole.bias[0, 0] == pytest.approx(expected["bias"], abs=1e-12)
+        assert whole.rmse[0, 0] == pytest.approx(expected["rmse"], abs=1e-12)
+        assert np.sqrt(found.squared_correlation[0]) == pytest.approx(expected["correlation"], abs=1e-12)
+        assert found.overlap == pytest.approx(expected["overlap"], abs=1e-12)
+        assert by.n[0].tolist() == expected["deciles"]["n"]
+        for name, values in (("theta", by.mean(by.true)), ("bias", by.bias), ("rmse", by.rmse), ("se", by.mean_se)):
+            np.testing.assert_allclose(values[0], expected["deciles"][name], atol=1e-12)

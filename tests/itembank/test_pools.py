@@ -58,7 +58,7 @@ def test_control_is_one_where_the_snapshot_names_no_other() -> None:
     [
         ({"rt_alpha": "2", "rt_beta": "3.5"}, math.exp(3.5 + 1 / 8)),  # the mean of the lognormal distribution
         ({"seconds": "41.5"}, 41.5),
-        ({"seconds": "41.5", "rt_alpha": "2", "rt_beta": "9"}, 41.5),
+        ({"seconds": "41.5", "rt_alpha": "2", "rt_beta": "3"}, math.exp(3 + 1 / 8)),
         ({"rt_alpha": "2"}, None),
         ({"rt_alpha": "0", "rt_beta": "3"}, None),
         ({"rt_alpha": "2", "rt_beta": "9999"}, None),

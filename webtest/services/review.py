@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from calibration.pipeline import Proposal
 from cat_engine import Row, TestPlan, load_plan
 from cat_engine.acceptance import Check
-from cat_engine.trial import PEOPLE, Trial, trial
+from cat_engine.trial import PEOPLE, BankTrial, trial
 from itembank.bank import Bank
 from itembank.demo import plan_text
 from itembank.models import BankVersion
@@ -63,7 +63,7 @@ class Tried:
     plan_name: str
     people: int
     before: dict[str, float]
-    after: Trial
+    after: BankTrial
 
 
 def as_json(proposal: Proposal) -> str:
@@ -239,7 +239,7 @@ def _applied(base: Bank, estimates: Sequence[Estimate], decided: Mapping[str, st
     return replace(base.with_params(rows), status=status)
 
 
-def _trial(plan: TestPlan, bank: Bank) -> Trial:
+def _trial(plan: TestPlan, bank: Bank) -> BankTrial:
     return trial(plan, pool_for(bank, plan), SEED)
 
 
@@ -247,5 +247,5 @@ def _tried(sql: SqlSession, version: int) -> Tried | None:
     row = sql.exec(select(VersionTrial).where(VersionTrial.version == version).order_by(col(VersionTrial.n).desc())).first()
     if row is None:
         return None
-    after = Trial(json.loads(row.after), tuple(Check(**c) for c in json.loads(row.checks)))
+    after = BankTrial(json.loads(row.after), tuple(Check(**c) for c in json.loads(row.checks)))
     return Tried(row.at, row.actor, row.plan_name, row.people, json.loads(row.before), after)
