@@ -121,6 +121,8 @@ class Admission:
     @property
     def rungs(self) -> tuple[str, ...]:
         """The rung of the fallback ladder that each session stands on so far."""
+        if not self.dropped.any():
+            return (FULL,) * len(self.dropped)
         return tuple(OPEN if gone else FULL for gone in self.dropped.tolist())
 
 
@@ -157,21 +159,29 @@ def survey(
     return Outlook(scales, found, *without_seen(eligible, seen))
 
 
-def admit(
-    plan: TestPlan, pool: Pool, memory: Memory | None, batch: Batch, rows: Ints, eligible: NDArray[np.bool_], seeds: Sequence[int]
-) -> Admission:
-    """Exposure control between the halves: which of the eligible[N, I] items sessions `rows`[N] may see, by their lots. Without a memory the
-    pool's pinned snapshot counts.
+def draw_lots(plan: TestPlan, pool: Pool, memory: Memory | None, seeds: Sequence[int]) -> NDArray[np.bool_] | None:
+    """The lots of exposure control, [N, K, I]: which items the session of each of seeds[N] may see while an ability is in segment k; None in a plan
+    without such control. Without a memory the pool's pinned snapshot counts.
     """
     if not plan.eligibility.active:
+        return None
+    probability = plan.eligibility.probability(Memory.pinned(plan.eligibility, pool) if memory is None else memory)
+    return np.array([lots(probability, seed) for seed in seeds])
+
+
+def admit(plan: TestPlan, batch: Batch, rows: Ints, eligible: NDArray[np.bool_], drawn: NDArray[np.bool_] | None) -> Admission:
+    """Exposure control between the halves: which of the eligible[M, I] items sessions `rows`[M] may see, by the lots drawn[N, K, I] of all."""
+    if drawn is None:
         return Admission(eligible, eligible, np.zeros(len(rows), dtype=bool))
-    memory = Memory.pinned(plan.eligibility, pool) if memory is None else memory
-    probability = plan.eligibility.probability(memory)
-    segment = segments(plan.eligibility.edges, batch.theta[rows][:, pool.params.scale])
-    items = np.arange(len(pool))
-    may = np.logical_and(np.stack([lots(probability, seed)[segment[n], items] for n, seed in enumerate(seeds)]), eligible)
-    dropped = np.logical_and(~may.any(axis=1), eligible.any(axis=1))
-    return Admission(np.where(dropped[:, None], eligible, may), eligible, dropped)
+    own = drawn if len(rows) == len(drawn) else drawn[rows]
+    if len(plan.eligibility.edges):
+        segment = segments(plan.eligibility.edges, batch.theta[rows]).take(batch.pool.params.scale, axis=1)
+        may = np.take_along_axis(own, segment[:, None, :], axis=1)[:, 0]
+    else:
+        may = own[:, 0]
+    may = np.logical_and(may, eligible)
+    dropped = np.greater(eligible.any(axis=1), may.any(axis=1))
+    return Admission(np.where(dropped[:, None], eligible, may) if dropped.any() else may, eligible, dropped)
 
 
 def choose(plan: TestPlan, section: Section, batch: Batch, rows: Ints, position: Ints, admission: Admission, draws: Draws) -> Choice:
@@ -197,8 +207,8 @@ def _most_informative(plan: TestPlan, batch: Batch, rows: Ints, admission: Admis
     ranking = batch.pool.ranking
     if ranking is None:
         return None
-    eligible, variance = admission.eligible, batch.se[rows, 0] ** 2
-    found = shortlist(ranking, batch.theta[rows, 0], variance, eligible, int(batch.count[rows, 0].max()), plan.exposure.depth)
+    eligible, variance = admission.eligible, batch.se[rows] ** 2
+    found = shortlist(ranking, batch.theta[rows], variance, eligible, int(batch.count.max()), plan.exposure.depth)
     everyone, sure = np.arange(len(rows)), bool(found.sure.all())
     column = plan.exposure.choose(found.score, draws) if sure else np.zeros(len(rows), dtype=int)
     item, info = found.item[everyone, column], found.info[everyone, column]
@@ -208,7 +218,8 @@ def _most_informative(plan: TestPlan, batch: Batch, rows: Ints, admission: Admis
             column = plan.exposure.choose(found.score[some], draws.of(some))
             item[some], info[some] = found.item[some, column], found.info[some, column]
         known = batch.information(rows[open_still])
-        score = np.where(eligible[open_still], np.round(known * variance[open_still, None], 12), -np.inf)
+        score = np.round(known * variance[open_still][:, batch.pool.params.scale], 12)
+        score = np.where(eligible[open_still], score, -np.inf)
         item[open_still] = plan.exposure.choose(score, draws.of(open_still))
         info[open_still] = known[np.arange(len(known)), item[open_still]]
     return Choice(item, admission.rungs, info)
@@ -242,7 +253,7 @@ def _decision(plan: TestPlan, pool: Pool, state: State, batch: Batch) -> Decisio
     if state.pending is not None and is_pretest(pool, state.pending):
         return _pretest(pool, section, batch, state, state.pending)
     outlook = survey(pool, section, batch, row, np.array([sum(state.rt_s[begun:])]), _seen(pool, state))
-    admission = admit(plan, pool, None, batch, row, outlook.eligible, (state.seed,))
+    admission = admit(plan, batch, row, outlook.eligible, draw_lots(plan, pool, None, (state.seed,)))
     n_eligible, counted = int(np.count_nonzero(admission.eligible)), operational_part(pool, state)
     at = counted.position - counted.section_starts[-1]
     why, again = _why(plan, at), REPEATED if outlook.repeated[0] else None

@@ -16,6 +16,7 @@ from cat_engine.content import CONTENT, ContentMethod, Unbalanced
 from cat_engine.eligibility import ELIGIBILITY, Eligibility, Everyone
 from cat_engine.estimators import ESTIMATOR, Estimator, ExpectedAPosteriori
 from cat_engine.exposure import EXPOSURE, Best, Exposure
+from cat_engine.families import Floats
 from cat_engine.faults import Fault
 from cat_engine.joint import Joint
 from cat_engine.once import once
@@ -81,6 +82,19 @@ class TestPlan:
     def most_pretest(self) -> int:
         """The most pretest items that anyone can be given."""
         return sum(0 if section.pretest is None else section.pretest.count for section in self.sections)
+
+    def prior_precision(self, competencies: tuple[str, ...]) -> Floats:
+        """The inverse of the joint prior's covariance between `competencies`, [S, S]. Read only."""
+        if competencies not in self._prior_precisions:
+            correlations = (self.joint or Joint()).correlations(self.competencies, competencies)
+            found = np.asarray(np.linalg.inv(correlations * self.prior.start[1] ** 2), dtype=np.float64)
+            found.setflags(write=False)
+            self._prior_precisions[competencies] = found
+        return self._prior_precisions[competencies]
+
+    @once
+    def _prior_precisions(self) -> dict[tuple[str, ...], Floats]:
+        return {}
 
     @once
     def digest(self) -> str:

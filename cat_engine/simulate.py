@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cat_engine.batch import Batch, capacity
-from cat_engine.eligibility import Finished, Memory, lots, segments
-from cat_engine.engine import admit, choose, survey
+from cat_engine.eligibility import Finished, Memory, segments
+from cat_engine.engine import admit, choose, draw_lots, survey
 from cat_engine.families import Floats, Ints
 from cat_engine.irt import ItemParams, log_probabilities_of
 from cat_engine.plan import Section, TestPlan
@@ -126,17 +126,13 @@ class People:
         seeds, seen = None if self.seeds is None else self.seeds[here], None if self.seen is None else self.seen[here]
         return People(self.true[here], tau, answers, self.first + at, seeds, seen)
 
-    def seed_of(self, trial_seed: int, n: int) -> int:
-        """The attempt seed of the n-th of these people."""
-        return attempt_seed(trial_seed, self.first + n) if self.seeds is None else self.seeds[n]
-
 
 @dataclass(slots=True, eq=False)
 class Block:
     """What a block of N people gave: final theta, se and count [N, S]; why each section and each competency ended; answers[4, R] (person, position,
-    item, category) and abilities[2, R] (theta, se), in order of giving; step_seconds[R] and seconds[N, sections], where answers take time; held[N],
+    item, category) and abilities[2, R] (theta, se), by person and position; step_seconds[R] and seconds[N, sections], where answers take time; held[N],
     whether exposure control was never dropped; visited[K], the segments of ability that were visited; pretest[4, R'], the answers to pretest items,
-    whose positions count items of both kinds.
+    whose positions count items of both kinds; lots[N, K, I] of exposure control, where the plan has that.
     """
 
     people: People
@@ -152,11 +148,14 @@ class Block:
     held: NDArray[np.bool_]
     visited: NDArray[np.bool_]
     pretest: Ints
+    lots: NDArray[np.bool_] | None
 
-    def finished(self, plan: TestPlan, memory: Memory, seed: int) -> Finished:
+    @property
+    def finished(self) -> Finished:
         """The test of a block of one, for the memory of exposure control."""
-        might = lots(plan.eligibility.probability(memory), seed)
-        return Finished(self.answers[2], self.visited, might, bool(self.held[0]))
+        if self.lots is None:
+            raise ValueError("exposure control that draws no lots has nothing to learn")
+        return Finished(self.answers[2], self.visited, self.lots[0], bool(self.held[0]))
 
     def by_person(self) -> Ints:
         """The order of steps by person and position, [R]."""
@@ -194,7 +193,7 @@ def _one_by_one(trial: Trial, people: People) -> Iterator[Block]:
     memory = Memory.pinned(trial.plan.eligibility, trial.pool)
     for at in range(len(people)):
         ran = _run_block(trial, people.part(at, 1), memory)
-        trial.plan.eligibility.learn(memory, ran.finished(trial.plan, memory, people.seed_of(trial.seed, at)))
+        trial.plan.eligibility.learn(memory, ran.finished)
         yield ran
 
 
@@ -237,7 +236,6 @@ def simulate(
             watch(done)
     person, position, item, category = (np.concatenate([part.answers[k] for part in ran]) for k in range(4))
     step_theta, step_se = (np.concatenate([part.abilities[k] for part in ran]) for k in range(2))
-    order = np.lexsort((position, person))
     return SimulationResult(
         true=people.true,
         theta=np.concatenate([part.theta for part in ran]),
@@ -245,14 +243,14 @@ def simulate(
         count=np.concatenate([part.count for part in ran]),
         reasons=tuple(tuple(found) for part in ran for found in part.reasons),
         stops=tuple(tuple(found) for part in ran for found in part.stops),
-        step_person=person[order],
-        step_position=position[order],
-        step_item=item[order],
-        step_category=category[order],
-        step_theta=step_theta[order],
-        step_se=step_se[order],
+        step_person=person,
+        step_position=position,
+        step_item=item,
+        step_category=category,
+        step_theta=step_theta,
+        step_se=step_se,
         exposure=np.bincount(item, minlength=len(pool)) / len(people),
-        step_seconds=None if times is None else np.concatenate([part.step_seconds for part in ran if part.step_seconds is not None])[order],
+        step_seconds=None if times is None else np.concatenate([part.step_seconds for part in ran if part.step_seconds is not None]),
         seconds=None if times is None else np.concatenate([part.seconds for part in ran if part.seconds is not None]),
         pretest=np.concatenate([part.pretest for part in ran], axis=1),
     )
@@ -271,7 +269,8 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
     clock = None if trial.times is None else _Clock.of(trial, people)
     held, visited = np.ones(n, dtype=bool), np.zeros(len(plan.eligibility.edges) + 1, dtype=bool)
     known = pool.places(plan.competencies)
-    answers, abilities, took = [np.zeros((4, 0), int)], [np.zeros((2, 0))], [np.zeros(0)]
+    drawn = draw_lots(plan, pool, memory, everybody)
+    abilities, took = np.zeros((2, *batch.items.shape)), np.zeros(batch.items.shape)
 
     def end(section: Section, scales: Ints, over: Ints, verdict: Ints, unfinished: str) -> None:
         """The section is over for sessions over[M], whose competencies stand at verdict[M, S']."""
@@ -308,7 +307,7 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
                     rows, who, item = rows[~np.isin(rows, who[late])], who[~late], item[~late]
                 seeded.give(who, item)
                 continue
-            admission = admit(plan, pool, memory, batch, rows, eligible, own_seeds)
+            admission = admit(plan, batch, rows, eligible, drawn)
             held[rows[admission.dropped]] = False
             if plan.eligibility.learns:
                 visited[segments(plan.eligibility.edges, batch.theta[rows][:, known])] = True
@@ -320,18 +319,19 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
                     batch.used[rows[late], item[late]] = True
                     end(section, outlook.scales, rows[late], verdict[late], TIME)
                     rows, item, position, seconds = rows[~late], item[~late], position[~late], seconds[~late]
-                took.append(seconds)
+                took[rows, position] = seconds
             category = draw_category(truth, true[rows, scale[item]], item, uniform[rows, position]) if real is None else real[rows, item]
             batch.answer(rows, item, category)
             if seeded is not None:
                 seeded.seeding.given[rows] += 1
-            answers.append(np.stack([rows + people.first, position, item, category]))
-            abilities.append(np.stack([batch.theta[rows, scale[item]], batch.se[rows, scale[item]]]))
+            abilities[:, rows, position] = batch.theta[rows, scale[item]], batch.se[rows, scale[item]]
     theta, se = batch.final()
+    step = np.nonzero(np.arange(batch.items.shape[1]) < batch.count.sum(axis=1)[:, None])
+    answers = np.stack([step[0] + people.first, step[1], batch.items[step], batch.categories[step]])
     return Block(
-        people, theta, se, batch.count, ends, stops, np.concatenate(answers, axis=1), np.concatenate(abilities, axis=1),
-        None if clock is None else np.concatenate(took), None if clock is None else clock.spent, held, visited,
-        np.zeros((4, 0), dtype=int) if seeded is None else np.concatenate(seeded.answers, axis=1),
+        people, theta, se, batch.count, ends, stops, answers, abilities[:, *step], None if clock is None else took[step],
+        None if clock is None else clock.spent, held, visited,
+        np.zeros((4, 0), dtype=int) if seeded is None else np.concatenate(seeded.answers, axis=1), drawn,
     )  # fmt: skip
 
 
