@@ -329,7 +329,7 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
     step = np.nonzero(np.arange(batch.items.shape[1]) < batch.count.sum(axis=1)[:, None])
     answers = np.stack([step[0] + people.first, step[1], batch.items[step], batch.categories[step]])
     return Block(
-        people, theta, se, batch.count, ends, stops, answers, abilities[:, *step], None if clock is None else took[step],
+        people, theta, se, batch.count, ends, stops, answers, abilities[:, step[0], step[1]], None if clock is None else took[step],
         None if clock is None else clock.spent, held, visited,
         np.zeros((4, 0), dtype=int) if seeded is None else np.concatenate(seeded.answers, axis=1), drawn,
     )  # fmt: skip
