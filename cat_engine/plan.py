@@ -5,7 +5,7 @@ Plans are written as TOML: see plan_text.py.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from cat_engine.once import once
 from cat_engine.pool import Pool
 from cat_engine.pretest import Pretest
 from cat_engine.priors import PRIOR, NormalPrior, Prior
+from cat_engine.registry import plain
 from cat_engine.retest import Retest
 from cat_engine.select import SELECTION, MaximumInformation, Selection
 from cat_engine.select.timed import InformationPerTime
@@ -129,7 +130,7 @@ def as_table(plan: TestPlan) -> dict[str, object]:
     if plan.content != Unbalanced():
         table["content"] = CONTENT.table_of(plan.content)
     if plan.retest is not None:
-        table["retest"] = {"exclude": True, **asdict(plan.retest)}
+        table["retest"] = {"exclude": True, **plain(plan.retest)}
     if plan.acceptance.limits:
         table["acceptance"] = plan.acceptance.limits
     table["sections"] = [_section_table(section) for section in plan.sections]
@@ -147,9 +148,9 @@ def _section_table(section: Section) -> dict[str, object]:
         "stop": table_of(section.stop),
     }
     if section.blueprint:
-        table["blueprint"] = [asdict(row) for row in section.blueprint]
+        table["blueprint"] = [plain(row) for row in section.blueprint]
     if section.pretest is not None:
-        table["pretest"] = asdict(section.pretest)
+        table["pretest"] = plain(section.pretest)
     return table
 
 
@@ -175,7 +176,8 @@ def check(plan: TestPlan, pool: Pool) -> list[Fault]:
             elif count < section.min_items:
                 message = f"'{name}' has {count} operational items, and the section asks for at least {section.min_items}"
                 faults.append(Fault(where, "min_items", message, f"add items, or at most {count}"))
-        found = row_faults(section.blueprint, pool.content or Content.of(pool.ids, {}), len(pool))
+        content = pool.content or Content.of(pool.ids, {})
+        found = row_faults(section.blueprint, content, len(pool), timed=pool.seconds is not None)
         faults += [Fault(f"{where}.blueprint", f"{f.where} {f.field}", f.message, f.remedy) for f in found] or plan.content.faults(
             where, section.blueprint, pool
         )

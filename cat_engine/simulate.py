@@ -20,16 +20,14 @@ from cat_engine.irt import ItemParams, log_probabilities_of
 from cat_engine.plan import Section, TestPlan
 from cat_engine.pool import Pool
 from cat_engine.pretest import Seeding
-from cat_engine.randomness import Draws
+from cat_engine.randomness import Draws, Picked
 from cat_engine.simulated import SimulationResult
 from cat_engine.stop import BANK, TIME, reasons, section_reason
 from cat_engine.timing import ItemTimes, draw_seconds
 
 SHEET = 64  # people whose random numbers come from one generator
-CLOCK, UNSCORED = (
-    1,
-    2,
-)  # mark the numbers behind people's times, and behind their answers to pretest items, apart from those behind their answers
+CLOCK = 1  # marks the numbers behind people's times apart from those behind their answers
+UNSCORED = 2  # and those behind answers to pretest items
 BLOCK = 500  # sessions stepped together: keeps the [N, I] work arrays in cache
 
 
@@ -64,31 +62,21 @@ def _in_sheets(first: int, n: int, draw: Callable[[int], Floats]) -> Floats:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Seeds:
-    """The attempt seeds of people first, first + 1, ..., each worked out when it is asked for: most plans draw nothing."""
+class _Seeds(Sequence[int]):
+    """The attempt seeds of people first, first + 1, ..., first + n - 1, each worked out when it is asked for: most plans draw nothing."""
 
     seed: int
     first: int
+    n: int
     found: dict[int, int]
 
-    def __getitem__(self, i: int) -> int:
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, i: Any) -> Any:
         if i not in self.found:
             self.found[i] = attempt_seed(self.seed, self.first + i)
         return self.found[i]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _SeedsOf(Sequence[int]):
-    """The seeds of some rows."""
-
-    seeds: _Seeds
-    rows: Ints
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, i: Any) -> Any:
-        return self.seeds[int(self.rows[i])]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -262,15 +250,15 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
     batch, scale = Batch.begin(plan, pool, n), pool.params.scale
     ends: list[list[str]] = [[] for _ in range(n)]
     stops = [[""] * len(pool.competencies) for _ in range(n)]
-    seeds = _Seeds(trial.seed, people.first, {} if people.seeds is None else dict(enumerate(people.seeds)))
-    everybody = _SeedsOf(seeds, np.arange(n))
+    seeds = _Seeds(trial.seed, people.first, n, {} if people.seeds is None else dict(enumerate(people.seeds)))
     seeded = None if pool.need is None else _Seeded.of(trial, people)
     uniform = uniforms(trial.seed, people.first, n, capacity(plan, pool))
     clock = None if trial.times is None else _Clock.of(trial, people)
     held, visited = np.ones(n, dtype=bool), np.zeros(len(plan.eligibility.edges) + 1, dtype=bool)
     known = pool.places(plan.competencies)
-    drawn = draw_lots(plan, pool, memory, everybody)
+    drawn = draw_lots(plan, pool, memory, seeds)
     abilities, took = np.zeros((2, *batch.items.shape)), np.zeros(batch.items.shape)
+    batch.times = None if clock is None else took  # written in place, as the answers are
 
     def end(section: Section, scales: Ints, over: Ints, verdict: Ints, unfinished: str) -> None:
         """The section is over for sessions over[M], whose competencies stand at verdict[M, S']."""
@@ -285,7 +273,7 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
     for k, section in enumerate(plan.sections):
         rows, begun = np.arange(n), batch.count.sum(axis=1)
         if seeded is not None:
-            seeded.seeding.begin(section.pretest, section.competencies, k, everybody)
+            seeded.seeding.begin(section.pretest, section.competencies, k, seeds)
         while rows.size:
             spent, seen = np.zeros(rows.size) if clock is None else clock.spent[rows, k], None if people.seen is None else people.seen[rows]
             outlook = survey(pool, section, batch, rows, spent, seen)
@@ -297,7 +285,7 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
             if not rows.size:
                 break
             position = batch.count[rows].sum(axis=1)
-            own_seeds = _SeedsOf(seeds, rows)
+            own_seeds = Picked(seeds, rows)
             if seeded is not None and (due := (extra := seeded.seeding.due(rows, own_seeds)) >= 0).any():
                 who, item = rows[due], extra[due]  # they answer it, and then everybody is asked again
                 seeded.seeding.met[who, item] = True
