@@ -190,8 +190,9 @@ class Search:
             return False
         self._known.update(keys)
         set_of, chosen = set_of[fresh], chosen[fresh]
-        choice, place = np.nonzero(np.pad(chosen, ((0, 0), (0, 1)), constant_values=True))  # and the stimulus
-        member = np.column_stack([sets.members, sets.n_items + np.arange(len(worth))])[set_of[choice], place]
+        with_stimulus = np.column_stack([chosen, np.ones(len(chosen), dtype=bool)])
+        choice, place = np.nonzero(with_stimulus)
+        member = np.column_stack([sets.members[set_of], sets.n_items + set_of])[choice, place]
         starts = np.searchsorted(choice, np.arange(len(set_of)))
         self._choice, self._member = np.concatenate([self._choice, choice + len(self._set_of)]), np.concatenate([self._member, member])
         self._set_of = np.concatenate([self._set_of, set_of])
