@@ -113,24 +113,31 @@ class Batch:
 
     def answer(self, rows: Ints, item: Ints, category: Ints) -> None:
         """Session rows[m] answered item[m] in category[m]. A session stands at most once in `rows`."""
-        scale = self.pool.params.scale[item]
+        scale, alone = self.pool.params.scale[item], len(self.pool.competencies) == 1
         position = self.count[rows].sum(axis=1)
         if self.last is not None:
             self.last[rows, scale] = self.theta[rows, scale]
         self.items[rows, position], self.categories[rows, position] = item, category
-        self.logpost[rows, scale] += self.pool.log_table[item, category]
+        if alone and len(rows) == len(self.logpost):
+            self.logpost[:, 0] += self.pool.log_table[item, category]
+        else:
+            self.logpost[rows, scale] += self.pool.log_table[item, category]
         self.count[rows, scale] += 1
         self.used[rows, item] = True
+        if self.fresh is not None:
+            self.fresh[rows, scale] = False
         if self.sigma is not None:  # every competency hears of every answer
             self.own_mean[rows, scale], self.own_sd[rows, scale] = eap(self.logpost[rows, scale], self.pool.nodes)
             self.theta[rows], self.se[rows], self.sigma[rows] = self.together(rows)
             if self.fresh is not None:
                 self.fresh[rows] = False
             return
-        if self.fresh is not None:
-            self.fresh[rows, scale] = False
-        for s in np.unique(scale).tolist() if len(self.pool.competencies) > 1 else [0]:
-            mine = rows if len(self.pool.competencies) == 1 else rows[scale == s]
+        if self._plain(self.plan.interim):
+            logpost = self.logpost[:, 0] if alone and len(rows) == len(self.logpost) else self.logpost[rows, scale]
+            self.theta[rows, scale], self.se[rows, scale] = eap(logpost, self.pool.nodes)
+            return
+        for s in np.unique(scale).tolist():
+            mine = rows[scale == s]
             self.theta[mine, s], self.se[mine, s] = self._estimate(self.plan.interim, mine, s)
 
     def together(self, rows: Ints) -> tuple[Floats, Floats, Floats]:

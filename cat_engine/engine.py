@@ -20,7 +20,7 @@ from cat_engine.plan import Section, TestPlan
 from cat_engine.pool import Pool
 from cat_engine.randomness import Draws
 from cat_engine.select import MaximumInformation, Moment
-from cat_engine.shortlist import shortlist
+from cat_engine.shortlist import LONGEST_LIST, shortlist
 from cat_engine.state import EngineRefusal, State
 from cat_engine.stop import BANK, GOING_ON, Standing, reasons, section_reason, verdict
 
@@ -197,7 +197,8 @@ def _most_informative(plan: TestPlan, batch: Batch, rows: Ints, admission: Admis
     if ranking is None:
         return None
     eligible, variance = admission.eligible, batch.se[rows] ** 2
-    found = shortlist(ranking, batch.theta[rows], variance, eligible, int(batch.count.max()), plan.exposure.depth)
+    closed = LONGEST_LIST if plan.eligibility.active else int(batch.count.max())
+    found = shortlist(ranking, batch.theta[rows], variance, eligible, closed, plan.exposure.depth)
     everyone, sure = np.arange(len(rows)), bool(found.sure.all())
     column = plan.exposure.choose(found.score, draws) if sure else np.zeros(len(rows), dtype=int)
     item, info = found.item[everyone, column], found.info[everyone, column]
