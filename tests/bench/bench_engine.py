@@ -139,7 +139,6 @@ def mirt_simulation(pool: Pool, n: int, of: int) -> list[float]:
     return [(time.process_time() - begun) / n * of]
 
 
-
 def cases() -> list[Case]:
     """All of them."""
     small, middle, large, right_wrong = pool_of(100), pool_of(500), pool_of(10_000), pool_of(500, "2pl")
