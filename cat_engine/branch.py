@@ -177,7 +177,7 @@ class Search:
             point = self._program.solve()
             if point is None or choices is None:
                 return point
-            least = np.where(self._row_of >= 0, point.y[self._row_of], np.where(self._needed, -np.inf, 0.0))
+            least = np.append(point.y, 0.0)[self._row_of]  # 0 for a set without a row, which stands at -1
             if not self._price_in(value - self._weights @ point.y[: self._rows], least, choices):
                 return point
 
