@@ -237,6 +237,15 @@ def test_more_items_of_a_set_than_it_may_give_leave_no_test() -> None:
     assert assembly.solve(score, may, [0, 1, 2], relax=True) is None
 
 
+def test_rows_that_nothing_can_break_leave_the_sets_to_themselves() -> None:
+    content = Content.of(["i0", "i1", "i2"], {"STID": ["", "p", "p"]})
+    assembly = Assembly.of([BlueprintRow("p", "number", "stimulus", "", 0, 1)], content, 3)
+    for may, expected in (([True, True, True], [0, 2]), ([True, False, False], [0])):
+        found = assembly.solve(np.array([1.0, -1.0, 2.0]), np.array(may))
+        assert found is not None
+        assert np.flatnonzero(found).tolist() == expected
+
+
 def test_values_that_are_not_numbers_are_refused() -> None:
     with pytest.raises(ValueError, match="not a finite number"):
         flat_blueprint().solve(np.full(60, np.nan), np.ones(60, dtype=bool))
