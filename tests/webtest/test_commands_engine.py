@@ -182,10 +182,11 @@ def test_every_fault_of_an_ability_file_is_named() -> None:
             read_thetas(text, ("A",))
 
 
-def test_an_answer_past_the_items_categories_is_refused() -> None:
+def test_an_answer_past_the_items_categories_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "R.csv").write_text("person_id,x\nann,2\n")
     pool = Pool.of(("x",), ItemParams.from_rows([Row("2pl", 1.0, [0.0])]), ("A",))
     with pytest.raises(Faulty, match="2 is not a category"):
-        read_answers("person_id,x\nann,2\n", pool)
+        read_answers(tmp_path / "R.csv", pool)
 
 
 def test_drawn_abilities_are_standard_normal_and_correlated_as_asked() -> None:
