@@ -290,6 +290,64 @@ def test_a_form_keeps_rows_of_every_kind_on_items_and_stimuli(tmp_path: Path) ->
     assert json.loads(result.stdout)["items"] == 12
 
 
+def test_a_form_stays_within_its_seconds(tmp_path: Path) -> None:
+    seconds = [30.0, 200.0, 40.0, 50.0]
+    lines = "".join(
+        f"x{k},A,2pl,{a},0,{'2'},{np.log(s) - 0.125}\n" for k, (a, s) in enumerate(zip((1.0, 2.0, 0.9, 0.8), seconds, strict=True))
+    )
+    (tmp_path / "bank.csv").write_text("item_id,competency,model,a,b1,rt_alpha,rt_beta\n" + lines)
+    rows = "CONSTRAINT_ID,TYPE,WHAT,CONDITION,LB,UB\nC1,Number,Item,,2,2\nC2,Time,Item,,0,{}\n"
+    for limit, items in ((300, ["x0", "x1"]), (85, ["x0", "x2"]), (60, None)):
+        (tmp_path / "rows.csv").write_text(rows.format(limit))
+        result = run("assemble", "--bank", tmp_path / "bank.csv", "--constraints", tmp_path / "rows.csv", "--out", tmp_path / "form.csv")
+        if items is None:
+            assert result.exit_code == 2
+            assert "C1 and C2 together" in result.stderr
+        else:
+            assert [row["item_id"] for row in table(tmp_path / "form.csv")] == items
+    (tmp_path / "bank.csv").write_text("item_id,competency,model,a,b1\nx0,A,2pl,1,0\nx1,A,2pl,1,0\n")
+    assert (
+        "rt_beta"
+        in run("assemble", "--bank", tmp_path / "bank.csv", "--constraints", tmp_path / "rows.csv", "--out", tmp_path / "f.csv").stderr
+    )
+
+
+CROWDED = """
+[content]
+name = "shadow"
+[[sections]]
+code = "s"
+competencies = ["A"]
+min_items = 2
+max_items = 3
+time_budget_min = 10
+[[sections.blueprint]]
+row_id = "length"
+kind = "number"
+low = 3
+high = 3
+[[sections.blueprint]]
+row_id = "loose"
+kind = "number"
+condition = "AREA == 1"
+low = 0
+high = 3
+[[sections.blueprint]]
+row_id = "foes"
+kind = "enemy"
+condition = "AREA > 0"
+"""
+
+
+def test_a_plan_whose_blueprint_no_test_keeps_is_named_by_the_rows_that_conflict(tmp_path: Path) -> None:
+    (tmp_path / "bank.csv").write_text("item_id,competency,model,a,b1,AREA\n" + "".join(f"x{k},A,2pl,1,0,{1 + k % 2}\n" for k in range(4)))
+    (tmp_path / "plan.toml").write_text('name = "crowded"\n' + CROWDED)
+    result = run("plan", "check", tmp_path / "plan.toml", "--bank", tmp_path / "bank.csv")
+    assert result.exit_code == 2
+    assert "no test of the pool satisfies length and foes together" in result.stderr
+    assert "loose" not in result.stderr.replace("loosen", "")
+
+
 def test_the_forms_of_testdesign_are_assembled(shared: Path, tmp_path: Path) -> None:
     cases = json.loads((Path(__file__).parents[1] / "golden" / "testdesign_shadow.json").read_text())["static_optimum"]
     data = shared / "golden"
