@@ -9,10 +9,10 @@ import numpy as np
 from cat_engine import Fault, Faulty, Pool, information
 from cat_engine.blueprint import Content, read_rows, row_faults
 from cat_engine.conflict import conflict_faults
-from itembank.bank import pool_of
+from itembank.bank import pool_of, time_faults
 from itembank.exchange import read_bank_csv
 from webtest.cli import guarded, json_option, put, read_text
-from webtest.engine_inputs import expected_seconds, numbers, read_table
+from webtest.engine_inputs import numbers, read_table
 from webtest.simulation_files import whole_file, write_csv
 
 
@@ -44,8 +44,8 @@ def assemble(
     pool = pool_of(bank, bank.competencies)
     rows = read_rows(read_table(read_text(constraint_file)))
     own = [bank.attributes[bank.index[i]] for i in pool.ids]
-    if any(row.kind == "time" for row in rows):
-        pool = replace(pool, seconds=expected_seconds(pool, own))
+    if any(row.kind == "time" for row in rows) and pool.seconds is None:
+        raise Faulty(time_faults(bank, pool.ids))
     content = _content(pool, own, attribute_file, stimulus_file)
     faults = row_faults(rows, content, len(pool))
     if faults:

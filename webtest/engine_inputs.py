@@ -36,33 +36,8 @@ def pool_for(bank: Bank, plan: TestPlan) -> Pool:
     """The pool on which a plan is tried out: with the control parameters and the pretest items that it asks for. Raises Faulty where the bank cannot
     serve the plan.
     """
-<<<<<<< HEAD
     pool = pool_of(bank, plan.competencies, untried(plan, bank))
     faults = plan_faults(plan, bank, pool)
-=======
-    pool = pool_of(bank, plan.competencies)
-    own = [bank.attributes[bank.index[item_id]] for item_id in pool.ids]
-    names = sorted({name for row in own for name in row})
-    if not isinstance(plan.content, Unbalanced) or any(section.blueprint for section in plan.sections):
-        pool = replace(pool, content=Content.of(pool.ids, {name: [row.get(name, "") for row in own] for name in names}))
-    if isinstance(plan.select, InformationPerTime) or any(row.kind == "time" for section in plan.sections for row in section.blueprint):
-        pool = replace(pool, seconds=expected_seconds(pool, own))
-    return pool
-
-
-def expected_seconds(pool: Pool, own: Sequence[Mapping[str, str]]) -> Floats:
-    """Expected response times of average speed [I], from the items' attributes rt_alpha and rt_beta. Raises Faulty naming every item without."""
-    faults: list[Fault] = []
-    seconds = np.ones(len(pool))
-    for i, row in enumerate(own):
-        alpha, beta = to_number(row.get("rt_alpha", "")), to_number(row.get("rt_beta", ""))
-        if not (math.isfinite(beta) and alpha > 0):
-            faults.append(
-                Fault(f"item {pool.ids[i]}", "rt_alpha, rt_beta", "are not there or no numbers", "both, for whatever counts seconds")
-            )
-        else:
-            seconds[i] = math.exp(beta + 1 / (2 * alpha**2))
->>>>>>> shadow
     if faults:
         raise Faulty(faults)
     return pool

@@ -57,6 +57,7 @@ def _by_id(pool: Pool) -> tuple[Mapping[str, float], ...]:
 def plan_faults(plan: TestPlan, bank: Bank, pool: Pool) -> list[Fault]:
     """All that keeps a bank from serving a plan."""
     faults = check(plan, pool)
-    if isinstance(plan.select, InformationPerTime) and pool.seconds is None:
+    timed = any(row.kind == "time" for section in plan.sections for row in section.blueprint)
+    if (timed or isinstance(plan.select, InformationPerTime)) and pool.seconds is None:
         faults += time_faults(bank, [item_id for item_id, scored in zip(pool.ids, pool.operational, strict=True) if scored])
     return faults
