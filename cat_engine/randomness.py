@@ -5,6 +5,7 @@ The same seed and position give the same numbers in the live test, in the simula
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,20 @@ from cat_engine.once import once
 def generator(seed: int, position: int) -> np.random.Generator:
     """The randomness of one decision."""
     return np.random.default_rng([seed, position])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picked(Sequence[int]):
+    """The members of a sequence at the places `at`[N], each looked up when it is asked for: most plans draw nothing."""
+
+    source: Sequence[int]
+    at: Ints
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.source[int(self.at[i])]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +47,7 @@ class Draws:
 
     def of(self, index: Ints) -> "Draws":
         """The randomness of some of the sessions only."""
-        at = index.tolist()
-        return Draws([self.seeds[i] for i in at], [self.positions[i] for i in at])
+        return Draws(Picked(self.seeds, index), Picked(self.positions, index))
 
     @once
     def _generators(self) -> tuple[np.random.Generator, ...]:

@@ -17,7 +17,7 @@ from cat_engine.families import Floats, Ints
 from cat_engine.irt import ItemParams, log_probabilities_of
 from cat_engine.plan import TestPlan
 from cat_engine.pool import Pool
-from cat_engine.randomness import Draws
+from cat_engine.randomness import Draws, Picked
 from cat_engine.stop import reasons, section_reason
 
 SHEET = 64  # people whose uniform numbers come from one generator
@@ -121,31 +121,21 @@ def uniforms(seed: int, first: int, n: int, length: int) -> Floats:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Seeds:
-    """The attempt seeds of people first, first + 1, ..., each worked out when it is asked for: most plans draw nothing."""
+class _Seeds(Sequence[int]):
+    """The attempt seeds of people first, first + 1, ..., first + n - 1, each worked out when it is asked for: most plans draw nothing."""
 
     seed: int
     first: int
+    n: int
     found: dict[int, int]
 
-    def __getitem__(self, i: int) -> int:
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, i: Any) -> Any:
         if i not in self.found:
             self.found[i] = attempt_seed(self.seed, self.first + i)
         return self.found[i]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _SeedsOf(Sequence[int]):
-    """The seeds of some rows."""
-
-    seeds: _Seeds
-    rows: Ints
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, i: Any) -> Any:
-        return self.seeds[int(self.rows[i])]
 
 
 def simulate(
@@ -233,11 +223,11 @@ def _run_block(
     batch, scale = Batch.begin(plan, pool, n), pool.params.scale
     ends: list[list[str]] = [[] for _ in range(n)]
     stops = [[""] * len(pool.competencies) for _ in range(n)]
-    seeds = _Seeds(seed, first, {})
+    seeds = _Seeds(seed, first, n, {})
     uniform = uniforms(seed, first, n, capacity(plan, pool))
     held, visited = np.ones(n, dtype=bool), np.zeros(len(plan.eligibility.edges) + 1, dtype=bool)
     known = pool.places(plan.competencies)
-    drawn = draw_lots(plan, pool, memory, _SeedsOf(seeds, np.arange(n)))
+    drawn = draw_lots(plan, pool, memory, Picked(seeds, np.arange(n)))
     abilities = np.zeros((2, *batch.items.shape))
     for section in plan.sections:
         rows, begun = np.arange(n), batch.count.sum(axis=1)
@@ -245,22 +235,23 @@ def _run_block(
             outlook = survey(pool, section, batch, rows, np.zeros(rows.size))
             eligible = outlook.eligible if real is None else outlook.eligible & (real[rows] >= 0)
             going = eligible.any(axis=1)
-            for i, row in zip(rows[~going].tolist(), outlook.verdict[~going], strict=True):
-                found = reasons(section.rules, row)
-                ends[i].append(section_reason(found))
-                for s, reason in zip(outlook.scales.tolist(), found, strict=True):
-                    stops[i][s] = reason
             if not going.all():
+                kinds, kind = np.unique(outlook.verdict[~going], axis=0, return_inverse=True)
+                found = [reasons(section.rules, row) for row in kinds]
+                over = [section_reason(each) for each in found]
+                for i, k in zip(rows[~going].tolist(), kind.ravel().tolist(), strict=True):
+                    ends[i].append(over[k])
+                    for s, reason in zip(outlook.scales.tolist(), found[k], strict=True):
+                        stops[i][s] = reason
                 rows, eligible = rows[going], eligible[going]
             if not rows.size:
                 break
             position = batch.count[rows].sum(axis=1)
-            own_seeds = _SeedsOf(seeds, rows)
             admission = admit(plan, batch, rows, eligible, drawn)
             held[rows[admission.dropped]] = False
             if plan.eligibility.learns:
                 visited[segments(plan.eligibility.edges, batch.theta[rows][:, known])] = True
-            draws = Draws(own_seeds, position.tolist())
+            draws = Draws(Picked(seeds, rows), position.tolist())
             item = choose(plan, section, batch, rows, position - begun[rows], admission, draws).item
             category = draw_category(truth, true[rows, scale[item]], item, uniform[rows, position]) if real is None else real[rows, item]
             batch.answer(rows, item, category)
@@ -268,4 +259,4 @@ def _run_block(
     theta, se = batch.final()
     step = np.nonzero(np.arange(batch.items.shape[1]) < batch.count.sum(axis=1)[:, None])
     answers = np.stack([step[0] + first, step[1], batch.items[step], batch.categories[step]])
-    return _Block(theta, se, batch.count, ends, stops, answers, abilities[:, *step], held, visited, drawn)
+    return _Block(theta, se, batch.count, ends, stops, answers, abilities[:, step[0], step[1]], held, visited, drawn)

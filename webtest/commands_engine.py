@@ -120,7 +120,7 @@ def simulate_command(
     pool = checked_pool(plan, bank_of(bank_file, data))
     answers: Ints | None = None
     if response_file is not None:
-        truth, (person_ids, answers) = "all responses", read_answers(read_text(response_file), pool)
+        truth, (person_ids, answers) = "all responses", read_answers(response_file, pool)
         true = full_estimates(plan, pool, answers)
     elif theta_file is not None:
         truth, (person_ids, true) = "given", read_thetas(read_text(theta_file), pool.competencies)
@@ -215,7 +215,7 @@ def score_command(
     if faults:
         raise Faulty(faults)
     pool = replace(pool_of(bank, bank.competencies), grid=grid)
-    person_ids, answers = read_answers(read_text(response_file), pool)
+    person_ids, answers = read_answers(response_file, pool)
     several = len(pool.competencies) > 1
     plan = TestPlan("score", (), prior, interim=estimator)
     rows: list[tuple[object, ...]] = []

@@ -84,12 +84,12 @@ def figures(exam: Exam) -> dict[str, Any]:
     named = [pair for pair in similar_pairs([room])[0] if pair.p_adjusted <= 0.05]
     people = sorted({number for pair in named for number in (pair.copier, pair.source)})
     values = {
-        "lz*": -pattern.lz_star, "infit": pattern.infit, "outfit": pattern.outfit, "CUSUM": cusum(sittings, at.residual), "times": times.chi2 / times.df,
+        "lz*": -pattern.lz_star, "infit": pattern.infit, "outfit": pattern.outfit, "CUSUM": cusum(sittings, at), "times": times.chi2 / times.df,
         "fast answers": times.fast.astype(float), "effort": -times.effort, "speed": times.tau, "omega, largest": omega.max(axis=1),
     }  # fmt: skip
     return {
         "roc": {name: roc(value, guilty) for name, value in values.items()} | {"preknowledge": _split_halves(exam, at, speeds)},
-        "rates": {name: tuple((p[~guilty] <= level).mean() for level in (0.05, 0.01)) for name, p in (("lz*", pattern.p), ("times", times.p))},
+        "rates": {name: tuple((p[~guilty] <= level).mean() for level in (0.05, 0.01)) for name, p in (("lz*", pattern.p), ("times, exact", times.p), ("times", times.p_among()))},
         "named pairs": len(named), "named people": len(people), "of them flagged": int(guilty[people].sum()),
     }  # fmt: skip
 

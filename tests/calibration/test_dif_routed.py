@@ -60,7 +60,8 @@ def two_groups(draw: Callable[..., Any], unfair: Row, fair: Row, n: int = 900) -
         (Row("grm", 1.2, [-0.7, 0.5]), Row("grm", 1.2, [-0.2, 1.0]), "uniform"),
         (Row("3pl", 1.5, [0.0], 0.2), Row("3pl", 1.5, [0.7], 0.2), "uniform"),
         (Row("pcm", 1.0, [-0.7, 0.5]), Row("pcm", 1.0, [-0.1, 1.1]), "uniform"),
-        (Row("nrm", 1.0, [0.7, 0.2], slopes=[1.0, 2.0]), Row("nrm", 1.0, [0.1, -1.0], slopes=[1.0, 2.0]), "uniform"),
+        (Row("nrm", 1.0, [0.4, 0.2], slopes=[0.8, 1.9]), Row("nrm", 1.0, [-0.1, -0.8], slopes=[0.8, 1.9]), "uniform"),
+        (Row("nrm", 1.0, [0.4, 0.2], slopes=[0.6, 1.9]), Row("nrm", 1.0, [0.4, 0.2], slopes=[1.4, 0.6]), "nonuniform"),
     ],
 )
 def test_an_item_made_unfair_is_found_and_its_size_told(draw: Callable[..., Any], fair: Row, unfair: Row, kind: str) -> None:
@@ -69,7 +70,8 @@ def test_an_item_made_unfair_is_found_and_its_size_told(draw: Callable[..., Any]
     rows = [Row("2pl", 1.0, [0.0])] * 9 + [fair]
     found = likelihood_dif(person, item, scores[person, item], rows, focal, studied=np.arange(10) > 7)
     steps = len(fair.b)
-    assert (found.df_both[9], found.df_uniform[9]) == (steps + {"pcm": 0, "nrm": steps}.get(fair.model, 1), steps)
+    slopes = len(fair.slopes) or (fair.model != "pcm")
+    assert (found.df_both[9], found.df_uniform[9]) == (steps + slopes, steps)
     assert found.p_both[9] < 1e-4
     assert found.p_both[8] > 0.001
     gap = expected_gap(fair, unfair)
