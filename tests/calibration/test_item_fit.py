@@ -54,9 +54,8 @@ def test_s_x2_and_ld_x2_are_those_of_mirt(golden: Callable[[str], Any], answers:
 
 def test_s_x2_and_ld_x2_of_nominal_items_are_those_of_mirt(golden: Callable[[str], Any], answers: Callable[[str], Any]) -> None:
     wanted = golden("mirt_item_fit.json")["fits"]["Science_nominal"]
-    logits = np.array([np.outer(own["slopes"], NODES) + np.array(own["intercepts"])[:, None] for own in wanted["nominal"]])
-    p = np.exp(logits - logits.max(axis=1, keepdims=True))
-    p /= p.sum(axis=1, keepdims=True)
+    rows = [Row("nrm", 1.0, own["intercepts"][1:], slopes=own["slopes"][1:]) for own in wanted["nominal"]]
+    p = curves_of(rows)
     scores, weights = matrix(answers("Science_graded")), weights_of(1.0)
     found = s_x2(scores, p, weights, [6] * 4)
     for own in ("statistic", "df", "p", "rmsea"):

@@ -40,9 +40,9 @@ def test_m2_and_its_indices_are_those_of_mirt(golden: Callable[[str], Any], answ
 def test_the_slopes_of_the_moments_are_those_of_differences() -> None:
     rows = [
         Row("3pl", 1.2, [-0.5], 0.2), Row("3pl", 0.8, [0.7], 0.1), Row("gpcm", 1.1, [-0.7, 0.4, 0.6]), Row("grm", 1.4, [-1.0, 0.2]), Row("1pl", 1.1, [0.0]),
-        Row("1pl", 1.1, [0.6]), Row("pcm", 1.0, [-0.2, 0.3]),
+        Row("1pl", 1.1, [0.6]), Row("pcm", 1.0, [-0.2, 0.3]), Row("nrm", 1.0, [0.3, -0.2], slopes=[0.8, 1.9]),
     ]  # fmt: skip
-    state = state_at(rows, 0.3, 1.2, np.array([True] + [False] * 6))
+    state = state_at(rows, 0.3, 1.2, np.array([True] + [False] * 7))
     slopes = _model(state, len(rows), NODES)[1]
 
     def difference(values: Any, direction: Any) -> Any:
@@ -63,7 +63,7 @@ def test_the_slopes_of_the_moments_are_those_of_differences() -> None:
             one[place] = 1
             moves.append((shape.x, one))
     moves += [(state.latent, np.array([own])) for own in ([1, 0], [0, 1])]
-    assert len(moves) == slopes.shape[1] == state.n_free == 3 + 4 + 3 + (1 + 2) + 2 + 2
+    assert len(moves) == slopes.shape[1] == state.n_free == 3 + 4 + 3 + (1 + 2) + 2 + 4 + 2
     np.testing.assert_allclose(slopes, np.stack([difference(*move) for move in moves], axis=1), atol=1e-8)
 
 
