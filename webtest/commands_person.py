@@ -15,7 +15,6 @@ from calibration.personfit import met
 from calibration.personfit_answers import Scorer, Sittings
 from calibration.personfit_run import FLAGS, LEAST_EFFORT, PersonFit, Simulated, flag_counts, person_fit
 from calibration.personfit_times import ItemSpeeds, population
-from calibration.responses import read_responses_csv
 from calibration.security import People
 from calibration.security_files import read_options_csv, read_people_csv
 from calibration.security_items import Leak, by_window, foretell, watch
@@ -28,6 +27,7 @@ from webtest.commands_engine import bank_of, bank_option, folder_option
 from webtest.console import check_target, err, guarded, json_option, opened, put, put_table, read_text, write_file
 from webtest.csv_table import csv_table
 from webtest.engine_inputs import pool_for, to_number
+from webtest.response_files import PARQUET, read_responses
 from webtest.wave_answers import wave_answers
 
 FILE = click.Path(path_type=Path)
@@ -52,10 +52,13 @@ def attach(main: click.Group) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Handed:
-    """What a command works on: a scorer (EAP) of the people, the bank, and, where known, the option of each answer of the log, the people's rooms and times, the plan."""
+    """What a command works on: a scorer (EAP) of the people, the bank, whether the answers were routed, and, where known, the option of each answer of the log, the
+    people's rooms and times, the plan.
+    """
 
     scorer: Scorer
     bank: Bank
+    routed: bool
     option: tuple[str, ...] | None
     people: People | None
     plan: str | None
@@ -76,7 +79,10 @@ def answers_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @bank_option
     @folder_option
     @click.option(
-        "--responses", "answers", type=FILE, help="CSV of answers, wide or long; rt_ms, position and option are used where they are."
+        "--responses",
+        "answers",
+        type=FILE,
+        help="Answers: CSV (rt_ms, position and option are used where they are), Parquet, or an exported folder.",
     )
     @click.option("--waves", help="Closed waves of the installation, separated by commas, instead of a file.")
     @click.option("--mean", type=float, default=0.0, show_default=True, help="Mean of ability.")
@@ -95,14 +101,14 @@ def answers_options(function: Callable[..., Any]) -> Callable[..., Any]:
             raise Faulty([Fault("--responses", "", "name answers, once", remedy)])
         bank = bank_of(bank_file, data)
         if answers is not None:
-            text = read_text(answers)
-            log, option, people, plan = read_responses_csv(text, bank.ids), read_options_csv(text), None, None
+            log, people, plan = read_responses(answers, bank.ids), None, None
+            option = None if answers.is_dir() or answers.suffix.lower() in PARQUET else read_options_csv(read_text(answers))
         else:
             with opened(data or Path()) as house:
                 found = wave_answers(house, [name.strip() for name in (waves or "").split(",") if name.strip()])
             log, option, people, plan = found.log, found.option, found.people, found.plan
         scorer = Scorer.of(Sittings.of(log, bank), "eap", mean, sd)
-        function(Handed(scorer, bank, option, people, plan), out_file=out_file, **options)
+        function(Handed(scorer, bank, log.routed, option, people, plan), out_file=out_file, **options)
 
     return run
 
@@ -201,6 +207,8 @@ def personfit(
     }  # fmt: skip
     lines = [f"{len(flags)} people, {counts['any']} to look into at level {level:g}:"]
     lines += [f"  {counts[name]:>6} {words[name]}" for name in FLAGS]
+    if handed.routed and test is None:
+        err.print("Note: these are answers of an adaptive test; only with its --plan do p_lz and p_cusum keep their level.")
     put({"people": len(flags), "level": level, "flagged": counts}, as_json, "\n".join([*lines, f"written to {out_file}"]))
 
 

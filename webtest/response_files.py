@@ -13,6 +13,7 @@ from webtest.console import read_bytes, read_text
 
 MANIFEST = "manifest.json"
 FORMAT = "cact-responses/1"
+PARQUET = (".parquet", ".pq")
 
 
 def read_responses(path: Path, known: Sequence[str] | None = None) -> ResponseLog:
@@ -26,7 +27,7 @@ def read_labelled(
     """The same with the text of column `label` of each person, and of items of one competency (Parquet alone; calibration.parquet)."""
     if path.is_dir():
         files = _whole_folder(path)
-    elif path.suffix.lower() in (".parquet", ".pq"):
+    elif path.suffix.lower() in PARQUET:
         files = {path.name: read_bytes(path)}
         _check_digests(files, _manifest(path.parent))
     else:

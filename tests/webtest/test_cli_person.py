@@ -62,6 +62,19 @@ def test_a_closed_wave_is_read_with_its_plan_rooms_and_options_and_people_appear
     assert not any(nip in path.read_text() for nip in nips for path in shell.folder.glob("[FQIK].csv"))
 
 
+def test_exported_answers_are_read_as_those_of_the_wave(shell: Shell, wave: str) -> None:
+    folder = shell.folder / "answers"
+    shell.ok("responses", "export", "--data", shell.place.folder, "--waves", wave, "--out", folder)
+    common = ("--data", shell.place.folder, "--replicates", "0", "--out")
+    assert shell.facts("personfit", "--responses", folder, *common, shell.folder / "F.csv")["people"] == 3
+    (file,) = folder.glob("*.parquet")
+    assert "only with its --plan" in shell.run("personfit", "--responses", file, *common, shell.folder / "G.csv").stderr
+    shell.ok("personfit", "--waves", wave, *common, shell.folder / "H.csv", "--plan", shell.folder / "plan.toml")
+    tables = [rows(shell.folder / f"{name}.csv") for name in "FGH"]
+    by_lz = [sorted((row["lz"], row["time_chi2"]) for row in table) for table in tables]
+    assert by_lz[0] == by_lz[1] == by_lz[2]
+
+
 def test_answers_are_named_once_and_waves_must_be_closed(shell: Shell, wave: str) -> None:
     out, data = ("--out", shell.folder / "F.csv"), ("--data", shell.place.folder)
     for words in (data, ("--bank", "b.csv", "--waves", wave), (*data, "--waves", wave, "--responses", "R.csv")):
