@@ -7,7 +7,8 @@ from cat_engine.irt import MODELS, ItemParams, Row, expected_score, information,
 from cat_engine.plan import Section, TestPlan, check
 from cat_engine.plan_text import dump_plan, load_plan
 from cat_engine.pool import Pool
-from cat_engine.simulate import SimulationResult, Summary, simulate
+from cat_engine.simulate import simulate
+from cat_engine.simulated import SimulationResult, Summary
 from cat_engine.state import Answered, EngineRefusal, Presented, SectionEnded, State, Stopped, fold, start, tell
 
 __all__ = [

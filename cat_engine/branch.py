@@ -1,9 +1,11 @@
 """Branch and bound over linear relaxations whose columns are single variables and whole choices of item sets.
 
 A node is a set of variables that are held at 0 or 1; its bound is the worth of its relaxation. The node of the best bound comes first (Land & Doig,
-1960), so that the first whole solution that is looked at is the best; what is furthest from whole, weighted with its value, is held next. Choices of sets come into a relaxation when they would better it, at the root
-and at every node (branch and price; Barnhart et al., 1998): the multipliers y of the rows price variables at value - y A, sorting finds each set's
-best choice at these prices, and where none is worth more than its set's own multiplier the relaxation is at its optimum over all choices.
+1960), so that the first whole solution that is looked at is the best; what is furthest from whole, weighted with its value, is held next. Choices of
+sets come into a relaxation when they would better it, at the root and at every node (branch and price; Barnhart et al., 1998): the multipliers y of
+the rows price variables at value - y A, sorting finds each set's best choice at these prices, and where none is worth more than its set's own
+multiplier the relaxation is at its optimum over all choices. A variable is held where some choice has it and some has not, so that every set that
+must be used keeps a choice at every node.
 
 Every row has two columns, what it misses below and above. A row that must hold pays a high price for them while there are too few choices; whether
 that is all that is wrong is settled, when such a node comes up, by minimising what is missed alone.
@@ -81,13 +83,13 @@ class Search:
         self._bars = np.tile(np.isinf(p.price), 2)
         self._first_choice = len(self._bars) + len(p.singles)
         self._column = {variable: len(self._bars) + k for k, variable in enumerate(p.singles.tolist())}
-        self._set_of, self._choice, self._member = (
-            np.zeros(0, dtype=int) for _ in range(3)
-        )  # set of a choice; pairs: a choice and what is in it
+        self._set_of = np.zeros(0, dtype=int)  # of each choice
+        self._choice, self._member = np.zeros(0, dtype=int), np.zeros(0, dtype=int)  # pairs: a choice, and a variable in it
         self._known: set[tuple[int, bytes]] = set()
         self._value, self._lower, self._upper, self._needed = np.zeros(0), np.zeros(0), np.zeros(0), self._forced.copy()
         self._alone = False  # whether misses alone count
         self._choices: Choices | None = None
+        self.hopeless = False  # whether a set that must be used has no choice
 
         each = np.eye(self._rows)
         columns = np.concatenate([each, -each, self._weights[p.singles]])
@@ -99,8 +101,9 @@ class Search:
         self._add(np.concatenate([cost, p.value[p.singles]]), columns, most)
         if p.sets is not None:
             self._choices = p.sets.choices(p.must, p.may)
-            least = np.sort(self._choices.worth(p.value))[-FIRST:][0]
-            self._price_in(p.value, np.where(self._forced, -np.inf, least), self._choices)
+            worth = self._choices.worth(p.value)
+            self.hopeless = bool(np.any(self._forced & np.isneginf(worth)))
+            self._price_in(p.value, np.where(self._forced, -np.inf, np.sort(worth)[-FIRST:][0]), self._choices)
 
     def _add(self, value: Floats, columns: Floats, upper: Floats) -> None:
         self._program.add(np.zeros(len(value)) if self._alone else value, columns, upper)
@@ -174,7 +177,7 @@ class Search:
             point = self._program.solve()
             if point is None or choices is None:
                 return point
-            least = np.where(self._row_of >= 0, point.y[self._row_of], np.where(self._needed, -np.inf, 0.0))
+            least = np.append(point.y, 0.0)[self._row_of]  # 0 for a set without a row, which stands at -1
             if not self._price_in(value - self._weights @ point.y[: self._rows], least, choices):
                 return point
 
@@ -190,8 +193,9 @@ class Search:
             return False
         self._known.update(keys)
         set_of, chosen = set_of[fresh], chosen[fresh]
-        choice, place = np.nonzero(np.pad(chosen, ((0, 0), (0, 1)), constant_values=True))  # and the stimulus
-        member = np.column_stack([sets.members, sets.n_items + np.arange(len(worth))])[set_of[choice], place]
+        with_stimulus = np.column_stack([chosen, np.ones(len(chosen), dtype=bool)])
+        choice, place = np.nonzero(with_stimulus)
+        member = np.column_stack([sets.members[set_of], sets.n_items + set_of])[choice, place]
         starts = np.searchsorted(choice, np.arange(len(set_of)))
         self._choice, self._member = np.concatenate([self._choice, choice + len(self._set_of)]), np.concatenate([self._member, member])
         self._set_of = np.concatenate([self._set_of, set_of])
@@ -208,6 +212,8 @@ class Search:
 def branch(problem: Problem, nodes: int) -> Mask | None:
     """The best solution [V], None where there is none. Raises TooLarge past the limit of nodes, SolverError where a relaxation gives nothing."""
     search = Search(problem)
+    if search.hopeless:
+        return None
     best, record = None, -np.inf
     heap: list[tuple[float, int, int, Node]] = []
     count, floor = 0, EVEN * float(np.abs(problem.value).max(initial=1.0))

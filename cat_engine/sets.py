@@ -85,12 +85,15 @@ class Choices:
 
     def worth(self, value: Floats) -> Floats:
         """What the best choice of each set is worth at values [I + G], with the stimulus: [G]; -inf where there is none."""
-        own = value[self.sets.members]
-        count = self.held.sum(axis=1)
-        rest, place = -np.sort(-(own + self.leaning), axis=1), np.arange(own.shape[1])
-        take = (place < (self.sets.least - count)[:, None]) | ((rest > 0) & (place < (self.sets.most - count)[:, None]))
-        taken = np.where(take, rest, 0.0).sum(axis=1) + np.where(self.held, own, 0.0).sum(axis=1)
-        return np.asarray(np.where(count <= self.sets.most, taken + value[self.sets.n_items :] + self.closed, -np.inf))
+        own, place = value[self.sets.members], np.arange(self.held.shape[1])
+        least, most, fixed = self.sets.least, self.sets.most, value[self.sets.n_items :] + self.closed
+        if self.held.any():
+            count = self.held.sum(axis=1)
+            fixed += np.where(count <= most, np.where(self.held, own, 0.0).sum(axis=1), -np.inf)
+            least, most = least - count, most - count
+        rest = -np.sort(-(own + self.leaning), axis=1)
+        take = ((rest > 0) & (place < most[:, None])) | (place < least[:, None])
+        return np.asarray(np.where(take, rest, 0.0).sum(axis=1) + fixed)
 
     def best(self, at: Ints, value: Floats) -> Mask:
         """The members in the best choice of each of the sets `at`[K], which have one: [K, M]."""

@@ -1,9 +1,11 @@
 """Monte-Carlo simulation of a plan on a pool: N test-takers stepped together through the very kernels of the live test.
 
-No response times are simulated: a plan's time_s rule never fires here.
+A `Trial` says what is tried out, `People` who sits it; `blocks` runs them block by block, so that a million people need no more memory than a
+few blocks, and `simulate` keeps everything. Where the trial has time parameters and people have speeds, answers take time by the lognormal model
+(timing.py): rules about time fire, and a section ends when its budget is spent. Without them no time passes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,87 +17,18 @@ from cat_engine.eligibility import Finished, Memory, segments
 from cat_engine.engine import admit, choose, draw_lots, survey
 from cat_engine.families import Floats, Ints
 from cat_engine.irt import ItemParams, log_probabilities_of
-from cat_engine.plan import TestPlan
+from cat_engine.plan import Section, TestPlan
 from cat_engine.pool import Pool
+from cat_engine.pretest import Seeding
 from cat_engine.randomness import Draws, Picked
-from cat_engine.stop import reasons, section_reason
+from cat_engine.simulated import SimulationResult
+from cat_engine.stop import BANK, TIME, reasons, section_reason
+from cat_engine.timing import ItemTimes, draw_seconds
 
-SHEET = 64  # people whose uniform numbers come from one generator
+SHEET = 64  # people whose random numbers come from one generator
+CLOCK = 1  # marks the numbers behind people's times apart from those behind their answers
+UNSCORED = 2  # and those behind answers to pretest items
 BLOCK = 500  # sessions stepped together: keeps the [N, I] work arrays in cache
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """A simulation in six figures; rmse and bias per competency, in the pool's order."""
-
-    rmse: tuple[float, ...]
-    bias: tuple[float, ...]
-    mean_length: float
-    max_exposure: float
-    overlap: float
-    unused: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SimulationResult:
-    """What N simulated tests gave. Columns of steps are of equal length R, in order of person and position.
-
-    true[N, S]; theta[N, S], se[N, S], count[N, S] at the end; reasons[N][section]; stops[N][S], why each competency ended ("" where the plan
-    does not ask for it); step_person[R], step_position[R] (from 0), step_item[R], step_category[R], step_theta[R], step_se[R] (ability of the
-    item's competency after the answer); exposure[I] as a share of N.
-    """
-
-    true: Floats
-    theta: Floats
-    se: Floats
-    count: Ints
-    reasons: tuple[tuple[str, ...], ...]
-    stops: tuple[tuple[str, ...], ...]
-    step_person: Ints
-    step_position: Ints
-    step_item: Ints
-    step_category: Ints
-    step_theta: Floats
-    step_se: Floats
-    exposure: Floats
-
-    @property
-    def length(self) -> Ints:
-        """Items given, per person."""
-        return np.asarray(self.count.sum(axis=1))
-
-    @property
-    def rmse(self) -> Floats:
-        """Root mean square error per competency, [S]."""
-        return np.asarray(np.sqrt(((self.theta - self.true) ** 2).mean(axis=0)))
-
-    @property
-    def bias(self) -> Floats:
-        """Mean error per competency, [S]."""
-        return np.asarray((self.theta - self.true).mean(axis=0))
-
-    @property
-    def overlap(self) -> float:
-        """Mean share of items that two people have in common: sum r^2 / mean length (Chen, Ankenmann & Spray, 2003, in the limit of N)."""
-        mean_length = float(self.length.mean())
-        return float((self.exposure**2).sum() / mean_length) if mean_length else 0.0
-
-    @property
-    def unused(self) -> float:
-        """Share of items never given."""
-        return float((self.exposure == 0).mean())
-
-    @property
-    def summary(self) -> Summary:
-        """The figures that a report opens with."""
-        return Summary(
-            rmse=tuple(self.rmse.tolist()),
-            bias=tuple(self.bias.tolist()),
-            mean_length=float(self.length.mean()),
-            max_exposure=float(self.exposure.max(initial=0.0)),
-            overlap=self.overlap,
-            unused=self.unused,
-        )
 
 
 def draw_category(params: ItemParams, theta: Floats, item: Ints, uniform: Floats) -> Ints:
@@ -115,9 +48,17 @@ def uniforms(seed: int, first: int, n: int, length: int) -> Floats:
     """The uniform numbers behind the answers of people first, first + 1, ...: [n, length]. They come in sheets of SHEET people, so that nobody's
     depend on who else is simulated. The third number keeps them apart from a caller's default_rng(seed), which [seed, 0] would be.
     """
+    return _in_sheets(first, n, lambda sheet: np.random.default_rng([seed, sheet, SHEET]).random((SHEET, length)))
+
+
+def normals(seed: int, first: int, n: int, length: int) -> Floats:
+    """The standard normal numbers behind their times: [n, length], in the same way."""
+    return _in_sheets(first, n, lambda sheet: np.random.default_rng([seed, sheet, SHEET, CLOCK]).standard_normal((SHEET, length)))
+
+
+def _in_sheets(first: int, n: int, draw: Callable[[int], Floats]) -> Floats:
     sheets = range(first // SHEET, (first + n - 1) // SHEET + 1)
-    drawn = np.concatenate([np.random.default_rng([seed, sheet, SHEET]).random((SHEET, length)) for sheet in sheets])
-    return drawn[first - sheets[0] * SHEET :][:n]
+    return np.concatenate([draw(sheet) for sheet in sheets])[first - sheets[0] * SHEET :][:n]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,43 +79,153 @@ class _Seeds(Sequence[int]):
         return self.found[i]
 
 
-def simulate(
-    plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, truth: ItemParams | None = None, *, answers: Ints | None = None,
-    block: int = BLOCK, watch: Callable[[int], None] | None = None,
-) -> SimulationResult:  # fmt: skip
-    """Give the test of `plan` to N people of true abilities `true`[N, S], answering by `truth` (default: the pool's own parameters).
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """What is tried out: a plan on a pool. Answers follow `truth` (default: the pool's own parameters) and, where `times` is there, take time."""
 
-    With `answers`[N, I] (a category, -1 = never answered) nobody is simulated: real answers are replayed, and a person is given only items that
-    he or she answered. The uniform number behind a person's answer at position t is number t of the person's own row of `uniforms`; decisions
-    come from the person's attempt seed. So nobody's test depends on who else is simulated, nor on `block`, the number of sessions stepped together.
-    `watch` hears after each block how many people are done. Raises ValueError where `true`, `truth` or `answers` does not fit the pool.
+    plan: TestPlan
+    pool: Pool
+    seed: int
+    truth: ItemParams | None = None
+    times: ItemTimes | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class People:
+    """N test-takers, numbered from `first`: true abilities true[N, S]; tau[N], their speeds, where the trial has times; answers[N, I], real ones
+    (a category, -1 = never answered), which are then replayed: nobody is simulated, and a person is given only items that he or she answered.
+    seeds[N], of attempts that were taken (default: from the trial's seed), and seen[N, I], items met in earlier tests.
     """
-    true = np.array(true, dtype=float)
+
+    true: Floats
+    tau: Floats | None = None
+    answers: Ints | None = None
+    first: int = 0
+    seeds: tuple[int, ...] | None = None
+    seen: NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        return len(self.true)
+
+    def part(self, at: int, n: int) -> "People":
+        """n people from the at-th."""
+        here = slice(at, at + n)
+        tau, answers = None if self.tau is None else self.tau[here], None if self.answers is None else self.answers[here]
+        seeds, seen = None if self.seeds is None else self.seeds[here], None if self.seen is None else self.seen[here]
+        return People(self.true[here], tau, answers, self.first + at, seeds, seen)
+
+
+@dataclass(slots=True, eq=False)
+class Block:
+    """What a block of N people gave: final theta, se and count [N, S]; why each section and each competency ended; answers[4, R] (person, position,
+    item, category) and abilities[2, R] (theta, se), by person and position; step_seconds[R] and seconds[N, sections], where answers take time; held[N],
+    whether exposure control was never dropped; visited[K], the segments of ability that were visited; pretest[4, R'], the answers to pretest items,
+    whose positions count items of both kinds; lots[N, K, I] of exposure control, where the plan has that.
+    """
+
+    people: People
+    theta: Floats
+    se: Floats
+    count: Ints
+    reasons: list[list[str]]
+    stops: list[list[str]]
+    answers: Ints
+    abilities: Floats
+    step_seconds: Floats | None
+    seconds: Floats | None
+    held: NDArray[np.bool_]
+    visited: NDArray[np.bool_]
+    pretest: Ints
+    lots: NDArray[np.bool_] | None
+
+    @property
+    def finished(self) -> Finished:
+        """The test of a block of one, for the memory of exposure control."""
+        if self.lots is None:
+            raise ValueError("exposure control that draws no lots has nothing to learn")
+        return Finished(self.answers[2], self.visited, self.lots[0], bool(self.held[0]))
+
+    def by_person(self) -> Ints:
+        """The order of steps by person and position, [R]."""
+        return np.argsort(self.answers[0], kind="stable")
+
+
+Mapper = Callable[[Trial, Iterable[People]], Iterator[Block]]  # run_block over parts, the blocks in the order of the parts
+
+
+def run_block(trial: Trial, people: People) -> Block:
+    """The tests of some people, whoever else is simulated. Pure: blocks can run anywhere."""
+    return _run_block(trial, people, Memory.pinned(trial.plan.eligibility, trial.pool))
+
+
+def in_turn(trial: Trial, parts: Iterable[People]) -> Iterator[Block]:
+    """One block after the other, in this process."""
+    return (run_block(trial, part) for part in parts)
+
+
+def blocks(trial: Trial, people: People, *, block: int = BLOCK, mapper: Mapper = in_turn) -> Iterator[Block]:
+    """The tests of N people, a block of them at a time, in their order.
+
+    The uniform number behind a person's answer at position t is number t of the person's own row of `uniforms`, and so with times; decisions come
+    from the person's attempt seed. So nobody's test depends on who else is simulated, on `block`, the number of sessions stepped together, or on
+    where a block runs. Where exposure control learns from person to person, people sit one after the other, and always in this process. Raises
+    ValueError where trial and people do not fit together.
+    """
+    _check(trial, people)
+    if trial.plan.eligibility.learns:  # what one person was given decides what the next may see
+        return _one_by_one(trial, people)
+    return mapper(trial, (people.part(at, block) for at in range(0, len(people), block)))
+
+
+def _one_by_one(trial: Trial, people: People) -> Iterator[Block]:
+    memory = Memory.pinned(trial.plan.eligibility, trial.pool)
+    for at in range(len(people)):
+        ran = _run_block(trial, people.part(at, 1), memory)
+        trial.plan.eligibility.learn(memory, ran.finished)
+        yield ran
+
+
+def _check(trial: Trial, people: People) -> None:
+    pool, true, answers = trial.pool, people.true, people.answers
     if true.ndim != 2 or true.shape[1] != len(pool.competencies) or not len(true) or not np.all(np.isfinite(true)):
         msg = f"true abilities of shape {true.shape} are not finite numbers [N, {len(pool.competencies)}], N >= 1"
         raise ValueError(msg)
-    truth = pool.params if truth is None else truth
-    if not np.array_equal(truth.n_cat, pool.params.n_cat):
+    if trial.truth is not None and not np.array_equal(trial.truth.n_cat, pool.params.n_cat):
         msg = "the true items have other numbers of categories than the pool's"
         raise ValueError(msg)
     if answers is not None and (answers.shape != (len(true), len(pool)) or np.any(answers >= pool.params.n_cat) or np.any(answers < -1)):
         msg = f"answers of shape {answers.shape} are not categories of {len(true)} people and {len(pool)} items"
         raise ValueError(msg)
-    if plan.eligibility.learns:  # what one person was given decides what the next may see
-        block = 1
-    memory = Memory.pinned(plan.eligibility, pool)
-    ran: list[_Block] = []
-    for at in range(0, len(true), block):
-        real = None if answers is None else answers[at : at + block]
-        ran.append(_run_block(plan, pool, true[at : at + block], seed, at, truth, real, memory))
-        if plan.eligibility.learns:
-            plan.eligibility.learn(memory, ran[-1].finished)
+    if trial.times is not None and (len(trial.times) != len(pool) or people.tau is None):
+        msg = f"times of {len(trial.times)} items need one for each of {len(pool)}, and the speed of each person"
+        raise ValueError(msg)
+    if people.tau is not None and (people.tau.shape != (len(true),) or not np.all(np.isfinite(people.tau))):
+        msg = f"speeds of shape {people.tau.shape} are not finite numbers [{len(true)}]"
+        raise ValueError(msg)
+
+
+def simulate(
+    plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, truth: ItemParams | None = None, *, answers: Ints | None = None,
+    times: ItemTimes | None = None, tau: ArrayLike | None = None, seeds: Sequence[int] | None = None, seen: NDArray[np.bool_] | None = None,
+    block: int = BLOCK, watch: Callable[[int], None] | None = None,
+) -> SimulationResult:  # fmt: skip
+    """Give the test of `plan` to N people of true abilities `true`[N, S], and keep every step: see Trial, People and `blocks`.
+
+    `watch` hears after each block how many people are done. Raises ValueError where the arguments do not fit the pool.
+    """
+    speeds = None if tau is None else np.array(tau, dtype=float)
+    people = People(np.array(true, dtype=float), speeds, answers, 0, None if seeds is None else tuple(seeds), seen)
+    ran: list[Block] = []
+    done = 0
+    for part in blocks(Trial(plan, pool, seed, truth, times), people, block=block):
+        ran.append(part)
+        done += len(part.people)
         if watch is not None:
-            watch(min(at + block, len(true)))
+            watch(done)
     person, position, item, category = (np.concatenate([part.answers[k] for part in ran]) for k in range(4))
     step_theta, step_se = (np.concatenate([part.abilities[k] for part in ran]) for k in range(2))
     return SimulationResult(
-        true=true,
+        true=people.true,
         theta=np.concatenate([part.theta for part in ran]),
         se=np.concatenate([part.se for part in ran]),
         count=np.concatenate([part.count for part in ran]),
@@ -186,77 +237,150 @@ def simulate(
         step_category=category,
         step_theta=step_theta,
         step_se=step_se,
-        exposure=np.bincount(item, minlength=len(pool)) / len(true),
+        exposure=np.bincount(item, minlength=len(pool)) / len(people),
+        step_seconds=None if times is None else np.concatenate([part.step_seconds for part in ran if part.step_seconds is not None]),
+        seconds=None if times is None else np.concatenate([part.seconds for part in ran if part.seconds is not None]),
+        pretest=np.concatenate([part.pretest for part in ran], axis=1),
     )
 
 
-@dataclass(slots=True, eq=False)
-class _Block:
-    """One block of people: final theta, se and count [N, S]; answers[4, R] (person, position, item, category) and abilities[2, R] (theta, se), by
-    person and position; held[N], whether exposure control was never dropped; visited[K], the segments of ability that were visited;
-    lots[N, K, I] of exposure control, where the plan has that.
-    """
-
-    theta: Floats
-    se: Floats
-    count: Ints
-    reasons: list[list[str]]
-    stops: list[list[str]]
-    answers: Ints
-    abilities: Floats
-    held: NDArray[np.bool_]
-    visited: NDArray[np.bool_]
-    lots: NDArray[np.bool_] | None
-
-    @property
-    def finished(self) -> Finished:
-        """The test of a block of one, for the memory of exposure control."""
-        if self.lots is None:
-            raise ValueError("exposure control that draws no lots has nothing to learn")
-        return Finished(self.answers[2], self.visited, self.lots[0], bool(self.held[0]))
-
-
-def _run_block(
-    plan: TestPlan, pool: Pool, true: Floats, seed: int, first: int, truth: ItemParams, real: Ints | None, memory: Memory
-) -> _Block:
-    n = len(true)
+def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
+    plan, pool, true, real, n = trial.plan, trial.pool, people.true, people.answers, len(people)
+    truth = pool.params if trial.truth is None else trial.truth
     batch, scale = Batch.begin(plan, pool, n), pool.params.scale
     ends: list[list[str]] = [[] for _ in range(n)]
     stops = [[""] * len(pool.competencies) for _ in range(n)]
-    seeds = _Seeds(seed, first, n, {})
-    uniform = uniforms(seed, first, n, capacity(plan, pool))
+    seeds = _Seeds(trial.seed, people.first, n, {} if people.seeds is None else dict(enumerate(people.seeds)))
+    seeded = None if pool.need is None else _Seeded.of(trial, people)
+    uniform = uniforms(trial.seed, people.first, n, capacity(plan, pool))
+    clock = None if trial.times is None else _Clock.of(trial, people)
     held, visited = np.ones(n, dtype=bool), np.zeros(len(plan.eligibility.edges) + 1, dtype=bool)
     known = pool.places(plan.competencies)
-    drawn = draw_lots(plan, pool, memory, Picked(seeds, np.arange(n)))
-    abilities = np.zeros((2, *batch.items.shape))
-    for section in plan.sections:
+    drawn = draw_lots(plan, pool, memory, seeds)
+    abilities, took = np.zeros((2, *batch.items.shape)), np.zeros(batch.items.shape)
+    batch.times = None if clock is None else took  # written in place, as the answers are
+
+    def end(section: Section, scales: Ints, over: Ints, verdict: Ints, unfinished: str) -> None:
+        """The section is over for sessions over[M], whose competencies stand at verdict[M, S']."""
+        words: dict[tuple[int, ...], tuple[str, ...]] = {}  # most people end in one of a few ways
+        for i, row in zip(over.tolist(), map(tuple, verdict.tolist()), strict=True):
+            if row not in words:
+                words[row] = reasons(section.rules, np.array(row), unfinished)
+            ends[i].append(section_reason(words[row]))
+            for s, reason in zip(scales.tolist(), words[row], strict=True):
+                stops[i][s] = reason
+
+    for k, section in enumerate(plan.sections):
         rows, begun = np.arange(n), batch.count.sum(axis=1)
+        if seeded is not None:
+            seeded.seeding.begin(section.pretest, section.competencies, k, seeds)
         while rows.size:
-            outlook = survey(pool, section, batch, rows, np.zeros(rows.size))
-            eligible = outlook.eligible if real is None else outlook.eligible & (real[rows] >= 0)
+            spent, seen = np.zeros(rows.size) if clock is None else clock.spent[rows, k], None if people.seen is None else people.seen[rows]
+            outlook = survey(pool, section, batch, rows, spent, seen)
+            eligible, verdict = outlook.eligible if real is None else outlook.eligible & (real[rows] >= 0), outlook.verdict
             going = eligible.any(axis=1)
             if not going.all():
-                kinds, kind = np.unique(outlook.verdict[~going], axis=0, return_inverse=True)
-                found = [reasons(section.rules, row) for row in kinds]
-                over = [section_reason(each) for each in found]
-                for i, k in zip(rows[~going].tolist(), kind.ravel().tolist(), strict=True):
-                    ends[i].append(over[k])
-                    for s, reason in zip(outlook.scales.tolist(), found[k], strict=True):
-                        stops[i][s] = reason
-                rows, eligible = rows[going], eligible[going]
+                end(section, outlook.scales, rows[~going], verdict[~going], BANK)
+                rows, eligible, verdict = rows[going], eligible[going], verdict[going]
             if not rows.size:
                 break
             position = batch.count[rows].sum(axis=1)
+            own_seeds = Picked(seeds, rows)
+            if seeded is not None and (due := (extra := seeded.seeding.due(rows, own_seeds)) >= 0).any():
+                who, item = rows[due], extra[due]  # they answer it, and then everybody is asked again
+                seeded.seeding.met[who, item] = True
+                if clock is not None:
+                    _, late = clock.answer(who, item, k, 60 * section.time_budget_min)
+                    end(section, outlook.scales, who[late], verdict[due][late], TIME)
+                    rows, who, item = rows[~np.isin(rows, who[late])], who[~late], item[~late]
+                seeded.give(who, item)
+                continue
             admission = admit(plan, batch, rows, eligible, drawn)
             held[rows[admission.dropped]] = False
             if plan.eligibility.learns:
                 visited[segments(plan.eligibility.edges, batch.theta[rows][:, known])] = True
-            draws = Draws(Picked(seeds, rows), position.tolist())
+            draws = Draws(own_seeds, position.tolist())
             item = choose(plan, section, batch, rows, position - begun[rows], admission, draws).item
+            if clock is not None:
+                seconds, late = clock.answer(rows, item, k, 60 * section.time_budget_min)
+                if late.any():  # the item was on the screen when the section ended: seen, not scored, never given again
+                    batch.used[rows[late], item[late]] = True
+                    end(section, outlook.scales, rows[late], verdict[late], TIME)
+                    rows, item, position, seconds = rows[~late], item[~late], position[~late], seconds[~late]
+                took[rows, position] = seconds
             category = draw_category(truth, true[rows, scale[item]], item, uniform[rows, position]) if real is None else real[rows, item]
             batch.answer(rows, item, category)
+            if seeded is not None:
+                seeded.seeding.given[rows] += 1
             abilities[:, rows, position] = batch.theta[rows, scale[item]], batch.se[rows, scale[item]]
     theta, se = batch.final()
     step = np.nonzero(np.arange(batch.items.shape[1]) < batch.count.sum(axis=1)[:, None])
-    answers = np.stack([step[0] + first, step[1], batch.items[step], batch.categories[step]])
-    return _Block(theta, se, batch.count, ends, stops, answers, abilities[:, step[0], step[1]], held, visited, drawn)
+    answers = np.stack([step[0] + people.first, step[1], batch.items[step], batch.categories[step]])
+    return Block(
+        people, theta, se, batch.count, ends, stops, answers, abilities[:, step[0], step[1]], None if clock is None else took[step],
+        None if clock is None else clock.spent, held, visited,
+        np.zeros((4, 0), dtype=int) if seeded is None else np.concatenate(seeded.answers, axis=1), drawn,
+    )  # fmt: skip
+
+
+@dataclass(slots=True, eq=False)
+class _Seeded:
+    """The pretest items of a block, and the answers to them so far, in parts of [4, M]."""
+
+    trial: Trial
+    people: People
+    seeding: Seeding
+    uniform: Floats
+    answers: list[Ints]
+
+    @classmethod
+    def of(cls, trial: Trial, people: People) -> "_Seeded":
+        """Before the first item. In a replay of real answers a person is given only items that he or she answered."""
+        met = np.zeros((len(people), len(trial.pool)), dtype=bool) if people.seen is None else people.seen.copy()
+        if people.answers is not None:
+            met |= people.answers < 0
+        length = capacity(trial.plan, trial.pool) + trial.plan.most_pretest
+        drawn = _in_sheets(
+            people.first, len(people), lambda sheet: np.random.default_rng([trial.seed, sheet, SHEET, UNSCORED]).random((SHEET, length))
+        )
+        return cls(trial, people, Seeding.of(trial.pool, met), drawn, [np.zeros((4, 0), dtype=int)])
+
+    def give(self, rows: Ints, item: Ints) -> None:
+        """Sessions `rows`[M] answer item[M]."""
+        at, real = self.seeding.given[rows], self.people.answers
+        truth = self.trial.pool.params if self.trial.truth is None else self.trial.truth
+        if real is None:
+            category = draw_category(truth, self.people.true[rows, truth.scale[item]], item, self.uniform[rows, at])
+        else:
+            category = real[rows, item]
+        self.answers.append(np.stack([rows + self.people.first, at, item, category]))
+        self.seeding.given[rows] += 1
+
+
+@dataclass(slots=True, eq=False)
+class _Clock:
+    """The time of a block: spent[N, sections], seconds so far; shown[N], items that each person has seen, which address the normal[N, L]."""
+
+    times: ItemTimes
+    tau: Floats
+    normal: Floats
+    spent: Floats
+    shown: Ints
+
+    @classmethod
+    def of(cls, trial: Trial, people: People) -> "_Clock":
+        """Before the first item."""
+        n, sections = len(people), len(trial.plan.sections)
+        if trial.times is None or people.tau is None:
+            raise ValueError("no times to simulate")
+        most = capacity(trial.plan, trial.pool) + trial.plan.most_pretest + sections  # each section may cut one item short
+        drawn = normals(trial.seed, people.first, n, most)
+        return cls(trial.times, people.tau, drawn, np.zeros((n, sections)), np.zeros(n, dtype=int))
+
+    def answer(self, rows: Ints, item: Ints, section: int, budget_s: float) -> tuple[Floats, NDArray[np.bool_]]:
+        """Sessions `rows`[M] on item[M]: the seconds that it takes them [M], and whether that is past the section's budget [M]."""
+        seconds = draw_seconds(self.times, self.tau[rows], item, self.normal[rows, self.shown[rows]])
+        self.shown[rows] += 1
+        spent = self.spent[rows, section] + seconds
+        self.spent[rows, section] = np.minimum(spent, budget_s)
+        return seconds, spent > budget_s

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from cat_engine.acceptance import Check
+from cat_engine.families import Floats
 from cat_engine.plan import TestPlan
 from cat_engine.pool import Pool
-from cat_engine.simulate import SimulationResult, simulate
+from cat_engine.population import Population
+from cat_engine.simulate import simulate
+from cat_engine.simulated import SimulationResult
 
 PEOPLE = 500
 CORRELATION = 0.6  # of the abilities of simulated people
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class BankTrial:
     """figures: acceptance.FIGURES -> the worst value over competencies or items; checks: the plan's limits, in its order."""
 
     figures: dict[str, float]
@@ -38,14 +41,12 @@ def worst(result: SimulationResult) -> dict[str, float]:
     }
 
 
-def people(n: int, n_competencies: int, seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def people(n: int, n_competencies: int, seed: int) -> Floats:
     """Abilities N(0, 1), correlated at .6, of n simulated people, [n, S]."""
-    rng = np.random.default_rng(seed)
-    common, own = rng.normal(size=(n, 1)), rng.normal(size=(n, n_competencies))
-    return np.asarray(np.sqrt(CORRELATION) * common + np.sqrt(1 - CORRELATION) * own)
+    return Population(CORRELATION).abilities(n, n_competencies, seed)
 
 
-def trial(plan: TestPlan, pool: Pool, seed: int, n: int = PEOPLE) -> Trial:
+def trial(plan: TestPlan, pool: Pool, seed: int, n: int = PEOPLE) -> BankTrial:
     """Simulate the plan on a pool with n people; the same seed gives two versions of a bank the same people."""
     figures = worst(simulate(plan, pool, people(n, len(pool.competencies), seed), seed))
-    return Trial(figures, plan.acceptance.checks(figures))
+    return BankTrial(figures, plan.acceptance.checks(figures))

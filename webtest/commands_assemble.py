@@ -12,7 +12,7 @@ from cat_engine.conflict import conflict_faults
 from itembank.bank import pool_of
 from itembank.exchange import read_bank_csv
 from webtest.cli import guarded, json_option, put, read_text
-from webtest.engine_inputs import numbers, read_table
+from webtest.engine_inputs import expected_seconds, numbers, read_table
 from webtest.simulation_files import whole_file, write_csv
 
 
@@ -43,8 +43,11 @@ def assemble(
     bank = read_bank_csv(read_text(bank_file))
     pool = pool_of(bank, bank.competencies)
     rows = read_rows(read_table(read_text(constraint_file)))
-    content = _content(pool, [bank.attributes[bank.index[i]] for i in pool.ids], attribute_file, stimulus_file)
-    faults = row_faults(rows, content, len(pool), timed=pool.seconds is not None)
+    own = [bank.attributes[bank.index[i]] for i in pool.ids]
+    if any(row.kind == "time" for row in rows):
+        pool = replace(pool, seconds=expected_seconds(pool, own))
+    content = _content(pool, own, attribute_file, stimulus_file)
+    faults = row_faults(rows, content, len(pool))
     if faults:
         raise Faulty(faults)
     pool = replace(pool, content=content)

@@ -1,41 +1,38 @@
-"""`cact plan check`, `cact simulate`, `cact information`, `cact score`, `cact next`: plans and banks tried out before anyone sits a test."""
+"""`cact plan check`, `cact information`, `cact score`, `cact next`: plans and banks looked at before anyone sits a test."""
 
 import math
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.markup import escape
 from sqlmodel import Session as SqlSession
 
 from cat_engine import (
     Fault,
     Faulty,
     Grid,
-    Pool,
-    SimulationResult,
     TestPlan,
-    check,
     information,
     load_plan,
     probabilities,
-    simulate,
 )
 from cat_engine.batch import Batch
 from cat_engine.estimators import ESTIMATOR, Estimator, ExpectedAPosteriori
-from cat_engine.irt import Floats, Ints
 from cat_engine.priors import Prior
 from cat_engine.randomness import Draws
+from cat_engine.section_time import SectionAdvice, section_advice
 from cat_engine.select import SELECTION, Moment
+from cat_engine.timing import Speeds
 from itembank.bank import Bank, pool_of
 from itembank.exchange import on_logistic_metric, read_bank_csv
 from itembank.store import load_bank
-from webtest.cli import err, guarded, json_option, opened, put, read_text
-from webtest.engine_inputs import numbers, parse_grid, parse_prior, pool_for, read_answers, read_given, read_thetas
-from webtest.simulation_files import Run, new_folder_fault, summary, whole_file, write_csv, write_run
+from webtest.cli import guarded, json_option, opened, put, read_text
+from webtest.engine_inputs import numbers, parse_grid, parse_prior, pool_for, read_answers, read_given
+from webtest.item_times import times_for
+from webtest.simulation_files import whole_file, write_csv
 
 LARGEST_N = 1_000_000
 
@@ -47,7 +44,6 @@ def attach(main: click.Group) -> None:
         group = click.Group("plan", help="Test plans.")
         main.add_command(group)
     group.add_command(plan_check)
-    main.add_command(simulate_command)
     main.add_command(information_command)
     main.add_command(score_command)
     main.add_command(next_command)
@@ -67,15 +63,6 @@ def bank_of(bank_file: Path | None, data: Path | None) -> Bank:
         return load_bank(sql)
 
 
-def checked_pool(plan: TestPlan, bank: Bank) -> Pool:
-    """The pool of the plan's competencies. Raises Faulty where the plan does not fit it."""
-    pool = pool_for(bank, plan)
-    faults = check(plan, pool)
-    if faults:
-        raise Faulty(faults)
-    return pool
-
-
 @click.command("check")
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
 @bank_option
@@ -88,95 +75,27 @@ def plan_check(plan_file: Path, bank_file: Path | None, data: Path | None, as_js
     found: dict[str, Any] = {"plan": plan.name, "digest": plan.digest, "sections": len(plan.sections), "competencies": plan.competencies}
     text = f"'{plan.name}' is in order: {len(plan.sections)} sections, {len(plan.competencies)} competencies, digest {plan.digest[:12]}"
     if bank_file is not None or data is not None:
-        pool = checked_pool(plan, bank_of(bank_file, data))
-        found |= {"items": len(pool), "pool_digest": pool.digest}
-        text += f"; it fits the bank's {len(pool)} items"
+        bank = bank_of(bank_file, data)
+        pool = pool_for(bank, plan)
+        new = 0 if pool.need is None else int(np.count_nonzero(pool.need))
+        found |= {"items": len(pool) - new, "pretest_items": new, "pool_digest": pool.digest}
+        text += f"; it fits the bank's {len(pool) - new} items" + (f" and {new} in pretest" if plan.most_pretest else "")
+        times = times_for(bank, pool)
+        if times is not None:
+            advice = section_advice(plan, pool, times, Speeds())
+            found["time"] = [
+                {"section": one.section.code, "budget_min": one.budget_s / 60, "expected_min": one.mean_s / 60, "advised_min": one.advice.limit_s / 60,
+                 "longest_min": one.advice.longest_s / 60}
+                for one in advice
+            ]  # fmt: skip
+            text += "".join(f"\n{escape(_time_words(one))}" for one in advice)
     put(found, as_json, text)
 
 
-@click.command("simulate")
-@bank_option
-@folder_option
-@click.option("--plan", "plan_file", type=click.Path(path_type=Path), required=True, help="Test plan, TOML.")
-@click.option("--n", type=int, help="Draw this many people; needs --seed.")
-@click.option("--seed", type=int, help="Seed of people, answers and decisions.")
-@click.option(
-    "--thetas", "theta_file", type=click.Path(path_type=Path), help="CSV person_id,theta (or one column a competency); needs --seed."
-)
-@click.option("--responses", "response_file", type=click.Path(path_type=Path), help="CSV of real answers, replayed in adaptive order.")
-@click.option("--correlation", default=0.6, show_default=True, help="Between the competencies of the people drawn by --n.")
-@click.option("--out", "out_folder", type=click.Path(path_type=Path), required=True, help="New folder for the results.")
-@json_option
-@guarded
-def simulate_command(
-    bank_file: Path | None, data: Path | None, plan_file: Path, n: int | None, seed: int | None, theta_file: Path | None,
-    response_file: Path | None, correlation: float, out_folder: Path, as_json: bool,
-) -> None:  # fmt: skip
-    """Give the test of a plan to simulated people, or replay real answers; write steps, people, items, summary and report."""
-    faults = _source_faults(n, seed, theta_file, response_file, correlation) + new_folder_fault(out_folder)
-    if faults:
-        raise Faulty(faults)
-    plan = load_plan(read_text(plan_file))
-    pool = checked_pool(plan, bank_of(bank_file, data))
-    answers: Ints | None = None
-    if response_file is not None:
-        truth, (person_ids, answers) = "all responses", read_answers(read_text(response_file), pool)
-        true = full_estimates(plan, pool, answers)
-    elif theta_file is not None:
-        truth, (person_ids, true) = "given", read_thetas(read_text(theta_file), pool.competencies)
-    else:
-        truth, person_ids = "drawn", tuple(str(i + 1) for i in range(n or 0))
-        true = draw_thetas(len(person_ids), len(pool.competencies), correlation, seed or 0)
-    begun = time.perf_counter()
-    result = _with_bar(plan, pool, true, seed or 0, answers)
-    run = Run(plan, pool, result, person_ids, truth, time.perf_counter() - begun)
-    write_run(run, out_folder)
-    figures = summary(run)
-    text = (
-        f"{len(true)} people, {figures['mean_length']:.1f} items on average; RMSE {figures['rmse']:.3f}, bias {figures['bias']:+.3f}\n"
-        f"highest exposure {figures['max_exposure']:.0%}, overlap {figures['overlap']:.3f}, unused {figures['unused']:.0%}; {figures['seconds']:.2f} s\n"
-        f"written to {out_folder}"
-    )
-    put(figures, as_json, text)
-
-
-def _source_faults(n: int | None, seed: int | None, theta_file: Path | None, response_file: Path | None, correlation: float) -> list[Fault]:
-    named = [name for name, value in (("--n", n), ("--thetas", theta_file), ("--responses", response_file)) if value is not None]
-    faults = []
-    if len(named) != 1:
-        shown = " and ".join(named) + " are too many" if named else "nobody takes the test"
-        faults.append(Fault("simulate", "", shown, "one of --n with --seed, --thetas with --seed, --responses"))
-    if n is not None and not 1 <= n <= LARGEST_N:
-        faults.append(Fault("--n", "", f"{n} is not a number of people", f"from 1 to {LARGEST_N}"))
-    if seed is None and response_file is None:
-        faults.append(Fault("--seed", "", "is missing", "any whole number from 0; the same seed gives the same simulation"))
-    if seed is not None and seed < 0:
-        faults.append(Fault("--seed", "", f"{seed} is negative", "a whole number from 0"))
-    if not 0 <= correlation <= 1:
-        faults.append(Fault("--correlation", "", f"{correlation:g} is out of range", "from 0 to 1"))
-    return faults
-
-
-def _with_bar(plan: TestPlan, pool: Pool, true: Floats, seed: int, answers: Ints | None) -> SimulationResult:
-    columns = (TextColumn("simulating"), BarColumn(), TextColumn("{task.completed}/{task.total} people"), TimeElapsedColumn())
-    with Progress(*columns, console=err, disable=not err.is_terminal) as bar:
-        task = bar.add_task("", total=len(true))
-        return simulate(plan, pool, true, seed, answers=answers, watch=lambda done: bar.update(task, completed=done))
-
-
-def draw_thetas(n: int, scales: int, correlation: float, seed: int) -> Floats:
-    """Abilities [n, scales], each N(0, 1), equally correlated."""
-    rng = np.random.default_rng(seed)
-    return np.asarray(np.sqrt(correlation) * rng.normal(size=(n, 1)) + np.sqrt(1 - correlation) * rng.normal(size=(n, scales)))
-
-
-def full_estimates(plan: TestPlan, pool: Pool, answers: Ints) -> Floats:
-    """What all of a person's answers say, [N, S]: in a replay of real answers nobody knows the truth, and this stands for it."""
-    found = []
-    for row in answers:
-        given = np.flatnonzero(row >= 0)
-        found.append(Batch.replay(plan, pool, given.tolist(), row[given].tolist()).theta[0])
-    return np.array(found)
+def _time_words(one: SectionAdvice) -> str:
+    advice = f"{one.advice.limit_s / 60:.1f} to {one.advice.longest_s / 60:.1f} minutes let slow people finish"
+    verdict = "too short for them" if one.tight else "enough"
+    return f"section {one.section.code}: {one.mean_s / 60:.1f} minutes expected at full length, {advice}; the plan allows {one.budget_s / 60:g}: {verdict}"
 
 
 @click.command("information")
@@ -215,7 +134,7 @@ def score_command(
     if faults:
         raise Faulty(faults)
     pool = replace(pool_of(bank, bank.competencies), grid=grid)
-    person_ids, answers = read_answers(read_text(response_file), pool)
+    person_ids, answers = read_answers(response_file, pool)
     several = len(pool.competencies) > 1
     plan = TestPlan("score", (), prior, interim=estimator)
     rows: list[tuple[object, ...]] = []

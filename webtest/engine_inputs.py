@@ -3,19 +3,17 @@
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
-from calibration.responses import read_responses_csv
 from cat_engine import Fault, Faulty, Grid, NormalPrior, Pool, TestPlan
-from cat_engine.blueprint import Content
-from cat_engine.content import Unbalanced
 from cat_engine.irt import Floats, Ints
 from cat_engine.priors import PRIOR, Prior
-from cat_engine.select.timed import InformationPerTime
 from itembank.bank import Bank, pool_of
+from webtest.response_files import read_responses
+from webtest.snapshots import plan_faults, untried
 
 
 def numbers(text: str, option: str) -> Floats:
@@ -35,33 +33,39 @@ def to_number(cell: str) -> float:
 
 
 def pool_for(bank: Bank, plan: TestPlan) -> Pool:
-    """The pool of the plan's competencies, with what a plan may ask for beyond parameters: the bank's attributes where a section has a blueprint
-    or the content is balanced, expected seconds where the bank has columns rt_alpha and rt_beta (lognormal model, seconds).
+    """The pool on which a plan is tried out: with the control parameters and the pretest items that it asks for. Raises Faulty where the bank cannot
+    serve the plan.
     """
+<<<<<<< HEAD
+    pool = pool_of(bank, plan.competencies, untried(plan, bank))
+    faults = plan_faults(plan, bank, pool)
+=======
     pool = pool_of(bank, plan.competencies)
     own = [bank.attributes[bank.index[item_id]] for item_id in pool.ids]
     names = sorted({name for row in own for name in row})
     if not isinstance(plan.content, Unbalanced) or any(section.blueprint for section in plan.sections):
         pool = replace(pool, content=Content.of(pool.ids, {name: [row.get(name, "") for row in own] for name in names}))
-    if isinstance(plan.select, InformationPerTime):
-        pool = replace(pool, seconds=_seconds(pool, own))
+    if isinstance(plan.select, InformationPerTime) or any(row.kind == "time" for section in plan.sections for row in section.blueprint):
+        pool = replace(pool, seconds=expected_seconds(pool, own))
     return pool
 
 
-def _seconds(pool: Pool, own: Sequence[Mapping[str, str]]) -> Floats:
+def expected_seconds(pool: Pool, own: Sequence[Mapping[str, str]]) -> Floats:
+    """Expected response times of average speed [I], from the items' attributes rt_alpha and rt_beta. Raises Faulty naming every item without."""
     faults: list[Fault] = []
     seconds = np.ones(len(pool))
     for i, row in enumerate(own):
         alpha, beta = to_number(row.get("rt_alpha", "")), to_number(row.get("rt_beta", ""))
         if not (math.isfinite(beta) and alpha > 0):
             faults.append(
-                Fault(f"item {pool.ids[i]}", "rt_alpha, rt_beta", "are not there or no numbers", "both, for information per time")
+                Fault(f"item {pool.ids[i]}", "rt_alpha, rt_beta", "are not there or no numbers", "both, for whatever counts seconds")
             )
         else:
             seconds[i] = math.exp(beta + 1 / (2 * alpha**2))
+>>>>>>> shadow
     if faults:
         raise Faulty(faults)
-    return seconds
+    return pool
 
 
 def read_table(text: str, *columns: str) -> list[dict[str, str]]:
@@ -109,9 +113,26 @@ def read_thetas(text: str, competencies: tuple[str, ...]) -> tuple[tuple[str, ..
     return tuple(found), np.array(list(found.values()))
 
 
-def read_answers(text: str, pool: Pool) -> tuple[tuple[str, ...], Ints]:
+def read_correlations(text: str, competencies: Sequence[str], faults: list[Fault]) -> Floats | None:
+    """`competency` and a column a competency, as the correlation matrix [S, S] of `competencies`; what is wrong is added to `faults`."""
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    table = {(row.get("competency") or "").strip(): row for row in rows}
+    found = np.full((len(competencies), len(competencies)), np.nan)
+    for i, one in enumerate(competencies):
+        if one not in table:
+            faults.append(Fault("--correlations", one, "has no row", "a row and a column for each competency, headed 'competency'"))
+            continue
+        for j, other in enumerate(competencies):
+            cell = table[one].get(other)
+            found[i, j] = to_number(cell or "")
+            if not math.isfinite(found[i, j]):
+                faults.append(Fault(f"--correlations, row {one}", other, f"'{cell or ''}' is not a number", "a correlation from -1 to 1"))
+    return None if faults else found
+
+
+def read_answers(path: Path, pool: Pool) -> tuple[tuple[str, ...], Ints]:
     """Real answers as person ids and categories[N, I], -1 = not answered; answers to items outside the pool are refused. Raises Faulty."""
-    log = read_responses_csv(text, pool.ids)
+    log = read_responses(path, pool.ids)
     answers = np.full((len(log.person_ids), len(pool)), -1)
     column = np.array([pool.index[item_id] for item_id in log.item_ids])
     answers[log.person, column[log.item]] = log.category
@@ -156,18 +177,18 @@ def read_given(text: str, pool: Pool) -> tuple[list[int], list[int]]:
     return items, answers
 
 
-def parse_prior(text: str, faults: list[Fault]) -> Prior:
+def parse_prior(text: str, faults: list[Fault], option: str = "--prior") -> Prior:
     """`name:number,number` as a prior; what is wrong is added to `faults`."""
     name, _, cells = text.partition(":")
     values = [to_number(cell) for cell in cells.split(",")] if cells else []
     keys = {"normal": ("mean", "sd"), "uniform": ("low", "high")}.get(name, ())
     if len(values) not in (0, len(keys)) or not all(math.isfinite(v) for v in values):
-        faults.append(Fault("--prior", "", f"'{text}' is not a prior", "normal:0,1, uniform:-4,4 or jeffreys"))
+        faults.append(Fault(option, "", f"'{text}' is not a prior", "normal:0,1, uniform:-4,4 or jeffreys"))
         return NormalPrior()
     try:
         return PRIOR.build({"name": name, **dict(zip(keys, values, strict=False))}, faults) or NormalPrior()
     except ValueError as error:
-        faults.append(Fault("--prior", "", str(error), "an sd above 0"))
+        faults.append(Fault(option, "", str(error), "an sd above 0"))
         return NormalPrior()
 
 

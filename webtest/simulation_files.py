@@ -1,81 +1,164 @@
-"""What `cact simulate` leaves behind: steps, people and items as CSV, the summary as JSON, the report as HTML; all of it or nothing."""
+"""What `cact simulate` leaves behind for one design: steps, people, items and deciles, the summary as JSON, the report as HTML."""
 
 import csv
 import json
+import math
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cat_engine import Fault, Faulty, Pool, SimulationResult, TestPlan
-from webtest.simulation_report import html_report
+from cat_engine import Fault, Faulty
+from cat_engine.irt import Floats
+from cat_engine.section_time import SectionAdvice, section_advice
+from cat_engine.simulate import Mapper, People, Trial, blocks, in_turn
+from cat_engine.tally import LEVELS, Tally
+from cat_engine.timing import Speeds
+from webtest.simulation_report import DOTS, GRID, Simulated, html_report
+from webtest.simulation_steps import recording
+
+STEPS = ("csv", "parquet", "none")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Run:
-    """A finished simulation: who took part, where their true abilities come from ("drawn", "given", "all responses"), how long it took."""
+class Design:
+    """One simulation to be run: the trial, who sits it, where their true abilities come from ("drawn", "given", "all responses"), and the speeds in
+    the population, where answers take time.
+    """
 
-    plan: TestPlan
-    pool: Pool
-    result: SimulationResult
-    person_ids: tuple[str, ...]
+    name: str
+    trial: Trial
+    people: People
+    person_ids: Sequence[str]
     truth: str
-    seconds: float
+    speeds: Speeds
 
 
-def summary(run: Run) -> dict[str, Any]:
-    """The figures of summary.json; rmse and bias over all people and competencies, and per competency."""
-    result = run.result
-    error = result.theta - result.true
+def run(
+    design: Design, folder: Path, *, steps: str = "csv", mapper: Mapper = in_turn, watch: Callable[[int], None] | None = None
+) -> Simulated:
+    """Simulate a design and write its files into `folder`, which is there. `watch` hears how many people have sat it so far."""
+    begun, trial = time.perf_counter(), design.trial
+    tally = Tally.of(trial, design.people.true, GRID)
+    sample: list[Floats] = []
+    with recording(trial, design.person_ids, folder, steps) as record:
+        for block in blocks(trial, design.people, mapper=mapper):
+            tally.add(block)
+            record.add(block)
+            if tally.people - len(block.people) < DOTS:
+                sample.append(np.stack([block.people.true, block.theta]))
+            if watch is not None:
+                watch(tally.people)
+    advice = () if trial.times is None else section_advice(trial.plan, trial.pool, trial.times, design.speeds)
+    seconds = time.perf_counter() - begun
+    done = Simulated(
+        design.name, tally, np.concatenate(sample, axis=1)[:, :DOTS], advice, summary(design, tally, advice, seconds)
+    )  # fmt: skip
+    pool = trial.pool
+    competencies = [pool.competencies[s] for s in pool.params.scale.tolist()]
+    write_csv(
+        folder / "items.csv", ("item_id", "exposure", "competency"), zip(pool.ids, tally.exposure.tolist(), competencies, strict=True)
+    )
+    rows = decile_rows(tally)
+    write_csv(folder / "deciles.csv", tuple(rows[0]), (tuple(row.values()) for row in rows))
+    write_json(folder / "summary.json", done.figures)
+    (folder / "report.html").write_text(html_report(done), encoding="utf-8")
+    return done
+
+
+def summary(design: Design, tally: Tally, advice: Sequence[SectionAdvice], seconds: float) -> dict[str, Any]:
+    """The figures of summary.json; rmse, bias and se over all people and competencies, and per competency. None where a figure has no meaning."""
+    pool, whole = design.trial.pool, tally.deciles.whole
+    n = float(whole.n.sum())
+
+    def by(values: Floats) -> dict[str, float | None]:
+        return dict(zip(pool.competencies, (finite(v) for v in values), strict=True))
+
+    accuracy = {pool.competencies[s]: share for s, share in tally.accuracy.items()}
     return {
-        "people": len(result.true),
-        "items": len(run.pool),
-        "truth": run.truth,
-        "rmse": float(np.sqrt((error**2).mean())),
-        "bias": float(error.mean()),
-        "mean_length": result.summary.mean_length,
-        "max_exposure": result.summary.max_exposure,
-        "overlap": result.overlap,
-        "unused": result.unused,
-        "seconds": round(run.seconds, 3),
-        "rmse_by_competency": dict(zip(run.pool.competencies, result.summary.rmse, strict=True)),
-        "bias_by_competency": dict(zip(run.pool.competencies, result.summary.bias, strict=True)),
-        "plan_digest": run.plan.digest,
-        "pool_digest": run.pool.digest,
-    }
+        "plan": design.trial.plan.name,
+        "people": tally.people,
+        "items": len(pool),
+        "seed": design.trial.seed,
+        "truth": design.truth,
+        "rmse": math.sqrt(whole.error2.sum() / n),
+        "bias": float(whole.error.sum()) / n,
+        "se": float(whole.se.sum()) / n,
+        "mean_length": tally.mean_length,
+        "max_exposure": float(tally.exposure.max(initial=0.0)),
+        "overlap": tally.overlap,
+        "unused": tally.unused,
+        "seconds": round(seconds, 3),
+        "reliability": float(tally.reliability.mean()),
+        "squared_correlation": finite(tally.squared_correlation.mean()),
+        "accuracy": sum(accuracy.values()) / len(accuracy) if accuracy else None,
+        "mean_minutes": tally.mean_minutes,
+        "out_of_time": tally.out_of_time,
+        "rmse_by_competency": by(whole.rmse[:, 0]),
+        "bias_by_competency": by(whole.bias[:, 0]),
+        "se_by_competency": by(whole.mean_se[:, 0]),
+        "length_by_competency": by(whole.mean(whole.items)[:, 0]),
+        "reliability_by_competency": by(tally.reliability),
+        "squared_correlation_by_competency": by(tally.squared_correlation),
+        "accuracy_by_competency": accuracy,
+        "reached": reached_rows(tally),
+        "stops": {name: {r: k for (at, r), k in sorted(tally.stops.items()) if at == s} for s, name in enumerate(pool.competencies)},
+        "sections": [
+            {
+                "code": one.section.code, "mean_minutes": spent.total / 60 / tally.people, "p95_minutes": spent.percentile(0.95) / 60,
+                "out_of_time": spent.late / tally.people, "budget_minutes": one.section.time_budget_min, "expected_minutes": one.mean_s / 60,
+                "advised_minutes": one.advice.limit_s / 60, "longest_minutes": one.advice.longest_s / 60,
+            }
+            for one, spent in zip(advice, tally.times, strict=True)
+        ],
+        "acceptance": [asdict(check) for check in design.trial.plan.acceptance.checks(tally.worst)],
+        "plan_digest": design.trial.plan.digest,
+        "pool_digest": pool.digest,
+    }  # fmt: skip
 
 
-def write_run(run: Run, folder: Path) -> None:
-    """Write all files into `folder`, which must not exist yet or be empty. Raises Faulty where it holds something."""
-    with whole(folder) as part:
-        write_csv(part / "steps.csv", ("person_id", "position", "item_id", "category", "theta", "se"), _steps(run))
-        several = len(run.pool.competencies) > 1
-        head = ("person_id", *(("competency",) if several else ()), "theta_true", "theta", "se", "length", "stop_reason")
-        write_csv(part / "people.csv", head, _people(run, several))
-        write_csv(part / "items.csv", ("item_id", "exposure"), zip(run.pool.ids, run.result.exposure.tolist(), strict=True))
-        (part / "summary.json").write_text(json.dumps(summary(run), indent=1) + "\n", encoding="utf-8")
-        (part / "report.html").write_text(html_report(run.plan, run.pool, run.result, summary(run)), encoding="utf-8")
+def finite(value: float) -> float | None:
+    """A number, None where it is none."""
+    return float(value) if math.isfinite(value) else None
 
 
-def _steps(run: Run) -> Iterator[tuple[object, ...]]:
-    r = run.result
-    columns = (r.step_person, r.step_position, r.step_item, r.step_category, r.step_theta, r.step_se)
-    for person, position, item, category, theta, se in zip(*(c.tolist() for c in columns), strict=True):
-        yield run.person_ids[person], position, run.pool.ids[item], category, theta, se
+def reached_rows(tally: Tally) -> list[dict[str, Any]]:
+    """Per competency and reliability: the share of people who reach it, with how many items and after how many minutes of the test."""
+    rows = []
+    for s, name in enumerate(tally.trial.pool.competencies):
+        for k, level in enumerate(LEVELS):
+            n = int(tally.reached.n[s, k])
+            rows.append({
+                "competency": name, "reliability": level, "se": float(tally.reached.se[s, k]), "share": n / tally.people,
+                "items": float(tally.reached.items[s, k]) / n if n else None,
+                "minutes": float(tally.reached.seconds[s, k]) / 60 / n if n and tally.times else None,
+            })  # fmt: skip
+    return rows
 
 
-def _people(run: Run, several: bool) -> Iterator[tuple[object, ...]]:
-    r = run.result
-    true, theta, se, count = (c.tolist() for c in (r.true, r.theta, r.se, r.count))
-    for n, person_id in enumerate(run.person_ids):
-        for s, competency in enumerate(run.pool.competencies):
-            own = (competency,) if several else ()
-            yield (person_id, *own, true[n][s], theta[n][s], se[n][s], count[n][s], r.stops[n][s])
+def decile_rows(tally: Tally) -> list[dict[str, Any]]:
+    """Figures by tenths of the people, from the lowest true ability to the highest, per competency."""
+    by = tally.deciles
+    columns = {"theta": by.mean(by.true), "bias": by.bias, "rmse": by.rmse, "se": by.mean_se, "items": by.mean(by.items)}
+    return [
+        {
+            "competency": name, "decile": k + 1, "people": int(by.n[s, k]),
+            **{key: "" if math.isnan(values[s, k]) else float(values[s, k]) for key, values in columns.items()},
+        }
+        for s, name in enumerate(tally.trial.pool.competencies)
+        for k in range(by.n.shape[1])
+    ]  # fmt: skip
+
+
+def write_json(path: Path, value: object) -> None:
+    """A JSON file without numbers that JSON does not have."""
+    path.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

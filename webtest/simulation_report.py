@@ -5,172 +5,252 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from cat_engine import Pool, SimulationResult, TestPlan, information
+from calibration.plots import number
+from calibration.report import CSS
 from cat_engine.irt import Floats
+from cat_engine.section_time import SectionAdvice
+from cat_engine.tally import LEVELS, Tally
+from webtest.simulation_plots import (
+    BLUE,
+    FAR,
+    GREEN,
+    GRID,
+    PALE,
+    RED,
+    conditional,
+    exposures,
+    figure,
+    lengths,
+    most_items,
+    section_time,
+    supply,
+    truth,
+)
 
-CSS = """
-body{font:15px/1.5 system-ui,"Segoe UI",sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;color:#16202b;background:#fff}
-h1{font-size:1.6rem}h2{margin-top:2.2rem;border-top:1px solid #c9d1d9;padding-top:1rem}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{padding:.25rem .6rem;border-bottom:1px solid #dde3e8;text-align:left}
-td.n,th.n{text-align:right}.plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(24rem,1fr));gap:1rem}
-figure{margin:0;break-inside:avoid}figcaption{font-size:.85rem}svg{width:100%;height:auto}
-svg text{font:10px system-ui,sans-serif;fill:#4d5b69}.axis{fill:none;stroke:#4d5b69}.one{fill:none;stroke:#0b5394;stroke-width:2}
-.two{fill:none;stroke:#a3201c;stroke-width:2;stroke-dasharray:5 3}.three{fill:none;stroke:#1b6e3c;stroke-width:2;stroke-dasharray:2 2}
-.zero{stroke:#8a97a3;stroke-dasharray:4 3}.dot{fill:#0b5394;fill-opacity:.35}.bar{fill:#0b5394;fill-opacity:.6}.pale{fill:#c9d1d9}
+__all__ = ["DOTS", "GRID", "Simulated", "document", "facts", "html_report", "table"]
+
+DOTS = 1500  # people in the plots of estimates against the truth
+STYLE = (
+    CSS
+    + """
+.plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(20rem,100%),1fr));gap:1.2rem 1.5rem;margin:1rem 0}
+figure strong{display:block;color:var(--ink)}.keys{display:flex;flex-wrap:wrap;gap:.1rem .9rem}.key svg{display:inline-block;width:22px;height:8px;margin-right:.35rem}
+tbody th{font-size:inherit;color:inherit}.facts dd small{font-size:.9rem;color:var(--soft)}td.best{font-weight:700;color:#0b5394}td.warn{color:#a3201c;font-weight:700}
+details{margin:.8rem 0}summary{cursor:pointer;color:#0b5394}.wide{max-width:100%}.wide table{min-width:0}.wide th[scope=row]{position:sticky;left:0;background:#fff}
+.keys{font-size:.8rem}th a{color:#0b5394}.soft+.plots{margin-top:1.2rem}
+@media(max-width:30rem){body{margin:1rem auto 2rem}h1{font-size:1.4rem}.facts{grid-template-columns:1fr 1fr}th,td{padding:.28rem .45rem}}
 """
-W, H, PAD = 420, 260, 36
-DOTS = 1500
-REACH = 4.0
-LEAST_IN_BIN = 5
+)
+TRUTHS = {
+    "drawn": "Kemampuan sebenarnya diundi.", "given": "Kemampuan sebenarnya diberikan dalam berkas.",
+    "all responses": "Jawaban nyata diputar ulang; perkiraan dari semua jawaban seseorang menggantikan kemampuan sebenarnya.",
+}  # fmt: skip
+REASONS = {
+    "precision": "ketelitian tercapai", "length": "panjang maksimum", "time": "waktu habis", "bank": "butir habis", "classified": "kelas pasti",
+    "information": "informasi habis", "stable": "perkiraan stabil", "diminishing": "tambahan terlalu kecil", "": "tidak diujikan",
+}  # fmt: skip
+
+LIMITS = {
+    "rmse": "RMSE tiap kompetensi", "bias": "bias tiap kompetensi (mutlak)", "reliability": "reliabilitas tiap kompetensi (terhadap ragam sebenarnya)",
+    "items": "panjang rata-rata", "exposure": "paparan tiap butir", "overlap": "tumpang tindih dua tes",
+}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """The mapping from numbers to the picture: x in [x0, x1], y in [y0, y1]."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Simulated:
+    """A finished simulation: its sums; sample[2, M, S], true and estimated abilities of the first people; advice on its sections, where answers take
+    time; and what summary.json holds.
+    """
 
-    x0: float
-    x1: float
-    y0: float
-    y1: float
+    name: str
+    tally: Tally
+    sample: Floats
+    advice: tuple[SectionAdvice, ...]
+    figures: Mapping[str, Any]
 
-    def x(self, v: Floats) -> Floats:
-        """Horizontal place."""
-        return PAD + (np.clip(v, self.x0, self.x1) - self.x0) / (self.x1 - self.x0) * (W - 1.5 * PAD)
 
-    def y(self, v: Floats) -> Floats:
-        """Vertical place."""
-        return H - PAD - (np.clip(v, self.y0, self.y1) - self.y0) / (self.y1 - self.y0) * (H - 1.5 * PAD)
+def value(found: float | None, digits: int = 3) -> str:
+    """A figure as it is printed; a dash where there is none."""
+    return "–" if found is None else number(found, digits)
 
-    def line(self, x: Floats, y: Floats, css: str) -> str:
-        """A curve through the points that are numbers."""
-        keep = np.isfinite(y)
-        if keep.sum() < 2:
-            return ""
-        points = "L".join(f"{a:.1f},{b:.1f}" for a, b in zip(self.x(x[keep]), self.y(y[keep]), strict=True))
-        return f'<path class="{css}" d="M{points}"/>'
 
-    def dots(self, x: Floats, y: Floats) -> str:
-        """A cloud of points."""
-        return "".join(f'<circle class="dot" cx="{a:.1f}" cy="{b:.1f}" r="2"/>' for a, b in zip(self.x(x), self.y(y), strict=True))
+def percent(found: float | None) -> str:
+    """A share as it is printed."""
+    return "–" if found is None else f"{number(100 * found, 1)} %"
 
-    def bars(self, edges: Floats, heights: Floats, css: str = "bar") -> str:
-        """A histogram: heights[k] between edges[k] and edges[k + 1]."""
-        left, right, top, base = self.x(edges[:-1]), self.x(edges[1:]), self.y(heights), float(self.y(np.array(self.y0)))
-        return "".join(
-            f'<rect class="{css}" x="{a:.1f}" y="{t:.1f}" width="{max(b - a - 0.5, 0.5):.1f}" height="{max(base - t, 0):.1f}"/>'
-            for a, b, t in zip(left, right, top, strict=True)
+
+def reason_words(reason: str) -> str:
+    """Why a competency ended, in words; of rules that fired together, each."""
+    return " dan ".join(REASONS.get(part, html.escape(part)) for part in reason.split("+"))
+
+
+def table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], *, labels: int = 1, marks: Mapping[tuple[int, int], str] | None = None
+) -> str:
+    """A table whose first `labels` columns are words; cells are HTML; marks, the class of some cells by (row, column)."""
+    top = "".join(f"<th{'' if k < labels else ' class=n'}>{name}</th>" for k, name in enumerate(head))
+    body = []
+    for r, row in enumerate(rows):
+        cells = (
+            f"<th scope=row>{cell}</th>"
+            if k == 0
+            else f'<td class="{"" if k < labels else "n "}{(marks or {}).get((r, k), "")}">{cell}</td>'
+            for k, cell in enumerate(row)
         )
-
-    def svg(self, title: str, x_label: str, y_label: str, body: str) -> str:
-        """The whole picture, with five ticks on each axis."""
-        marks = [
-            f'<text x="{self.x(np.array(t)):.0f}" y="{H - PAD + 12}" text-anchor="middle">{t:.3g}</text>'
-            for t in np.linspace(self.x0, self.x1, 5)
-        ]
-        marks += [
-            f'<text x="{PAD - 4}" y="{self.y(np.array(t)) + 3:.0f}" text-anchor="end">{t:.3g}</text>'
-            for t in np.linspace(self.y0, self.y1, 5)
-        ]
-        zero = self.y(np.array(0.0))
-        if self.y0 < 0 < self.y1:
-            marks.append(f'<path class="zero" d="M{PAD},{zero:.1f}H{W - PAD / 2}"/>')
-        return (
-            f'<figure><svg viewBox="0 0 {W} {H}" role="img" aria-label="{html.escape(title)}"><path class="axis" d="M{PAD},{PAD / 2}V{H - PAD}H{W - PAD / 2}"/>'
-            f'{"".join(marks)}<text x="{W / 2}" y="{H - 4}" text-anchor="middle">{html.escape(x_label)}</text><text x="4" y="12">{html.escape(y_label)}</text>'
-            f"{body}</svg><figcaption>{html.escape(title)}</figcaption></figure>"
-        )
+        body.append(f"<tr>{''.join(cells)}</tr>")
+    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
 
 
-def _truth_plot(result: SimulationResult, s: int, name: str) -> str:
-    frame = Frame(-REACH, REACH, -REACH, REACH)
-    ends = np.array([-REACH, REACH])
-    body = frame.dots(result.true[:DOTS, s], result.theta[:DOTS, s]) + frame.line(ends, ends, "two")
-    return frame.svg(f"{name}: kemampuan sebenarnya dan perkiraan", "theta sebenarnya", "perkiraan", body)
+def facts(shown: Mapping[str, str]) -> str:
+    """Key figures as tiles."""
+    return '<dl class="facts">' + "".join(f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in shown.items()) + "</dl>"
 
 
-def _conditional_plot(result: SimulationResult, s: int, name: str) -> str:
-    true, error, se = result.true[:, s], result.theta[:, s] - result.true[:, s], result.se[:, s]
-    edges = np.arange(-REACH, REACH + 0.01, 0.5)
-    place = np.digitize(true, edges) - 1
-    middle = (edges[:-1] + edges[1:]) / 2
-    bias, rmse, mean_se = (np.full(len(middle), np.nan) for _ in range(3))
-    for k in range(len(middle)):
-        mine = place == k
-        if mine.sum() >= LEAST_IN_BIN:
-            bias[k], rmse[k], mean_se[k] = error[mine].mean(), np.sqrt((error[mine] ** 2).mean()), se[mine].mean()
-    top = max([0.5, *(float(v) for column in (np.abs(bias), rmse, mean_se) for v in column[np.isfinite(column)])])
-    frame = Frame(-REACH, REACH, -top, top)
-    body = frame.line(middle, rmse, "one") + frame.line(middle, bias, "two") + frame.line(middle, mean_se, "three")
-    return frame.svg(f"{name}: RMSE (garis), bias (putus-putus), rata-rata SE (titik-titik)", "theta sebenarnya", "galat", body)
+def document(title: str, parts: Sequence[str]) -> str:
+    """A whole HTML document with nothing loaded from elsewhere."""
+    return (
+        '<!doctype html><html lang="id"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body><h1>{html.escape(title)}</h1>{''.join(parts)}</body></html>\n"
+    )
 
 
-def _information_plot(plan: TestPlan, pool: Pool, result: SimulationResult, s: int, name: str) -> str:
-    theta = np.linspace(-REACH, REACH, 81)
-    mine = (pool.params.scale == s) & pool.operational
-    info = information(pool.params.take(np.flatnonzero(mine)), theta)
-    most = next((section.max_items for section in plan.sections if name in section.competencies), info.shape[1])
-    best = -np.sort(-info, axis=1)[:, :most].sum(axis=1)
-    se = result.se[:, s]
-    reached = 1 / np.quantile(se, 0.5) ** 2 if len(se) else 0.0
-    edges = np.arange(-REACH, REACH + 0.01, 0.5)
-    people, _ = np.histogram(result.true[:, s], edges)
-    top = max(float(best.max(initial=0.0)), float(reached), 1e-9) * 1.05
-    frame = Frame(-REACH, REACH, 0.0, top)
-    body = frame.bars(edges, people / max(people.max(), 1) * top * 0.6, "pale")
-    body += frame.line(theta, best, "one") + frame.line(theta, np.full(81, reached), "two")
-    title = f"{name}: informasi {most} butir terbaik (garis), yang dicapai di tengah (putus-putus), sebaran orang (batang)"
-    return frame.svg(title, "theta", "informasi", body)
-
-
-def _exposure_plot(result: SimulationResult) -> str:
-    rates = -np.sort(-result.exposure)
-    frame = Frame(0.0, float(len(rates)), 0.0, max(float(rates.max(initial=0.0)), 1e-9))
-    body = frame.bars(np.arange(len(rates) + 1.0), rates)
-    return frame.svg("Paparan butir, dari yang paling sering", "butir", "bagian orang", body)
-
-
-def _length_plot(result: SimulationResult) -> str:
-    low, high = int(result.length.min()), int(result.length.max())
-    edges = np.arange(low, high + 2) - 0.5
-    counts, _ = np.histogram(result.length, edges)
-    frame = Frame(float(edges[0]), float(edges[-1]), 0.0, float(counts.max()))
-    return frame.svg("Panjang tes", "butir", "orang", frame.bars(edges, counts.astype(float)))
-
-
-def _number(value: object) -> str:
-    return f"{value:.3f}".replace(".", ",") if isinstance(value, float) else html.escape(str(value))
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    cells = "".join(f"<tr>{''.join(f'<td class=n>{_number(v)}</td>' for v in row)}</tr>" for row in rows)
-    return f"<table><tr>{''.join(f'<th class=n>{html.escape(name)}</th>' for name in head)}</tr>{cells}</table>"
-
-
-def html_report(plan: TestPlan, pool: Pool, result: SimulationResult, figures: Mapping[str, Any]) -> str:
-    """The whole report as one HTML document with nothing loaded from elsewhere. `figures`: what summary.json holds."""
-    title = f"Laporan simulasi: {plan.name}"
+def html_report(done: Simulated) -> str:
+    """The report of one design."""
+    f, tally = done.figures, done.tally
+    shown = {
+        "RMSE": value(f["rmse"]), "Bias": value(f["bias"]), "Reliabilitas": value(f["reliability"]),
+        "Panjang rata-rata": f"{number(f['mean_length'], 1)} <small>butir</small>", "Paparan tertinggi": percent(f["max_exposure"]),
+        "Tumpang tindih": percent(f["overlap"]), "Butir tak terpakai": percent(f["unused"]),
+    }  # fmt: skip
+    if f["accuracy"] is not None:
+        shown["Ketepatan kelas"] = percent(f["accuracy"])
+    if f["mean_minutes"] is not None:
+        shown |= {"Waktu rata-rata": f"{number(f['mean_minutes'], 1)} <small>menit</small>", "Kehabisan waktu": percent(f["out_of_time"])}
     parts = [
-        f'<!doctype html><html lang="id"><head><meta charset="utf-8"><title>{html.escape(title)}</title><style>{CSS}</style></head><body>'
-    ]
-    parts.append(f"<h1>{html.escape(title)}</h1><p>{figures['people']} orang, {figures['items']} butir, {figures['seconds']} detik.</p>")
-    names = {"rmse": "RMSE", "bias": "Bias", "mean_length": "Panjang rata-rata", "max_exposure": "Paparan tertinggi", "overlap": "Tumpang tindih", "unused": "Tak terpakai"}  # fmt: skip
-    parts.append(_table(list(names.values()), [[float(figures[key]) for key in names]]))
-    parts.append("<h2>Kompetensi</h2>")
+        f'<p class="soft">{number(f["people"])} orang, {number(f["items"])} butir; dihitung dalam {number(f["seconds"], 1)} detik. '
+        f"{TRUTHS[f['truth']]}</p>",
+        facts(shown), *_acceptance(done), "<h2>Kompetensi</h2>", _competencies(done), "<h2>Ketelitian yang tercapai</h2>", _reached(done),
+    ]  # fmt: skip
+    if done.advice:
+        parts += ["<h2>Waktu</h2>", _sections(done)]
+    parts += ["<h2>Alasan berhenti</h2>", _stops(tally), "<h2>Butir dan panjang tes</h2>", '<div class="plots">']
+    parts += [
+        figure(lengths({"": tally}), "Panjang tes"), figure(exposures({"": tally}), "Paparan butir, dari yang paling sering"), "</div>",
+        "<h2>Galat menurut kemampuan</h2>",
+    ]  # fmt: skip
+    for s, name in enumerate(tally.trial.pool.competencies):
+        parts += [f"<h3>{html.escape(name)}</h3>", _plots(done, s, name), _deciles(tally, s)]
+    return document(f"Laporan simulasi: {f['plan']}", parts)
+
+
+def _acceptance(done: Simulated) -> list[str]:
+    """The plan's acceptance limits, where it has some, and which are kept."""
+    checks = done.figures["acceptance"]
+    if not checks:
+        return []
+    rows = [[LIMITS[c["figure"]], value(c["limit"]), value(c["value"]), "ya" if c["holds"] else "tidak"] for c in checks]
+    marks = {(r, 3): "warn" for r, c in enumerate(checks) if not c["holds"]}
+    return ["<h2>Syarat rancangan</h2>", table(["Syarat", "Batas", "Nilai terburuk", "Dipenuhi"], rows, marks=marks)]
+
+
+def _competencies(done: Simulated) -> str:
+    f = done.figures
+    keys = {"Butir": ("length", 1), "RMSE": ("rmse", 3), "Bias": ("bias", 3), "Rata-rata SE": ("se", 3), "Reliabilitas": ("reliability", 3), "r² dengan kebenaran": ("squared_correlation", 3)}  # fmt: skip
+    head = ["Kompetensi", *keys, *(["Ketepatan kelas"] if f["accuracy_by_competency"] else [])]
     rows = [
-        [name, float(result.rmse[s]), float(result.bias[s]), float(result.se[:, s].mean()), float(result.count[:, s].mean())]
-        for s, name in enumerate(pool.competencies)
+        [
+            html.escape(name), *(value(f[f"{key}_by_competency"][name], digits) for key, digits in keys.values()),
+            *([percent(f["accuracy_by_competency"].get(name))] if f["accuracy_by_competency"] else []),
+        ]
+        for name in done.tally.trial.pool.competencies
+    ]  # fmt: skip
+    note = "Reliabilitas: 1 − rata-rata SE² / ragam prior. r²: kuadrat korelasi perkiraan dengan kemampuan sebenarnya."
+    return table(head, rows) + f'<p class="soft">{note}</p>'
+
+
+def _reached(done: Simulated) -> str:
+    """A row a competency, three cells a level of reliability."""
+    timed = bool(done.advice)
+    head = ["Kompetensi"]
+    for level in LEVELS:
+        words = f"reliabilitas {number(level, 1)}"
+        head += [f"Mencapai {words}", "butir", *(["menit"] if timed else [])]
+    rows = []
+    for name in done.tally.trial.pool.competencies:
+        row = [html.escape(name)]
+        for one in (r for r in done.figures["reached"] if r["competency"] == name):
+            row += [percent(one["share"]), value(one["items"], 1), *([value(one["minutes"], 1)] if timed else [])]
+        rows.append(row)
+    note = "Bagian orang yang mencapai tingkat itu, dan banyaknya butir kompetensi itu" + (
+        " serta menit sejak tes mulai sampai tercapai (rata-rata mereka yang mencapainya)."
+        if timed
+        else " sampai tercapai (rata-rata mereka yang mencapainya)."
+    )
+    return table(head, rows) + f'<p class="soft">{note}</p>'
+
+
+def _sections(done: Simulated) -> str:
+    head = [
+        "Bagian",
+        "Rata-rata",
+        "95 % selesai dalam",
+        "Kehabisan waktu",
+        "Batas waktu",
+        "Taksiran panjang penuh",
+        "Saran batas",
+        "Paling lama",
     ]
-    parts.append(_table(["Kompetensi", "RMSE", "Bias", "Rata-rata SE", "Butir"], rows))
-    reasons: dict[str, int] = {}
-    for stops in result.stops:
-        for reason in stops:
-            reasons[reason] = reasons.get(reason, 0) + 1
-    parts.append("<h2>Alasan berhenti</h2>")
-    parts.append(_table(["Alasan", "Orang × kompetensi"], [[name or "–", n] for name, n in sorted(reasons.items(), key=lambda p: -p[1])]))
-    parts.append(f'<h2>Gambar</h2><div class="plots">{_length_plot(result)}{_exposure_plot(result)}')
-    for s, name in enumerate(pool.competencies):
-        parts += [_truth_plot(result, s, name), _conditional_plot(result, s, name), _information_plot(plan, pool, result, s, name)]
-    parts.append("</div></body></html>\n")
-    return "".join(parts)
+    rows: list[list[str]] = []
+    marks: dict[tuple[int, int], str] = {}
+    for r, (one, advised) in enumerate(zip(done.figures["sections"], done.advice, strict=True)):
+        keys = ("mean_minutes", "p95_minutes", "", "budget_minutes", "expected_minutes", "advised_minutes", "longest_minutes")
+        rows.append([html.escape(advised.section.title), *(percent(one["out_of_time"]) if not key else value(one[key], 1) for key in keys)])
+        if advised.tight:
+            marks[r, 4] = "warn"
+    note = (
+        "Dalam menit. Saran batas: 95 dari 100 kali orang lambat (persentil ke-5) selesai, pada panjang penuh dengan butir yang diundi; "
+        "paling lama: sama, dengan butir-butir yang paling makan waktu (van der Linden, 2011). Batas waktu yang lebih pendek dari saran ditandai merah."
+    )
+    plots = []
+    for one, spent, advised in zip(done.figures["sections"], done.tally.times, done.advice, strict=True):
+        title, limit_s = html.escape(advised.section.title), advised.advice.limit_s
+        legend = [(RED, "batas waktu", True), *([(GREEN, "saran batas", True)] if limit_s <= FAR * advised.budget_s else [])]
+        caption = f"{title}: yang selesai tepat waktu ({percent(1 - one['out_of_time'])})"
+        plots.append(figure(section_time(spent, limit_s, title), caption, legend))
+    return table(head, rows, marks=marks) + f'<p class="soft">{note}</p><div class="plots">{"".join(plots)}</div>'
+
+
+def _stops(tally: Tally) -> str:
+    names = tally.trial.pool.competencies
+    reasons = sorted({reason for _, reason in tally.stops}, key=lambda reason: -sum(tally.stops[s, reason] for s in range(len(names))))
+    rows = [
+        [html.escape(name), *(percent(tally.stops[s, reason] / tally.people) for reason in reasons)] for s, name in enumerate(names)
+    ]  # fmt: skip
+    return table(["Kompetensi", *(reason_words(reason).capitalize() for reason in reasons)], rows)
+
+
+def _plots(done: Simulated, s: int, name: str) -> str:
+    name, most = html.escape(name), most_items(done.tally, s)
+    shown = [
+        figure(truth(done.sample, s, name), "Sebenarnya dan perkiraan"),
+        figure(
+            conditional(done.tally, s, name), "Galat menurut kemampuan",
+            [(BLUE, "RMSE", False), (GREEN, "rata-rata SE", True), (RED, "bias", False)],
+        ),
+        figure(
+            supply(done.tally, s, name), "Informasi bank dan kebutuhan",
+            [(BLUE, f"{most} butir terbaik", False), (RED, "tercapai, 1/SE²", True), (PALE, "orang", False)],
+        ),
+    ]  # fmt: skip
+    return f'<div class="plots">{"".join(shown)}</div>'
+
+
+def _deciles(tally: Tally, s: int) -> str:
+    by = tally.deciles
+    columns = (by.mean(by.true), by.bias, by.rmse, by.mean_se, by.mean(by.items))
+    rows = [
+        [str(k + 1), number(by.n[s, k]), *(number(float(values[s, k]), d) for values, d in zip(columns, (2, 3, 3, 3, 1), strict=True))]
+        for k in range(by.n.shape[1])
+    ]
+    head = ["Desil", "Orang", "Rata-rata theta", "Bias", "RMSE", "Rata-rata SE", "Butir"]
+    return f"<details><summary>Menurut desil kemampuan</summary>{table(head, rows)}</details>"

@@ -6,6 +6,7 @@ from cat_engine.stop.base import (
     BANK,
     GOING_ON,
     STOP,
+    TIME,
     AllOf,
     Length,
     SectionLength,
@@ -20,6 +21,6 @@ from cat_engine.stop.base import (
 from cat_engine.stop.precision import AnsweringTime, PosteriorSD
 
 __all__ = [
-    "ALL", "BANK", "GOING_ON", "STOP", "AllOf", "AnsweringTime", "Length", "PosteriorSD", "SectionLength", "Standing", "StopRule", "build_rules",
+    "ALL", "BANK", "GOING_ON", "STOP", "TIME", "AllOf", "AnsweringTime", "Length", "PosteriorSD", "SectionLength", "Standing", "StopRule", "build_rules",
     "classification", "precision", "reasons", "section_reason", "table_of", "verdict",
 ]  # fmt: skip

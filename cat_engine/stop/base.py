@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 GOING_ON = -1
 BANK = "bank"  # not a rule: the reason where a competency is unfinished and no eligible item is left
+TIME = "time"  # also the reason where a section's budget is spent, which is no rule either
 ALL = "all"
-PRECEDENCE = ("time", BANK, "length", "precision")  # of reasons, where the competencies of a section ended for several
+PRECEDENCE = (TIME, BANK, "length", "precision")  # of reasons, where the competencies of a section ended for several
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,9 +190,9 @@ def verdict(rules: tuple[StopRule, ...], standing: Standing, min_items: int) -> 
     return out
 
 
-def reasons(rules: tuple[StopRule, ...], row: Ints) -> tuple[str, ...]:
-    """Why each competency of a section that ends is over; "bank" where none of the rules has fired. `row`[S] out of `verdict`."""
-    return tuple(BANK if k == GOING_ON else rules[k].reason for k in row.tolist())
+def reasons(rules: tuple[StopRule, ...], row: Ints, unfinished: str = BANK) -> tuple[str, ...]:
+    """Why each competency of a section that ends is over; `unfinished` where none of the rules has fired. `row`[S] out of `verdict`."""
+    return tuple(unfinished if k == GOING_ON else rules[k].reason for k in row.tolist())
 
 
 def section_reason(found: tuple[str, ...]) -> str:

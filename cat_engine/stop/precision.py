@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 from cat_engine.ability import weights
 from cat_engine.families import Floats, Ints
 from cat_engine.faults import Fault, Faulty
-from cat_engine.stop.base import STOP, Standing
+from cat_engine.stop.base import STOP, TIME, Standing
 
 
 @STOP.register("time_s")
 @dataclass(frozen=True, slots=True)
 class AnsweringTime:
-    """Seconds spent on the answers of the section. The wall clock of a live test is kept outside the engine; a simulation without response
-    times never gets here.
+    """Seconds spent on the answers of the section. The wall clock of a live test is kept outside the engine; in a simulation without response
+    times it never fires.
     """
 
     at_most: float
-    reason: ClassVar[str] = "time"
+    reason: ClassVar[str] = TIME
     waits: ClassVar[bool] = False
 
     def reached(self, standing: Standing) -> NDArray[np.bool_]:

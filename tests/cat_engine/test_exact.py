@@ -75,7 +75,7 @@ def small_blueprints(draw: st.DrawFn) -> tuple[Assembly, State]:
     values = st.one_of(st.floats(-1, 5), st.sampled_from([0.0, 1.0, 1.0, 2.0]))
     score = np.array(draw(st.lists(values, min_size=n, max_size=n)))
     may = np.array(draw(st.lists(st.sampled_from([True, True, True, False]), min_size=n, max_size=n)))
-    given_items = draw(st.lists(st.integers(0, n - 1), max_size=2, unique=True))
+    given_items = draw(st.lists(st.integers(0, n - 1), max_size=3, unique=True))
     return Assembly.of(rows, Content.of(ids, {"W": weights, "STID": stimuli}), n), (score, may, given_items)
 
 
@@ -225,6 +225,25 @@ def test_of_items_alike_in_all_the_lowest_index_is_taken() -> None:
         twin = first + 6
         if first % 12 < 6:
             assert found[first] >= found[twin]
+
+
+def test_more_items_of_a_set_than_it_may_give_leave_no_test() -> None:
+    content = Content.of([f"i{k}" for k in range(8)], {"STID": ["p"] * 4 + ["q"] * 4})
+    rows = (BlueprintRow("n", "number", "item", "", 4, 4), BlueprintRow("p", "number", "item", "per stimulus", 1, 2))
+    assembly = Assembly.of(rows, content, 8)
+    score, may = np.arange(8.0), np.ones(8, dtype=bool)
+    assert assembly.solve(score, may, [0, 1]) is not None
+    assert assembly.solve(score, may, [0, 1, 2]) is None
+    assert assembly.solve(score, may, [0, 1, 2], relax=True) is None
+
+
+def test_rows_that_nothing_can_break_leave_the_sets_to_themselves() -> None:
+    content = Content.of(["i0", "i1", "i2"], {"STID": ["", "p", "p"]})
+    assembly = Assembly.of([BlueprintRow("p", "number", "stimulus", "", 0, 1)], content, 3)
+    for may, expected in (([True, True, True], [0, 2]), ([True, False, False], [0])):
+        found = assembly.solve(np.array([1.0, -1.0, 2.0]), np.array(may))
+        assert found is not None
+        assert np.flatnonzero(found).tolist() == expected
 
 
 def test_values_that_are_not_numbers_are_refused() -> None:

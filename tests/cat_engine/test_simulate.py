@@ -1,15 +1,37 @@
 """The simulator: the same decisions as live tests, whoever else is simulated, and figures that add up."""
 
+import csv
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cat_engine import EndSection, ItemParams, Pool, Present, Row, Section, SimulationResult, TestPlan, estimate, probabilities, simulate
+from cat_engine import (
+    Answered,
+    EndSection,
+    ItemParams,
+    Pool,
+    Present,
+    Presented,
+    Row,
+    Section,
+    SectionEnded,
+    SimulationResult,
+    TestPlan,
+    ask,
+    estimate,
+    probabilities,
+    simulate,
+    start,
+    tell,
+)
 from cat_engine.exposure import EXPOSURE
 from cat_engine.select import SELECTION
 from cat_engine.simulate import attempt_seed, draw_category
+from cat_engine.stop import AnsweringTime
+from cat_engine.timing import ItemTimes
 
 Sit = Callable[..., tuple]
 N = 30
@@ -177,3 +199,114 @@ def test_real_answers_are_replayed_and_items_without_an_answer_never_given(plan:
 def test_answers_that_do_not_fit_are_refused(plan: TestPlan, mixed_pool: Pool, answers: np.ndarray) -> None:
     with pytest.raises(ValueError, match="answers"):
         simulate(plan, mixed_pool, abilities(2), seed=1, answers=answers)
+
+
+# time
+
+SECONDS = ItemTimes(np.full(90, 2.0), np.linspace(3.2, 4.2, 90))
+
+
+def test_without_times_no_time_passes_and_with_ample_time_the_tests_are_the_same(plan: TestPlan, mixed_pool: Pool) -> None:
+    without = simulate(plan, mixed_pool, abilities(40), seed=4)
+    timed = simulate(plan, mixed_pool, abilities(40), seed=4, times=SECONDS, tau=np.zeros(40))
+    assert without.step_seconds is None
+    assert without.seconds is None
+    np.testing.assert_array_equal(without.step_theta, timed.step_theta)
+    assert without.reasons == timed.reasons
+
+
+def test_answers_take_the_time_that_the_lognormal_model_says(plan: TestPlan, mixed_pool: Pool) -> None:
+    tau = np.random.default_rng(3).normal(0, 0.3, size=400)
+    leisurely = replace(plan, sections=tuple(replace(section, time_budget_min=600.0) for section in plan.sections))
+    result = simulate(leisurely, mixed_pool, abilities(400), seed=4, times=SECONDS, tau=tau)
+    assert result.step_seconds is not None
+    assert result.seconds is not None
+    z = SECONDS.alpha[result.step_item] * (np.log(result.step_seconds) - SECONDS.beta[result.step_item] + tau[result.step_person])
+    assert len(z) > 5_000
+    assert abs(z.mean()) < 4 / np.sqrt(len(z))  # four standard errors
+    assert abs(z.std() - 1) < 4 / np.sqrt(2 * len(z))
+    total = np.bincount(result.step_person, result.step_seconds)
+    np.testing.assert_allclose(result.seconds.sum(axis=1), total)
+
+
+def test_nobodys_times_depend_on_who_else_is_simulated(plan: TestPlan, mixed_pool: Pool) -> None:
+    tau = np.linspace(-0.5, 0.5, 23)
+    together = simulate(plan, mixed_pool, abilities(23), seed=4, times=SECONDS, tau=tau)
+    apart = simulate(plan, mixed_pool, abilities(23), seed=4, times=SECONDS, tau=tau, block=5)
+    np.testing.assert_array_equal(together.step_seconds, apart.step_seconds)
+
+
+def test_the_rule_on_answering_time_makes_the_decisions_of_a_live_test(plan: TestPlan, mixed_pool: Pool) -> None:
+    hurried = replace(plan, sections=tuple(replace(section, stop=(AnsweringTime(240.0), *section.stop)) for section in plan.sections))
+    result = simulate(hurried, mixed_pool, abilities(N), seed=4, times=SECONDS, tau=np.zeros(N))
+    assert {"time"} < {reason for found in result.reasons for reason in found}
+    assert result.step_seconds is not None
+    for person in range(N):
+        mine = result.step_person == person
+        state = start(attempt_seed(4, person))
+        for item, category, seconds in zip(
+            result.step_item[mine].tolist(), result.step_category[mine].tolist(), result.step_seconds[mine].tolist(), strict=True
+        ):
+            while isinstance(decision := ask(hurried, mixed_pool, state), EndSection):
+                state = tell(state, SectionEnded(decision.reason))
+            assert isinstance(decision, Present)
+            assert decision.item == item
+            state = tell(tell(state, Presented(item)), Answered(category, seconds))
+        while isinstance(decision := ask(hurried, mixed_pool, state), EndSection):
+            state = tell(state, SectionEnded(decision.reason))
+        assert state.ended == result.reasons[person]
+
+
+def test_a_section_ends_when_its_budget_is_spent_and_the_item_on_the_screen_does_not_count(plan: TestPlan, mixed_pool: Pool) -> None:
+    short = replace(plan, sections=(replace(plan.sections[0], time_budget_min=2.0), plan.sections[1]))
+    result = simulate(short, mixed_pool, abilities(200), seed=4, times=SECONDS, tau=np.full(200, -0.3))
+    assert result.seconds is not None
+    assert result.step_seconds is not None
+    late = np.array([found[0] == "time" for found in result.reasons])
+    assert late.mean() > 0.9
+    assert np.all(result.seconds[late, 0] == 120.0)
+    assert np.all(result.seconds[~late, 0] <= 120.0)
+    first = mixed_pool.params.scale[result.step_item] < 2
+    answered = np.bincount(result.step_person[first], result.step_seconds[first], minlength=200)
+    assert np.all(answered <= 120.0)
+    for person in np.flatnonzero(late).tolist():
+        assert "time" in result.stops[person][:2]
+        assert set(result.stops[person][:2]) <= {"time", "precision", "length"}
+    assert np.all(result.count[:, 2] >= 5)  # the next section begins with its own budget
+
+
+def test_an_item_that_the_budget_cut_short_is_never_given_again() -> None:
+    pool = Pool.of(("a", "b"), ItemParams.from_rows([Row("2pl", 1.0, [0.0]), Row("2pl", 1.0, [0.5])]), ("A",))
+    sections = (Section("s", "s", ("A",), 1, 2, 1.0), Section("t", "t", ("A",), 1, 2, 60.0))
+    times = ItemTimes([5.0, 5.0], [np.log(600.0), np.log(10.0)])  # nobody does the first item in a minute
+    result = simulate(TestPlan("t", sections), pool, np.zeros((20, 1)), seed=1, times=times, tau=np.zeros(20))
+    assert set(result.step_item.tolist()) == {1}
+    assert set(result.reasons) == {("time", "bank")}
+
+
+@pytest.mark.parametrize(
+    ("times", "tau"), [(SECONDS, None), (SECONDS, np.zeros(3)), (SECONDS.take([0, 1]), np.zeros(2)), (SECONDS, np.full(2, np.nan))]
+)
+def test_times_that_do_not_fit_are_refused(plan: TestPlan, mixed_pool: Pool, times: ItemTimes, tau: np.ndarray | None) -> None:
+    with pytest.raises(ValueError, match=r"times|speeds"):
+        simulate(plan, mixed_pool, abilities(2), seed=1, times=times, tau=tau)
+
+
+@pytest.mark.parametrize(("select", "minutes", "rmse"), [("mfi", 45.7, 0.350), ("mfi_per_time", 38.0, 0.354)])
+def test_forty_items_of_a_real_exam_take_the_time_that_another_program_found(
+    shared: Path, select: str, minutes: float, rmse: float
+) -> None:
+    """170 items of a licensing exam calibrated by others, with their figures. 600 people know the mean time to .8 % (speeds of sd .173) and the RMSE
+    to .010.
+    """
+    with (shared / "data" / "credential_form1_calibrated_2pl_lnrt.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    params = ItemParams.from_rows([Row("2pl", float(row["a"]), [float(row["b"])]) for row in rows])
+    times = ItemTimes([float(row["alpha"]) for row in rows], [float(row["beta"]) for row in rows])
+    pool = replace(Pool.of(tuple(row["item"] for row in rows), params, ("A",)), seconds=np.exp(times.beta + 0.5 / times.alpha**2))
+    plan = TestPlan("exam", (Section("s", "s", ("A",), 40, 40, 600.0),), select=SELECTION.build({"name": select}, []))
+    rng = np.random.default_rng(60)
+    result = simulate(plan, pool, rng.normal(size=(600, 1)), 1, times=times, tau=rng.normal(0.0, 0.173, 600))
+    assert result.seconds is not None
+    assert result.seconds.sum(axis=1).mean() / 60 == pytest.approx(minutes, rel=0.025)
+    assert result.rmse[0] == pytest.approx(rmse, abs=0.03)

@@ -1,4 +1,4 @@
-"""Commands that try out plans and banks: what they write, and that they write nothing when something is wrong."""
+"""Commands that look at plans and banks: what they write, and that they write nothing when something is wrong."""
 
 import csv
 import itertools
@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from cat_engine import Faulty, ItemParams, Pool, Row, information, load_plan, simulate
+from cat_engine import ItemParams, Row, information, load_plan
 from webtest.cli import main
-from webtest.commands_engine import draw_thetas
-from webtest.engine_inputs import read_answers, read_thetas
 
 BANK = """item_id,competency,model,a,b1,b2,b3,c,d
 x1,A,2pl,1.2,-0.5,,,,
@@ -48,10 +46,6 @@ def files(tmp_path: Path) -> Path:
     (tmp_path / "plan.toml").write_text(PLAN)
     (tmp_path / "plan2.toml").write_text(PLAN.replace('["A"]', '["A", "B"]'))
     return tmp_path
-
-
-def sim(files: Path, *more: str | Path) -> Result:
-    return run("simulate", "--bank", files / "bank.csv", "--plan", files / "plan.toml", "--out", files / "out", *more)
 
 
 # plan check
@@ -90,108 +84,6 @@ def test_an_installations_bank_may_stand_for_a_file(lite: Any, files: Path, monk
 def test_a_missing_plan_and_two_banks_are_refused(files: Path) -> None:
     assert run("plan", "check", files / "none.toml").exit_code == 2
     assert run("plan", "check", files / "plan.toml", "--bank", files / "bank.csv", "--data", files).exit_code == 2
-
-
-# simulate
-
-
-def test_a_simulation_writes_what_the_engine_gives(files: Path) -> None:
-    assert sim(files, "--n", "30", "--seed", "5").exit_code == 0
-    plan = load_plan(PLAN)
-    params = ItemParams.from_rows(
-        [Row("2pl", 1.2, [-0.5]), Row("3pl", 1.0, [0.5], 0.2), Row("grm", 1.5, [-1, 0, 1]), Row("gpcm", 0.8, [-1, 0.5])]
-    )
-    expected = simulate(plan, Pool.of(("x1", "x2", "x3", "x4"), params, ("A",)), draw_thetas(30, 1, 0.6, 5), 5)
-    people, steps, items = (table(files / "out" / name) for name in ("people.csv", "steps.csv", "items.csv"))
-    assert list(people[0]) == ["person_id", "theta_true", "theta", "se", "length", "stop_reason"]
-    assert list(steps[0]) == ["person_id", "position", "item_id", "category", "theta", "se"]
-    assert [float(row["theta"]) for row in people] == expected.theta[:, 0].tolist()
-    assert [row["item_id"] for row in steps] == [f"x{i + 1}" for i in expected.step_item]
-    assert [float(row["exposure"]) for row in items] == expected.exposure.tolist()
-    figures = json.loads((files / "out" / "summary.json").read_text())
-    assert figures["rmse"] == pytest.approx(expected.rmse[0])
-    assert {"rmse", "bias", "mean_length", "max_exposure", "overlap", "unused", "seconds"} <= set(figures)
-    report = (files / "out" / "report.html").read_text()
-    assert report.count("<svg") == 5
-    assert "http" not in report
-    assert "nan" not in report
-
-
-def test_several_competencies_give_a_row_a_person_and_competency(files: Path) -> None:
-    result = run(
-        "simulate", "--bank", files / "two.csv", "--plan", files / "plan2.toml", "--n", 20, "--seed", 1, "--out", files / "out", "--json"
-    )
-    assert result.exit_code == 0
-    people = table(files / "out" / "people.csv")
-    assert len(people) == 40
-    assert {row["competency"] for row in people} == {"A", "B"}
-    assert {row["stop_reason"] for row in people} <= {"length", "bank"}
-
-
-def test_given_abilities_are_taken(files: Path) -> None:
-    (files / "thetas.csv").write_text("person_id,theta\nann,-1.5\nbob,2\n")
-    assert sim(files, "--thetas", files / "thetas.csv", "--seed", "1").exit_code == 0
-    assert [(row["person_id"], row["theta_true"]) for row in table(files / "out" / "people.csv")] == [("ann", "-1.5"), ("bob", "2.0")]
-
-
-def test_real_answers_are_replayed_in_adaptive_order_and_only_those(files: Path) -> None:
-    (files / "r.csv").write_text("person_id,x1,x2,x3,x4\nann,1,0,3,2\nbob,0,,,1\n")
-    assert sim(files, "--responses", files / "r.csv").exit_code == 0
-    steps = table(files / "out" / "steps.csv")
-    real = {("ann", "x1"): 1, ("ann", "x2"): 0, ("ann", "x3"): 3, ("ann", "x4"): 2, ("bob", "x1"): 0, ("bob", "x4"): 1}
-    assert all(real[row["person_id"], row["item_id"]] == int(row["category"]) for row in steps)
-    assert [row["person_id"] for row in steps].count("bob") == 2
-    assert table(files / "out" / "people.csv")[1]["stop_reason"] == "bank"
-    assert json.loads((files / "out" / "summary.json").read_text())["truth"] == "all responses"
-
-
-@pytest.mark.parametrize(
-    ("more", "word"),
-    [
-        ((), "nobody takes the test"),
-        (("--n", "5"), "--seed"),
-        (("--n", "0", "--seed", "1"), "not a number of people"),
-        (("--n", "5", "--seed", "-1"), "negative"),
-        (("--n", "5", "--seed", "1", "--correlation", "1.5"), "out of range"),
-        (("--n", "5", "--seed", "1", "--responses", "r.csv"), "--responses"),
-        (("--thetas", "none.csv", "--seed", "1"), "none.csv"),
-    ],
-)
-def test_a_simulation_that_cannot_be_is_refused_and_nothing_is_written(files: Path, more: tuple[str, ...], word: str) -> None:
-    result = sim(files, *more)
-    assert result.exit_code == 2
-    assert word in result.stderr
-    assert sorted(path.name for path in files.iterdir()) == ["bank.csv", "plan.toml", "plan2.toml", "two.csv"]
-
-
-def test_a_folder_that_holds_something_is_left_alone(files: Path) -> None:
-    (files / "out").mkdir()
-    (files / "out" / "notes.txt").write_text("mine")
-    assert sim(files, "--n", "5", "--seed", "1").exit_code == 2
-    assert [path.name for path in (files / "out").iterdir()] == ["notes.txt"]
-
-
-def test_every_fault_of_an_ability_file_is_named() -> None:
-    with pytest.raises(Faulty) as refused:
-        read_thetas("person_id,theta\nann,high\n,1\nbob,1,2\nann,0\n", ("A",))
-    assert [(f.where, f.field) for f in refused.value.faults] == [
-        ("row 2", "theta"), ("row 3", "person_id"), ("row 4", ""), ("row 5", "person_id"),
-    ]  # fmt: skip
-    for text in ("", "person,theta\nann,1\n", "person_id,theta\n"):
-        with pytest.raises(Faulty):
-            read_thetas(text, ("A",))
-
-
-def test_an_answer_past_the_items_categories_is_refused() -> None:
-    pool = Pool.of(("x",), ItemParams.from_rows([Row("2pl", 1.0, [0.0])]), ("A",))
-    with pytest.raises(Faulty, match="2 is not a category"):
-        read_answers("person_id,x\nann,2\n", pool)
-
-
-def test_drawn_abilities_are_standard_normal_and_correlated_as_asked() -> None:
-    theta = draw_thetas(20_000, 3, 0.6, 1)
-    np.testing.assert_allclose(np.corrcoef(theta.T)[np.triu_indices(3, 1)], 0.6, atol=0.02)
-    np.testing.assert_allclose(theta.std(axis=0), 1.0, atol=0.02)
 
 
 # information
@@ -396,6 +288,64 @@ def test_a_form_keeps_rows_of_every_kind_on_items_and_stimuli(tmp_path: Path) ->
             best = max(best, float(info[items].sum()) if legal(sets, items) else 0.0)
     assert json.loads(result.stdout)["total_info"] == pytest.approx(best, rel=1e-9)
     assert json.loads(result.stdout)["items"] == 12
+
+
+def test_a_form_stays_within_its_seconds(tmp_path: Path) -> None:
+    seconds = [30.0, 200.0, 40.0, 50.0]
+    lines = "".join(
+        f"x{k},A,2pl,{a},0,{'2'},{np.log(s) - 0.125}\n" for k, (a, s) in enumerate(zip((1.0, 2.0, 0.9, 0.8), seconds, strict=True))
+    )
+    (tmp_path / "bank.csv").write_text("item_id,competency,model,a,b1,rt_alpha,rt_beta\n" + lines)
+    rows = "CONSTRAINT_ID,TYPE,WHAT,CONDITION,LB,UB\nC1,Number,Item,,2,2\nC2,Time,Item,,0,{}\n"
+    for limit, items in ((300, ["x0", "x1"]), (85, ["x0", "x2"]), (60, None)):
+        (tmp_path / "rows.csv").write_text(rows.format(limit))
+        result = run("assemble", "--bank", tmp_path / "bank.csv", "--constraints", tmp_path / "rows.csv", "--out", tmp_path / "form.csv")
+        if items is None:
+            assert result.exit_code == 2
+            assert "C1 and C2 together" in result.stderr
+        else:
+            assert [row["item_id"] for row in table(tmp_path / "form.csv")] == items
+    (tmp_path / "bank.csv").write_text("item_id,competency,model,a,b1\nx0,A,2pl,1,0\nx1,A,2pl,1,0\n")
+    assert (
+        "rt_beta"
+        in run("assemble", "--bank", tmp_path / "bank.csv", "--constraints", tmp_path / "rows.csv", "--out", tmp_path / "f.csv").stderr
+    )
+
+
+CROWDED = """
+[content]
+name = "shadow"
+[[sections]]
+code = "s"
+competencies = ["A"]
+min_items = 2
+max_items = 3
+time_budget_min = 10
+[[sections.blueprint]]
+row_id = "length"
+kind = "number"
+low = 3
+high = 3
+[[sections.blueprint]]
+row_id = "loose"
+kind = "number"
+condition = "AREA == 1"
+low = 0
+high = 3
+[[sections.blueprint]]
+row_id = "foes"
+kind = "enemy"
+condition = "AREA > 0"
+"""
+
+
+def test_a_plan_whose_blueprint_no_test_keeps_is_named_by_the_rows_that_conflict(tmp_path: Path) -> None:
+    (tmp_path / "bank.csv").write_text("item_id,competency,model,a,b1,AREA\n" + "".join(f"x{k},A,2pl,1,0,{1 + k % 2}\n" for k in range(4)))
+    (tmp_path / "plan.toml").write_text('name = "crowded"\n' + CROWDED)
+    result = run("plan", "check", tmp_path / "plan.toml", "--bank", tmp_path / "bank.csv")
+    assert result.exit_code == 2
+    assert "no test of the pool satisfies length and foes together" in result.stderr
+    assert "loose" not in result.stderr.replace("loosen", "")
 
 
 def test_the_forms_of_testdesign_are_assembled(shared: Path, tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
 from calibration.pipeline import Proposal
-from cat_engine import Faulty, Row, TestPlan, check, load_plan
+from cat_engine import Row, TestPlan, load_plan
 from cat_engine.acceptance import Check
-from cat_engine.trial import PEOPLE, Trial, trial
-from itembank.bank import Bank, pool_of
+from cat_engine.trial import PEOPLE, BankTrial, trial
+from itembank.bank import Bank
 from itembank.demo import plan_text
 from itembank.models import BankVersion
 from itembank.store import decide, load_bank, load_contents, save_version
+from webtest.engine_inputs import pool_for
 from webtest.models import CalibrationDecision, CalibrationRun, VersionTrial, VersionVerdict, Wave
 from webtest.refusal import Refused
 
@@ -63,7 +64,7 @@ class Tried:
     plan_name: str
     people: int
     before: dict[str, float]
-    after: Trial
+    after: BankTrial
 
 
 def as_json(proposal: Proposal) -> str:
@@ -244,17 +245,13 @@ def _applied(base: Bank, estimates: Sequence[Estimate], decided: Mapping[str, st
     return replace(base.with_params(rows), status=status)
 
 
-def _trial(plan: TestPlan, bank: Bank) -> Trial:
-    pool = pool_of(bank, plan.competencies)
-    faults = check(plan, pool)
-    if faults:
-        raise Faulty(faults)
-    return trial(plan, pool, SEED)
+def _trial(plan: TestPlan, bank: Bank) -> BankTrial:
+    return trial(plan, pool_for(bank, plan), SEED)
 
 
 def _tried(sql: SqlSession, version: int) -> Tried | None:
     row = sql.exec(select(VersionTrial).where(VersionTrial.version == version).order_by(col(VersionTrial.n).desc())).first()
     if row is None:
         return None
-    after = Trial(json.loads(row.after), tuple(Check(**c) for c in json.loads(row.checks)))
+    after = BankTrial(json.loads(row.after), tuple(Check(**c) for c in json.loads(row.checks)))
     return Tried(row.at, row.actor, row.plan_name, row.people, json.loads(row.before), after)

@@ -1,0 +1,86 @@
+"""What N simulated tests gave, with every step; for the running sums of a simulation too large for that see tally.py."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cat_engine.families import Floats, Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A simulation in six figures; rmse and bias per competency, in the pool's order."""
+
+    rmse: tuple[float, ...]
+    bias: tuple[float, ...]
+    mean_length: float
+    max_exposure: float
+    overlap: float
+    unused: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SimulationResult:
+    """What N simulated tests gave. Columns of steps are of equal length R, in order of person and position.
+
+    true[N, S]; theta[N, S], se[N, S], count[N, S] at the end; reasons[N][section]; stops[N][S], why each competency ended ("" where the plan
+    does not ask for it); step_person[R], step_position[R] (from 0), step_item[R], step_category[R], step_theta[R], step_se[R] (ability of the
+    item's competency after the answer); exposure[I] as a share of N. Where answers take time: step_seconds[R], and seconds[N, sections], in which an
+    item that the budget cut short counts up to the budget. pretest[4, R'], answers to pretest items: person, the number of items of both kinds
+    before, item, category; they are in none of the other figures.
+    """
+
+    true: Floats
+    theta: Floats
+    se: Floats
+    count: Ints
+    reasons: tuple[tuple[str, ...], ...]
+    stops: tuple[tuple[str, ...], ...]
+    step_person: Ints
+    step_position: Ints
+    step_item: Ints
+    step_category: Ints
+    step_theta: Floats
+    step_se: Floats
+    exposure: Floats
+    step_seconds: Floats | None = None
+    seconds: Floats | None = None
+    pretest: Ints | None = None
+
+    @property
+    def length(self) -> Ints:
+        """Items given, per person."""
+        return np.asarray(self.count.sum(axis=1))
+
+    @property
+    def rmse(self) -> Floats:
+        """Root mean square error per competency, [S]."""
+        return np.asarray(np.sqrt(((self.theta - self.true) ** 2).mean(axis=0)))
+
+    @property
+    def bias(self) -> Floats:
+        """Mean error per competency, [S]."""
+        return np.asarray((self.theta - self.true).mean(axis=0))
+
+    @property
+    def overlap(self) -> float:
+        """Mean share of items that two people have in common: sum r^2 / mean length (Chen, Ankenmann & Spray, 2003, in the limit of N)."""
+        mean_length = float(self.length.mean())
+        return float((self.exposure**2).sum() / mean_length) if mean_length else 0.0
+
+    @property
+    def unused(self) -> float:
+        """Share of items never given."""
+        return float((self.exposure == 0).mean())
+
+    @property
+    def summary(self) -> Summary:
+        """The figures that a report opens with."""
+        return Summary(
+            rmse=tuple(self.rmse.tolist()),
+            bias=tuple(self.bias.tolist()),
+            mean_length=float(self.length.mean()),
+            max_exposure=float(self.exposure.max(initial=0.0)),
+            overlap=self.overlap,
+            unused=self.unused,
+        )

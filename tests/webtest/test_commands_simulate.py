@@ -1,0 +1,457 @@
+"""`cact simulate`: what it writes, for one plan and for several, and that it writes nothing when something is wrong."""
+
+import csv
+import json
+import os
+import pickle
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+from click.testing import CliRunner, Result
+
+from cat_engine import Faulty, ItemParams, Pool, Row, load_plan, simulate
+from cat_engine.population import Population
+from cat_engine.timing import ItemTimes, Speeds
+from itembank.exchange import read_bank_csv
+from webtest.cli import main
+from webtest.engine_inputs import pool_for, read_answers, read_thetas
+from webtest.item_times import times_for
+
+BANK = """item_id,competency,model,a,b1,b2,b3,c,d
+x1,A,2pl,1.2,-0.5,,,,
+x2,A,3pl,1.0,0.5,,,0.2,
+x3,A,grm,1.5,-1,0,1,,
+x4,A,gpcm,0.8,-1,0.5,,,
+"""
+TWO = BANK + "y1,B,2pl,1.1,0,,,,\ny2,B,2pl,0.9,1,,,,\n"
+PLAN = """name = "small"
+[[sections]]
+code = "s"
+competencies = ["A"]
+min_items = 2
+max_items = 3
+time_budget_min = 10
+"""
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    (tmp_path / "bank.csv").write_text(BANK)
+    (tmp_path / "two.csv").write_text(TWO)
+    (tmp_path / "plan.toml").write_text(PLAN)
+    (tmp_path / "plan2.toml").write_text(PLAN.replace('["A"]', '["A", "B"]'))
+    return tmp_path
+
+
+def sim(files: Path, *more: str | Path) -> Result:
+    return run("simulate", "--bank", files / "bank.csv", "--plan", files / "plan.toml", "--out", files / "out", *more)
+
+
+def test_a_simulation_writes_what_the_engine_gives(files: Path) -> None:
+    assert sim(files, "--n", "30", "--seed", "5").exit_code == 0
+    plan = load_plan(PLAN)
+    params = ItemParams.from_rows(
+        [Row("2pl", 1.2, [-0.5]), Row("3pl", 1.0, [0.5], 0.2), Row("grm", 1.5, [-1, 0, 1]), Row("gpcm", 0.8, [-1, 0.5])]
+    )
+    expected = simulate(plan, Pool.of(("x1", "x2", "x3", "x4"), params, ("A",)), Population(0.6).abilities(30, 1, 5), 5)
+    people, steps, items = (table(files / "out" / name) for name in ("people.csv", "steps.csv", "items.csv"))
+    assert list(people[0]) == ["person_id", "theta_true", "theta", "se", "length", "stop_reason"]
+    assert list(steps[0]) == ["person_id", "position", "item_id", "category", "theta", "se"]
+    assert [float(row["theta"]) for row in people] == expected.theta[:, 0].tolist()
+    assert [row["item_id"] for row in steps] == [f"x{i + 1}" for i in expected.step_item]
+    assert [float(row["exposure"]) for row in items] == expected.exposure.tolist()
+    figures = json.loads((files / "out" / "summary.json").read_text())
+    assert (files / "out" / "steps.csv").read_text().startswith("person_id,position,item_id,category,theta,se\n1,0,x")
+    assert figures["rmse"] == pytest.approx(expected.rmse[0])
+    assert {"rmse", "bias", "mean_length", "max_exposure", "overlap", "unused", "seconds"} <= set(figures)
+    report = (files / "out" / "report.html").read_text()
+    assert report.count("<figure>") == 5
+    assert "http" not in report
+    assert "nan" not in report
+
+
+def test_several_competencies_give_a_row_a_person_and_competency(files: Path) -> None:
+    result = run(
+        "simulate", "--bank", files / "two.csv", "--plan", files / "plan2.toml", "--n", 20, "--seed", 1, "--out", files / "out", "--json"
+    )
+    assert result.exit_code == 0
+    people = table(files / "out" / "people.csv")
+    assert len(people) == 40
+    assert {row["competency"] for row in people} == {"A", "B"}
+    assert {row["stop_reason"] for row in people} <= {"length", "bank"}
+
+
+def test_given_abilities_are_taken(files: Path) -> None:
+    (files / "thetas.csv").write_text("person_id,theta\nann,-1.5\nbob,2\n")
+    assert sim(files, "--thetas", files / "thetas.csv", "--seed", "1").exit_code == 0
+    assert [(row["person_id"], float(row["theta_true"])) for row in table(files / "out" / "people.csv")] == [("ann", -1.5), ("bob", 2.0)]
+
+
+def test_real_answers_are_replayed_in_adaptive_order_and_only_those(files: Path) -> None:
+    (files / "r.csv").write_text("person_id,x1,x2,x3,x4\nann,1,0,3,2\nbob,0,,,1\n")
+    assert sim(files, "--responses", files / "r.csv").exit_code == 0
+    steps = table(files / "out" / "steps.csv")
+    real = {("ann", "x1"): 1, ("ann", "x2"): 0, ("ann", "x3"): 3, ("ann", "x4"): 2, ("bob", "x1"): 0, ("bob", "x4"): 1}
+    assert all(real[row["person_id"], row["item_id"]] == int(row["category"]) for row in steps)
+    assert [row["person_id"] for row in steps].count("bob") == 2
+    assert table(files / "out" / "people.csv")[1]["stop_reason"] == "bank"
+    assert json.loads((files / "out" / "summary.json").read_text())["truth"] == "all responses"
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ((), "nobody takes the test"),
+        (("--n", "5"), "--seed"),
+        (("--n", "0", "--seed", "1"), "not a number of people"),
+        (("--n", "5", "--seed", "-1"), "negative"),
+        (("--n", "5", "--seed", "1", "--correlation", "1.5"), "out of range"),
+        (("--n", "5", "--seed", "1", "--responses", "r.csv"), "--responses"),
+        (("--thetas", "none.csv", "--seed", "1"), "none.csv"),
+    ],
+)
+def test_a_simulation_that_cannot_be_is_refused_and_nothing_is_written(files: Path, more: tuple[str, ...], word: str) -> None:
+    result = sim(files, *more)
+    assert result.exit_code == 2
+    assert word in result.stderr
+    assert sorted(path.name for path in files.iterdir()) == ["bank.csv", "plan.toml", "plan2.toml", "two.csv"]
+
+
+def test_a_folder_that_holds_something_is_left_alone(files: Path) -> None:
+    (files / "out").mkdir()
+    (files / "out" / "notes.txt").write_text("mine")
+    assert sim(files, "--n", "5", "--seed", "1").exit_code == 2
+    assert [path.name for path in (files / "out").iterdir()] == ["notes.txt"]
+
+
+def test_every_fault_of_an_ability_file_is_named() -> None:
+    with pytest.raises(Faulty) as refused:
+        read_thetas("person_id,theta\nann,high\n,1\nbob,1,2\nann,0\n", ("A",))
+    assert [(f.where, f.field) for f in refused.value.faults] == [
+        ("row 2", "theta"), ("row 3", "person_id"), ("row 4", ""), ("row 5", "person_id"),
+    ]  # fmt: skip
+    for text in ("", "person,theta\nann,1\n", "person_id,theta\n"):
+        with pytest.raises(Faulty):
+            read_thetas(text, ("A",))
+
+
+def test_an_answer_past_the_items_categories_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "R.csv").write_text("person_id,x\nann,2\n")
+    pool = Pool.of(("x",), ItemParams.from_rows([Row("2pl", 1.0, [0.0])]), ("A",))
+    with pytest.raises(Faulty, match="2 is not a category"):
+        read_answers(tmp_path / "R.csv", pool)
+
+
+# people
+
+
+def test_people_are_drawn_as_asked(files: Path) -> None:
+    (files / "matrix.csv").write_text("competency,B,A\nA,-0.5,1\nB,1,-0.5\n")
+    more = ("--abilities", "uniform:-2,2", "--correlations", files / "matrix.csv")
+    assert sim2(files, "--n", "4000", "--seed", "1", "--steps", "none", *more).exit_code == 0
+    rows = table(files / "out" / "people.csv")
+    true = np.array([float(row["theta_true"]) for row in rows]).reshape(-1, 2)
+    assert np.abs(true).max() <= 2
+    assert true.std(axis=0) == pytest.approx(4 / np.sqrt(12), abs=0.03)
+    assert np.corrcoef(true.T)[0, 1] == pytest.approx(6 / np.pi * np.arcsin(-0.25), abs=0.05)
+    assert not list((files / "out").glob("steps*"))
+
+
+def sim2(files: Path, *more: str | Path) -> Result:
+    return run("simulate", "--bank", files / "two.csv", "--plan", files / "plan2.toml", "--out", files / "out", *more)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "words"),
+    [
+        ("competency,A,B\nA,1,0.5\n", ["B: has no row"]),
+        ("competency,A,B\nA,1,high\nB,0.5,\n", ["'high' is not a number", "'' is not a number"]),
+        ("competency,A,B\nA,1,0.5\nB,0.4,1\n", ["not symmetric"]),
+        ("competency,A,B\nA,1,1.5\nB,1.5,1\n", ["positive semi-definite"]),
+    ],
+)
+def test_every_fault_of_a_correlation_matrix_is_named(files: Path, matrix: str, words: list[str]) -> None:
+    (files / "matrix.csv").write_text(matrix)
+    result = sim2(files, "--n", "5", "--seed", "1", "--correlations", files / "matrix.csv")
+    assert result.exit_code == 2
+    assert all(word in result.stderr for word in words)
+    assert not (files / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        (("--abilities", "gamma:1,2"), "--abilities"),
+        (("--abilities", "jeffreys"), "cannot be drawn from"),
+        (("--speed-sd", "0"), "--speed-sd"),
+        (("--speed-correlation", "2"), "--speed-correlation"),
+    ],
+)
+def test_people_who_cannot_be_drawn_are_refused(files: Path, more: tuple[str, ...], word: str) -> None:
+    result = sim(files, "--n", "5", "--seed", "1", *more)
+    assert result.exit_code == 2
+    assert word in result.stderr
+
+
+def test_a_distribution_for_people_who_are_given_is_refused(files: Path) -> None:
+    (files / "thetas.csv").write_text("person_id,theta\nann,-1.5\n")
+    result = sim(files, "--thetas", files / "thetas.csv", "--seed", "1", "--abilities", "uniform:-2,2")
+    assert result.exit_code == 2
+    assert "people who are drawn" in result.stderr
+
+
+# files
+
+
+def test_steps_as_parquet_are_those_of_the_csv_file(files: Path) -> None:
+    assert sim(files, "--n", "70", "--seed", "5").exit_code == 0
+    result = run("simulate", "--bank", files / "bank.csv", "--plan", files / "plan.toml", "--n", "70", "--seed", "5", "--steps", "parquet", "--out", files / "p")  # fmt: skip
+    assert result.exit_code == 0
+    found = pyarrow.parquet.read_table(files / "p" / "steps.parquet").to_pylist()
+    steps = table(files / "out" / "steps.csv")
+    assert [(r["person_id"], r["item_id"], r["theta"], r["se"]) for r in found] == [
+        (r["person_id"], r["item_id"], float(r["theta"]), float(r["se"])) for r in steps
+    ]
+    assert (files / "p" / "people.csv").read_bytes() == (files / "out" / "people.csv").read_bytes()
+
+
+def test_names_with_commas_and_quotes_come_back_from_the_files(files: Path) -> None:
+    (files / "thetas.csv").write_text('person_id,theta\n"Ann, ""the"" first",0.5\nbob,2\n')
+    assert sim(files, "--thetas", files / "thetas.csv", "--seed", "1").exit_code == 0
+    assert [row["person_id"] for row in table(files / "out" / "people.csv")] == ['Ann, "the" first', "bob"]
+
+
+def test_tenths_of_the_people_have_a_file_and_the_summary_holds_every_figure(files: Path) -> None:
+    assert sim(files, "--n", "200", "--seed", "5").exit_code == 0
+    rows = table(files / "out" / "deciles.csv")
+    assert [row["people"] for row in rows] == ["20"] * 10
+    theta = [float(row["theta"]) for row in rows]
+    assert theta == sorted(theta)
+    figures = json.loads((files / "out" / "summary.json").read_text())
+    people = table(files / "out" / "people.csv")
+    true, found, se = (np.array([float(row[name]) for row in people]) for name in ("theta_true", "theta", "se"))
+    assert figures["reliability_by_competency"]["A"] == pytest.approx(1 - (se**2).mean())
+    assert figures["squared_correlation_by_competency"]["A"] == pytest.approx(np.corrcoef(true, found)[0, 1] ** 2)
+    assert figures["mean_minutes"] is None
+    assert figures["accuracy"] is None
+    assert sum(float(row["exposure"]) for row in table(files / "out" / "items.csv")) == pytest.approx(figures["mean_length"])
+
+
+# time
+
+TIMED = "\n".join(line + end for line, end in zip(BANK.splitlines(), (",rt_alpha,rt_beta,seconds", ",2,4,", ",2.5,4.2,", ",,,70", ",1.8,3.9,"), strict=True))  # fmt: skip
+
+
+def test_a_bank_with_response_times_lets_time_pass(files: Path) -> None:
+    (files / "bank.csv").write_text(TIMED + "\n")
+    (files / "plan.toml").write_text(PLAN.replace("time_budget_min = 10", "time_budget_min = 2.5"))
+    assert sim(files, "--n", "300", "--seed", "5", "--speed-sd", "0.2", "--speed-correlation", "0.4").exit_code == 0
+    steps, people = (table(files / "out" / name) for name in ("steps.csv", "people.csv"))
+    assert list(steps[0]) == ["person_id", "position", "item_id", "category", "theta", "se", "rt_s"]
+    assert list(people[0]) == ["person_id", "theta_true", "theta", "se", "length", "stop_reason", "minutes"]
+    bank, plan = read_bank_csv(TIMED + "\n"), load_plan((files / "plan.toml").read_text())
+    pool = pool_for(bank, plan)
+    times = times_for(bank, pool)
+    population = Population(0.6, speeds=Speeds(0.0, 0.2), haste=0.4)
+    true = population.abilities(300, 1, 5)
+    expected = simulate(plan, pool, true, 5, times=times, tau=population.tau(true, 5))
+    assert expected.step_seconds is not None
+    assert [float(row["rt_s"]) for row in steps] == expected.step_seconds.tolist()
+    late = [row["stop_reason"] == "time" for row in people]
+    assert late == [found == ("time",) for found in expected.reasons]
+    figures = json.loads((files / "out" / "summary.json").read_text())
+    assert 0 < figures["out_of_time"] == pytest.approx(np.mean(late))
+    assert figures["mean_minutes"] == pytest.approx(np.mean([float(row["minutes"]) for row in people]))
+    assert figures["sections"][0]["budget_minutes"] == 2.5
+    assert "Kehabisan waktu" in (files / "out" / "report.html").read_text()
+
+
+def test_time_parameters_come_from_the_columns_that_are_there() -> None:
+    bank = read_bank_csv(TIMED + "\n")
+    found = times_for(bank, pool_for(bank, load_plan(PLAN)))
+    assert found is not None
+    assert found.alpha.tolist() == [2.0, 2.5, 2.0, 1.8]
+    assert found.beta[:2].tolist() == [4.0, 4.2]
+    third = ItemTimes(found.alpha[[2]], found.beta[[2]])
+    assert np.exp(third.beta + 0.5 / third.alpha**2) == pytest.approx(70.0)  # the mean of the lognormal distribution
+    some = read_bank_csv(TIMED.replace("1.8,3.9", ",") + "\n")
+    assert times_for(some, pool_for(some, load_plan(PLAN))) is None
+
+
+def test_a_plan_is_checked_for_time_where_the_bank_has_it(files: Path) -> None:
+    (files / "bank.csv").write_text(TIMED + "\n")
+    (files / "plan.toml").write_text(PLAN.replace("time_budget_min = 10", "time_budget_min = 3"))
+    result = run("plan", "check", files / "plan.toml", "--bank", files / "bank.csv")
+    assert "the plan allows 3: too short" in result.stdout
+    found = json.loads(run("plan", "check", files / "plan.toml", "--bank", files / "bank.csv", "--json").stdout)["time"]
+    assert found[0]["budget_min"] == pytest.approx(3.0)
+    assert found[0]["expected_min"] < found[0]["advised_min"] <= found[0]["longest_min"]
+
+
+def test_a_plans_acceptance_limits_are_checked(files: Path) -> None:
+    (files / "plan.toml").write_text(PLAN + "[acceptance]\nmax_rmse = 0.01\nmax_items = 5\n")
+    result = sim(files, "--n", "50", "--seed", "5")
+    assert "limits missed: rmse" in result.stdout
+    figures = json.loads((files / "out" / "summary.json").read_text())
+    assert [(c["figure"], c["holds"]) for c in figures["acceptance"]] == [("rmse", False), ("items", True)]
+    assert figures["acceptance"][0]["value"] == pytest.approx(figures["rmse"])
+    assert "Syarat rancangan" in (files / "out" / "report.html").read_text()
+
+
+# several plans
+
+LONGER = PLAN.replace('"small"', '"longer"').replace('["A"]', '["A", "B"]') + "[sections.stop]\nclassify_ci = {cuts = [0.0]}\n"
+
+
+@pytest.fixture
+def compared(files: Path) -> Path:
+    (files / "longer.toml").write_text(LONGER)
+    more = ("--plan", files / "longer.toml", "--n", "250", "--seed", "3")
+    result = run("simulate", "--bank", files / "two.csv", "--plan", files / "plan.toml", "--out", files / "out", *more)
+    assert result.exit_code == 0, result.stderr
+    return files
+
+
+def test_several_plans_are_given_to_the_same_people_and_stand_side_by_side(compared: Path) -> None:
+    folder = compared / "out"
+    assert sorted(path.name for path in folder.iterdir()) == ["comparison.csv", "comparison.html", "comparison.json", "longer", "plan"]
+    small, longer = (table(folder / name / "people.csv") for name in ("plan", "longer"))
+    assert [row["theta_true"] for row in small] == [row["theta_true"] for row in longer if row["competency"] == "A"]
+    rows = json.loads((folder / "comparison.json").read_text())
+    for row, name in zip(rows, ("plan", "longer"), strict=True):
+        figures = json.loads((folder / name / "summary.json").read_text())
+        assert row["plan"] == name
+        assert all(
+            row[key] == figures[key] for key in ("mean_length", "rmse", "bias", "se", "max_exposure", "overlap", "unused", "accuracy")
+        )
+        assert row["reliability_A"] == figures["reliability_by_competency"]["A"]
+    assert rows[0]["accuracy"] is None
+    assert rows[0]["reliability_B"] is None
+    assert 0.5 < rows[1]["accuracy"] <= 1
+    assert [row["plan"] for row in table(folder / "comparison.csv")] == ["plan", "longer"]
+    page = (folder / "comparison.html").read_text()
+    assert 'href="longer/report.html"' in page
+    assert "nan" not in page
+
+
+def test_a_plan_among_several_gives_what_it_gives_alone_on_these_people(compared: Path) -> None:
+    true = Population(0.6).abilities(250, 2, 3)
+    plan = load_plan(LONGER)
+    pool = pool_for(read_bank_csv(TWO), plan)
+    expected = simulate(plan, pool, true, 3)
+    people = table(compared / "out" / "longer" / "people.csv")
+    assert [float(row["theta"]) for row in people] == expected.theta.ravel().tolist()
+
+
+def test_real_answers_are_replayed_for_every_plan(files: Path) -> None:
+    (files / "r.csv").write_text("person_id,x1,x2,x3,x4,y1,y2\nann,1,0,3,2,1,1\nbob,0,,,1,0,\n")
+    more = ("--plan", files / "plan.toml", "--plan", files / "plan2.toml", "--responses", files / "r.csv")
+    assert run("simulate", "--bank", files / "two.csv", "--out", files / "out", *more).exit_code == 0
+    assert {row["item_id"] for row in table(files / "out" / "plan" / "steps.csv")} <= {"x1", "x2", "x3", "x4"}
+    assert {"y1", "y2"} <= {row["item_id"] for row in table(files / "out" / "plan2" / "steps.csv")}
+
+
+def test_plans_that_cannot_be_compared_are_refused_with_all_faults(files: Path) -> None:
+    (files / "more").mkdir()
+    (files / "more" / "plan.toml").write_text(PLAN)
+    result = sim(files, "--plan", files / "more" / "plan.toml", "--n", "5", "--seed", "1")
+    assert result.exit_code == 2
+    assert "is the name of several plan files" in result.stderr
+    (files / "bad.toml").write_text(PLAN.replace('["A"]', '["C"]'))
+    result = sim(files, "--plan", files / "plan2.toml", "--plan", files / "bad.toml", "--n", "5", "--seed", "1")
+    assert result.exit_code == 2
+    assert "plan2.toml" in result.stderr
+    assert "bad.toml" in result.stderr
+    assert not (files / "out").exists()
+
+
+# cluster
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster:
+        yield cluster.scheduler_address
+
+
+def test_a_cluster_and_several_processes_give_the_same_files_as_one(files: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webtest.simulation_cluster.TASK", 1)
+    more = ("--n", "1600", "--seed", "5")  # four blocks, so four tasks
+    assert sim(files, *more).exit_code == 0
+    for name, where in (("cluster", ("--scheduler", scheduler)), ("processes", ("--workers", "2"))):
+        out = files / name
+        found = run("simulate", "--bank", files / "bank.csv", "--plan", files / "plan.toml", "--out", out, *where, *more)
+        assert found.exit_code == 0, found.stderr
+        for table_name in ("steps.csv", "people.csv", "items.csv", "deciles.csv"):
+            assert (out / table_name).read_bytes() == (files / "out" / table_name).read_bytes()
+        here, there = (json.loads((folder / "summary.json").read_text()) for folder in (files / "out", out))
+        assert {**here, "seconds": 0} == {**there, "seconds": 0}
+
+
+def test_a_scheduler_that_does_not_answer_is_a_fault(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webtest.simulation_cluster.PATIENCE_S", 0.3)
+    result = sim(files, "--n", "5", "--seed", "1", "--scheduler", "tcp://127.0.0.1:9")
+    assert result.exit_code == 2
+    assert "no scheduler answers there" in result.stderr
+    assert not (files / "out").exists()
+
+
+def test_a_cluster_that_is_lost_on_the_way_is_a_fault_and_nothing_is_written(
+    files: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*arguments: object) -> None:
+        raise CommClosedError("gone")
+
+    from distributed.comm.core import CommClosedError
+
+    monkeypatch.setattr("webtest.simulation_cluster._in_order", lost)
+    result = sim(files, "--n", "5", "--seed", "1", "--scheduler", scheduler)
+    assert result.exit_code == 2
+    assert "the cluster was lost" in result.stderr
+    assert not (files / "out").exists()
+
+
+class Deadly:
+    """What ends the process that unpickles it."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os._exit, (3,)
+
+
+def test_a_process_that_dies_is_a_fault(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deadly = pickle.dumps(Deadly())
+    monkeypatch.setattr("webtest.simulation_cluster.pickle", SimpleNamespace(dumps=lambda _trial: deadly))
+    result = sim(files, "--n", "5", "--seed", "1", "--workers", "2")
+    assert result.exit_code == 2
+    assert "was killed" in result.stderr
+    assert not (files / "out").exists()
+
+
+def test_without_the_package_a_cluster_is_refused_with_the_way_to_get_it(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    result = sim(files, "--n", "5", "--seed", "1", "--scheduler", "tcp://127.0.0.1:9")
+    assert result.exit_code == 2
+    assert "cact[cluster]" in result.stderr
+
+
+def test_a_rule_that_learns_from_person_to_person_cannot_be_spread(files: Path) -> None:
+    (files / "plan.toml").write_text(PLAN + '[eligibility]\nname = "fading"\n')
+    for where in (("--scheduler", "tcp://127.0.0.1:9"), ("--workers", "2")):
+        result = sim(files, "--n", "5", "--seed", "1", *where)
+        assert result.exit_code == 2
+        assert "learns from person to person" in result.stderr
