@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 
 from cat_engine import Faulty, ItemParams, Pool, Row, Section, TestPlan, dump_plan, estimate, load_plan, log_probabilities, simulate
 from cat_engine.batch import Batch
+from cat_engine.irt import derivatives_at
 from cat_engine.joint import Joint
 from cat_engine.randomness import Draws
 from cat_engine.select import Moment
@@ -50,6 +51,36 @@ def test_the_mode_maximises_the_posterior_and_sigma_is_its_curvature() -> None:
         for a in eye
     ]
     np.testing.assert_allclose(batch.covariance()[0], np.linalg.inv(hessian), atol=1e-5)  # 2PL: observed = expected information
+
+
+def varied_pool() -> Pool:
+    rng = np.random.default_rng(6)
+    rows = []
+    for i in range(45):
+        a, b, scale = float(rng.lognormal(0.2, 0.5)), np.sort(rng.normal(0, 1.3, size=3)).tolist(), i % 3
+        rows.append((Row("3pl", a, b[:1], 0.25, scale=scale), Row("grm", a, b, scale=scale), Row("gpcm", a, b, scale=scale))[(i // 3) % 3])
+    return Pool.of(tuple(f"i{i}" for i in range(45)), ItemParams.from_rows(rows), NAMES)
+
+
+VARIED = varied_pool()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.permutations(range(45)), st.integers(0, 45), st.integers(0, 10_000), st.floats(0.0, 0.95), st.sampled_from([0.0, 0.5, 1.0]))
+def test_the_posterior_is_level_and_concave_at_the_mode(order: list[int], n: int, seed: int, rho: float, extreme: float) -> None:
+    items, rng = order[:n], np.random.default_rng(seed)
+    n_cat = VARIED.params.n_cat[items]
+    answers = np.where(rng.random(n) < extreme, (n_cat - 1) * (seed % 2), rng.integers(0, n_cat)) if n else np.zeros(0, dtype=int)
+    plan = plan_of(Joint(rho))
+    batch = Batch.replay(plan, VARIED, items, answers.tolist())
+    precision = plan.prior_precision(NAMES)
+    first, second = derivatives_at(VARIED.params, batch.theta[0, VARIED.params.scale])
+    gradient, curvature = -precision @ batch.theta[0], precision.copy()
+    for i, k in zip(items, answers, strict=True):
+        gradient[i % 3] += first[i, k]
+        curvature[i % 3, i % 3] -= second[i, k]
+    assert np.abs(np.linalg.solve(curvature, gradient)).max() < 1e-10  # a further step of Newton's method moves nothing
+    assert np.linalg.eigvalsh(curvature)[0] > 0
 
 
 def test_without_correlation_each_competency_is_its_own_posterior_mode() -> None:
