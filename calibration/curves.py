@@ -1,6 +1,7 @@
 """What estimation needs of a model: log-probabilities and scores (their derivatives) in working parameters.
 
 Working parameters of an item, x[m]:   dichotomous  log a, b [, logit c [, logit d]]      graded and partial credit  log a, b_1 ... b_{K-1}
+                                       nominal  slope_1 ... slope_{K-1}, b_1 ... b_{K-1}
 so that a > 0 and 0 < c, d < 1 whatever the step. n items of one shape (model and K categories) are worked on together, on Q nodes.
 """
 
@@ -8,13 +9,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit, logit
+from scipy.special import expit, log_expit, log_softmax, logit
 
 from cat_engine import Row
-from cat_engine.irt import DICHOTOMOUS, Floats
+from cat_engine.irt import DICHOTOMOUS, NOMINAL, ORDERED, Floats
 
 A_BOUNDS = (0.05, 8.0)
 B_BOUND = 8.0
+SLOPE_BOUND, INTERCEPT_BOUND = 20.0, 30.0  # of nominal items
 C_BOUNDS = (1e-4, 0.5)
 D_BOUNDS = (0.5, 1 - 1e-4)
 SMALLEST_GAP = 1e-3  # between neighbouring boundaries of a graded item
@@ -25,12 +27,14 @@ Curves = tuple[Floats, Floats]
 
 def width(model: str, n_cat: int) -> int:
     """m, the number of working parameters of an item."""
-    return n_cat + ASYMPTOTES.get(model, 0)
+    return 2 * (n_cat - 1) if model in NOMINAL else n_cat + ASYMPTOTES.get(model, 0)
 
 
 def pack(row: Row) -> Floats:
     """A row as working parameters [m], within bounds."""
     low, high = bounds(row.model, len(row.b) + 1)
+    if row.model in NOMINAL:
+        return np.asarray(np.clip([*row.slopes, *row.b], low, high))
     with np.errstate(divide="ignore"):
         x = np.array([np.log(row.a), *row.b, *logit([row.c, row.d])[: ASYMPTOTES.get(row.model, 0)]])
     return np.asarray(np.clip(x, low, high))
@@ -38,6 +42,9 @@ def pack(row: Row) -> Floats:
 
 def unpack(model: str, x: Floats, scale: int = 0) -> Row:
     """Working parameters [m] as a row."""
+    if model in NOMINAL:
+        slopes, intercepts = np.split(x, 2)
+        return Row(model, 1.0, intercepts.tolist(), scale=scale, slopes=slopes.tolist())
     n_asymptotes = ASYMPTOTES.get(model, 0)
     ends = expit(x[len(x) - n_asymptotes :])
     b = [float(v) for v in x[1 : len(x) - n_asymptotes]]
@@ -46,6 +53,9 @@ def unpack(model: str, x: Floats, scale: int = 0) -> Row:
 
 def bounds(model: str, n_cat: int) -> tuple[Floats, Floats]:
     """Lowest and highest working parameters, [m] each."""
+    if model in NOMINAL:
+        highest = np.repeat([SLOPE_BOUND, INTERCEPT_BOUND], n_cat - 1)
+        return -highest, highest
     ends = [logit(C_BOUNDS), logit(D_BOUNDS)][: ASYMPTOTES.get(model, 0)]
     limits = np.array([np.log(A_BOUNDS), *[(-B_BOUND, B_BOUND)] * (n_cat - 1), *ends])
     return limits[:, 0], limits[:, 1]
@@ -53,9 +63,21 @@ def bounds(model: str, n_cat: int) -> tuple[Floats, Floats]:
 
 def legal(model: str, x: Floats) -> NDArray[np.bool_]:
     """Whether items x[n, m] have probabilities at all: boundaries of a graded item increase."""
-    if model != "grm" or x.shape[1] < 3:
+    if model not in ORDERED or x.shape[1] < 3:
         return np.ones(len(x), dtype=bool)
     return np.asarray(np.all(np.diff(x[:, 1:], axis=1) > SMALLEST_GAP, axis=1))
+
+
+def standardised(model: str, x: Floats, n_cat: int, mean: float, sd: float) -> Floats:
+    """Items x[n, m] for an ability of which `mean` and `sd` have been made 0 and 1."""
+    out = x.copy()
+    if model in NOMINAL:
+        out[:, n_cat - 1 :] += mean * x[:, : n_cat - 1]
+        out[:, : n_cat - 1] *= sd
+        return out
+    out[:, 0] += np.log(sd)
+    out[:, 1:n_cat] = (x[:, 1:n_cat] - mean) / sd
+    return out
 
 
 def curves(model: str, x: Floats, nodes: Floats) -> Curves:
@@ -108,8 +130,7 @@ def _partial_credit(x: Floats, nodes: Floats) -> Curves:
     a = np.exp(x[:, :1])[:, :, None]
     n, n_cat, q = len(x), x.shape[1], len(nodes)
     logits = np.concatenate([np.zeros((n, 1, q)), np.cumsum(a * (nodes - x[:, 1:, None]), axis=1)], axis=1)
-    top = logits.max(axis=1, keepdims=True)
-    log_p = logits - top - np.log(np.exp(logits - top).sum(axis=1, keepdims=True))
+    log_p = log_softmax(logits, axis=1)
     p = np.exp(log_p)
     score = np.empty((n, n_cat, n_cat, q))
     score[:, 0] = logits - (p * logits).sum(axis=1, keepdims=True)
@@ -120,21 +141,36 @@ def _partial_credit(x: Floats, nodes: Floats) -> Curves:
     return log_p, score
 
 
+def _nominal(x: Floats, nodes: Floats) -> Curves:
+    n, steps, q = len(x), x.shape[1] // 2, len(nodes)
+    logits = np.concatenate([np.zeros((n, 1, q)), x[:, :steps, None] * nodes + x[:, steps:, None]], axis=1)
+    log_p = log_softmax(logits, axis=1)
+    by_logit = np.eye(steps + 1)[1:, :, None] - np.exp(log_p)[:, 1:, None]  # d log P_k / d logit_j, [n, K-1, K, Q]
+    return log_p, np.concatenate([by_logit * nodes, by_logit], axis=1)
+
+
 FORMS: dict[str, Callable[[Floats, Floats], Curves]] = {
     **dict.fromkeys(DICHOTOMOUS, _logistic),
     **dict.fromkeys(ASYMPTOTES, _asymptotic),
-    "grm": _graded,
-    "gpcm": _partial_credit,
-    "pcm": _partial_credit,
+    **dict.fromkeys(ORDERED, _graded),
+    **dict.fromkeys(("gpcm", "pcm", "rsm"), _partial_credit),
+    **dict.fromkeys(NOMINAL, _nominal),
 }
 
 
 def starting_rows(model: str, counts: Sequence[Sequence[int]]) -> list[Row]:
-    """Rough rows to start from, of items whose categories were chosen counts[I][K] times: a = 1 and b from the cumulative or adjacent logits."""
+    """Rough rows to start from, of items whose categories were chosen counts[I][K] times: a = 1 and b from the cumulative or adjacent logits.
+
+    The slopes of nominal items start from 1, 2, ...: of the two mirror images of ability that fit alike this leads to the one in which high categories
+    are chosen by the able.
+    """
     rows = []
     for own in counts:
         n = np.asarray(own, dtype=float) + 0.5
-        if model in ("gpcm", "pcm"):
+        if model in NOMINAL:
+            rows.append(Row(model, 1.0, np.log(n[1:] / n[0]).tolist(), slopes=np.arange(1.0, len(n)).tolist()))
+            continue
+        if model in ("gpcm", "pcm", "rsm"):
             b = np.log(n[:-1] / n[1:])
         else:
             above = np.cumsum(n[::-1])[::-1][1:] / n.sum()

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.estimate import LARGEST_RMSD, Run
+from calibration.linking import middles
 from cat_engine import Row
 from cat_engine.irt import Floats
 
@@ -17,7 +18,7 @@ FEWEST_ANCHORS = 2
 
 def robust_z(linked: Sequence[Row], old: Sequence[Row]) -> Floats:
     """How far each common item moved, [I]: (d - median d) / (.7413 IQR of d), d the difference of mean b after linking (Huynh & Meyer, 2010)."""
-    d = np.array([np.mean(new.b) - np.mean(before.b) for new, before in zip(linked, old, strict=True)])
+    d = middles(linked) - middles(old)
     low, middle, high = np.percentile(d, (25, 50, 75))
     return np.asarray((d - middle) / max(SD_OF_IQR * (high - low), SMALLEST_SPREAD))
 

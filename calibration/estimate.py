@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from calibration.curves import A_BOUNDS, C_BOUNDS
+from calibration.curves import A_BOUNDS, C_BOUNDS, INTERCEPT_BOUND, SLOPE_BOUND
 from calibration.fit import rmsd
 from calibration.mml import MmlFit, MmlOptions, fit_mml
+from calibration.state import FIXED_SLOPE
 from calibration.uncertainty import Errors, standard_errors
-from cat_engine import Row
+from cat_engine import ItemParams, Row
 from cat_engine.irt import Floats, Ints
 
 SENTENCES = {
@@ -42,7 +43,7 @@ LARGEST_RMSD = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """min_n: answers an item needs. max_se: largest SE of any b. se: how SEs are made (uncertainty.METHODS). mml: how the fit is run."""
+    """min_n: answers an item needs. max_se: largest SE of any b (of a nominal item of any slope and intercept, per unit of a slope above 1). se: how SEs are made (uncertainty.METHODS). mml: how the fit is run."""
 
     min_n: int = 100
     max_se: float = 0.35
@@ -137,18 +138,31 @@ def _linked(person: Ints, item: Ints, usable: NDArray[np.bool_], fixed: NDArray[
 def _flags(run: Run, k: int, demands: Demands) -> tuple[str, ...]:
     """What speaks against the estimate of used item k."""
     row = run.fit.rows[k]
-    se_a, se_b = run.errors.a[k], run.errors.b[k, : len(row.b)]
     flags = []
     if not run.fit.converged:
         flags.append("not_converged")
-    if demands.se != "none" and (
-        not np.all(se_b <= demands.max_se) or (row.model != "pcm" and not se_a <= demands.max_se * max(row.a, 1.0))
-    ):
+    if demands.se != "none" and not _precise(row, run.errors, k, demands.max_se):
         flags.append("uncertain")
-    if row.a < LOWEST_A:
+    if ItemParams.from_rows([row]).discrimination[0] < LOWEST_A:
         flags.append("low_a")
-    if max(abs(b) for b in row.b) > FARTHEST_B or row.a > 0.9 * A_BOUNDS[1] or row.c > 0.98 * C_BOUNDS[1]:
+    if _at_bound(row):
         flags.append("at_bound")
     if run.rmsd[k] > LARGEST_RMSD:
         flags.append("misfit")
     return tuple(flags)
+
+
+def _precise(row: Row, errors: Errors, k: int, max_se: float) -> bool:
+    """Whether the SEs of used item k are small enough."""
+    se_a, se_b, se_slopes = errors.moved(k, row)
+    if row.slopes:
+        most = max_se * np.maximum(np.abs(row.slopes), 1.0)
+        return bool(np.all(se_slopes <= most) and np.all(se_b <= most))
+    return bool(np.all(np.array(se_b) <= max_se)) and (row.model in FIXED_SLOPE or se_a <= max_se * max(row.a, 1.0))
+
+
+def _at_bound(row: Row) -> bool:
+    farthest = max(abs(b) for b in row.b)
+    if row.slopes:
+        return farthest > 0.9 * INTERCEPT_BOUND or max(abs(slope) for slope in row.slopes) > 0.9 * SLOPE_BOUND
+    return farthest > FARTHEST_B or row.a > 0.9 * A_BOUNDS[1] or row.c > 0.98 * C_BOUNDS[1]

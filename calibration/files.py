@@ -1,6 +1,7 @@
 """The CSV files of a calibration besides the answers: item parameters in and out, groups of persons, lists of items.
 
-Item parameters: `item_id,model,a,b1,b2,...,c,d`, the columns of a bank without its competency; other columns are let be. Of a model file, a row
+Item parameters: `item_id,model,a,b1,b2,...,c,d`, the columns of a bank without its competency (a1, a2, ... too, for nominal items); other columns are
+let be. Of a model file, a row
 may stop after `model`: the item then starts from its answers.
 """
 
@@ -13,12 +14,12 @@ import numpy as np
 from calibration.verdicts import ItemVerdict
 from cat_engine import MODELS, Fault, Faulty, Row
 from cat_engine.irt import Ints
-from itembank.rows import Rows, threshold_columns
+from itembank.rows import Rows, slope_columns, threshold_columns
 
 ONLY = "all"  # the competency of a file that names none
 
 
-def _table(text: str, needed: Sequence[str]) -> Iterable[tuple[str, Mapping[str, str]]]:
+def cells_by_row(text: str, needed: Sequence[str]) -> Iterable[tuple[str, Mapping[str, str]]]:
     """("row 2", cells by column) of each row that is not empty. Raises Faulty for a header that lacks or repeats a column."""
     try:
         lines = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True))
@@ -41,10 +42,16 @@ def _table(text: str, needed: Sequence[str]) -> Iterable[tuple[str, Mapping[str,
     return rows
 
 
+def _rows(table: Sequence[tuple[str, Mapping[str, str]]]) -> Rows:
+    """To read a table's items into."""
+    header = table[0][1] if table else ()
+    return Rows(threshold_columns(header), slope_columns(header))
+
+
 def read_items_csv(text: str) -> dict[str, Row]:
     """Item parameters by item id, in file order. Raises Faulty with every fault by row and column."""
-    table = list(_table(text, ("item_id", "model", "a", "b1")))
-    rows = Rows(threshold_columns(table[0][1]) if table else ["b1"])
+    table = list(cells_by_row(text, ("item_id", "model", "a", "b1")))
+    rows = _rows(table)
     for where, cells in table:
         rows.add(where, {**cells, "competency": ONLY}, {})
     if not table:
@@ -56,7 +63,7 @@ def read_items_csv(text: str) -> dict[str, Row]:
 
 def read_models_csv(text: str) -> tuple[dict[str, str], dict[str, Row]]:
     """A model file: the model of each item id, and the parameters to start from of those that have any. Raises Faulty."""
-    table = list(_table(text, ("item_id", "model")))
+    table = list(cells_by_row(text, ("item_id", "model")))
     models: dict[str, str] = {}
     faults = []
     started = []
@@ -69,7 +76,7 @@ def read_models_csv(text: str) -> tuple[dict[str, str], dict[str, Row]]:
         models[item_id] = model
         if cells.get("b1"):
             started.append((where, cells))
-    rows = Rows(threshold_columns(table[0][1]) if table else ["b1"])
+    rows = _rows(table)
     for where, cells in started:
         rows.add(where, {"a": "", **cells, "competency": ONLY}, {})
     if faults or rows.faults:
@@ -84,7 +91,7 @@ def read_groups_csv(text: str, person_ids: Sequence[str], column: str = "group")
     """
     groups: dict[str, str] = {}
     faults = []
-    for where, cells in _table(text, ("person_id", column)):
+    for where, cells in cells_by_row(text, ("person_id", column)):
         if not cells["person_id"] or not cells[column]:
             faults.append(Fault(where, column if cells["person_id"] else "person_id", "is empty"))
         if cells["person_id"] in groups:
@@ -113,20 +120,23 @@ def read_ids(text: str) -> list[str]:
 
 def write_items_csv(rows: Mapping[str, Row]) -> str:
     """Item parameters, to be read back to the same bits."""
-    width = max((len(row.b) for row in rows.values()), default=1)
-    lines = [["item_id", "model", "a", *_names("b", width), "c", "d"]]
+    width = _widths(rows.values())
+    lines = [["item_id", "model", "a", *_names("a", width[0]), *_names("b", width[1]), "c", "d"]]
     lines += [[item_id, row.model, *_parameters(row, width)] for item_id, row in rows.items()]
     return _write(lines)
 
 
 def write_estimates_csv(verdicts: Sequence[ItemVerdict]) -> str:
-    """`item_id,model,a,b1..,c,d,se_a,se_b1..,se_c,n,flag`; an item without an estimate has its flag and no number."""
-    width = max((len(v.shape.b) for v in verdicts), default=1)
-    lines = [["item_id", "model", "a", *_names("b", width), "c", "d", "se_a", *_names("se_b", width), "se_c", "n", "flag"]]
+    """`item_id,model,a,b1..,c,d,se_a,se_b1..,se_c,n,flag`, with a1.. and se_a1.. where there are nominal items; an item without an estimate has its flag
+    and no number.
+    """
+    width = _widths([v.shape for v in verdicts])
+    parameters = ["a", *_names("a", width[0]), *_names("b", width[1]), "c"]
+    lines = [["item_id", "model", *parameters, "d", *(f"se_{name}" for name in parameters), "n", "flag"]]
     for v in verdicts:
         row = v.new or (v.old if "anchor" in v.flags else None)
-        numbers = _parameters(row, width) if row else [""] * (width + 3)
-        errors = [_cell(x) for x in (v.se_a, *v.se_b, *[np.nan] * (width - len(v.se_b)), v.se_c)]
+        numbers = _parameters(row, width) if row else [""] * (sum(width) + 3)
+        errors = [_cell(v.se_a), *_cells(v.se_slopes, width[0]), *_cells(v.se_b, width[1]), _cell(v.se_c)]
         lines.append([v.item_id, v.shape.model, *numbers, *errors, str(v.n), ";".join(v.flags)])
     return _write(lines)
 
@@ -139,9 +149,20 @@ def _cell(value: float) -> str:
     return repr(float(value)) if np.isfinite(value) else ""
 
 
-def _parameters(row: Row, width: int) -> list[str]:
+def _cells(values: Sequence[float], count: int) -> list[str]:
+    return [*map(_cell, values), *[""] * (count - len(values))]
+
+
+def _widths(rows: Iterable[Row]) -> tuple[int, int]:
+    """How many slopes and how many b a table of these items has columns for."""
+    kept = list(rows)
+    return max((len(row.slopes) for row in kept), default=0), max((len(row.b) for row in kept), default=1)
+
+
+def _parameters(row: Row, width: tuple[int, int]) -> list[str]:
+    a = "" if row.slopes else _cell(row.a)
     c = _cell(row.c) if row.model in ("3pl", "4pl") else ""
-    return [_cell(row.a), *map(_cell, row.b), *[""] * (width - len(row.b)), c, _cell(row.d) if row.model == "4pl" else ""]
+    return [a, *_cells(row.slopes, width[0]), *_cells(row.b, width[1]), c, _cell(row.d) if row.model == "4pl" else ""]
 
 
 def _write(lines: Iterable[Sequence[str]]) -> str:

@@ -38,16 +38,14 @@ FIPC = ("mwu-mem", "owu-mem", "nwu-mem", "owu-oem", "nwu-oem")
 class MmlOptions:
     """How to run.
 
-    tolerance: stop when an EM step changes no parameter by more. rating_scale: pcm items of one number of categories share their step distances
-    (Andrich, 1978). density: ability is normal in each group, or has the shape of the expected counts ("histogram", Bock & Aitkin, 1981, standardised in
-    the first group unless items are fixed).
+    tolerance: stop when an EM step changes no parameter by more. density: ability is normal in each group, or has the shape of the expected counts
+    ("histogram", Bock & Aitkin, 1981, standardised in the first group unless items are fixed).
     """
 
     priors: Priors = field(default_factory=Priors)
     grid: Grid = field(default_factory=Grid)
     tolerance: float = 1e-4
     max_cycles: int = 2000
-    rating_scale: bool = False
     density: str = "normal"
     fipc: str = "mwu-mem"
 
@@ -114,8 +112,9 @@ def fit_mml(
     `twins` share what they say.
 
     group[P] numbers each person's group from 0. Ability is N(0, 1) in the first group and normal with free mean and sd in the others; the first
-    group's sd is free too where slopes are given (pcm), and its mean and sd are where items are fixed. 1pl items share a slope. Raises ValueError where
-    the columns do not fit each other.
+    group's sd is free too where slopes are given (pcm, rsm), and its mean and sd are where items are fixed. 1pl items share a slope; rsm and mgrm items
+    of one number of categories share the distances between their b (Andrich, 1978; Muraki, 1990). Raises ValueError where the columns do not fit each
+    other.
     """
     options = options or MmlOptions()
     for name, value, legal in (("density", options.density, DENSITIES), ("fipc", options.fipc, FIPC)):
@@ -130,7 +129,7 @@ def fit_mml(
     design = Design.of(person, item, category, groups, len(rows), max(len(row.b) for row in rows) + 1)
     free = np.ones((design.n_groups, 2), dtype=bool)
     free[0] = held.any(), held.any() or any(row.model in FIXED_SLOPE for row in rows)
-    state = State(tied(shapes_of(rows, held, options.rating_scale), twins), np.zeros((design.n_groups, 2)), free)
+    state = State(tied(shapes_of(rows, held), twins), np.zeros((design.n_groups, 2)), free)
     nodes = options.grid.nodes()
     if held.any() and options.fipc != "mwu-mem":
         cycles, converged = _variant(state, design, nodes, options, held)

@@ -49,7 +49,7 @@ def state_at(rows: Sequence[Row], mean: float = 0.0, sd: float = 1.0, known: NDA
     free = np.array([[held.any(), held.any() or any(row.model in FIXED_SLOPE for row in rows)]])
     if held.all():
         free[:] = False
-    return State(shapes_of(rows, held, False), np.array([[mean, np.log(sd)]]), free)
+    return State(shapes_of(rows, held), np.array([[mean, np.log(sd)]]), free)
 
 
 def model_fit(scores: Ints, state: State, nodes: Floats) -> ModelFit:

@@ -6,6 +6,7 @@ import numpy as np
 
 from calibration.drift import LARGEST_Z, robust_z
 from calibration.estimate import LARGEST_RMSD
+from calibration.linking import middles
 from calibration.pipeline import CalibrationOptions, Proposal, calibrate
 from calibration.responses import ResponseLog
 from calibration.verdicts import ItemVerdict, ScaleRun
@@ -21,7 +22,8 @@ FEWEST_TO_SPREAD = 5  # items for an interquartile range
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """How an item moved since the bank's parameters: n new answers; the mean b of the bank and of the new estimate, its SE (mean over steps);
+    """How an item moved since the bank's parameters: n new answers; the mean b of the bank and of the new estimate, its SE (mean over steps; NaN of a
+    nominal item, whose place is ItemParams.middle, and so are its sums);
 
     robust_z: of the shift among the competency's items (Huynh & Meyer, 2010), NaN for fewer than 5 items.
     d2: squared difference of the expected scores per scale point, averaged over the ability of those who were tested (Wells, Hambleton,
@@ -65,14 +67,10 @@ def movements(log: ResponseLog, bank: Bank, options: CalibrationOptions | None =
             easier, harder = sums.get(v.item_id, (nan, nan))
             passed = {"robust_z": abs(own_z) > LARGEST_Z, "d2": d2 > LARGEST_D2, "cusum": max(easier, harder) > LARGEST_CUSUM}
             flags = tuple(name for name, over in passed.items() if over)
-            found.append(
-                Movement(
-                    v.item_id, v.competency, v.n, float(np.mean(before.b)), float(np.mean(after.b)), float(np.mean(v.se_b)), own_z, d2, easier,
-                    harder, flags,
-                )
-            )  # fmt: skip
+            old_b, new_b = middles([before, after]).tolist()
+            found.append(Movement(v.item_id, v.competency, v.n, old_b, new_b, v.se_middle, own_z, d2, easier, harder, flags))
         found += [
-            Movement(v.item_id, v.competency, v.n, float(np.mean(v.old.b)) if v.old else nan, *(nan,) * 6, (), v.flags)
+            Movement(v.item_id, v.competency, v.n, float(middles([v.old])[0]) if v.old else nan, *(nan,) * 6, (), v.flags)
             for v in own
             if v.new is None
         ]
@@ -103,7 +101,8 @@ def _cumulative_sums(log: ResponseLog, bank: Bank, options: CalibrationOptions, 
 
 def _standardised(proposal: Proposal) -> dict[str, float]:
     def z(v: ItemVerdict, new: Row, old: Row) -> float:
-        return float((np.mean(new.b) - np.mean(old.b)) / np.mean(v.se_b))
+        before, after = middles([old, new]).tolist()
+        return float((after - before) / v.se_middle)
 
     found = {v.item_id: z(v, v.new, v.old) for v in proposal.verdicts if v.new is not None and v.old is not None}
     return {item_id: value for item_id, value in found.items() if np.isfinite(value)}

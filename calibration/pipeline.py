@@ -10,12 +10,13 @@ from calibration.dif_run import DifFinding, run_dif
 from calibration.drift import drifted_anchor
 from calibration.estimate import Demands, Run, estimate
 from calibration.girth_adapter import second_opinion
-from calibration.linking import link, transform
+from calibration.linking import link, middles, transform
 from calibration.mml import MmlOptions
 from calibration.responses import ResponseLog
 from calibration.screening import answer_faults
+from calibration.state import FIXED_SLOPE
 from calibration.verdicts import ItemVerdict, ScaleRun, unestimated
-from cat_engine import Fault, Faulty, Row
+from cat_engine import Fault, Faulty, ItemParams, Row
 from cat_engine.irt import Floats, Ints
 from itembank.bank import Bank
 
@@ -148,13 +149,12 @@ def _calibrate_scale(
         if k is None or fixed[i]:
             verdicts.append(unestimated(ids[i], old[i], found.counts[i], found.flags[i], competency))
             continue
-        steps = len(old[i].b)
+        se_a, se_b, se_slopes = run.errors.moved(k, run.fit.rows[k], slope, intercept)
         flags_of = (*found.flags[i], *["drift"] * (i in released))
         verdicts.append(
             ItemVerdict(
-                ids[i], competency, old[i], transform(run.fit.rows[k], slope, intercept), float(run.errors.a[k]) / slope,
-                tuple((run.errors.b[k, :steps] * slope).tolist()), float(run.errors.c[k]), int(found.counts[i].sum()),
-                tuple(found.counts[i].tolist()), float(run.rmsd[k]), slope * float(girth_b[k]) + intercept, flags_of, old[i],
+                ids[i], competency, old[i], transform(run.fit.rows[k], slope, intercept), se_a, se_b, float(run.errors.c[k]), int(found.counts[i].sum()),
+                tuple(found.counts[i].tolist()), float(run.rmsd[k]), slope * float(girth_b[k]) + intercept, flags_of, old[i], se_slopes,
             )
         )  # fmt: skip
     scale = ScaleRun.of(run.fit, competency, names, slope, intercept, girth_r)
@@ -168,14 +168,14 @@ def _is_anchor(bank: Bank, options: CalibrationOptions, i: int) -> bool:
 
 
 def _link(new: tuple[Row, ...], old: list[Row]) -> tuple[float, float]:
-    """Stocking-Lord over all estimated items; items whose b moved by more than 2.5 robust SDs are left out of a second pass.
+    """Stocking-Lord over all estimated items; items that moved by more than 2.5 robust SDs are left out of a second pass.
 
     Partial credit items with a given slope carry the unit of the scale themselves: only their mean moves.
     """
-    if all(row.model == "pcm" for row in new):
-        return 1.0, float(np.mean([np.mean(before.b) - np.mean(row.b) for row, before in zip(new, old, strict=True)]))
+    if all(row.model in FIXED_SLOPE for row in new):
+        return 1.0, float(np.mean(middles(old) - middles(new)))
     slope, intercept = link(new, old)
-    shift = np.array([np.mean(transform(row, slope, intercept).b) - np.mean(before.b) for row, before in zip(new, old, strict=True)])
+    shift = middles([transform(row, slope, intercept) for row in new]) - middles(old)
     spread = 1.4826 * float(np.median(np.abs(shift - np.median(shift))))
     keep = np.flatnonzero(np.abs(shift - np.median(shift)) <= 2.5 * spread + 1e-9)
     if 5 <= len(keep) < len(new):
@@ -195,13 +195,12 @@ def _girth(run: Run, names: tuple[str, ...]) -> tuple[Floats, float]:
         _, b = second_opinion(log)
     except Faulty:
         return np.full(len(names), np.nan), float("nan")
-    ours = np.array([np.mean(row.b) for row in run.fit.rows])
-    return b, _correlation(ours, b)
+    return b, _correlation(middles(run.fit.rows), b)
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """How near estimates came to known true parameters, over the items estimated: RMSE and correlation."""
+    """How near estimates came to known true parameters, over the items estimated: RMSE and correlation, of a nominal item of its overall a and middle."""
 
     n_items: int
     rmse_a: float
@@ -217,10 +216,17 @@ def recovery(proposal: Proposal, truth: Mapping[str, Row], *, adopted_only: bool
         for v in proposal.verdicts
         if v.new is not None and v.item_id in truth and (v.verdict == "adopt" or not adopted_only)
     ]
-    a = np.array([(new.a, true.a) for new, true in pairs])
-    b = np.array([(x, y) for new, true in pairs for x, y in zip(new.b, true.b, strict=True)])
-    if len(a) < 2:
-        return Recovery(len(a), *(float("nan"),) * 4)
+    if len(pairs) < 2:
+        return Recovery(len(pairs), *(float("nan"),) * 4)
+    both = [ItemParams.from_rows([row._replace(scale=0) for row in rows]) for rows in zip(*pairs, strict=True)]
+    a = np.stack([params.discrimination for params in both], axis=1)
+    b = np.array(
+        [
+            (x, y)
+            for (new, true), places in zip(pairs, np.stack([params.middle for params in both], axis=1).tolist(), strict=True)
+            for x, y in ([places] if new.slopes or true.slopes else zip(new.b, true.b, strict=True))
+        ]
+    )
 
     def rmse(x: Floats) -> float:
         return float(np.sqrt(np.mean((x[:, 0] - x[:, 1]) ** 2)))

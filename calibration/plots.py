@@ -1,18 +1,21 @@
 """Plots of the calibration report as SVG text: no library, no file, no script."""
 
 import html
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from calibration.dif_run import LARGEST_SHIFT, DifFinding
 from calibration.drift import LARGEST_Z, SMALLEST_SPREAD, robust_z
+from calibration.linking import middles
 from calibration.verdicts import ItemVerdict, ScaleRun
-from cat_engine import ItemParams, Row, expected_score, information
+from cat_engine import ItemParams, Row, expected_score, information, probabilities
 from cat_engine.irt import Floats
 
 OLD, NEW, INK, FAINT, WARNING = "#7a8794", "#0b5394", "#16202b", "#dde3e8", "#a3201c"
+CATEGORIES = ("#0b5394", "#a3201c", "#1b6e3c", "#8a4b00", "#6a3d9a")
 THETA = np.linspace(-4, 4, 81)
 BIN = 0.7
 LEAST_IN_BIN = 5
@@ -82,29 +85,57 @@ def line_style(colour: str, *, dashed: bool = False) -> str:
 
 
 def item_curve(verdict: ItemVerdict, run: ScaleRun, k: int) -> str:
-    """Expected score (0-1) under old (grey, dashed) and new (blue) parameters, with observed means in ability bins and 95 % bands."""
+    """Expected score (0-1) under old (grey, dashed) and new (blue) parameters, with observed means in ability bins and 95 % bands.
+
+    Of a nominal item instead the probability of each category, numbered at its peak, with observed shares in the colour of its curve.
+    """
     frame = Frame(270, 168, (-4, 4), (0, 1))
+    nominal = bool(verdict.shape.slopes)
     parts = []
-    if verdict.old is not None:
-        parts.append(frame.path(THETA, _share(verdict.old, THETA), line_style(OLD, dashed=True)))
-    if verdict.new is not None:
-        parts.append(frame.path(THETA, _share(verdict.new, THETA), line_style(NEW)))
+    for row, colour, dashed in ((verdict.old, OLD, True), (verdict.new, NEW, False)):
+        if row is not None and nominal:
+            parts += _categories(frame, row, colour if dashed else "")
+        elif row is not None:
+            parts.append(frame.path(THETA, _share(row, THETA), line_style(colour, dashed=dashed)))
+    for theta, n, share in _observed(run, k):
+        if nominal:
+            dots = zip(share[: len(verdict.shape.b) + 1].tolist(), itertools.cycle(CATEGORIES))
+            parts += [f'<circle cx="{frame.at_x(theta):.1f}" cy="{frame.at_y(p):.1f}" r="2" fill="{colour}"/>' for p, colour in dots]
+            continue
+        levels = np.arange(len(share)) / len(verdict.shape.b)
+        mean = float(share @ levels)
+        spread = 1.96 * float(np.sqrt(share @ (levels - mean) ** 2 / n))
+        x = frame.at_x(theta)
+        parts.append(f'<path d="M{x:.1f},{frame.at_y(mean + spread):.1f}V{frame.at_y(mean - spread):.1f}" stroke="{INK}"/>')
+        parts.append(f'<circle cx="{x:.1f}" cy="{frame.at_y(mean):.1f}" r="2.6" fill="{INK}"/>')
+    titles = ("kemampuan", "peluang kategori" if nominal else "harapan skor")
+    return frame.draw(f"Kurva butir {verdict.item_id}", parts, (-4, -2, 0, 2, 4), (0, 0.5, 1), titles)
+
+
+def _observed(run: ScaleRun, k: int) -> Iterator[tuple[float, float, Floats]]:
+    """Bins of ability in which enough people answered item k: their mean ability, their number, the share of each category, [K]."""
     expected = run.fit.expected[k]
     counts = expected.sum(axis=0)
     nodes = run.slope * run.fit.nodes + run.intercept
-    levels = np.arange(len(expected))[:, None] / len(verdict.shape.b)
     for low in np.arange(-3.5, 3.5, BIN):
         inside = (nodes >= low) & (nodes < low + BIN)
-        n = counts[inside].sum()
-        if n < LEAST_IN_BIN:
-            continue
-        share = expected[:, inside].sum(axis=1, keepdims=True) / n
-        mean = float((share * levels).sum())
-        spread = 1.96 * float(np.sqrt((share * (levels - mean) ** 2).sum() / n))
-        x = frame.at_x(float((nodes[inside] * counts[inside]).sum() / n))
-        parts.append(f'<path d="M{x:.1f},{frame.at_y(mean + spread):.1f}V{frame.at_y(mean - spread):.1f}" stroke="{INK}"/>')
-        parts.append(f'<circle cx="{x:.1f}" cy="{frame.at_y(mean):.1f}" r="2.6" fill="{INK}"/>')
-    return frame.draw(f"Kurva butir {verdict.item_id}", parts, (-4, -2, 0, 2, 4), (0, 0.5, 1), ("kemampuan", "harapan skor"))
+        n = float(counts[inside].sum())
+        if n >= LEAST_IN_BIN:
+            yield float((nodes[inside] * counts[inside]).sum() / n), n, expected[:, inside].sum(axis=1) / n
+
+
+def _categories(frame: Frame, row: Row, colour: str) -> list[str]:
+    """A curve for each category: dashed in `colour`, or where there is none in the category's own, with its number at the peak."""
+    p = probabilities(ItemParams.from_rows([row._replace(scale=0)]), THETA)[:, 0]
+    if colour:
+        return [frame.path(THETA, p[:, k], line_style(colour, dashed=True)) for k in range(p.shape[1])]
+    parts = []
+    for k, own in zip(range(p.shape[1]), itertools.cycle(CATEGORIES)):
+        peak = int(np.clip(p[:, k].argmax(), 2, len(THETA) - 3))
+        x, y = frame.at_x(float(THETA[peak])), frame.at_y(float(p[peak, k])) - 4
+        parts.append(frame.path(THETA, p[:, k], line_style(own)))
+        parts.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{k}</text>')
+    return parts
 
 
 def _share(row: Row, theta: Floats) -> Floats:
@@ -112,13 +143,14 @@ def _share(row: Row, theta: Floats) -> Floats:
 
 
 def difficulty_scatter(verdicts: Sequence[ItemVerdict]) -> str:
-    """Mean b, old against new; what is not adopted is an open circle."""
+    """Where items lie (their mean b), old against new; what is not adopted is an open circle."""
     frame = Frame(340, 300, (-4, 4), (-4, 4))
     parts = [f'<path d="M{frame.at_x(-4)},{frame.at_y(-4)}L{frame.at_x(4)},{frame.at_y(4)}" stroke="{OLD}" stroke-dasharray="5 3"/>']
     for v in verdicts:
         if v.old is not None and v.new is not None:
             fill = f'fill="{NEW}" fill-opacity=".5"' if v.verdict == "adopt" else f'fill="none" stroke="{INK}"'
-            x, y = frame.at_x(float(np.mean(v.old.b))), frame.at_y(float(np.mean(v.new.b)))
+            before, after = middles([v.old, v.new]).tolist()
+            x, y = frame.at_x(before), frame.at_y(after)
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.4" {fill}><title>{html.escape(v.item_id)}</title></circle>')
     ticks = (-4, -2, 0, 2, 4)
     return frame.draw("Kesukaran lama dan baru", parts, ticks, ticks, ("rerata b lama", "rerata b baru"))
@@ -127,8 +159,9 @@ def difficulty_scatter(verdicts: Sequence[ItemVerdict]) -> str:
 def shifts(verdicts: Sequence[ItemVerdict]) -> str:
     """Drift: the shift of mean b (new - old) against old b, with 95 % bars, and the bounds of robust z; items beyond them are red and named."""
     pairs = [(v, v.new, v.old) for v in verdicts if v.new is not None and v.old is not None]
-    moved = np.array([np.mean(new.b) - np.mean(old.b) for _, new, old in pairs])
-    z = robust_z([new for _, new, _ in pairs], [old for _, _, old in pairs])
+    new, old = [row for _, row, _ in pairs], [row for _, _, row in pairs]
+    moved, places = middles(new) - middles(old), middles(old)
+    z = robust_z(new, old)
     middle, unit = float(np.median(moved)), SMALLEST_SPREAD
     if np.ptp(z) > 0:
         unit = float(np.ptp(moved) / np.ptp(z))
@@ -137,10 +170,10 @@ def shifts(verdicts: Sequence[ItemVerdict]) -> str:
     bounds = (middle - LARGEST_Z * unit, middle + LARGEST_Z * unit)
     across = f'H{frame.width - frame.right}" stroke="{OLD}" stroke-dasharray="5 3"/>'
     parts = [f'<path d="M{frame.left},{frame.at_y(bound):.1f}{across}' for bound in bounds]
-    for (v, _, old), shift, own_z in zip(pairs, moved.tolist(), z.tolist(), strict=True):
+    for (v, *_), place, shift, own_z in zip(pairs, places.tolist(), moved.tolist(), z.tolist(), strict=True):
         beyond = abs(own_z) > LARGEST_Z
-        colour, x, y = WARNING if beyond else NEW, frame.at_x(float(np.mean(old.b))), frame.at_y(shift)
-        spread = 1.96 * float(np.nanmean(v.se_b)) if np.isfinite(v.se_b).any() else 0.0
+        colour, x, y = WARNING if beyond else NEW, frame.at_x(place), frame.at_y(shift)
+        spread = 1.96 * v.se_middle if np.isfinite(v.se_middle) else 0.0
         low, top = frame.at_y(shift - spread), frame.at_y(shift + spread)
         name = html.escape(v.item_id)
         parts.append(f'<path d="M{x:.1f},{low:.1f}V{top:.1f}" stroke="{colour}" stroke-opacity=".35"/>')
@@ -208,7 +241,7 @@ def ability(run: ScaleRun) -> str:
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{frame.at_x(low + 0.38) - x:.1f}" height="{frame.at_y(0) - y:.1f}" fill="#9db8d3"/>'
         )
     floor = frame.at_y(0) + 17
-    steps = [run.slope * b + run.intercept for row in run.fit.rows for b in row.b]
+    steps = [run.slope * b + run.intercept for row in run.fit.rows for b in (middles([row]).tolist() if row.slopes else row.b)]
     parts += [f'<path d="M{frame.at_x(b):.1f},{floor:.1f}v9" stroke="{INK}" stroke-opacity=".45"/>' for b in steps]
     return frame.draw(
         "Peta Wright: sebaran kemampuan dan letak butir", parts, (-4, -2, 0, 2, 4), (0, top), ("kemampuan; garis: letak b", "bagian orang")

@@ -1,7 +1,8 @@
 """Prior densities of item parameters: what keeps an estimate within reason where answers say little.
 
 Each prior is the density of the quantity it names, on that quantity's own scale (so that "a = lognormal" has its mode at exp(mean - sd^2), and
-"log_a = normal" at exp(mean)). Defaults: a ~ lognormal(0, .5), b ~ normal(0, 2), c ~ beta(5, 17), d ~ beta(17, 5).
+"log_a = normal" at exp(mean)). Defaults: a ~ lognormal(0, .5), b ~ normal(0, 2), c ~ beta(5, 17), d ~ beta(17, 5), and slopes of nominal items, which
+have no a and b of this kind, ~ normal(0, 3).
 """
 
 import math
@@ -14,11 +15,11 @@ from scipy.special import expit
 
 from calibration.curves import ASYMPTOTES
 from cat_engine import Fault, Faulty
-from cat_engine.irt import DICHOTOMOUS, Floats
+from cat_engine.irt import DICHOTOMOUS, NOMINAL, Floats
 
 FAMILIES = ("normal", "lognormal", "beta")
-QUANTITIES = ("a", "log_a", "b", "intercept", "c", "logit_c", "d", "logit_d")
-COMMON_SLOPE = ("1pl", "pcm")  # no slope of an item's own, so no prior on it
+QUANTITIES = ("a", "log_a", "b", "intercept", "c", "logit_c", "d", "logit_d", "slope")
+COMMON_SLOPE = ("1pl", "pcm", "rsm")  # no slope of an item's own, so no prior on it
 ENTRY = re.compile(r"\s*(\w+)\s*=\s*(\w+)\s*:\s*([^,=:\s]+)\s*,\s*([^,=:\s]+)\s*(?:,|$)")
 
 
@@ -47,6 +48,7 @@ DEFAULTS: Mapping[str, Prior] = {
     "b": Prior("normal", 0.0, 2.0),
     "c": Prior("beta", 5.0, 17.0),
     "d": Prior("beta", 17.0, 5.0),
+    "slope": Prior("normal", 0.0, 3.0),
 }
 
 
@@ -78,7 +80,13 @@ class Priors:
         steps = slice(1, x.shape[1] - n_ends)
         for name, prior in self.by_quantity.items():
             # Where the quantity stands in x, what it is, and its derivatives by x there.
-            if name in ("a", "log_a") and model not in COMMON_SLOPE:
+            if model in NOMINAL:
+                if name not in ("slope", "intercept"):
+                    continue
+                half = x.shape[1] // 2
+                at = slice(0, half) if name == "slope" else slice(half, 2 * half)
+                v, slope = x[:, at], np.ones_like(x[:, at])
+            elif name in ("a", "log_a") and model not in COMMON_SLOPE:
                 at, v, slope = slice(0, 1), (a if name == "a" else x[:, :1]), (a if name == "a" else np.ones_like(a))
             elif name == "b":
                 at, v, slope = steps, x[:, steps], np.ones_like(x[:, steps])

@@ -49,7 +49,8 @@ DIF_GUIDE = (
 GUIDE = (
     "Kurva: garis putus-putus = parameter lama, garis biru = parameter baru, titik = rerata skor teramati dengan pita 95 % menurut posterior "
     "kemampuan peserta. RMSD: beda rerata kurva teramati dari model, per satuan skor; di atas 0,1 dianggap tidak cocok. SE: galat baku dari "
-    "informasi teramati (Oakes). Pergeseran: beda rerata b baru dan lama dengan pita 95 %; di luar garis putus-putus (z kekar 2,7) butir bergeser lebih "
+    "informasi teramati (Oakes). Butir nominal: satu kurva tiap kategori, titik = bagian jawaban teramati; a = kemiringan dan b = intersep kategori "
+    "1, 2, dan seterusnya. Pergeseran: beda rerata b baru dan lama dengan pita 95 %; di luar garis putus-putus (z kekar 2,7) butir bergeser lebih "
     "daripada butir lain. Judul kolom mengurutkan tabel. A dan B: konstanta penyetaraan ke skala bank, θ = A θ' + B."
 )
 
@@ -193,7 +194,13 @@ def _items_table(verdicts: Sequence[ItemVerdict]) -> str:
     out = ['<div class="wide"><table><thead><tr><th>Butir</th>', *(["<th>Lama</th>"] * old), "<th>Baru</th>"]
     out += [*(f'<th class="n">{head}</th>' for head in heads), "<th>Putusan</th><th>Catatan</th></tr></thead><tbody>"]
     for v in verdicts:
-        numbers = [number(v.n), number(v.se_a, 2), number(max(v.se_b), 2), number(v.rmsd, 3), *[number(v.girth_b, 2)] * girth]
+        numbers = [
+            number(v.n),
+            number(max(v.se_slopes, default=v.se_a), 2),
+            number(max(v.se_b), 2),
+            number(v.rmsd, 3),
+            *[number(v.girth_b, 2)] * girth,
+        ]
         rows = [v.old, v.new] if old else [v.new]
         out.append(f'<tr><td class="p">{html.escape(v.item_id)}</td>' + "".join(f'<td class="p">{_parameters(row)}</td>' for row in rows))
         out.append("".join(f'<td class="n">{cell}</td>' for cell in numbers))
@@ -215,4 +222,5 @@ def _parameters(row: Row | None) -> str:
         return "–"
     ends = [("c", row.c)] if row.model in ("3pl", "4pl") else []
     ends += [("d", row.d)] if row.model == "4pl" else []
-    return f"a {number(row.a, 2)}; b " + "; ".join(number(v, 2) for v in row.b) + "".join(f"; {name} {number(v, 2)}" for name, v in ends)
+    slopes = "; ".join(number(v, 2) for v in row.slopes or [row.a])
+    return f"a {slopes}; b " + "; ".join(number(v, 2) for v in row.b) + "".join(f"; {name} {number(v, 2)}" for name, v in ends)

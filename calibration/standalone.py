@@ -82,10 +82,11 @@ def calibrate_answers(log: ResponseLog, what: Specification, demands: Demands, g
             )
             continue
         k, errors = place[i], found.run.errors
+        se_a, se_b, se_slopes = errors.moved(k, found.run.fit.rows[k])
         verdicts.append(
             ItemVerdict(
-                item_id, "", old, found.run.fit.rows[k], float(errors.a[k]), tuple(errors.b[k, :steps].tolist()), float(errors.c[k]), n,
-                tuple(own.tolist()), float(found.run.rmsd[k]), nan, found.flags[i], rows[i],
+                item_id, "", old, found.run.fit.rows[k], se_a, se_b, float(errors.c[k]), n, tuple(own.tolist()),
+                float(found.run.rmsd[k]), nan, found.flags[i], rows[i], se_slopes,
             )
         )  # fmt: skip
     return FileCalibration(tuple(verdicts), found.run, time.perf_counter() - began)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.curves import bounds, curves, legal, pack
+from calibration.curves import bounds, curves, legal, pack, standardised
 from calibration.expectation import LEAST_LOG, Design
 from calibration.priors import Priors
 from cat_engine import Row
@@ -15,7 +15,8 @@ from cat_engine.irt import Floats, Ints
 SMALLEST_SD = 0.05
 LEAST_MASS = 1e-12  # of a histogram at a node
 HALVINGS = 12
-FIXED_SLOPE = ("pcm",)
+FIXED_SLOPE = ("pcm", "rsm")
+COMMON_STEPS = ("mgrm", "rsm")
 
 
 @dataclass(slots=True, eq=False)
@@ -156,8 +157,7 @@ class State:
         if any(shape.model in FIXED_SLOPE for shape in self.shapes):
             sd = 1.0  # the slopes carry the unit
         for shape in self.shapes:
-            shape.x[:, 0] += np.log(sd)
-            shape.x[:, 1 : shape.n_cat] = (shape.x[:, 1 : shape.n_cat] - mean) / sd
+            shape.x = standardised(shape.model, shape.x, shape.n_cat, mean, sd)
         return np.asarray((nodes - mean) / sd)
 
     def log_prior(self, priors: Priors) -> float:
@@ -165,8 +165,8 @@ class State:
         return sum(float(priors.terms(s.model, s.x)[0][s.free.any(axis=1)].sum()) for s in self.shapes)
 
 
-def shapes_of(rows: Sequence[Row], fixed: NDArray[np.bool_], rating_scale: bool) -> list[Shape]:
-    """The items by shape, free but for those fixed; 1pl items share a slope and, with rating_scale, pcm items their step distances."""
+def shapes_of(rows: Sequence[Row], fixed: NDArray[np.bool_]) -> list[Shape]:
+    """The items by shape, free but for those fixed; 1pl items share a slope, rsm and mgrm items of one number of categories their step distances."""
     shapes = []
     for model, n_cat in sorted({(row.model, len(row.b) + 1) for row in rows}):
         index = np.array([i for i, row in enumerate(rows) if (row.model, len(row.b) + 1) == (model, n_cat)])
@@ -176,7 +176,7 @@ def shapes_of(rows: Sequence[Row], fixed: NDArray[np.bool_], rating_scale: bool)
         shape = Shape(model, n_cat, index, x, free)
         if model == "1pl" and free.any():
             _share_slope(shape)
-        if rating_scale and model == "pcm" and free.any():
+        if model in COMMON_STEPS and free.any():
             _share_steps(shape)
         shapes.append(shape)
     return shapes
@@ -191,13 +191,15 @@ def _share_slope(shape: Shape) -> None:
 
 
 def _share_steps(shape: Shape) -> None:
-    """b_iv = location_i + distance_v, the distances summing to zero."""
+    """b_iv = location_i + distance_v, the distances summing to zero; slopes, where they are free, are each item's own."""
     own = np.flatnonzero(shape.free[:, 1])
+    sloped = np.flatnonzero(shape.free[:, 0])
     n_distances = shape.n_cat - 2
     b = shape.x[own, 1:]
     shape.x[own, 1:] = b.mean(axis=1, keepdims=True) + b.mean(axis=0) - b.mean()
-    shape.ties = np.zeros((*shape.x.shape, len(own) + n_distances))
+    shape.ties = np.zeros((*shape.x.shape, len(own) + n_distances + len(sloped)))
     shape.ties[own, 1:, np.arange(len(own))] = 1
+    shape.ties[sloped, 0, len(own) + n_distances + np.arange(len(sloped))] = 1
     for v in range(n_distances):
         shape.ties[own, 1 + v, len(own) + v] = 1
         shape.ties[own, -1, len(own) + v] = -1

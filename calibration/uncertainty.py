@@ -21,8 +21,8 @@ from calibration.curves import ASYMPTOTES, curves
 from calibration.mml import MmlFit
 from calibration.priors import Priors
 from calibration.state import Shape
-from cat_engine import Fault, Faulty
-from cat_engine.irt import Floats
+from cat_engine import Fault, Faulty, Row
+from cat_engine.irt import NOMINAL, Floats, Ints
 
 METHODS = ("oakes", "xpd", "none")
 SVD_TOLERANCE = 1e-3
@@ -31,7 +31,9 @@ DIFFERENCE = 1e-4  # step of the numerical derivative of the analytic gradient
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Errors:
-    """Standard errors: a[I], b[I, K-1], c[I], d[I], mean[G], sd[G]; NaN for what was fixed or cannot be told."""
+    """Standard errors: a[I], b[I, K-1], c[I], d[I], mean[G], sd[G]; of nominal items slopes[I, K-1], and the covariance[I, K-1] of each slope with its
+    intercept, the b beside it. NaN for what was fixed or cannot be told.
+    """
 
     a: Floats
     b: Floats
@@ -39,6 +41,17 @@ class Errors:
     d: Floats
     mean: Floats
     sd: Floats
+    slopes: Floats
+    covariance: Floats
+
+    def moved(self, k: int, row: Row, slope: float = 1.0, intercept: float = 0.0) -> tuple[float, tuple[float, ...], tuple[float, ...]]:
+        """Of item k, estimated as `row`: SEs of a, of each b and of each slope, after theta has been moved to slope theta + intercept."""
+        steps = len(row.b)
+        a, b, slopes = self.a[k] / slope, self.b[k, :steps] * slope, self.slopes[k, :steps] / slope
+        if row.slopes:  # the new intercept is b - slope intercept / slope
+            shift = intercept / slope
+            b = np.sqrt(self.b[k, :steps] ** 2 + (shift * self.slopes[k, :steps]) ** 2 - 2 * shift * self.covariance[k, :steps])
+        return float(a), tuple(b.tolist()), tuple(slopes.tolist()) if row.slopes else ()
 
 
 def standard_errors(fit: MmlFit, priors: Priors, method: str = "oakes") -> Errors:
@@ -47,27 +60,46 @@ def standard_errors(fit: MmlFit, priors: Priors, method: str = "oakes") -> Error
         raise Faulty([Fault("--se", "", f"'{method}' is not known", "one of " + ", ".join(METHODS))])
     free = _free_directions(fit)
     m = _m(fit)
-    variance = np.full(free.shape[0], np.nan)
+    variance, beside = np.full(free.shape[0], np.nan), np.full(free.shape[0], np.nan)
     if method != "none" and free.shape[1]:
         basis = _Basis.of(fit)
         information = _prior_curvature(fit, priors)
         information += _complete(fit) - _missing(fit, basis) if method == "oakes" else _cross_product(fit, basis)
         own = free.T @ (free.T @ information).T
         covariance = _inverse(np.asarray((own + own.T) / 2))
-        variance = np.asarray(free.multiply(free @ covariance).sum(axis=1)).ravel()
+        spread = np.asarray(free @ covariance)
+        variance = np.asarray(free.multiply(spread).sum(axis=1)).ravel()
+        for row, partner in _slopes_and_intercepts(fit):
+            beside[row] = np.asarray(free[row].multiply(spread[partner]).sum(axis=1)).ravel()
         variance[np.asarray(abs(free).sum(axis=1)).ravel() == 0] = np.nan
     se = np.sqrt(np.where(variance > 0, variance, np.nan))
     items, latent = se[: fit.design.n_items * m].reshape(-1, m), se[fit.design.n_items * m :].reshape(-1, m)[:, :2]
     k = fit.design.n_cat - 1
     a, b, c, d = np.full(len(items), np.nan), np.full((len(items), k), np.nan), np.full(len(items), np.nan), np.full(len(items), np.nan)
+    slopes, both = np.full(b.shape, np.nan), np.full(b.shape, np.nan)
     for shape in fit.state.shapes:
         own, steps, ends = items[shape.index], shape.n_cat - 1, expit(shape.x)
+        if shape.model in NOMINAL:
+            slopes[shape.index, :steps], b[shape.index, :steps] = own[:, :steps], own[:, steps : 2 * steps]
+            both[shape.index, :steps] = beside[: fit.design.n_items * m].reshape(-1, m)[shape.index, :steps]
+            continue
         a[shape.index] = own[:, 0] * np.exp(shape.x[:, 0])
         b[shape.index, :steps] = own[:, 1 : 1 + steps]
         for name, target, at in (("c", c, 2), ("d", d, 3)):
             if ASYMPTOTES.get(shape.model, 0) > (name == "d"):
                 target[shape.index] = own[:, at] * ends[:, at] * (1 - ends[:, at])
-    return Errors(a, b, c, d, latent[:, 0], latent[:, 1] * fit.sds)
+    return Errors(a, b, c, d, latent[:, 0], latent[:, 1] * fit.sds, slopes, both)
+
+
+def _slopes_and_intercepts(fit: MmlFit) -> list[tuple[Ints, Ints]]:
+    """Of nominal items: where the slopes and where the intercepts beside them stand among all working parameters."""
+    m, found = _m(fit), []
+    for shape in fit.state.shapes:
+        if shape.model in NOMINAL:
+            steps = shape.n_cat - 1
+            at = (shape.index[:, None] * m + np.arange(steps)).ravel()
+            found.append((at, at + steps))
+    return found
 
 
 def _m(fit: MmlFit) -> int:

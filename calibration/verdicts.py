@@ -17,7 +17,7 @@ class ItemVerdict:
     """The old and new parameters of an item on the bank's scale, with SEs, and flags (stable codes, of estimate.SENTENCES).
 
     old is None where there is no bank, new where nothing could be estimated; shape is a row of the item's model and number of steps. rmsd: misfit per scale point. girth_b: the second opinion's mean difficulty on the bank's scale, NaN
-    where there is none.
+    where there is none. se_slopes: of a nominal item, which has no SE of a.
     """
 
     item_id: str
@@ -33,6 +33,7 @@ class ItemVerdict:
     girth_b: float
     flags: tuple[str, ...]
     shape: Row
+    se_slopes: tuple[float, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -40,6 +41,11 @@ class ItemVerdict:
         if not self.flags:
             return "adopt"
         return "reject" if self.new is not None and set(self.flags) & set(REJECTING) else "keep"
+
+    @property
+    def se_middle(self) -> float:
+        """SE of the mean b, as the mean over its steps; NaN of a nominal item, whose place is a ratio of differences."""
+        return float("nan") if self.se_slopes else float(np.mean(self.se_b))
 
     @property
     def why(self) -> str:

@@ -14,7 +14,7 @@ from cat_engine.ability import eap, weights
 from cat_engine.estimators import Estimator, ExpectedAPosteriori, Given
 from cat_engine.families import Floats, Ints
 from cat_engine.irt import information_at
-from cat_engine.joint import Answers, Joint, posterior_mode
+from cat_engine.joint import Answers, posterior_mode, starting_point
 from cat_engine.plan import TestPlan
 from cat_engine.pool import Pool
 
@@ -22,8 +22,8 @@ from cat_engine.pool import Pool
 @dataclass(slots=True, eq=False)
 class Batch:
     """N sessions, I items, S competencies, Q nodes: items[N, L] and categories[N, L], the answers in order; logpost[N, S, Q]; theta, se and
-    count (answers) [N, S]; used[N, I]. theta and se are the plan's interim estimates; last[N, S] see `previous`; sigma[N, S, S], the covariance
-    of a joint posterior, where the plan has one; known[N, I], information as far as it was asked for, and fresh[N, S], where it still holds. The
+    count (answers) [N, S]; used[N, I]. theta and se are the plan's interim estimates; last[N, S] see `previous`; own_mean, own_sd [N, S] and
+    sigma[N, S, S], the mean and sd of each competency's own posterior and the covariance of a joint one, where the plan has that; known[N, I], information as far as it was asked for, and fresh[N, S], where it still holds. The
     arrays are written in place and belong to one caller.
     """
 
@@ -36,6 +36,8 @@ class Batch:
     se: Floats
     count: Ints
     used: NDArray[np.bool_]
+    own_mean: Floats
+    own_sd: Floats
     last: Floats | None = None
     sigma: Floats | None = None
     known: Floats | None = None
@@ -54,32 +56,39 @@ class Batch:
     def replay(cls, plan: TestPlan, pool: Pool, items: Sequence[int], categories: Sequence[int], seen: Sequence[int] = ()) -> "Batch":
         """One session after its answers. `seen`: items that were shown and not scored."""
         given, answers = np.array(items, dtype=int), np.array(categories, dtype=int)
-        prior, terms = pool.prior_logpost(plan.prior), pool.log_table[given, answers]
+        terms, prior = pool.log_table[given, answers], pool.prior_logpost(plan.prior)
         if len(pool.competencies) == 1:
-            count = np.array([len(given)])
-            logpost = np.add.reduce(np.concatenate([prior[None], terms]), axis=0)[None]  # one row after the other, as `answer` adds them
-        else:
+            count, added = np.array([len(given)]), np.concatenate([prior[None], terms])[None]
+        else:  # competency by competency, the shorter ones filled up with zeros
             scales = pool.params.scale[given]
-            count, logpost = np.bincount(scales, minlength=len(pool.competencies)), np.tile(prior, (len(pool.competencies), 1))
-            for scale, term in zip(scales.tolist(), terms, strict=True):
-                logpost[scale] += term
+            count, order = np.bincount(scales, minlength=len(pool.competencies)), scales.argsort(kind="stable")
+            own = scales[order]
+            added = np.zeros((len(count), count.max(initial=0) + 1, len(prior)))
+            added[:, 0] = prior
+            added[own, np.arange(1, len(order) + 1) - (count.cumsum() - count)[own]] = terms[order]
+        logpost = np.add.reduce(added, axis=1)[None]  # one answer after the other, as `answer` adds them
         used = np.zeros((1, len(pool)), dtype=bool)
         used[0, given] = True
         if seen:
             used[0, list(seen)] = True
-        return cls._of(plan, pool, given[None], answers[None], logpost[None], count[None], used)
+        return cls._of(plan, pool, given[None], answers[None], logpost, count[None], used)
 
     @classmethod
     def _of(
         cls, plan: TestPlan, pool: Pool, items: Ints, categories: Ints, logpost: Floats, count: Ints, used: NDArray[np.bool_]
     ) -> "Batch":
         empty = np.zeros(0)
-        made = cls(plan, pool, items, categories, logpost, empty, empty, count, used)
+        made = cls(plan, pool, items, categories, logpost, empty, empty, count, used, empty, empty)
         if plan.joint is None:
             made.theta, made.se = made.estimates(plan.interim)
         else:
+            made.own_mean, made.own_sd = eap(logpost, pool.nodes)
             made.theta, made.se, made.sigma = made.together(np.arange(len(logpost)))
         return made
+
+    def used_by(self, rows: Ints) -> NDArray[np.bool_]:
+        """What sessions `rows`[M], ascending, have used, [M, I]: a view where they are all."""
+        return self.used if len(rows) == len(self.used) else self.used[rows]
 
     @property
     def info(self) -> Floats:
@@ -90,15 +99,14 @@ class Batch:
         """The same for sessions `rows`, [M, I]; worked out for the competencies that have moved since it was last asked for."""
         if self.known is None or self.fresh is None:
             self.known, self.fresh = np.empty(self.used.shape), np.zeros(self.count.shape, dtype=bool)
-            # All competencies are new: one call for all items, as each question of a live test needs.
+        old = ~self.fresh[rows]
+        if old.all():
             self.known[rows] = information_at(self.pool.params, self.theta[rows][:, self.pool.params.scale])
-            self.fresh[rows] = True
-        for s, (at, params) in enumerate(self.pool.scales):
-            stale = rows[~self.fresh[rows, s]]
-            if stale.size:
-                whole = len(self.pool.scales) == 1
-                self.known[(stale,) if whole else np.ix_(stale, at)] = information_at(params, self.theta[stale, s][:, None])
-                self.fresh[stale, s] = True
+        else:
+            for s in np.flatnonzero(old.any(axis=0)).tolist():
+                (at, params), stale = self.pool.scales[s], rows[old[:, s]]
+                self.known[np.ix_(stale, at)] = information_at(params, self.theta[stale, s][:, None])
+        self.fresh[rows] = True
         return self.known[rows]
 
     def answer(self, rows: Ints, item: Ints, category: Ints) -> None:
@@ -112,6 +120,7 @@ class Batch:
         self.count[rows, scale] += 1
         self.used[rows, item] = True
         if self.sigma is not None:  # every competency hears of every answer
+            self.own_mean[rows, scale], self.own_sd[rows, scale] = eap(self.logpost[rows, scale], self.pool.nodes)
             self.theta[rows], self.se[rows], self.sigma[rows] = self.together(rows)
             if self.fresh is not None:
                 self.fresh[rows] = False
@@ -125,15 +134,15 @@ class Batch:
     def together(self, rows: Ints) -> tuple[Floats, Floats, Floats]:
         """Mode[M, S], se[M, S] and covariance[M, S, S] of sessions `rows` in the plan's joint posterior.
 
-        Always from the same starting point, the mean of each competency's own posterior, so that a replayed session gets the same bits.
+        Always from a starting point that follows from the answers alone, so that a replayed session gets the same bits.
         """
-        joint, (mean, sd) = self.plan.joint, self.plan.prior.start
-        correlations = (Joint() if joint is None else joint).correlations(self.plan.competencies, self.pool.competencies)
-        n = self.count[rows].sum(axis=1)
-        row, place = np.nonzero(np.arange(self.items.shape[1]) < n[:, None])
-        answers = Answers(row, self.items[rows][row, place], self.categories[rows][row, place])
-        start, _ = eap(self.logpost[rows], self.pool.nodes)
-        theta, sigma = posterior_mode(self.pool, answers, start, mean, np.asarray(np.linalg.inv(correlations * sd**2), dtype=np.float64))
+        mean, sd = self.plan.prior.start
+        precision = self.plan.prior_precision(self.pool.competencies)
+        items, n = self.items[rows], self.count[rows].sum(axis=1)
+        row, place = np.nonzero(np.arange(items.shape[1]) < n[:, None])
+        answers = Answers(row, items[row, place], self.categories[rows[row], place])
+        start = starting_point(self.own_mean[rows], self.own_sd[rows], mean, sd, precision)
+        theta, sigma = posterior_mode(self.pool, answers, start, mean, precision)
         return theta, np.sqrt(np.diagonal(sigma, axis1=1, axis2=2)), sigma
 
     def covariance(self) -> Floats:

@@ -111,87 +111,108 @@ class Admission:
     before: NDArray[np.bool_]
     dropped: NDArray[np.bool_]
 
+    @property
+    def rungs(self) -> tuple[str, ...]:
+        """The rung of the fallback ladder that each session stands on so far."""
+        if not self.dropped.any():
+            return (FULL,) * len(self.dropped)
+        return tuple(OPEN if gone else FULL for gone in self.dropped.tolist())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """item[N], the next one of each session; the rung[N] of the fallback ladder on which it was found; and info[N], its information at the
+    session's ability, where that was worked out on the way.
+    """
+
+    item: Ints
+    rungs: tuple[str, ...]
+    info: Floats | None = None
+
 
 def survey(pool: Pool, section: Section, batch: Batch, rows: Ints, seconds: Floats) -> Outlook:
     """The first half of the kernel: which competencies are finished and which items may be given, for sessions `rows`[N] of the batch.
 
     seconds[N]: time spent on answers in this section. Eligible = unused, operational, of an unfinished competency of the section.
     """
-    scales = np.array([pool.competencies.index(name) for name in section.competencies if name in pool.competencies], dtype=int)
-    available = ~batch.used[rows]
-    available &= pool.operational
+    scales = pool.places(section.competencies)
+    available = np.greater(pool.operational, batch.used_by(rows))
     standing = Standing(batch, rows, scales, available, seconds)
     found = verdict(section.rules, standing, section.min_items)
+    going = found == GOING_ON
     if len(pool.competencies) == len(scales) == 1:
-        over = found[:, 0] != GOING_ON
-        eligible = np.where(over[:, None], False, available) if over.any() else available
-        return Outlook(scales, found, eligible)
+        return Outlook(scales, found, available if going.all() else np.logical_and(available, going))
     unfinished = np.zeros((len(rows), len(pool.competencies)), dtype=bool)
-    unfinished[:, scales] = found == GOING_ON
-    eligible = unfinished[:, pool.params.scale]
+    unfinished[:, scales] = going
+    eligible = unfinished.take(pool.params.scale, axis=1)
     eligible &= available
     return Outlook(scales, found, eligible)
 
 
-def admit(
-    plan: TestPlan, pool: Pool, memory: Memory | None, batch: Batch, rows: Ints, eligible: NDArray[np.bool_], seeds: Sequence[int]
-) -> Admission:
-    """Exposure control between the halves: which of the eligible[N, I] items sessions `rows`[N] may see, by their lots. Without a memory the
-    pool's pinned snapshot counts.
+def draw_lots(plan: TestPlan, pool: Pool, memory: Memory | None, seeds: Sequence[int]) -> NDArray[np.bool_] | None:
+    """The lots of exposure control, [N, K, I]: which items the session of each of seeds[N] may see while an ability is in segment k; None in a plan
+    without such control. Without a memory the pool's pinned snapshot counts.
     """
     if not plan.eligibility.active:
+        return None
+    probability = plan.eligibility.probability(Memory.pinned(plan.eligibility, pool) if memory is None else memory)
+    return np.array([lots(probability, seed) for seed in seeds])
+
+
+def admit(plan: TestPlan, batch: Batch, rows: Ints, eligible: NDArray[np.bool_], drawn: NDArray[np.bool_] | None) -> Admission:
+    """Exposure control between the halves: which of the eligible[M, I] items sessions `rows`[M] may see, by the lots drawn[N, K, I] of all."""
+    if drawn is None:
         return Admission(eligible, eligible, np.zeros(len(rows), dtype=bool))
-    memory = Memory.pinned(plan.eligibility, pool) if memory is None else memory
-    probability = plan.eligibility.probability(memory)
-    segment = segments(plan.eligibility.edges, batch.theta[rows][:, pool.params.scale])
-    items = np.arange(len(pool))
-    may = np.logical_and(np.stack([lots(probability, seed)[segment[n], items] for n, seed in enumerate(seeds)]), eligible)
-    dropped = np.logical_and(~may.any(axis=1), eligible.any(axis=1))
-    return Admission(np.where(dropped[:, None], eligible, may), eligible, dropped)
+    own = drawn if len(rows) == len(drawn) else drawn[rows]
+    if len(plan.eligibility.edges):
+        segment = segments(plan.eligibility.edges, batch.theta[rows]).take(batch.pool.params.scale, axis=1)
+        may = np.take_along_axis(own, segment[:, None, :], axis=1)[:, 0]
+    else:
+        may = own[:, 0]
+    may = np.logical_and(may, eligible)
+    dropped = np.greater(eligible.any(axis=1), may.any(axis=1))
+    return Admission(np.where(dropped[:, None], eligible, may) if dropped.any() else may, eligible, dropped)
 
 
-def choose(
-    plan: TestPlan, section: Section, batch: Batch, rows: Ints, position: Ints, admission: Admission, draws: Draws
-) -> tuple[Ints, tuple[str, ...]]:
-    """The second half of the kernel: the next item[N] of sessions `rows`[N], each of which has an item admission.eligible[N, I], and the rung
-    of the fallback ladder on which it was found.
+def choose(plan: TestPlan, section: Section, batch: Batch, rows: Ints, position: Ints, admission: Admission, draws: Draws) -> Choice:
+    """The second half of the kernel: the next item of sessions `rows`[N], each of which has an item admission.eligible[N, I].
 
     position[N]: answers so far in the section. Ties go to the lowest index on the criterion rounded to 1e-12.
     """
     at = int(position[0])  # sessions that are stepped together stand at the same position of their section
     if at >= plan.start.length and isinstance(plan.select, MaximumInformation) and isinstance(plan.content, Unbalanced):
-        item = _most_informative(plan, batch, rows, admission.eligible, draws)
-        if item is not None:
-            return item, _rungs(admission)
+        found = _most_informative(plan, batch, rows, admission, draws)
+        if found is not None:
+            return found
     moment = Moment(batch, rows, admission.eligible, position, section.max_items, draws)
     score = plan.start.score(moment, at) if at < plan.start.length else plan.select.score(moment)
     narrowed = plan.content.narrow(moment, score, section.blueprint, admission.before)
     item = plan.exposure.choose(np.where(narrowed.eligible, np.round(narrowed.score, 12), -np.inf), draws)
-    return item, tuple(max(pair, key=LADDER.index) for pair in zip(_rungs(admission), narrowed.rungs, strict=True))
+    rungs = tuple(max(pair, key=LADDER.index) for pair in zip(admission.rungs, narrowed.rungs, strict=True))
+    return Choice(item, rungs)
 
 
-def _rungs(admission: Admission) -> tuple[str, ...]:
-    if not admission.dropped.any():
-        return (FULL,) * len(admission.dropped)
-    return tuple(OPEN if gone else FULL for gone in admission.dropped.tolist())
-
-
-def _most_informative(plan: TestPlan, batch: Batch, rows: Ints, eligible: NDArray[np.bool_], draws: Draws) -> Ints | None:
+def _most_informative(plan: TestPlan, batch: Batch, rows: Ints, admission: Admission, draws: Draws) -> Choice | None:
     """The very items that scoring the whole pool by maximum information would give, found by the pool's ranking; None where it has none."""
     ranking = batch.pool.ranking
     if ranking is None:
         return None
-    variance = batch.se[rows, 0] ** 2
-    found = shortlist(ranking, batch.theta[rows, 0], variance, eligible, int(batch.count[rows, 0].max()), plan.exposure.depth)
-    column = plan.exposure.choose(found.score, draws) if found.sure.all() else np.zeros(len(rows), dtype=int)
-    item: Ints = found.item[np.arange(len(rows)), column]
-    if not found.sure.all():
-        sure, open_still = np.flatnonzero(found.sure), np.flatnonzero(~found.sure)
-        if sure.size:
-            item[sure] = found.item[sure, plan.exposure.choose(found.score[sure], draws.of(sure))]
-        score = np.round(batch.information(rows[open_still]) * variance[open_still, None], 12)
-        item[open_still] = plan.exposure.choose(np.where(eligible[open_still], score, -np.inf), draws.of(open_still))
-    return item
+    eligible, variance = admission.eligible, batch.se[rows] ** 2
+    found = shortlist(ranking, batch.theta[rows], variance, eligible, int(batch.count.max()), plan.exposure.depth)
+    everyone, sure = np.arange(len(rows)), bool(found.sure.all())
+    column = plan.exposure.choose(found.score, draws) if sure else np.zeros(len(rows), dtype=int)
+    item, info = found.item[everyone, column], found.info[everyone, column]
+    if not sure:
+        some, open_still = np.flatnonzero(found.sure), np.flatnonzero(~found.sure)
+        if some.size:
+            column = plan.exposure.choose(found.score[some], draws.of(some))
+            item[some], info[some] = found.item[some, column], found.info[some, column]
+        known = batch.information(rows[open_still])
+        score = np.round(known * variance[open_still][:, batch.pool.params.scale], 12)
+        score = np.where(eligible[open_still], score, -np.inf)
+        item[open_still] = plan.exposure.choose(score, draws.of(open_still))
+        info[open_still] = known[np.arange(len(known)), item[open_still]]
+    return Choice(item, admission.rungs, info)
 
 
 def ask(plan: TestPlan, pool: Pool, state: State) -> Decision:
@@ -199,31 +220,44 @@ def ask(plan: TestPlan, pool: Pool, state: State) -> Decision:
 
     Raises EngineRefusal where the state cannot be of this pool: an item or a category that it does not have.
     """
-    batch = _batch(plan, pool, state)
-    if state.stopped is not None or state.section >= len(plan.sections):
-        last = state.ended[-1] if state.ended else BANK
-        reason = last if state.stopped is None else state.stopped
-        known = [pool.competencies.index(name) for name in plan.competencies if name in pool.competencies]
-        return Stop(reason, _closing_evidence(batch, np.array(known, dtype=int), 0, reason))
-    section, row = plan.sections[state.section], np.zeros(1, dtype=int)
-    outlook = survey(pool, section, batch, row, np.array([sum(state.rt_s[state.section_starts[-1] :])]))
-    admission = admit(plan, pool, None, batch, row, outlook.eligible, (state.seed,))
-    n_eligible = int(np.count_nonzero(admission.eligible))
-    if state.pending is not None and (n_eligible == 0 or isinstance(plan.content, Unbalanced)):
-        rung = OPEN if admission.dropped[0] else FULL
-        return Present(state.pending, state.section, _evidence(pool, batch, state.pending, n_eligible, rung))
-    if n_eligible == 0:
-        reason = section_reason(reasons(section.rules, outlook.verdict[0]))
-        return EndSection(state.section, reason, _closing_evidence(batch, outlook.scales, n_eligible, reason))
-    position = np.array([state.position - state.section_starts[-1]])
-    chosen, rungs = choose(plan, section, batch, row, position, admission, Draws((state.seed,), (state.position,)))
-    item = int(chosen[0]) if state.pending is None else state.pending
-    return Present(item, state.section, _evidence(pool, batch, item, n_eligible, rungs[0]))
+    return _decision(plan, pool, state, _batch(plan, pool, state))
 
 
 def estimate(plan: TestPlan, pool: Pool, state: State) -> Estimate:
     """Ability on every competency from the answers so far, by the plan's final estimator. Raises EngineRefusal as `ask` does."""
+    return _estimate(_batch(plan, pool, state))
+
+
+def look(plan: TestPlan, pool: Pool, state: State) -> tuple[Decision, Estimate]:
+    """What `ask` and `estimate` give, for the work of going through the answers once."""
     batch = _batch(plan, pool, state)
+    return _decision(plan, pool, state, batch), _estimate(batch)
+
+
+def _decision(plan: TestPlan, pool: Pool, state: State, batch: Batch) -> Decision:
+    if state.stopped is not None or state.section >= len(plan.sections):
+        last = state.ended[-1] if state.ended else BANK
+        reason = last if state.stopped is None else state.stopped
+        return Stop(reason, _closing_evidence(batch, pool.places(plan.competencies), 0, reason))
+    section, row, begun = plan.sections[state.section], np.zeros(1, dtype=int), state.section_starts[-1]
+    outlook = survey(pool, section, batch, row, np.array([sum(state.rt_s[begun:])]))
+    admission = admit(plan, batch, row, outlook.eligible, draw_lots(plan, pool, None, (state.seed,)))
+    n_eligible = int(np.count_nonzero(admission.eligible))
+    if state.pending is not None and (n_eligible == 0 or isinstance(plan.content, Unbalanced)):
+        return Present(state.pending, state.section, _evidence(batch, state.pending, n_eligible, admission.rungs[0]))
+    if n_eligible == 0:
+        reason = section_reason(reasons(section.rules, outlook.verdict[0]))
+        return EndSection(state.section, reason, _closing_evidence(batch, outlook.scales, n_eligible, reason))
+    draws = Draws((state.seed,), (state.position,))
+    choice = choose(plan, section, batch, row, np.array([state.position - begun]), admission, draws)
+    if state.pending is not None:
+        return Present(state.pending, state.section, _evidence(batch, state.pending, n_eligible, choice.rungs[0]))
+    info = None if choice.info is None else float(choice.info[0])
+    item = int(choice.item[0])
+    return Present(item, state.section, _evidence(batch, item, n_eligible, choice.rungs[0], info))
+
+
+def _estimate(batch: Batch) -> Estimate:
     theta, se = batch.final()
     own_theta, own_se = batch.alone()
     return Estimate(theta[0], se[0], batch.count[0], batch.posterior()[0], batch.covariance()[0], own_theta[0], own_se[0])
@@ -234,23 +268,19 @@ def _batch(plan: TestPlan, pool: Pool, state: State) -> Batch:
     if shown and max(shown) >= len(pool):
         msg = f"item {max(shown)} is not in a pool of {len(pool)}"
         raise EngineRefusal(msg)
-    n_cat = pool.params.n_cat
     for item, category in zip(state.items, state.categories, strict=True):
-        if category >= n_cat[item]:
+        if category >= pool.n_cat[item]:
             msg = f"item {pool.ids[item]} has no category {category}"
             raise EngineRefusal(msg)
     return Batch.replay(plan, pool, state.items, state.categories, state.dropped)
 
 
-def _evidence(pool: Pool, batch: Batch, item: int, n_eligible: int, rung: str) -> Evidence:
-    scale = int(pool.params.scale[item])
-    return Evidence(
-        float(batch.theta[0, scale]),
-        float(batch.se[0, scale]),
-        float(information_of(pool.params, np.array([item]), batch.theta[0, [scale]])[0]),
-        n_eligible,
-        rung,
-    )
+def _evidence(batch: Batch, item: int, n_eligible: int, rung: str, info: float | None = None) -> Evidence:
+    params = batch.pool.params
+    scale = params.scale.item(item)
+    if info is None:
+        info = information_of(params, np.array([item]), batch.theta[0, [scale]]).item(0)
+    return Evidence(batch.theta.item(0, scale), batch.se.item(0, scale), info, n_eligible, rung)
 
 
 def _closing_evidence(batch: Batch, scales: Ints, n_eligible: int, reason: str) -> Evidence:

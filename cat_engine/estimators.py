@@ -286,7 +286,7 @@ class Robust(_Rooted):
     def at(self, given: Given, params: ItemParams, theta: Floats) -> Floats:
         """sum_i w_i l'_i: here the weights depend on item and ability, so that the terms of a plain likelihood do not do."""
         own = theta[given.row]
-        r = np.abs(params.a * (own - np.nanmean(params.b, axis=1))) / self.tuning
+        r = np.abs(params.discrimination * (own - params.middle)) / self.tuning
         weight = 1 / np.maximum(r, 1.0) if self.weight == "huber" else np.where(r < 1, (1 - r**2) ** 2, 0.0)
         first, _ = derivatives_at(params, own)
         return given.total(weight * first[np.arange(len(own)), given.category])

@@ -40,7 +40,7 @@ class Best:
 
     def choose(self, score: Floats, draws: Draws) -> Ints:  # noqa: ARG002 - the contract
         """argmax of the score."""
-        return np.asarray(np.argmax(score, axis=-1))
+        return np.asarray(score.argmax(axis=-1))
 
 
 @EXPOSURE.register("randomesque")

@@ -1,7 +1,8 @@
 """Families of item response models: log-probabilities and Fisher information as array arithmetic.
 
 Notation: theta ability; a discrimination; b difficulty, boundary or step; c lower and d upper asymptote; P probability; s = 1/(1+exp(-z)) and
-r = 1 - s with z = a (theta - b). I items, K the largest number of categories, categories 0..n_cat-1. The metric is logistic, D = 1.
+r = 1 - s with z = a (theta - b). I items, K the largest number of categories, categories 0..n_cat-1. The metric is logistic, D = 1. What the
+parameters of a model are is said in irt.py.
 
 A family holds the parameters of its own items, cut out of an ItemParams once. Both of its methods take theta[..., I] (one ability an item) and
 work element by element, reducing over categories only: a batch of one gives the same bits as a batch of ten thousand. To add a model is to add a
@@ -9,11 +10,14 @@ class here and its name in FAMILIES.
 """
 
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_expit
+
+if TYPE_CHECKING:
+    from cat_engine.irt import ItemParams
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -22,12 +26,14 @@ Z_MAX = 700.0  # exp(700) and exp(-700) are still finite and not 0, so that noth
 
 
 class Family(Protocol):
-    """of(a[I], b[I, K-1], c[I], d[I], n_cat[I]); log_p(theta[..., I]) -> [..., I, K], -inf padded; information(theta[..., I]) -> [..., I];
+    """of(params, at[I]), the items of the family; log_p(theta[..., I]) -> [..., I, K], -inf padded; information(theta[..., I]) -> [..., I];
     derivatives(theta[..., I]) -> the first two derivatives of log P(k), each [..., I, K], finite in the padding.
     """
 
+    __slots__: ClassVar[tuple[str, ...]]
+
     @classmethod
-    def of(cls, a: Floats, b: Floats, c: Floats, d: Floats, n_cat: Ints) -> Self: ...
+    def of(cls, params: "ItemParams", at: Ints) -> Self: ...
 
     def log_p(self, theta: Floats) -> Floats: ...
 
@@ -36,9 +42,12 @@ class Family(Protocol):
     def derivatives(self, theta: Floats) -> tuple[Floats, Floats]: ...
 
 
+F = TypeVar("F", bound=Family)
+
+
 def logistic(z: Floats) -> tuple[Floats, Floats]:
     """s(z) and 1 - s(z), each to full relative precision."""
-    e = np.exp(-np.clip(z, -Z_MAX, Z_MAX))
+    e = np.exp(np.maximum(np.minimum(-z, Z_MAX), -Z_MAX))
     s = 1.0 / (1.0 + e)
     return s, e * s
 
@@ -54,9 +63,9 @@ class Dichotomous:
     width: int
 
     @classmethod
-    def of(cls, a: Floats, b: Floats, c: Floats, d: Floats, n_cat: Ints) -> Self:  # noqa: ARG003 - two categories, always
-        """From a[I], b[I, K - 1], c[I], d[I], n_cat[I]."""
-        return cls(a, b[:, 0], c, d, b.shape[1] + 1)
+    def of(cls, params: "ItemParams", at: Ints) -> Self:
+        """The items at `at`."""
+        return cls(params.a[at], params.b[at, 0], params.c[at], params.d[at], params.b.shape[1] + 1)
 
     def log_p(self, theta: Floats) -> Floats:
         """log P(0) and log P(1), as sums of logarithms, so that neither vanishes."""
@@ -72,9 +81,8 @@ class Dichotomous:
         """a^2 (d - c)^2 s^2 r^2 / (P (1 - P)) (Magis, 2013, eq. 3; Birnbaum, 1968, eq. 20.4.5 where d = 1)."""
         s, r = logistic(self.a * (theta - self.b))
         span = self.d - self.c
-        right = self.c + span * s
-        wrong = (1 - self.d) + span * r
-        return np.asarray(self.a**2 * (span * s / right) * (span * r / wrong) * s * r)
+        right, wrong = span * s, span * r
+        return np.asarray(self.a**2 * (right / (self.c + right)) * (wrong / ((1 - self.d) + wrong)) * s * r)
 
     def derivatives(self, theta: Floats) -> tuple[Floats, Floats]:
         """P' = a (d - c) s r and P'' = a P' (r - s), so (log P)' = P'/P and (log P)'' = P''/P - (P'/P)^2; for 1 - P the signs turn."""
@@ -90,7 +98,7 @@ class Dichotomous:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graded:
-    """Graded response: P(k) = s_k - s_{k+1}, s_k = s(a (theta - b_k)), s_0 = 1, s_K = 0 (Samejima, 1969).
+    """Graded response, the modified one too: P(k) = s_k - s_{k+1}, s_k = s(a (theta - b_k)), s_0 = 1, s_K = 0 (Samejima, 1969).
 
     Differences are taken as products, s_k - s_{k+1} = s_k r_{k+1} (1 - exp(-a (b_{k+1} - b_k))), so that nothing cancels. a[I];
     b[I, K - 1], +inf padded; apart[I, K - 2] holds the last factor, 1 in the padding.
@@ -101,8 +109,9 @@ class Graded:
     apart: Floats
 
     @classmethod
-    def of(cls, a: Floats, b: Floats, c: Floats, d: Floats, n_cat: Ints) -> Self:  # noqa: ARG003 - no asymptotes; NaN marks the padding
-        """From a[I], b[I, K - 1] increasing and NaN padded."""
+    def of(cls, params: "ItemParams", at: Ints) -> Self:
+        """The items at `at`, whose b increase."""
+        a, b = params.a[at], params.b[at]
         bounds = np.where(np.isnan(b), np.inf, b)
         last = np.isinf(bounds[:, 1:])
         gap = np.where(last, np.inf, np.where(last, 0.0, bounds[:, 1:]) - np.where(np.isinf(bounds[:, :-1]), 0.0, bounds[:, :-1]))
@@ -139,7 +148,7 @@ class Graded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PartialCredit:
-    """Generalised partial credit: P(k) ~ exp sum_{v <= k} a (theta - b_v) (Muraki, 1992); PCM where a = 1 (Masters, 1982).
+    """Generalised partial credit: P(k) ~ exp sum_{v <= k} a (theta - b_v) (Muraki, 1992); PCM and RSM where a = 1 (Masters, 1982).
 
     a[I]; b[I, K - 1] steps, 0 padded; floor[I, K] is -inf in the padding, else 0.
     """
@@ -149,18 +158,16 @@ class PartialCredit:
     floor: Floats
 
     @classmethod
-    def of(cls, a: Floats, b: Floats, c: Floats, d: Floats, n_cat: Ints) -> Self:  # noqa: ARG003 - no asymptotes
-        """From a[I], b[I, K - 1] NaN padded, n_cat[I]."""
-        padding = np.arange(b.shape[1] + 1) >= n_cat[:, None]
-        return cls(a, np.where(np.isnan(b), 0.0, b), np.where(padding, -np.inf, 0.0))
+    def of(cls, params: "ItemParams", at: Ints) -> Self:
+        """The items at `at`."""
+        return cls(params.a[at], _filled(params.b[at]), np.where(_padding(params, at), -np.inf, 0.0))
 
     def log_p(self, theta: Floats) -> Floats:
         """log P(k) by log-sum-exp."""
         logits = np.zeros((*theta.shape, self.b.shape[1] + 1))
         np.cumsum(self.a[:, None] * (theta[..., None] - self.b), axis=-1, out=logits[..., 1:])
         logits += self.floor
-        logits -= logits.max(axis=-1, keepdims=True)
-        return np.asarray(logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True)))
+        return _log_softmax(logits)
 
     def information(self, theta: Floats) -> Floats:
         """a^2 Var(k | theta) (Muraki, 1993)."""
@@ -178,9 +185,60 @@ class PartialCredit:
         return self.a[:, None] * from_mean, np.broadcast_to(-(self.a[:, None] ** 2) * variance, p.shape)
 
 
-def taken(family: Dichotomous, at: Ints) -> Dichotomous:
+@dataclass(frozen=True, slots=True, eq=False)
+class Nominal:
+    """Nominal response: P(k) ~ exp(slope_k theta + intercept_k), 0 and 0 in category 0 (Bock, 1972).
+
+    slopes[I, K], 0 padded; intercepts[I, K], -inf padded.
+    """
+
+    slopes: Floats
+    intercepts: Floats
+
+    @classmethod
+    def of(cls, params: "ItemParams", at: Ints) -> Self:
+        """The items at `at`."""
+        zero = np.zeros((len(at), 1))
+        intercepts = np.concatenate([zero, _filled(params.b[at])], axis=1)
+        return cls(np.concatenate([zero, _filled(params.slopes[at])], axis=1), np.where(_padding(params, at), -np.inf, intercepts))
+
+    def log_p(self, theta: Floats) -> Floats:
+        """log P(k) by log-sum-exp."""
+        return _log_softmax(self.slopes * theta[..., None] + self.intercepts)
+
+    def information(self, theta: Floats) -> Floats:
+        """Var(slope_k | theta) (Bock, 1972)."""
+        return -self.derivatives(theta)[1][..., 0]
+
+    def derivatives(self, theta: Floats) -> tuple[Floats, Floats]:
+        """(log P_k)' = slope_k - E slope and (log P_k)'' = -Var(slope), the same for every k."""
+        p = np.exp(self.log_p(theta))
+        from_mean = self.slopes - (p * self.slopes).sum(axis=-1, keepdims=True)
+        variance = (p * from_mean**2).sum(axis=-1, keepdims=True)
+        return from_mean, np.broadcast_to(-variance, p.shape)
+
+
+def _padding(params: "ItemParams", at: Ints) -> NDArray[np.bool_]:
+    """Which of K categories the items at `at` do not have, [I, K]."""
+    return np.asarray(np.arange(params.b.shape[1] + 1) >= params.n_cat[at, None])
+
+
+def _filled(values: Floats) -> Floats:
+    """0 for NaN."""
+    return np.where(np.isnan(values), 0.0, values)
+
+
+def _log_softmax(logits: Floats) -> Floats:
+    """log of exp(logits) / sum exp(logits) over the last axis, of which at least one is finite; overwrites `logits`."""
+    logits -= logits.max(axis=-1, keepdims=True)
+    return np.asarray(logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True)))
+
+
+def taken(family: F, at: Ints) -> F:
     """The parameters of the items at `at` only."""
-    return Dichotomous(family.a[at], family.b[at], family.c[at], family.d[at], family.width)
+    kind = type(family)
+    columns = [getattr(family, name) for name in kind.__slots__]
+    return kind(*[column if isinstance(column, int) else column.take(at, axis=0) for column in columns])
 
 
 FAMILIES: dict[str, type[Family]] = {
@@ -191,4 +249,7 @@ FAMILIES: dict[str, type[Family]] = {
     "grm": Graded,
     "gpcm": PartialCredit,
     "pcm": PartialCredit,
+    "mgrm": Graded,
+    "rsm": PartialCredit,
+    "nrm": Nominal,
 }

@@ -5,35 +5,43 @@ number of categories, categories 0..n_cat-1. The metric is logistic, D = 1: mult
 
     1pl-4pl  P(1) = c + (d - c) / (1 + exp(-a (theta - b)))                          Birnbaum (1968); Barton & Lord (1981)
     grm      P(k) = s_k - s_{k+1}, s_k = 1 / (1 + exp(-a (theta - b_k)))             Samejima (1969)
+    mgrm     grm with b_k = b - c_k, the same c_k in all items of a scale            Muraki (1990)
     gpcm     P(k) ~ exp sum_{v <= k} a (theta - b_v);  pcm: a = 1                    Muraki (1992); Masters (1982)
+    rsm      pcm with b_v = b + d_v, the same d_v in all items of a scale            Andrich (1978)
+    nrm      P(k) ~ exp(slope_k theta + b_k), slope_0 = b_0 = 0                      Bock (1972)
+
+mgrm and rsm are held with their b written out, item by item: what the items of a scale share matters where they are estimated, not where they are
+used. The b of nrm are intercepts (catR: lambda_k and c_k are slope and intercept; mirt: a1 ak_k and d_k); it is made of logits and has no D.
 
 The arithmetic of each family is in families.py.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cat_engine.families import FAMILIES, Dichotomous, Family, Floats, Ints, taken
+from cat_engine.families import FAMILIES, Dichotomous, Family, Floats, Graded, Ints, Nominal, taken
 from cat_engine.faults import Fault, Faulty
 from cat_engine.once import once
 
 __all__ = [
-    "DICHOTOMOUS", "MODELS", "Floats", "Ints", "ItemParams", "Row", "derivatives_at", "expected_score", "information", "information_at", "information_of", "item_terms", "log_probabilities",
+    "DICHOTOMOUS", "MODELS", "NOMINAL", "ORDERED", "Floats", "Ints", "ItemParams", "Row", "derivatives_at", "expected_score", "information", "information_at", "information_of", "item_terms", "log_probabilities",
     "log_probabilities_at", "log_probabilities_of", "probabilities",
 ]  # fmt: skip
 
 MODELS = tuple(FAMILIES)
 DICHOTOMOUS = tuple(name for name, family in FAMILIES.items() if family is Dichotomous)
+ORDERED = tuple(name for name, family in FAMILIES.items() if family is Graded)
+NOMINAL = tuple(name for name, family in FAMILIES.items() if family is Nominal)
 LOWER_ASYMPTOTE = ("3pl", "4pl")
 UPPER_ASYMPTOTE = ("4pl",)
 
 
 class Row(NamedTuple):
-    """One item as a person writes it: `b` holds n_cat - 1 values."""
+    """One item as a person writes it: `b` holds n_cat - 1 values, and so do the `slopes` of a nominal item, whose a is 1."""
 
     model: str
     a: float
@@ -41,6 +49,7 @@ class Row(NamedTuple):
     c: float = 0.0
     d: float = 1.0
     scale: int = 0
+    slopes: Sequence[float] = ()
 
 
 def _frozen(values: ArrayLike, dtype: type) -> NDArray[np.generic]:
@@ -49,12 +58,16 @@ def _frozen(values: ArrayLike, dtype: type) -> NDArray[np.generic]:
     return array
 
 
+NO_SLOPES = np.zeros((1, 0))
+NO_SLOPES.setflags(write=False)
+
+
 @dataclass(frozen=True, eq=False)
 class ItemParams:
     """Parameters of I items as a struct of read-only arrays.
 
     model: I names out of MODELS; a[I]; b[I, K-1], NaN padded; c[I] and d[I] (0 and 1 where the model has none); n_cat[I]; scale[I], the index
-    of the competency that the item measures. Raises Faulty naming every item ("item 3", zero-based) and field that cannot be.
+    of the competency that the item measures; slopes[I, K-1] of nominal items, NaN in the others and padded, or empty where none is nominal. Raises Faulty naming every item ("item 3", zero-based) and field that cannot be.
     """
 
     model: tuple[str, ...]
@@ -64,9 +77,10 @@ class ItemParams:
     d: Floats
     n_cat: Ints
     scale: Ints
+    slopes: Floats = field(default_factory=lambda: NO_SLOPES)
 
     def __post_init__(self) -> None:
-        for name, dtype in (("a", float), ("b", float), ("c", float), ("d", float), ("n_cat", int), ("scale", int)):
+        for name, dtype in (("a", float), ("b", float), ("c", float), ("d", float), ("n_cat", int), ("scale", int), ("slopes", float)):
             object.__setattr__(self, name, _frozen(getattr(self, name), dtype))
         faults = list(self._faults())
         if faults:
@@ -75,10 +89,15 @@ class ItemParams:
     @classmethod
     def from_rows(cls, rows: Sequence[Row]) -> "ItemParams":
         """Build from one Row per item."""
-        width = max((len(row.b) for row in rows), default=1)
+        width = max((max(len(row.b), len(row.slopes)) for row in rows), default=1)
         b = np.full((len(rows), width), np.nan)
         for i, row in enumerate(rows):
             b[i, : len(row.b)] = row.b
+        slopes = NO_SLOPES
+        if any(row.slopes for row in rows):
+            slopes = np.full(b.shape, np.nan)
+            for i, row in enumerate(rows):
+                slopes[i, : len(row.slopes)] = row.slopes
         return cls(
             tuple(row.model for row in rows),
             np.array([row.a for row in rows], dtype=float),
@@ -87,6 +106,7 @@ class ItemParams:
             np.array([row.d for row in rows], dtype=float),
             np.array([len(row.b) + 1 for row in rows], dtype=int),
             np.array([row.scale for row in rows], dtype=int),
+            slopes,
         )
 
     def __len__(self) -> int:
@@ -99,11 +119,45 @@ class ItemParams:
         object.__setattr__(taken, "model", tuple(self.model[i] for i in at.tolist()))
         for name in ARRAYS:
             object.__setattr__(taken, name, _frozen(getattr(self, name)[at], getattr(self, name).dtype))
+        object.__setattr__(taken, "slopes", _frozen(self.slopes[at], float) if self.slopes.size else self.slopes)
         return taken
 
     def steps(self, item: int) -> Floats:
         """The item's own b values, without padding: shape [n_cat - 1]."""
         return self.b[item, : self.n_cat[item] - 1]
+
+    def slopes_of(self, item: int) -> Floats:
+        """The item's own slopes, without padding: shape [n_cat - 1], or [0] where it is not nominal."""
+        return self.slopes[item, : self.n_cat[item] - 1] if self.model[item] in NOMINAL else NO_SLOPES[0]
+
+    @once
+    def middle(self) -> Floats:
+        """The mean b of each item, [I]; of a nominal item where the category of the able overtakes that of the others, which is the mean b where
+        the item is one of partial credit.
+        """
+        found = np.asarray(np.nanmean(self.b, axis=1)) if len(self) else np.zeros(0)
+        at, slope, intercept = self._widest
+        found[at] = -intercept / slope
+        return found
+
+    @once
+    def discrimination(self) -> Floats:
+        """a, [I]; of a nominal item the a of a partial credit item with slopes as far apart: their range / (n_cat - 1)."""
+        found = self.a.copy()
+        at, slope, _ = self._widest
+        found[at] = slope / (self.n_cat[at] - 1)
+        return found
+
+    @once
+    def _widest(self) -> tuple[Ints, Floats, Floats]:
+        """The nominal items, and the differences of slope and intercept between their categories of the largest and of the smallest slope."""
+        if not self.slopes.size:
+            return np.zeros(0, dtype=int), np.zeros(0), np.zeros(0)
+        at = np.flatnonzero(~np.isnan(self.slopes[:, 0]))
+        zero = np.zeros((len(at), 1))
+        slopes, intercepts = np.concatenate([zero, self.slopes[at]], axis=1), np.concatenate([zero, self.b[at]], axis=1)
+        row, high, low = np.arange(len(at)), np.nanargmax(slopes, axis=1), np.nanargmin(slopes, axis=1)
+        return at, slopes[row, high] - slopes[row, low], intercepts[row, high] - intercepts[row, low]
 
     def _faults(self) -> list[Fault]:
         count = len(self.model)
@@ -111,6 +165,8 @@ class ItemParams:
         faults = [Fault("items", name, f"holds {shape} rows, not {count}") for name, shape in shapes.items() if shape != (count,)]
         if faults or self.b.ndim != 2:
             return faults or [Fault("items", "b", "is not a table with one row an item")]
+        if self.slopes.size and self.slopes.shape != self.b.shape:
+            return [Fault("items", "slopes", f"is a table of {self.slopes.shape}, not of {self.b.shape}")]
         for i in range(count):
             faults += self._item_faults(i)
         return faults
@@ -130,8 +186,10 @@ class ItemParams:
             faults.append(Fault(where, "b", "a value is missing or not a number"))
         elif not np.all(np.isnan(self.b[i, n - 1 :])):
             faults.append(Fault(where, "b", f"a value stands past the last of {n} categories", "NaN there"))
-        elif model == "grm" and np.any(np.diff(b) <= 0):
+        elif model in ORDERED and np.any(np.diff(b) <= 0):
             faults.append(Fault(where, "b", "the boundaries of a graded item must increase"))
+        if self.slopes.size or model in NOMINAL:
+            faults += self._slope_faults(i)
         if model not in LOWER_ASYMPTOTE and self.c[i] != 0:
             faults.append(Fault(where, "c", f"model {model} has no lower asymptote", "c = 0, or model " + " or ".join(LOWER_ASYMPTOTE)))
         if model not in UPPER_ASYMPTOTE and self.d[i] != 1:
@@ -144,6 +202,20 @@ class ItemParams:
             faults.append(Fault(where, "scale", "is negative"))
         return faults
 
+    def _slope_faults(self, i: int) -> list[Fault]:
+        where, model, n = f"item {i}", self.model[i], int(self.n_cat[i])
+        own = self.slopes[i] if self.slopes.size else np.full(self.b.shape[1], np.nan)
+        if model not in NOMINAL:
+            remedy = "none, or model " + " or ".join(NOMINAL)
+            return [] if np.all(np.isnan(own)) else [Fault(where, "slopes", f"model {model} has no slopes of categories", remedy)]
+        if not np.all(np.isfinite(own[: n - 1])):
+            return [Fault(where, "slopes", "a value is missing or not a number", "one for each category from 1")]
+        if not np.all(np.isnan(own[n - 1 :])):
+            return [Fault(where, "slopes", f"a value stands past the last of {n} categories", "NaN there")]
+        if not np.any(own[: n - 1]):
+            return [Fault(where, "slopes", "all are 0: the item says nothing of ability")]
+        return [] if self.a[i] == 1 else [Fault(where, "a", f"model {model} has slopes of categories in place of a", "1")]
+
     @once
     def families(self) -> tuple[tuple[Ints, Family], ...]:
         """The items by family: their indices, and their parameters as the family wants them."""
@@ -152,12 +224,30 @@ class ItemParams:
         for family, number in FAMILY_NUMBER.items():
             at = np.flatnonzero(kinds == number)
             if at.size:
-                found.append((at, family.of(self.a[at], self.b[at], self.c[at], self.d[at], self.n_cat[at])))
+                found.append((at, family.of(self, at)))
         return tuple(found)
 
+    @once
+    def _addresses(self) -> tuple[Ints, Ints]:
+        """The place of each item's family in `families`, and the item's own place in the family."""
+        number, place = np.zeros(len(self), dtype=int), np.zeros(len(self), dtype=int)
+        for k, (at, _) in enumerate(self.families):
+            number[at], place[at] = k, np.arange(len(at))
+        return number, place
 
+    def by_family(self, item: Ints) -> list[tuple[Ints | slice, Family]]:
+        """item[M] by family: which of the M they are, and their parameters."""
+        if len(self.families) == 1:
+            return [(EVERY, taken(self.families[0][1], item))]
+        number, place = self._addresses
+        kind, own = number.take(item), place.take(item)
+        where = ((np.flatnonzero(kind == k), family) for k, (_, family) in enumerate(self.families))
+        return [(at, taken(family, own.take(at))) for at, family in where if at.size]
+
+
+EVERY = slice(None)
 FAMILY_NUMBER = {family: number for number, family in enumerate(dict.fromkeys(FAMILIES.values()))}
-ARRAYS = tuple(field.name for field in fields(ItemParams) if field.name != "model")
+ARRAYS = tuple(column.name for column in fields(ItemParams) if column.name not in ("model", "slopes"))
 
 
 def _by_family(params: ItemParams, theta: Floats, tail: tuple[int, ...], method: Callable[[Family, Floats], Floats]) -> Floats:
@@ -183,14 +273,22 @@ def log_probabilities_at(params: ItemParams, theta: Floats) -> Floats:
 
 def log_probabilities_of(params: ItemParams, item: Ints, theta: Floats) -> Floats:
     """log P(k) of item[M] at theta[M] -> [M, K], -inf padded."""
-    family = params.families[0][1] if len(params.families) == 1 else None
-    return taken(family, item).log_p(theta) if isinstance(family, Dichotomous) else log_probabilities_at(params.take(item), theta)
+    return _of_items(params, item, theta, (params.b.shape[1] + 1,), lambda family, own: family.log_p(own))
 
 
 def information_of(params: ItemParams, item: Ints, theta: Floats) -> Floats:
     """Fisher information of item[M] at theta[M] -> [M]."""
-    family = params.families[0][1] if len(params.families) == 1 else None
-    return taken(family, item).information(theta) if isinstance(family, Dichotomous) else information_at(params.take(item), theta)
+    return _of_items(params, item, theta, (), lambda family, own: family.information(own))
+
+
+def _of_items(params: ItemParams, item: Ints, theta: Floats, tail: tuple[int, ...], method: Callable[[Family, Floats], Floats]) -> Floats:
+    """method(family of the items, theta) of every family, put together: [M, *tail]."""
+    if len(params.families) == 1:
+        return method(taken(params.families[0][1], item), theta)
+    out = np.empty((len(item), *tail))
+    for at, family in params.by_family(item):
+        out[at] = method(family, theta[at])
+    return out
 
 
 def information_at(params: ItemParams, theta: Floats) -> Floats:

@@ -1,7 +1,7 @@
 """Several correlated competencies at once: items measure one each, abilities share a normal prior (between-item multidimensional model).
 
 Notation: theta[S] ~ N(mu, Phi); l_d(theta_d) log-likelihood of the answers on competency d, I_d its expected information. The posterior is taken as
-Normal(mode, Sigma), Sigma = (Phi^-1 + diag(I_d(mode)))^-1, the mode by Fisher scoring (Segall, 1996, eqs. 13-17). What is learned on one
+Normal(mode, Sigma), Sigma = (Phi^-1 + diag(I_d(mode)))^-1 (Segall, 1996, eqs. 13-17), the mode by Newton's method. What is learned on one
 competency moves the others; the conditional normal prior of a later section given an earlier one is part of it.
 """
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cat_engine.families import Floats, Ints
+from cat_engine.families import Family, Floats, Ints
 from cat_engine.faults import Fault, Faulty
-from cat_engine.irt import item_terms
 from cat_engine.pool import Pool
 
-CLOSE = 1e-11
+CLOSE = 1e-6  # the last step of Newton's method: what is left is of the order of its square
+CLOSEST = 1e-11  # the last step where some competency counted as flat, so that steps shrink in proportion only
 MOST_STEPS = 60
-LONGEST_STEP = 1.0  # a step of Fisher scoring further than this is shortened: a likelihood with guessing may be flat
+LONGEST_STEP = 1.0  # a step further than this is shortened: a likelihood with guessing may be flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,53 +55,95 @@ class Joint:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """The answers of M sessions on all competencies: session row[R] answered item[R] in category[R], in order of answering."""
+    """The answers of M sessions on all competencies: session row[R] (ascending) answered item[R] in category[R], in order of answering."""
 
     row: Ints
     item: Ints
     category: Ints
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Likelihood:
+    """The likelihood of M sessions on S competencies by family of items: the parameters of the items answered, the category of each answer, and
+    its cell, session x S + competency.
+    """
+
+    sessions: int
+    scales: int
+    parts: tuple[tuple[Family, Ints, Ints], ...]
+
+    @classmethod
+    def of(cls, pool: Pool, answers: Answers, sessions: int) -> "_Likelihood":
+        """Of answers whose rows are 0 to sessions - 1."""
+        scales = len(pool.competencies)
+        cell = answers.row * scales + pool.params.scale[answers.item]
+        parts = ((family, answers.category[at], cell[at]) for at, family in pool.params.by_family(answers.item))
+        return cls(sessions, scales, tuple(parts))
+
+    def slope_and_curvature(self, theta: Floats) -> tuple[Floats, Floats]:
+        """l'_d and -l''_d at theta[M, S], [M, S] each."""
+        slope, curvature = np.zeros(theta.size), np.zeros(theta.size)
+        for family, category, cell in self.parts:
+            first, second = family.derivatives(theta.ravel()[cell])
+            given = np.arange(len(cell)), category
+            slope += np.bincount(cell, weights=first[given], minlength=theta.size)
+            curvature -= np.bincount(cell, weights=second[given], minlength=theta.size)
+        return slope.reshape(theta.shape), curvature.reshape(theta.shape)
+
+    def information(self, theta: Floats) -> Floats:
+        """I_d at theta[M, S], [M, S]."""
+        total = np.zeros(theta.size)
+        for family, _, cell in self.parts:
+            total += np.bincount(cell, weights=family.information(theta.ravel()[cell]), minlength=theta.size)
+        return total.reshape(theta.shape)
+
+
+def starting_point(mean: Floats, sd: Floats, prior_mean: float, prior_sd: float, precision: Floats) -> Floats:
+    """Where the joint posterior would have its mode if each competency's own likelihood were normal, [M, S].
+
+    mean[M, S], sd[M, S]: each competency's own posterior, of which the normal prior is taken out again.
+    """
+    own = np.maximum(sd**-2 - prior_sd**-2, 0.0)
+    pull = np.where(own > 0, mean * sd**-2 - prior_mean * prior_sd**-2, 0.0) - own * prior_mean
+    return np.asarray(prior_mean + np.linalg.solve(_with_diagonal(precision, own), pull[..., None])[..., 0])
+
+
 def posterior_mode(pool: Pool, answers: Answers, start: Floats, mean: float, precision: Floats) -> tuple[Floats, Floats]:
     """Mode[M, S] and covariance[M, S, S] of the abilities, from start[M, S], with prior N(mean, precision[S, S]^-1).
 
-    Each session runs until its own steps are below 1e-11 and is then left alone, so that its bits do not depend on the others.
+    Newton's steps, in which a competency whose likelihood is not concave there counts as flat. Each session runs until its own steps are small and
+    is then left alone, so that its bits do not depend on the others.
     """
-    count = len(start)
-    theta, info = start.copy(), np.zeros(start.shape)
-    scale = pool.params.scale[answers.item]
-    going = np.arange(count)
+    theta, going = start.copy(), np.arange(len(start))
+    everyone = likelihood = _Likelihood.of(pool, answers, len(start))
     for _ in range(MOST_STEPS):
-        score, info[going] = _score_and_information(pool, answers, scale, theta, going)
-        away = theta[going] - mean
-        gradient = score - (precision[None] * away[:, None, :]).sum(axis=-1)
-        step = np.linalg.solve(_posterior_precision(precision, info[going]), gradient[..., None])[..., 0]
+        at = theta[going]
+        slope, curvature = likelihood.slope_and_curvature(at)
+        gradient = slope - (precision[None] * (at - mean)[:, None, :]).sum(axis=-1)
+        step = np.linalg.solve(_with_diagonal(precision, np.maximum(curvature, 0.0)), gradient[..., None])[..., 0]
         longest = np.abs(step).max(axis=-1, keepdims=True)
         theta[going] += step * np.minimum(1.0, LONGEST_STEP / np.maximum(longest, LONGEST_STEP))
-        going = going[longest[:, 0] > CLOSE]
-        if not going.size:
+        left = longest[:, 0] > np.where((curvature >= 0).all(axis=-1), CLOSE, CLOSEST)
+        if not left.any():
             break
-    everyone = np.arange(count)
-    _, info = _score_and_information(pool, answers, scale, theta, everyone)
-    return theta, np.asarray(np.linalg.inv(_posterior_precision(precision, info)), dtype=np.float64)
+        if not left.all():
+            going = going[left]
+            likelihood = _Likelihood.of(pool, _answers_of(answers, going, len(start)), len(going))
+    return theta, np.asarray(np.linalg.inv(_with_diagonal(precision, everyone.information(theta))), dtype=np.float64)
 
 
-def _posterior_precision(precision: Floats, info: Floats) -> Floats:
-    scales = info.shape[-1]
-    out = np.repeat(precision[None], len(info), axis=0)
-    out[:, np.arange(scales), np.arange(scales)] += info
-    return out
-
-
-def _score_and_information(pool: Pool, answers: Answers, scale: Ints, theta: Floats, rows: Ints) -> tuple[Floats, Floats]:
-    """l'_d and I_d of sessions `rows`, [m, S] each."""
-    scales = theta.shape[1]
-    place = np.full(len(theta), -1)
+def _answers_of(answers: Answers, rows: Ints, sessions: int) -> Answers:
+    """Those of sessions `rows` only, renumbered."""
+    place = np.full(sessions, -1)
     place[rows] = np.arange(len(rows))
-    keep = place[answers.row] >= 0
-    row, item, category, own = place[answers.row[keep]], answers.item[keep], answers.category[keep], scale[keep]
-    first, info, _, _ = item_terms(pool.params.take(item), theta[rows][row, own])
-    cell, size = row * scales + own, len(rows) * scales
-    score = np.bincount(cell, weights=first[np.arange(len(item)), category], minlength=size)
-    total = np.bincount(cell, weights=info, minlength=size)
-    return score.reshape(-1, scales).astype(float), total.reshape(-1, scales).astype(float)
+    row = place[answers.row]
+    keep = np.flatnonzero(row >= 0)
+    return Answers(row[keep], answers.item[keep], answers.category[keep])
+
+
+def _with_diagonal(precision: Floats, more: Floats) -> Floats:
+    """precision[S, S] + diag(more[m, S]), [m, S, S]."""
+    scales = more.shape[-1]
+    out = np.repeat(precision[None], len(more), axis=0)
+    out[:, np.arange(scales), np.arange(scales)] += more
+    return out

@@ -16,6 +16,7 @@ from cat_engine.content import CONTENT, ContentMethod, Unbalanced
 from cat_engine.eligibility import ELIGIBILITY, Eligibility, Everyone
 from cat_engine.estimators import ESTIMATOR, Estimator, ExpectedAPosteriori
 from cat_engine.exposure import EXPOSURE, Best, Exposure
+from cat_engine.families import Floats
 from cat_engine.faults import Fault
 from cat_engine.joint import Joint
 from cat_engine.once import once
@@ -70,6 +71,19 @@ class TestPlan:
     def competencies(self) -> tuple[str, ...]:
         """All competencies, in the order of the sections."""
         return tuple(name for section in self.sections for name in section.competencies)
+
+    def prior_precision(self, competencies: tuple[str, ...]) -> Floats:
+        """The inverse of the joint prior's covariance between `competencies`, [S, S]. Read only."""
+        if competencies not in self._prior_precisions:
+            correlations = (self.joint or Joint()).correlations(self.competencies, competencies)
+            found = np.asarray(np.linalg.inv(correlations * self.prior.start[1] ** 2), dtype=np.float64)
+            found.setflags(write=False)
+            self._prior_precisions[competencies] = found
+        return self._prior_precisions[competencies]
+
+    @once
+    def _prior_precisions(self) -> dict[tuple[str, ...], Floats]:
+        return {}
 
     @once
     def digest(self) -> str:

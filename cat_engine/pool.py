@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cat_engine.ability import Grid
 from cat_engine.assembly import Assembly
 from cat_engine.blueprint import BlueprintRow, Content
-from cat_engine.families import Dichotomous, Floats, Ints
+from cat_engine.families import Floats, Ints
 from cat_engine.irt import ItemParams, information, item_terms, log_probabilities
 from cat_engine.once import once
 from cat_engine.priors import Prior
@@ -114,8 +114,8 @@ class Pool:
 
     @once
     def middle(self) -> Floats:
-        """The mean b of each item, [I]."""
-        return np.asarray(np.nanmean(self.params.b, axis=1)) if len(self) else np.zeros(0)
+        """Where each item lies: ItemParams.middle, [I]."""
+        return self.params.middle
 
     @once
     def peak(self) -> Floats:
@@ -130,11 +130,10 @@ class Pool:
 
     @once
     def ranking(self) -> Ranking | None:
-        """The lists by which the most informative item is found quickly; for a large pool of one competency and two categories only."""
-        if len(self.competencies) != 1 or len(self) < LEAST_TO_RANK or len(self.params.families) != 1:
+        """The lists by which the most informative item is found quickly; None for a small pool, or one of items that it does not suit."""
+        if len(self) < LEAST_TO_RANK:
             return None
-        family = self.params.families[0][1]
-        return Ranking.of(family, self.peak, self.grid.low, self.grid.high) if isinstance(family, Dichotomous) else None
+        return Ranking.of(self.params, [at for at, _ in self.scales], self.peak, self.grid.low, self.grid.high)
 
     def prior_logpost(self, prior: Prior) -> Floats:
         """Log-posterior before any answer, [Q]: the prior's log-density plus the logarithm of the grid's weights. Read only."""
@@ -182,6 +181,23 @@ class Pool:
         return {item_id: i for i, item_id in enumerate(self.ids)}
 
     @once
+    def n_cat(self) -> tuple[int, ...]:
+        """The number of categories of each item, for reading one at a time."""
+        return tuple(self.params.n_cat.tolist())
+
+    def places(self, names: tuple[str, ...]) -> Ints:
+        """The indices of those of the competencies `names` that the pool knows. Read only."""
+        if names not in self._places:
+            found = np.array([self.competencies.index(name) for name in names if name in self.competencies], dtype=int)
+            found.setflags(write=False)
+            self._places[names] = found
+        return self._places[names]
+
+    @once
+    def _places(self) -> dict[tuple[str, ...], Ints]:
+        return {}
+
+    @once
     def digest(self) -> str:
         """SHA-256 over everything that a decision depends on."""
         p = self.params
@@ -189,7 +205,9 @@ class Pool:
         content: list[object] = [self.ids, p.model, p.a.tolist(), b, p.c.tolist(), p.d.tolist(), p.scale.tolist()]
         content += [self.competencies, self.operational.tolist(), self.exposure.tolist()]
         content += [self.grid.low, self.grid.high, self.grid.n]
-        if self.seconds is not None:  # what was added later counts only where it is there: older digests stay
+        if p.slopes.size:  # what was added later counts only where it is there: older digests stay
+            content += [{"slopes": [p.slopes_of(i).tolist() for i in range(len(p))]}]
+        if self.seconds is not None:
             content += [{"seconds": self.seconds.tolist()}]
         if self.control is not None:
             content += [{"control": self.control.tolist()}]

@@ -1,66 +1,127 @@
-"""Finding the most informative items of a large bank without evaluating it: exact, by bounds.
+"""Finding the most informative items of a bank without evaluating it: exact, by bounds.
 
-The ability axis is cut into narrow cells. For each cell the items are sorted once by the highest information that they have anywhere in it, which
-for items of two categories is at an end of the cell or at the item's own peak, since their information has one maximum (Birnbaum, 1968; Magis,
-2013). At a decision only the first free items of the cell's list are evaluated; the choice is certain when the worst of those that matter beats
-the bound of the next item on the list. Where it is not, or ability lies outside the cells, the caller evaluates everything.
+The ability axis is cut into narrow cells. For each cell the items of a competency are sorted once by a bound on the information that they have
+anywhere in it: for items of two categories the highest value at the ends of the cell and at the item's own peak, since their information has one
+maximum (Birnbaum, 1968; Magis, 2013); for others the highest at a few points, plus what it can rise between them by its curvature. At a decision only
+the free items of the highest bounds are evaluated; the choice is certain when the worst of those that matter beats the bounds of all others. Where it
+is not, or ability lies outside the cells, the caller evaluates everything.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cat_engine.families import Dichotomous, Floats, Ints, taken
+from cat_engine.families import Dichotomous, Family, Floats, Graded, Ints, PartialCredit
+from cat_engine.irt import ItemParams, information_at, information_of
 
 CELL_WIDTH = 0.05
+POINTS = 4  # at which the information of items of several categories is taken in a cell
 LONGEST_LIST = 192
 SPARE = 5  # items evaluated beyond those that matter
 CAUTION = 1e-9  # relative, and twice the rounding of scores absolutely: a bound is never trusted to the last digit
 ROUNDING = 2e-12
+NO_BOUND = 1e200  # finite: times any variance, 0 too, it is a number
+
+
+def steepest_bend(family: Family) -> Floats | None:
+    """A bound on |I''| at every ability, [I]: 0 where the information has one maximum, None for a family of which none is known.
+
+    Graded: with u_k = r_k - s_{k+1} and v_k = -u'_k / a the information is a^2 sum_k P_k u_k^2 and I'' = a^4 sum_k P_k (u^4 - 5 u^2 v + 2 v^2 - 2 u v'),
+    |u| <= 1, 0 <= v <= 1/2, |v'| < .193. Partial credit: I'' = a^4 times the fourth cumulant of the category, which is between -m^4/8 and m^4/12 for
+    categories 0 to m.
+    """
+    match family:
+        case Dichotomous():
+            return np.zeros(len(family.a))
+        case Graded():
+            return np.asarray(2.9 * family.a**4)
+        case PartialCredit():
+            return np.asarray((family.a * (np.isfinite(family.floor).sum(axis=1) - 1)) ** 4 / 8)
+        case _:
+            return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranking:
-    """order[C, W]: the items of each cell from the highest bound down; bound[C, W + 1]: their bounds, the last that of the best item left out
-    (-inf where there is none). Cell c spans low + c CELL_WIDTH to low + (c + 1) CELL_WIDTH.
+    """order[S (C + 2), W]: the items of each competency and cell from the highest bound down; bound[S (C + 2), W + 1]: their bounds, the last that of
+    the best item left out; -NO_BOUND where there is none. Cell c spans low + (c - 1) CELL_WIDTH to low + c CELL_WIDTH; the first and the last stand for
+    all that lies below and above the others, where nothing is bounded (NO_BOUND). The rows of a competency begin at first[S]. by_scale[I]: the items
+    by competency, from starts[S] on.
     """
 
-    family: Dichotomous
+    params: ItemParams
     low: float
     order: Ints
     bound: Floats
+    first: Ints
+    by_scale: Ints
+    starts: Ints
 
     @classmethod
-    def of(cls, family: Dichotomous, peak: Floats, low: float, high: float) -> "Ranking":
-        """Of all items of a pool, between two abilities."""
+    def of(cls, params: ItemParams, scales: Sequence[Ints], peak: Floats, low: float, high: float) -> "Ranking | None":
+        """Of the items scales[s] of each competency, between two abilities; None where an item's information has no bound."""
+        bends = [steepest_bend(family) for _, family in params.families]
+        bend = np.zeros(len(params))
+        for (at, _), found in zip(params.families, bends, strict=True):
+            if found is None:
+                return None
+            bend[at] = found
         cells = int(np.ceil((high - low) / CELL_WIDTH))
-        edges = low + CELL_WIDTH * np.arange(cells + 1)
-        count = len(peak)
-        width = min(count, LONGEST_LIST)
-        order, bound = np.empty((cells, width), dtype=int), np.full((cells, width + 1), -np.inf)
-        at_peak = family.information(peak)
-        before = family.information(np.full(count, edges[0]))
-        for c in range(cells):
-            after = family.information(np.full(count, edges[c + 1]))
-            highest = np.where((peak > edges[c]) & (peak < edges[c + 1]), at_peak, np.maximum(before, after))
-            kept = np.argpartition(-highest, width - 1)[: width + 1] if count > width else np.arange(count)
-            ranked = np.argsort(-highest, kind="stable") if count <= 2 * width else kept[np.argsort(-highest[kept], kind="stable")]
-            order[c] = ranked[:width]
-            bound[c, :width] = highest[order[c]]
-            if count > width:
-                left = np.ones(count, dtype=bool)
-                left[order[c]] = False
-                bound[c, width] = highest[left].max()
-            before = after
-        return cls(family, low, order, bound)
+        width = min(max(len(at) for at in scales), LONGEST_LIST)
+        order = np.zeros((len(scales), cells + 2, width), dtype=int)
+        bound = np.full((len(scales), cells + 2, width + 1), -NO_BOUND)
+        for s, at in enumerate(scales):
+            order[s, [0, -1], : len(at)] = at[:width]
+            bound[s, [0, -1]] = NO_BOUND if len(at) else -NO_BOUND
+        for c, highest in enumerate(_highest(params, bend, peak, low + CELL_WIDTH * np.arange(cells + 1)), start=1):
+            for s, at in enumerate(scales):
+                own = highest[at]
+                best = np.argpartition(-own, width)[: width + 1] if len(at) > width + 1 else np.arange(len(at))
+                best = best[np.lexsort((best, -own[best]))]
+                order[s, c, : len(best)] = at[best[:width]]
+                bound[s, c, : len(best)] = own[best]
+        starts = np.cumsum([0, *(len(at) for at in scales[:-1])])
+        first, rows = (cells + 2) * np.arange(len(scales)), (len(scales) * (cells + 2), -1)
+        starts = np.minimum(starts, len(params) - 1)
+        return cls(params, low, order.reshape(rows), bound.reshape(rows), first, np.concatenate(scales), starts)
+
+    def cell(self, theta: Floats) -> Ints:
+        """The row of each theta[N, S] in `order` and `bound`."""
+        last = len(self.order) // len(self.first) - 1
+        place = (theta - (self.low - CELL_WIDTH)) / CELL_WIDTH
+        found: Ints = np.minimum(np.maximum(place, 0), last).astype(int)
+        found += self.first
+        return found
+
+    def open(self, eligible: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which competencies have an eligible item, [N, S]; anything for those that have no item at all."""
+        return np.asarray(np.logical_or.reduceat(eligible.take(self.by_scale, axis=1), self.starts, axis=1))
+
+
+def _highest(params: ItemParams, bend: Floats, peak: Floats, edges: Floats) -> "list[Floats]":
+    """A bound on the information of each item in each cell, [C][I]."""
+    points = POINTS if bend.any() else 1
+    slack = bend * (CELL_WIDTH / points) ** 2 / 8  # how far a function can rise over its chord
+    at_peak, found = information_at(params, peak), []
+    before = information_at(params, edges[:1])
+    for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        inside = low + (high - low) * np.arange(1, points + 1)[:, None] / points
+        values = np.concatenate([before[None], information_at(params, inside)])
+        found.append(np.where((bend == 0) & (peak > low) & (peak < high), at_peak, values.max(axis=0) + slack))
+        before = values[-1]
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shortlist:
-    """Of N sessions: item[N, M], the lowest index first where scores tie, score[N, M] (-inf where there are fewer items), and sure[N], where no other item can matter."""
+    """Of N sessions: item[N, M], ascending, so that the lowest index comes first where scores tie; info[N, M], their information; score[N, M],
+    -inf where there is no item; and sure[N], where no other item can matter.
+    """
 
     item: Ints
+    info: Floats
     score: Floats
     sure: NDArray[np.bool_]
 
@@ -68,30 +129,66 @@ class Shortlist:
 def shortlist(ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArray[np.bool_], given: int, depth: int) -> Shortlist:
     """The items among which are the `depth` best of each session by information times variance, rounded as scores are.
 
-    theta[N], variance[N], eligible[N, I]; given: the most items that any of the sessions has had.
+    theta[N, S], variance[N, S], eligible[N, I]; given: the most items of a competency that any of the sessions has had.
     """
-    n = len(theta)
-    cells, width = ranking.order.shape
-    cell = np.floor((theta - ranking.low) / CELL_WIDTH).astype(int)
-    inside = (cell >= 0) & (cell < cells)
-    cell = np.where(inside, cell, 0)
-    spare = depth + SPARE
-    width = min(width, given + 2 * spare)
-    listed = ranking.order[:, :width][cell]
-    count = eligible.shape[1]
+    count, scales = eligible.shape[1], theta.shape[1]
+    wanted = depth + SPARE
+    width = min(ranking.order.shape[1], given + 2 * wanted)
+    find = _first if scales == 1 else _best
+    item, limit, enough = find(ranking, ranking.cell(theta), variance, eligible, width, min(wanted, width))
+    item.sort(axis=1)
+    known = item if enough else np.minimum(item, count - 1)
+    if scales == 1:
+        own, weight = theta.repeat(known.shape[1], axis=1), variance
+    else:
+        cell = ranking.params.scale.take(known) + scales * np.arange(len(theta))[:, None]
+        own, weight = theta.take(cell), variance.take(cell)
+    info = information_of(ranking.params, known.ravel(), own.ravel()).reshape(known.shape)
+    score = (info * weight).round(12)
+    if not enough:
+        score[item == count] = -np.inf
+    worst = score.max(axis=1) if depth == 1 else np.partition(score, -depth, axis=1)[:, -depth]
+    return Shortlist(known, info, score, (worst > limit * (1 + CAUTION) + ROUNDING) | (limit < 0))
+
+
+def _first(
+    ranking: Ranking, cell: Ints, variance: Floats, eligible: NDArray[np.bool_], width: int, wanted: int
+) -> tuple[Ints, Floats, bool]:
+    """Of one competency: the free items of the highest bounds, item[N, wanted] (the number of items stands for none); limit[N], the bound of
+    information times variance of all others; and whether everybody has so many.
+    """
+    n, count = eligible.shape
+    row = cell.ravel()
+    listed = ranking.order[row, :width]
     free = eligible.ravel().take(listed + count * np.arange(n)[:, None])
-    rank = np.cumsum(free, axis=1, dtype=np.int32)
-    flat = np.flatnonzero(free & (rank <= spare))
-    row, column = flat // width, rank.ravel()[flat] - 1
-    item = listed.ravel()[flat]
-    info = taken(ranking.family, item).information(theta[row])
-    scores, items, places = np.full((n, spare), -np.inf), np.full((n, spare), count), np.full((n, spare), width - 1)
-    at = row * spare + column
-    scores.ravel()[at], items.ravel()[at], places.ravel()[at] = np.round(info * variance[row], 12), item, flat - row * width
-    worst = scores.max(axis=1) if depth == 1 else np.partition(scores, spare - depth, axis=1)[:, spare - depth]
-    if depth > 1 or np.count_nonzero(scores == worst[:, None]) > n:  # with ties the lowest index must come first
-        by_index = np.argsort(items, axis=1)
-        items, scores = np.take_along_axis(items, by_index, axis=1), np.take_along_axis(scores, by_index, axis=1)
-    bound = ranking.bound[cell, places[:, -1] + 1]  # of the first item of the list that was not looked at
-    certain = np.isneginf(bound) | (worst > bound * variance * (1 + CAUTION) + ROUNDING)
-    return Shortlist(items, scores, inside & certain)
+    chosen = free & (free.cumsum(axis=1, dtype=np.int32) <= wanted)
+    place = np.flatnonzero(chosen)
+    enough = place.size == n * wanted
+    if enough:
+        item = listed.ravel().take(place).reshape(n, wanted)
+        last = place[wanted - 1 :: wanted] % width
+    elif width < ranking.order.shape[1]:  # the list did not reach
+        return _first(ranking, cell, variance, eligible, ranking.order.shape[1], wanted)
+    else:
+        place = np.argsort(~chosen, axis=1, kind="stable")[:, :wanted]
+        found = np.take_along_axis(chosen, place, axis=1)
+        item = np.where(found, np.take_along_axis(listed, place, axis=1), count)
+        last = np.where(found[:, -1], place[:, -1], width - 1)
+    return item, ranking.bound[row, last + 1] * variance.ravel(), enough
+
+
+def _best(
+    ranking: Ranking, cell: Ints, variance: Floats, eligible: NDArray[np.bool_], width: int, wanted: int
+) -> tuple[Ints, Floats, bool]:
+    """The same of several competencies."""
+    n, count = eligible.shape
+    listed = ranking.order[cell, :width].reshape(n, -1)
+    ceiling = ranking.bound[cell, : width + 1] * variance[:, :, None]
+    free = eligible.ravel().take(listed + count * np.arange(n)[:, None])
+    value = np.where(free, ceiling[:, :, :width].reshape(n, -1), -1.0)
+    beyond = np.where(ranking.open(eligible), ceiling[:, :, width], -1.0).max(axis=1)
+    place = np.argpartition(value, -wanted - 1, axis=1)[:, -wanted - 1 :]
+    place += value.shape[1] * np.arange(n)[:, None]
+    highest = value.take(place)
+    there = highest[:, 1:] >= 0
+    return np.where(there, listed.take(place[:, 1:]), count), np.maximum(highest[:, 0], beyond), bool(there.all())

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cat_engine.batch import Batch, capacity
-from cat_engine.eligibility import Finished, Memory, lots, segments
-from cat_engine.engine import admit, choose, survey
+from cat_engine.eligibility import Finished, Memory, segments
+from cat_engine.engine import admit, choose, draw_lots, survey
 from cat_engine.families import Floats, Ints
 from cat_engine.irt import ItemParams, log_probabilities_of
 from cat_engine.plan import Section, TestPlan
@@ -122,8 +122,9 @@ class People:
 @dataclass(slots=True, eq=False)
 class Block:
     """What a block of N people gave: final theta, se and count [N, S]; why each section and each competency ended; answers[4, R] (person, position,
-    item, category) and abilities[2, R] (theta, se), in order of giving; step_seconds[R] and seconds[N, sections], where answers take time; held[N],
-    whether exposure control was never dropped; visited[K], the segments of ability that were visited.
+    item, category) and abilities[2, R] (theta, se), by person and position; step_seconds[R] and seconds[N, sections], where answers take time; held[N],
+    whether exposure control was never dropped; visited[K], the segments of ability that were visited; lots[N, K, I] of exposure control, where the plan
+    has that.
     """
 
     people: People
@@ -138,15 +139,14 @@ class Block:
     seconds: Floats | None
     held: NDArray[np.bool_]
     visited: NDArray[np.bool_]
+    lots: NDArray[np.bool_] | None
 
-    def finished(self, plan: TestPlan, memory: Memory, seed: int) -> Finished:
+    @property
+    def finished(self) -> Finished:
         """The test of a block of one, for the memory of exposure control."""
-        might = lots(plan.eligibility.probability(memory), seed)
-        return Finished(self.answers[2], self.visited, might, bool(self.held[0]))
-
-    def by_person(self) -> Ints:
-        """The order of steps by person and position, [R]."""
-        return np.argsort(self.answers[0], kind="stable")
+        if self.lots is None:
+            raise ValueError("exposure control that draws no lots has nothing to learn")
+        return Finished(self.answers[2], self.visited, self.lots[0], bool(self.held[0]))
 
 
 Mapper = Callable[[Trial, Iterable[People]], Iterator[Block]]  # run_block over parts, the blocks in the order of the parts
@@ -180,7 +180,7 @@ def _one_by_one(trial: Trial, people: People) -> Iterator[Block]:
     memory = Memory.pinned(trial.plan.eligibility, trial.pool)
     for at in range(len(people)):
         ran = _run_block(trial, people.part(at, 1), memory)
-        trial.plan.eligibility.learn(memory, ran.finished(trial.plan, memory, attempt_seed(trial.seed, people.first + at)))
+        trial.plan.eligibility.learn(memory, ran.finished)
         yield ran
 
 
@@ -221,7 +221,6 @@ def simulate(
             watch(done)
     person, position, item, category = (np.concatenate([part.answers[k] for part in ran]) for k in range(4))
     step_theta, step_se = (np.concatenate([part.abilities[k] for part in ran]) for k in range(2))
-    order = np.lexsort((position, person))
     return SimulationResult(
         true=people.true,
         theta=np.concatenate([part.theta for part in ran]),
@@ -229,14 +228,14 @@ def simulate(
         count=np.concatenate([part.count for part in ran]),
         reasons=tuple(tuple(found) for part in ran for found in part.reasons),
         stops=tuple(tuple(found) for part in ran for found in part.stops),
-        step_person=person[order],
-        step_position=position[order],
-        step_item=item[order],
-        step_category=category[order],
-        step_theta=step_theta[order],
-        step_se=step_se[order],
+        step_person=person,
+        step_position=position,
+        step_item=item,
+        step_category=category,
+        step_theta=step_theta,
+        step_se=step_se,
         exposure=np.bincount(item, minlength=len(pool)) / len(people),
-        step_seconds=None if times is None else np.concatenate([part.step_seconds for part in ran if part.step_seconds is not None])[order],
+        step_seconds=None if times is None else np.concatenate([part.step_seconds for part in ran if part.step_seconds is not None]),
         seconds=None if times is None else np.concatenate([part.seconds for part in ran if part.seconds is not None]),
     )
 
@@ -251,8 +250,9 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
     uniform = uniforms(trial.seed, people.first, n, capacity(plan, pool))
     clock = None if trial.times is None else _Clock.of(trial, people)
     held, visited = np.ones(n, dtype=bool), np.zeros(len(plan.eligibility.edges) + 1, dtype=bool)
-    known = [pool.competencies.index(name) for name in plan.competencies if name in pool.competencies]
-    answers, abilities, took = [np.zeros((4, 0), int)], [np.zeros((2, 0))], [np.zeros(0)]
+    known = pool.places(plan.competencies)
+    drawn = draw_lots(plan, pool, memory, _SeedsOf(seeds, np.arange(n)))
+    abilities, took = np.zeros((2, *batch.items.shape)), np.zeros(batch.items.shape)
 
     def end(section: Section, scales: Ints, over: Ints, verdict: Ints, unfinished: str) -> None:
         """The section is over for sessions over[M], whose competencies stand at verdict[M, S']."""
@@ -277,27 +277,28 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
                 break
             position = batch.count[rows].sum(axis=1)
             own_seeds = _SeedsOf(seeds, rows)
-            admission = admit(plan, pool, memory, batch, rows, eligible, own_seeds)
+            admission = admit(plan, batch, rows, eligible, drawn)
             held[rows[admission.dropped]] = False
             if plan.eligibility.learns:
                 visited[segments(plan.eligibility.edges, batch.theta[rows][:, known])] = True
             draws = Draws(own_seeds, position.tolist())
-            item, _ = choose(plan, section, batch, rows, position - begun[rows], admission, draws)
+            item = choose(plan, section, batch, rows, position - begun[rows], admission, draws).item
             if clock is not None:
                 seconds, late = clock.answer(rows, item, k, 60 * section.time_budget_min)
                 if late.any():  # the item was on the screen when the section ended: seen, not scored, never given again
                     batch.used[rows[late], item[late]] = True
                     end(section, outlook.scales, rows[late], verdict[late], TIME)
                     rows, item, position, seconds = rows[~late], item[~late], position[~late], seconds[~late]
-                took.append(seconds)
+                took[rows, position] = seconds
             category = draw_category(truth, true[rows, scale[item]], item, uniform[rows, position]) if real is None else real[rows, item]
             batch.answer(rows, item, category)
-            answers.append(np.stack([rows + people.first, position, item, category]))
-            abilities.append(np.stack([batch.theta[rows, scale[item]], batch.se[rows, scale[item]]]))
+            abilities[:, rows, position] = batch.theta[rows, scale[item]], batch.se[rows, scale[item]]
     theta, se = batch.final()
+    step = np.nonzero(np.arange(batch.items.shape[1]) < batch.count.sum(axis=1)[:, None])
     return Block(
-        people, theta, se, batch.count, ends, stops, np.concatenate(answers, axis=1), np.concatenate(abilities, axis=1),
-        None if clock is None else np.concatenate(took), None if clock is None else clock.spent, held, visited,
+        people, theta, se, batch.count, ends, stops,
+        np.stack([step[0] + people.first, step[1], batch.items[step], batch.categories[step]]), abilities[:, step[0], step[1]],
+        None if clock is None else took[step], None if clock is None else clock.spent, held, visited, drawn,
     )  # fmt: skip
 
 

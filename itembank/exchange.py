@@ -1,7 +1,7 @@
 """Banks as files: parameter CSV for psychometricians, JSON for a whole bank with its content.
 
-Parameter CSV: `item_id,competency,model,a,b1,b2,...,c,d` and optionally `status,calibration` (model: 1pl 2pl 3pl 4pl grm gpcm pcm; D = 1; an
-empty cell is not used); further columns are kept as attributes. JSON: {"format", "D", "items"}, each item with the same parameters, its
+Parameter CSV: `item_id,competency,model,a,b1,b2,...,c,d` and optionally `status,calibration` (model: one of MODELS; D = 1; an empty cell is not
+used); nominal items have their slopes in `a1,a2,...`, beside their intercepts in b1, b2, ...; further columns are kept as attributes. JSON: {"format", "D", "items"}, each item with the same parameters, its
 attributes, and its content or null. Numbers are written so that they read back to the same bits, and every fault of a file is found, with its
 row and column, before anything is used.
 """
@@ -9,17 +9,20 @@ row and column, before anything is used.
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
+import numpy as np
+
 from cat_engine import Fault, Faulty, ItemParams
+from cat_engine.irt import NOMINAL
 from itembank.bank import Bank, ItemContent
-from itembank.rows import KNOWN, NEEDED, THRESHOLD, Rows, broken_text, parameter_meant, threshold_columns
+from itembank.rows import KNOWN, NEEDED, Rows, broken_text, is_parameter, parameter_meant, slope_columns, threshold_columns
 
 FORMAT = "cact-bank-1"
 HEADER = "item_id,competency,model,a,b1,b2,…,c,d"
 CONTENT_TEXTS = ("item_id", "competency", "job_level", "kind", "scenario", "question", "rationale")
-ITEM_FIELDS = (*NEEDED, "b", "c", "d", "status", "calibration", "attributes", "content")
+ITEM_FIELDS = (*NEEDED, "b", "c", "d", "slopes", "status", "calibration", "attributes", "content")
 TEXTS = ("item_id", "competency", "model", "status", "calibration")
 MOST_THRESHOLDS = 99
 BROKEN = "holds half of a surrogate pair, which is not a character"
@@ -28,21 +31,23 @@ BROKEN = "holds half of a surrogate pair, which is not a character"
 def on_logistic_metric(bank: Bank, scaling: float) -> Bank:
     """The bank with a multiplied by the D that its parameters were estimated with: P = s(D a (theta - b)) there, s(a (theta - b)) here.
 
-    Raises Faulty where a product is too large to be a number.
+    Nominal items have no D: their slopes and intercepts are those of logits in any case. Raises Faulty where a product is too large to be a number.
     """
-    return bank if scaling == 1 else replace(bank, params=replace(bank.params, a=bank.params.a * scaling))
+    if scaling == 1:
+        return bank
+    with_d = np.array([model not in NOMINAL for model in bank.params.model])
+    return replace(bank, params=replace(bank.params, a=np.where(with_d, bank.params.a * scaling, bank.params.a)))
 
 
 def read_bank_csv(text: str, contents: Mapping[str, ItemContent] | None = None) -> Bank:
     """Parse a parameter CSV; `contents` links items to the text they already have. Raises Faulty with every fault, by row and column."""
     lines = _csv_lines(text)
     at, header = next((number, [name.strip() for name in line]) for number, line in lines if any(line))
-    thresholds = threshold_columns(header)
-    faults = _header_faults(f"row {at}", header, thresholds)
+    rows = Rows(threshold_columns(header), slope_columns(header))
+    faults = _header_faults(f"row {at}", header, [*NEEDED, *rows.thresholds, *rows.slopes])
     if faults:
         raise Faulty(faults)
-    rows = Rows(thresholds)
-    extra = [name for name in header if name and name not in KNOWN and name not in thresholds]
+    extra = [name for name in header if name and not is_parameter(name)]
     for number, line in lines:
         values = [value.strip() for value in line]
         if number <= at or not any(values):
@@ -71,9 +76,9 @@ def _csv_lines(text: str) -> list[tuple[int, list[str]]]:
         raise Faulty([Fault("file", "", f"is not CSV: {error}", "check the quotation marks")]) from None
 
 
-def _header_faults(where: str, header: list[str], thresholds: list[str]) -> list[Fault]:
+def _header_faults(where: str, header: list[str], needed: list[str]) -> list[Fault]:
     meant = {parameter_meant(name): name for name in header}
-    missing = [name for name in (*NEEDED, *thresholds) if name not in header]
+    missing = [name for name in needed if name not in header]
     faults = [
         Fault(where, name, "the column is missing", f"write '{name}', not '{meant[name]}'" if name in meant else f"the header is: {HEADER}")
         for name in missing
@@ -106,18 +111,25 @@ def _bank(rows: Rows, contents: Mapping[str, ItemContent]) -> Bank:
 def write_bank_csv(bank: Bank) -> str:
     """The parameter CSV of a bank."""
     thresholds = [f"b{k}" for k in range(1, bank.params.b.shape[1] + 1)]
+    slopes = [f"a{k}" for k in range(1, 1 + max((len(bank.params.slopes_of(i)) for i in range(len(bank))), default=0))]
     extra = sorted({name for attributes in bank.attributes for name in attributes})
     out = io.StringIO()
     writer = csv.writer(out)  # lines end with CR LF (RFC 4180): it is what makes the writer quote a line end inside a cell
-    writer.writerow([*NEEDED, *thresholds, "c", "d", "status", "calibration", *extra])
+    writer.writerow([*NEEDED, *slopes, *thresholds, "c", "d", "status", "calibration", *extra])
     for i, item_id in enumerate(bank.ids):
         row = bank.row(i)
-        b = [repr(v) for v in row.b] + [""] * (len(thresholds) - len(row.b))
+        a = ["" if row.slopes else repr(row.a), *_cells_of(row.slopes, len(slopes))]
+        b = _cells_of(row.b, len(thresholds))
         c = repr(row.c) if row.model in ("3pl", "4pl") else ""
         d = repr(row.d) if row.model == "4pl" else ""
         own = [bank.attributes[i].get(name, "") for name in extra]
-        writer.writerow([item_id, bank.competency_of(i), row.model, repr(row.a), *b, c, d, bank.status[i], bank.calibration[i], *own])
+        writer.writerow([item_id, bank.competency_of(i), row.model, *a, *b, c, d, bank.status[i], bank.calibration[i], *own])
     return out.getvalue()
+
+
+def _cells_of(values: Sequence[float], count: int) -> list[str]:
+    """`count` cells, the last of them empty."""
+    return [repr(v) for v in values] + [""] * (count - len(values))
 
 
 def write_bank_json(bank: Bank, contents: Mapping[str, ItemContent]) -> str:
@@ -128,7 +140,7 @@ def write_bank_json(bank: Bank, contents: Mapping[str, ItemContent]) -> str:
         items.append(
             {
                 "item_id": item_id, "competency": bank.competency_of(i), "model": row.model, "a": row.a, "b": list(row.b), "c": row.c, "d": row.d,
-                "status": bank.status[i], "calibration": bank.calibration[i], "attributes": dict(bank.attributes[i]),
+                **({"slopes": list(row.slopes)} if row.slopes else {}), "status": bank.status[i], "calibration": bank.calibration[i], "attributes": dict(bank.attributes[i]),
                 "content": asdict(contents[item_id]) if item_id in contents else None,
             }
         )  # fmt: skip
@@ -148,8 +160,9 @@ def read_bank_json(text: str) -> tuple[Bank, dict[str, ItemContent]]:
     if body.get("D") != 1:
         faults.append(Fault("file", "D", f"is {body.get('D')!r}", "multiply a by it, and write 1"))
     tables = [item if isinstance(item, dict) else {} for item in body["items"]]
-    widest = max((len(item["b"]) for item in tables if isinstance(item.get("b"), list)), default=1)
-    rows = Rows([f"b{k}" for k in range(1, min(max(widest, 1), MOST_THRESHOLDS) + 1)], faults)
+    widest = max((len(item[name]) for item in tables for name in ("b", "slopes") if isinstance(item.get(name), list)), default=1)
+    numbers = range(1, min(max(widest, 1), MOST_THRESHOLDS) + 1)
+    rows = Rows([f"b{k}" for k in numbers], [f"a{k}" for k in numbers], faults)
     contents: dict[str, ItemContent] = {}
     for number, item in enumerate(tables):
         where = f"items[{number}]"
@@ -169,11 +182,12 @@ def read_bank_json(text: str) -> tuple[Bank, dict[str, ItemContent]]:
 
 def _cells(where: str, item: Mapping[str, object], faults: list[Fault]) -> dict[str, str]:
     """An item's values as the cells that a CSV would hold."""
-    b = item.get("b")
-    if not isinstance(b, list) or len(b) > MOST_THRESHOLDS:
-        faults.append(Fault(where, "b", f"is not a list of at most {MOST_THRESHOLDS} numbers"))
-        b = []
-    values = {name: item.get(name) for name in KNOWN} | {f"b{k}": value for k, value in enumerate(b, start=1)}
+    values = {name: item.get(name) for name in KNOWN}
+    for name, column, listed in (("b", "b", item.get("b")), ("slopes", "a", item.get("slopes", []))):
+        if not isinstance(listed, list) or len(listed) > MOST_THRESHOLDS:
+            faults.append(Fault(where, name, f"is not a list of at most {MOST_THRESHOLDS} numbers"))
+            continue
+        values |= {f"{column}{k}": value for k, value in enumerate(listed, start=1)}
     cells = dict.fromkeys(values, "")
     for name, value in values.items():
         if value is None:
@@ -191,7 +205,7 @@ def _attributes(where: str, table: object, faults: list[Fault]) -> Mapping[str, 
         faults.append(Fault(where, "attributes", "is not an object of texts"))
         return {}
     for name, value in table.items():
-        if name in KNOWN or THRESHOLD.fullmatch(name) or parameter_meant(name) or name != name.strip() or not name:
+        if is_parameter(name) or parameter_meant(name) or name != name.strip() or not name:
             faults.append(Fault(where, "attributes", f"'{name}' cannot name an attribute", "names of parameters, and like them, are taken"))
         if broken_text(name + value):
             faults.append(Fault(where, "attributes", BROKEN))

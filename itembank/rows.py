@@ -8,16 +8,18 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from cat_engine import MODELS, Fault, Faulty, ItemParams, Row
-from cat_engine.irt import DICHOTOMOUS, LOWER_ASYMPTOTE, UPPER_ASYMPTOTE
+from cat_engine.irt import DICHOTOMOUS, LOWER_ASYMPTOTE, NOMINAL, ORDERED, UPPER_ASYMPTOTE
 from itembank.bank import CALIBRATIONS, STATUSES
 
 NEEDED = ("item_id", "competency", "model", "a")
 KNOWN = (*NEEDED, "c", "d", "status", "calibration")
 THRESHOLD = re.compile(r"b([1-9]\d?)")
+SLOPE = re.compile(r"a([1-9]\d?)")
 LIKE_A_THRESHOLD = re.compile(r"b[\s_.]*0*([1-9]\d*)?", re.IGNORECASE)
+LIKE_A_SLOPE = re.compile(r"a[\s_.]*0*([1-9]\d*)", re.IGNORECASE)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
-FREE_A = ("1pl", "pcm")  # models whose a is 1 where the cell is empty
+FREE_A = ("1pl", "pcm", "rsm", *NOMINAL)  # models whose a is 1 where the cell is empty
 
 
 def threshold_columns(names: Iterable[str]) -> list[str]:
@@ -26,13 +28,25 @@ def threshold_columns(names: Iterable[str]) -> list[str]:
     return [f"b{k}" for k in range(1, max(found, default=1) + 1)]
 
 
+def slope_columns(names: Iterable[str]) -> list[str]:
+    """a1, a2, ... up to the highest one among the names: the slopes of nominal items."""
+    found = [int(match[1]) for name in names if (match := SLOPE.fullmatch(name))]
+    return [f"a{k}" for k in range(1, max(found, default=0) + 1)]
+
+
+def is_parameter(name: str) -> bool:
+    """Whether a column of this name holds parameters, standing or identity of items."""
+    return name in KNOWN or bool(THRESHOLD.fullmatch(name) or SLOPE.fullmatch(name))
+
+
 def parameter_meant(name: str) -> str | None:
-    """The parameter column that a name was probably meant for ("b", "B1", "b_02", "Model"), or None."""
-    if name in KNOWN or THRESHOLD.fullmatch(name):
+    """The parameter column that a name was probably meant for ("b", "B1", "b_02", "A_1", "Model"), or None."""
+    if is_parameter(name):
         return None
-    like = LIKE_A_THRESHOLD.fullmatch(name)
-    if like:
+    if like := LIKE_A_THRESHOLD.fullmatch(name):
         return f"b{int(like[1] or 1)}"
+    if like := LIKE_A_SLOPE.fullmatch(name):
+        return f"a{int(like[1])}"
     plain = "_".join(name.lower().split())
     return plain if plain in KNOWN else None
 
@@ -53,9 +67,10 @@ def broken_text(text: str) -> bool:
 
 @dataclass
 class Rows:
-    """Items read so far, as columns, with every fault found on the way. `thresholds` names the b columns."""
+    """Items read so far, as columns, with every fault found on the way. `thresholds` and `slopes` name the columns of b and of slopes."""
 
     thresholds: Sequence[str]
+    slopes: Sequence[str] = ()
     faults: list[Fault] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
@@ -113,24 +128,22 @@ class Rows:
         if model not in MODELS:
             self._say(where, "model", f"'{cells['model']}' is not known" if model else "is empty", "one of " + ", ".join(MODELS))
         a = self._number(where, "a", cells["a"], 1.0 if model in FREE_A else None)
-        filled = [name for name in self.thresholds if cells.get(name)] or ["b1"]
-        gaps = [name for name in self.thresholds[: self.thresholds.index(filled[-1])] if name not in filled]
-        if gaps:
-            self._say(where, gaps[0], f"is empty, and {filled[-1]} is not", "fill b1, b2, … without a gap")
+        filled = self._filled(where, cells, self.thresholds) or ["b1"]
         if model in DICHOTOMOUS and len(filled) > 1:
             self._say(where, filled[1], f"model {model} has one b only", "empty the cell, or choose grm, gpcm or pcm")
         b = [self._number(where, name, cells.get(name, "")) for name in filled]
+        slopes = self._slopes(where, cells, model, len(b))
         c = self._number(where, "c", cells.get("c", ""), 0.0)
         d = self._number(where, "d", cells.get("d", ""), 1.0)
         if model in MODELS and model not in LOWER_ASYMPTOTE and c != 0:
             self._say(where, "c", f"model {model} has no c", "empty the cell, or choose " + " or ".join(LOWER_ASYMPTOTE))
         if model in MODELS and model not in UPPER_ASYMPTOTE and d != 1:
             self._say(where, "d", f"model {model} has no d", "empty the cell, or choose " + " or ".join(UPPER_ASYMPTOTE))
-        if model == "grm":
+        if model in ORDERED:
             for (low, first), (high, second) in pairwise(zip(filled, b, strict=True)):
                 if second <= first:
                     self._say(where, high, f"{second!r} is not above {low} = {first!r}", "the thresholds of a graded item must increase")
-        row = Row(model, a, b, c + 0.0, d)  # + 0.0: there is one zero, as not every database keeps the sign of another
+        row = Row(model, a, b, c + 0.0, d, slopes=slopes)  # + 0.0: there is one zero, as not every database keeps the sign of another
         if len(self.faults) == before:
             try:
                 ItemParams.from_rows([row])
@@ -139,5 +152,28 @@ class Rows:
                 for fault in error.faults:
                     if fault.field == "d" and "c" in named:
                         continue  # that d is not above c says nothing where c is wrong
-                    self._say(where, "b1" if fault.field == "b" else fault.field, fault.message, fault.remedy)
+                    column = {"b": "b1", "slopes": "a1"}.get(fault.field, fault.field)
+                    self._say(where, column, fault.message, fault.remedy)
         return row
+
+    def _filled(self, where: str, cells: Mapping[str, str], names: Sequence[str]) -> list[str]:
+        """Those of the numbered columns that hold something; a gap between them is a fault."""
+        filled = [name for name in names if cells.get(name)]
+        gaps = [name for name in names[: names.index(filled[-1])] if name not in filled] if filled else []
+        if gaps:
+            self._say(where, gaps[0], f"is empty, and {filled[-1]} is not", f"fill {names[0]}, {names[0][0]}2, … without a gap")
+        return filled
+
+    def _slopes(self, where: str, cells: Mapping[str, str], model: str, steps: int) -> Sequence[float]:
+        """The slopes of a nominal item, one beside each b; no other item has any."""
+        filled = self._filled(where, cells, self.slopes)
+        if model not in NOMINAL:
+            if filled and model in MODELS:
+                self._say(
+                    where, filled[0], f"model {model} has no slopes of categories", "empty the cell, or choose " + " or ".join(NOMINAL)
+                )
+            return ()
+        if len(filled) != steps:
+            odd = f"a{min(len(filled), steps) + 1}"
+            self._say(where, odd, f"{len(filled)} slopes do not go with {steps} intercepts", "write a1 beside b1, a2 beside b2, …")
+        return [self._number(where, name, cells[name]) for name in filled]

@@ -9,6 +9,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from cat_engine import Fault, Faulty, ItemParams, Row
+from cat_engine.irt import NOMINAL
 from itembank.bank import Bank, ItemContent, canonical, key_faults
 from itembank.models import BankItem, BankVersion, ContentRow
 
@@ -41,7 +42,7 @@ def save_version(session: Session, bank: Bank, contents: Mapping[str, ItemConten
         session.add(
             BankItem(
                 version=version, item_id=item_id, position=i, competency=bank.competency_of(i), model=row.model, a=row.a,
-                b=canonical(list(row.b)), c=row.c, d=row.d, status=bank.status[i], calibration=bank.calibration[i],
+                b=_written(row), c=row.c, d=row.d, status=bank.status[i], calibration=bank.calibration[i],
                 content_digest=bank.content_digests[i], attributes=canonical(dict(bank.attributes[i])),
             )
         )  # fmt: skip
@@ -77,7 +78,7 @@ def _bank(found: BankVersion, items: Sequence[BankItem]) -> Bank:
     competencies = tuple(json.loads(found.competencies))
     return Bank(
         ids=tuple(i.item_id for i in items),
-        params=ItemParams.from_rows([Row(i.model, i.a, json.loads(i.b), i.c, i.d, competencies.index(i.competency)) for i in items]),
+        params=ItemParams.from_rows([_read(i)._replace(scale=competencies.index(i.competency)) for i in items]),
         competencies=competencies,
         status=tuple(i.status for i in items),
         calibration=tuple(i.calibration for i in items),
@@ -86,6 +87,19 @@ def _bank(found: BankVersion, items: Sequence[BankItem]) -> Bank:
         version=found.version,
         parent=found.parent,
     )
+
+
+def _written(row: Row) -> str:
+    """The column b: the item's b, or of a nominal item pairs of slope and intercept."""
+    return canonical([list(pair) for pair in zip(row.slopes, row.b, strict=True)] if row.slopes else list(row.b))
+
+
+def _read(item: BankItem) -> Row:
+    """The inverse of _written; raises ValueError where the column holds something else."""
+    b, slopes = json.loads(item.b), []
+    if item.model in NOMINAL:
+        slopes, b = [slope for slope, _ in b], [intercept for _, intercept in b]
+    return Row(item.model, item.a, b, item.c, item.d, slopes=slopes)
 
 
 def newest(session: Session) -> int | None:

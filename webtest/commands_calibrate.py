@@ -21,7 +21,7 @@ from calibration.report import html_file_report
 from calibration.responses import read_responses_csv
 from calibration.standalone import FileCalibration, Specification, calibrate_answers
 from calibration.uncertainty import METHODS as SE_METHODS
-from cat_engine import Fault, Faulty
+from cat_engine import MODELS, Fault, Faulty
 from itembank.exchange import read_bank_csv
 from webtest.commands_bank import trial_text
 from webtest.config import House
@@ -30,8 +30,7 @@ from webtest.services.psychometrics import Psychometrics
 from webtest.services.review import Review
 
 FILE = click.Path(path_type=Path)
-MODELS = ("1pl", "2pl", "3pl", "4pl", "grm", "gpcm", "pcm", "rasch", "rsm")
-ALIASES = {"rasch": "pcm", "rsm": "pcm"}  # a slope of 1; rsm shares the distances between steps
+ALIASES = {"rasch": "pcm"}  # a slope of 1
 KIB_PER_MB = 1024
 FILE_ONLY = ("model", "model_file", "anchors", "fipc", "groups", "se", "out_file", "json_file")
 WAVES_ONLY = ("waves", "mode", "girth", "publish", "truth_file")
@@ -46,7 +45,11 @@ def attach(main: click.Group) -> None:
 @click.command()
 @click.argument("answers", type=FILE, required=False)
 @click.option(
-    "--model", type=click.Choice(MODELS), default="2pl", show_default=True, help="Model of the items that --model-file does not name."
+    "--model",
+    type=click.Choice([*MODELS, *ALIASES]),
+    default="2pl",
+    show_default=True,
+    help="Model of the items that --model-file does not name.",
 )
 @click.option("--model-file", type=FILE, help="item_id,model[,a,b1,…]: the model of single items, and where to start from.")
 @click.option("--anchors", type=FILE, help="item_id,model,a,b1,…,c,d: items that keep these parameters and give the scale.")
@@ -97,9 +100,7 @@ def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
     for name in ("out_file", "json_file", "report_file"):
         if options[name] is not None:
             check_target(options[name], force=True)
-    mml = MmlOptions(
-        priors=Priors.parse(options["priors"]), tolerance=options["tol"], rating_scale=options["model"] == "rsm", fipc=options["fipc"]
-    )
+    mml = MmlOptions(priors=Priors.parse(options["priors"]), tolerance=options["tol"], fipc=options["fipc"])
     if answers:
         _calibrate_file(answers, mml, options)
     else:

@@ -29,7 +29,7 @@ from cat_engine.section_time import SectionAdvice, section_advice
 from cat_engine.select import SELECTION, Moment
 from cat_engine.timing import Speeds
 from itembank.bank import Bank, pool_of
-from itembank.exchange import read_bank_csv
+from itembank.exchange import on_logistic_metric, read_bank_csv
 from itembank.store import load_bank
 from webtest.cli import guarded, json_option, opened, put, read_text
 from webtest.engine_inputs import numbers, parse_grid, parse_prior, pool_for, read_answers, read_given
@@ -170,14 +170,9 @@ def _scoring(
         estimator,
         parse_prior(prior_text, faults),
         parse_grid(grid_text, faults),
-        _on_metric(read_bank_csv(read_text(bank_file)), scaling),
+        on_logistic_metric(read_bank_csv(read_text(bank_file)), scaling),
         faults,
     )
-
-
-def _on_metric(bank: Bank, scaling: float) -> Bank:
-    """The bank with a multiplied by D"""
-    return bank if scaling == 1 else replace(bank, params=replace(bank.params, a=bank.params.a * scaling))
 
 
 @click.command("next")

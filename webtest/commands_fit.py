@@ -193,9 +193,9 @@ def _sentence(whole: ModelFit) -> str:
 
 
 def _without_blanks(text: str) -> str:
-    """The rows of a parameter file that hold a slope: an item that could not be estimated stands there with its flag alone."""
+    """The rows of a parameter file that hold parameters: an item that could not be estimated stands there with its flag alone."""
     lines = list(csv.reader(io.StringIO(text)))
-    at = lines[0].index("a") if lines and "a" in lines[0] else None
+    at = lines[0].index("b1") if lines and "b1" in lines[0] else None
     kept = lines if at is None else [line for k, line in enumerate(lines) if k == 0 or len(line) <= at or line[at].strip()]
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(kept)

@@ -99,6 +99,6 @@ class Stratified(Larger):
         """-|b - theta|, less much for every stratum away from the stage."""
         stratum = np.zeros(len(moment.params), dtype=int)
         for at, params in moment.pool.scales:
-            stratum[at] = strata(params.a, moment.pool.middle[at], self.count, blocked=self.blocked)
+            stratum[at] = strata(params.discrimination, moment.pool.middle[at], self.count, blocked=self.blocked)
         stage = np.minimum(moment.own_count * self.count // max(moment.planned, 1), self.count - 1)
         return np.asarray(-np.abs(moment.pool.middle - moment.own_theta) - OUT_OF_STAGE * np.abs(stratum - stage))

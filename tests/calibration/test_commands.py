@@ -125,7 +125,7 @@ def test_graded_answers_and_a_rating_scale(draw: Callable[..., Any], tmp_path: P
     data = draw(rows, np.random.default_rng(211).normal(size=900), 212)
     lines = [f"p{p},i{i},{c}" for p, i, c in zip(data.person, data.item, data.category, strict=True)]
     (tmp_path / "R.csv").write_text("\n".join(["person_id,item_id,category", *lines]) + "\n")
-    for model, kept in (("grm", "grm"), ("gpcm", "gpcm"), ("pcm", "pcm"), ("rsm", "pcm")):
+    for model, kept in (("grm", "grm"), ("gpcm", "gpcm"), ("pcm", "pcm"), ("rsm", "rsm"), ("mgrm", "mgrm"), ("rasch", "pcm")):
         ok("calibrate", tmp_path / "R.csv", "--model", model, "--priors", "none", "--out", tmp_path / f"{model}.csv")
         assert {row["model"] for row in table(tmp_path / f"{model}.csv").values()} == {kept}
     steps = [float(row["b2"]) - float(row["b1"]) for row in table(tmp_path / "rsm.csv").values()]
@@ -134,6 +134,35 @@ def test_graded_answers_and_a_rating_scale(draw: Callable[..., Any], tmp_path: P
         "calibrate", tmp_path / "R.csv", "--out", tmp_path / "no.csv"
     )
     assert not (tmp_path / "no.csv").exists()
+
+
+def test_nominal_items_are_written_with_slopes_and_their_errors_and_can_be_anchors(draw: Callable[..., Any], tmp_path: Path) -> None:
+    rows = [Row("nrm", 1.0, [0.4 - 0.2 * k, 0.1], slopes=[1.6, 0.6]) for k in range(5)]
+    data = draw([*rows, Row("2pl", 1.2, [0.2])], np.random.default_rng(213).normal(size=900), 214)
+    lines = [f"p{p},i{i},{c}" for p, i, c in zip(data.person, data.item, data.category, strict=True)]
+    (tmp_path / "R.csv").write_text("\n".join(["person_id,item_id,category", *lines]) + "\n")
+    (tmp_path / "M.csv").write_text("item_id,model\ni5,2pl\n")
+    ok("calibrate", tmp_path / "R.csv", "--model", "nrm", "--model-file", tmp_path / "M.csv", "--priors", "none", "--out", tmp_path / "P.csv",
+       "--report", tmp_path / "H.html")  # fmt: skip
+    found = table(tmp_path / "P.csv")
+    assert (tmp_path / "P.csv").read_text().splitlines()[0] == ("item_id,model,a,a1,a2,b1,b2,c,d,se_a,se_a1,se_a2,se_b1,se_b2,se_c,n,flag")
+    assert [found["i5"][name] for name in ("a1", "b2", "se_a1", "se_b2")] == [""] * 4
+    assert float(found["i5"]["se_a"]) > 0
+    for k in range(5):
+        own = found[f"i{k}"]
+        assert (own["model"], own["a"], own["se_a"]) == ("nrm", "", "")
+        for name, true in (("a1", 1.6), ("a2", 0.6), ("b1", 0.4 - 0.2 * k), ("b2", 0.1)):
+            assert abs(float(own[name]) - true) < 4 * float(own[f"se_{name}"])
+    assert "skor" in (tmp_path / "H.html").read_text()
+    parameters = read_items_csv((tmp_path / "P.csv").read_text())
+    (tmp_path / "A.csv").write_text(write_items_csv({name: parameters[name] for name in ("i0", "i1", "i2")}))
+    ok("calibrate", tmp_path / "R.csv", "--model", "nrm", "--model-file", tmp_path / "M.csv", "--anchors", tmp_path / "A.csv", "--out",
+       tmp_path / "Q.csv")  # fmt: skip
+    assert {name: row["a2"] for name, row in table(tmp_path / "Q.csv").items() if row["flag"] == "anchor"} == {
+        name: found[name]["a2"] for name in ("i0", "i1", "i2")
+    }
+    fitted = ok("fit", tmp_path / "R.csv", "--items", tmp_path / "P.csv", "--json")
+    assert {row["item"] for row in json.loads(fitted)} == set(found)
 
 
 def test_a_file_in_which_nothing_can_be_estimated_gives_flags_only(tmp_path: Path) -> None:

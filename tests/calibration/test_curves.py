@@ -5,18 +5,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calibration.curves import bounds, curves, legal, pack, starting_rows, unpack, width
+from calibration.curves import bounds, curves, legal, pack, standardised, starting_rows, unpack, width
 from cat_engine import MODELS, ItemParams, Row, log_probabilities
 
+SEVERAL = ("grm", "gpcm", "pcm", "mgrm", "rsm", "nrm")
 NODES = np.linspace(-5, 5, 21)
 
 
 @st.composite
 def items(draw: st.DrawFn) -> Row:
     model = draw(st.sampled_from(MODELS))
-    n_steps = draw(st.integers(1, 4)) if model in ("grm", "gpcm", "pcm") else 1
+    n_steps = draw(st.integers(1, 4)) if model in SEVERAL else 1
     gaps = draw(st.lists(st.floats(0.05, 1.5), min_size=n_steps, max_size=n_steps))
     b = (draw(st.floats(-3, 1)) + np.cumsum(gaps)).tolist()
+    if model == "nrm":
+        slopes = draw(st.lists(st.floats(0.01, 3.0) | st.floats(-3.0, -0.01), min_size=n_steps, max_size=n_steps))
+        return Row(model, 1.0, b, slopes=slopes)
     c = draw(st.floats(0.01, 0.4)) if model in ("3pl", "4pl") else 0.0
     d = draw(st.floats(0.75, 0.99)) if model == "4pl" else 1.0
     return Row(model, draw(st.floats(0.2, 3.0)), b, c, d)
@@ -44,12 +48,19 @@ def test_scores_are_the_derivatives_of_the_log_probabilities(row: Row) -> None:
 def test_a_row_survives_packing(row: Row) -> None:
     back = unpack(row.model, pack(row), row.scale)
     assert back.model == row.model
-    np.testing.assert_allclose([back.a, *back.b, back.c, back.d], [row.a, *row.b, row.c, row.d], rtol=1e-9)
+    np.testing.assert_allclose([back.a, *back.b, back.c, back.d, *back.slopes], [row.a, *row.b, row.c, row.d, *row.slopes], rtol=1e-9)
+
+
+@given(items(), st.floats(-1.0, 1.0), st.floats(0.5, 2.0))
+def test_a_standardised_item_has_the_probabilities_that_it_had(row: Row, mean: float, sd: float) -> None:
+    x, n_cat = pack(row)[None], len(row.b) + 1
+    moved = curves(row.model, standardised(row.model, x, n_cat, mean, sd), (NODES - mean) / sd)[0]
+    np.testing.assert_allclose(moved, curves(row.model, x, NODES)[0], rtol=1e-7, atol=1e-10)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_starting_rows_are_legal_items_whatever_the_counts(model: str) -> None:
-    counts = [[0, 10], [10, 0], [3, 3]] if model not in ("grm", "gpcm", "pcm") else [[0, 10, 0, 5], [10, 0, 0, 0], [3, 3, 3, 3]]
+    counts = [[0, 10], [10, 0], [3, 3]] if model not in SEVERAL else [[0, 10, 0, 5], [10, 0, 0, 0], [3, 3, 3, 3]]
     rows = starting_rows(model, counts)
     ItemParams.from_rows(rows)
     for row in rows:

@@ -9,7 +9,7 @@ import pytest
 from calibration.fit import LEAST_COMMON, residuals, rmsd
 from cat_engine import Row
 
-SHORT = {"LSAT7_2PL": "2pl", "Science_graded": "grm", "Science_Rasch": "pcm"}
+SHORT = {"LSAT7_2PL": "2pl", "Science_graded": "grm", "Science_Rasch": "pcm", "Science_nominal": "nrm"}
 LONG = {"VerbAgg_2PL": "2pl", "simGPCM": "gpcm", "sim3PL": "3pl"}
 
 
@@ -17,7 +17,7 @@ LONG = {"VerbAgg_2PL": "2pl", "simGPCM": "gpcm", "sim3PL": "3pl"}
 def test_residual_statistics_and_scores_are_those_of_mirt(golden: Callable[[str], Any], answers: Callable[[str], Any], name: str) -> None:
     wanted, data = golden("mirt_residuals.json")["fits"][name], answers(name)
     model = {**SHORT, **LONG}[name]
-    rows = [Row(model, item["a"], item["b"], item["c"]) for item in wanted["items"]]
+    rows = [Row(model, item["a"], item["b"], item["c"], slopes=item.get("slopes", ())) for item in wanted["items"]]
     found = residuals(data.person, data.item, data.category, rows, 0.0, np.sqrt(wanted["variance"]))
     who = np.array(wanted["rows"]) - 1
     np.testing.assert_allclose(found.theta[who], wanted["theta"], atol=1e-9)

@@ -11,6 +11,9 @@ from cat_engine import Faulty, ItemParams, Row, expected_score
 OLD = [
     Row("2pl", 1.1, [-1.2]), Row("3pl", 0.8, [0.1], 0.2), Row("grm", 1.5, [-1.0, 0.0, 1.1]), Row("gpcm", 0.7, [-0.6, 0.4]), Row("2pl", 1.9, [0.9]),
 ]  # fmt: skip
+NOMINAL = [
+    Row("nrm", 1.0, [0.5, -0.4], slopes=[0.7, 1.9]), Row("nrm", 1.0, [1.0, 0.2], slopes=[1.1, 1.6]), Row("nrm", 1.0, [0.3], slopes=[1.2]),
+]  # fmt: skip
 SLOPES, INTERCEPTS = st.floats(0.4, 2.5), st.floats(-2, 2)
 
 
@@ -21,7 +24,15 @@ def test_constants_of_a_pure_change_of_scale_are_recovered_by_every_method(slope
     assert link(new, OLD, method) == pytest.approx((slope, intercept), abs=1e-6)
 
 
-@given(SLOPES, INTERCEPTS, st.sampled_from(OLD))
+@settings(max_examples=30, deadline=None)
+@given(SLOPES, INTERCEPTS, st.sampled_from(("haebara", "sl")))
+def test_nominal_items_are_linked_by_their_curves(slope: float, intercept: float, method: str) -> None:
+    for old in (NOMINAL, [*OLD, *NOMINAL]):
+        new = [transform(row, 1 / slope, -intercept / slope) for row in old]
+        assert link(new, old, method) == pytest.approx((slope, intercept), abs=1e-6)
+
+
+@given(SLOPES, INTERCEPTS, st.sampled_from(OLD + NOMINAL))
 def test_a_moved_item_has_the_value_at_a_theta_plus_b_that_it_had_at_theta(slope: float, intercept: float, row: Row) -> None:
     theta = np.linspace(-3, 3, 13)
     before = expected_score(ItemParams.from_rows([row]), theta)
@@ -45,6 +56,7 @@ def test_points_are_those_asked_for() -> None:
         (OLD[:1], OLD[:1], "sl", "link, common items: there are 1 (linking needs at least two)"),
         (OLD, OLD[:3], "sl", "link, common items: there are 3"),
         (OLD[:2], [OLD[0], OLD[2]], "mm", "link, common item 2: has 2 categories in one file and 4 in the other"),
+        (NOMINAL, NOMINAL, "ms", "link, common item 1: is of model nrm, which has no a and b (use haebara or sl)"),
         (OLD, OLD, "concurrent", "link, method: 'concurrent' is not known (one of mm, ms, haebara, sl)"),
     ],
 )

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from calibration.curves import A_BOUNDS, starting_rows
 from calibration.mml import FIPC, FLAT, MmlOptions, Priors, fit_mml
@@ -46,6 +48,9 @@ def test_parameters_are_recovered_from_adaptively_routed_answers(routed: tuple[B
         (Row("grm", 1.2, [-1.0, 0.0, 1.0]), 0.12),
         (Row("gpcm", 1.0, [-0.7, 0.1, 0.9]), 0.15),
         (Row("pcm", 1.0, [-0.7, 0.1, 0.9]), 0.12),
+        (Row("mgrm", 1.2, [-1.0, 0.0, 1.0]), 0.08),
+        (Row("rsm", 1.0, [-0.7, 0.1, 0.9]), 0.08),
+        (Row("nrm", 1.0, [0.6, 0.3], slopes=[-0.8, 1.4]), 0.15),
     ],
     ids=lambda value: value.model if isinstance(value, Row) else "",
 )
@@ -58,9 +63,13 @@ def test_every_model_recovers_the_items_that_made_the_answers(draw: Draw, row: R
     assert np.sqrt((gaps**2).mean()) < largest
     if row.model == "1pl":
         assert len({own.a for own in fit.rows}) == 1
-    if row.model == "pcm":
+    if row.model in ("pcm", "rsm"):
         assert {own.a for own in fit.rows} == {1.0}
         assert fit.sd == pytest.approx(1.0, abs=0.06)
+    if row.model == "nrm":
+        turned = 1 if fit.rows[0].slopes[1] > 0 else -1  # nothing in nominal answers says which end of ability is the high one
+        errors = [np.subtract(np.multiply(turned, own.slopes), row.slopes) for own in fit.rows]
+        assert np.sqrt(np.mean(np.square(errors))) < 0.15
 
 
 def test_formats_are_mixed_in_one_run(draw: Draw) -> None:
@@ -140,11 +149,61 @@ def test_an_empirical_histogram_follows_a_skewed_ability_and_is_standardised(dra
 
 def test_rating_scale_items_share_their_step_distances(draw: Draw) -> None:
     rows = [Row("pcm", 1.0, [location - 0.7, location + 0.2, location + 0.5]) for location in (-0.8, 0.0, 0.6, 1.0)]
-    fit = draw(rows, np.random.default_rng(51).normal(size=3000), 52).fit("pcm", rating_scale=True)
+    fit = draw(rows, np.random.default_rng(51).normal(size=3000), 52).fit("rsm")
     distances = np.array([np.diff(row.b) for row in fit.rows])
     np.testing.assert_allclose(distances, np.broadcast_to(distances[0], distances.shape), atol=1e-9)
     np.testing.assert_allclose(distances[0], [0.9, 0.3], atol=0.15)
     assert fit.n_free == 4 + 2 + 1
+
+
+def test_modified_graded_items_share_their_distances_and_keep_their_slopes(draw: Draw) -> None:
+    rows = [Row("mgrm", a, [b - 0.9, b + 0.2, b + 0.7]) for a, b in ((0.8, -0.8), (1.2, 0.0), (1.5, 0.6), (2.0, 1.0))]
+    data = draw(rows, np.random.default_rng(53).normal(size=3000), 54)
+    fit, free = data.fit("mgrm"), data.fit("grm")
+    distances = np.array([np.diff(row.b) for row in fit.rows])
+    np.testing.assert_allclose(distances, np.broadcast_to(distances[0], distances.shape), atol=1e-9)
+    np.testing.assert_allclose(distances[0], [1.1, 0.5], atol=0.1)
+    np.testing.assert_allclose([row.a for row in fit.rows], [row.a for row in rows], atol=0.2)
+    assert fit.n_free == 4 + 2 + 4
+    assert fit.converged
+    # The graded model has 6 parameters more: where the common distances are true, twice the gain is a chi-square of 6 (99.9 % below 22.5).
+    assert 0 < 2 * (free.loglik - fit.loglik) < 22.5
+
+
+def test_the_modified_graded_estimate_is_the_maximum_that_a_general_optimiser_finds(draw: Draw) -> None:
+    rows = [Row("mgrm", a, [b - 0.7, b + 0.7]) for a, b in ((0.8, -0.6), (1.6, 0.1), (1.2, 0.8))]
+    data = draw(rows, np.random.default_rng(57).normal(size=1500), 58)
+    fit = data.fit("mgrm")
+    nodes = np.linspace(-6, 6, 61)
+    weights = np.exp(-0.5 * nodes**2) / np.exp(-0.5 * nodes**2).sum()
+    patterns, times = np.unique(data.category.reshape(-1, 3), axis=0, return_counts=True)
+
+    def minus_loglik(x: np.ndarray) -> float:  # a[3], b[3], half the distance; written out from Muraki (1990)
+        joint = np.tile(weights, (len(patterns), 1))
+        for i in range(3):
+            reached = [np.ones(61), *(expit(x[i] * (nodes - x[3 + i] - sign * x[6])) for sign in (-1, 1)), np.zeros(61)]
+            joint *= np.array([reached[k] - reached[k + 1] for k in range(3)])[patterns[:, i]]
+        return float(-times @ np.log(joint.sum(axis=1)))
+
+    found = minimize(minus_loglik, [1, 1, 1, 0, 0, 0, 1], method="BFGS", options={"gtol": 1e-4})
+    assert fit.loglik == pytest.approx(-found.fun, abs=1e-5)
+    wanted = [(a, b - found.x[6], b + found.x[6]) for a, b in zip(found.x[:3], found.x[3:6], strict=True)]
+    np.testing.assert_allclose([(row.a, *row.b) for row in fit.rows], wanted, atol=1e-3)
+
+
+def test_partial_credit_is_within_the_nominal_model_and_categories_out_of_order_are_not_within_it(draw: Draw) -> None:
+    rng = np.random.default_rng(55)
+    ordered = [Row("gpcm", 1.1, [b - 0.6, b + 0.6]) for b in np.linspace(-1, 1, 6)]
+    swapped = [Row("nrm", 1.0, [0.4, 0.2], slopes=[1.8, 0.7])] * 3  # of the able most choose category 1
+    data = draw([*ordered, *swapped], rng.normal(size=2000), 56)
+    nominal, credit = data.fit("nrm"), data.fit("gpcm")
+    assert nominal.n_free == 9 * 4
+    assert nominal.loglik > credit.loglik + 50
+    for own, true in zip(nominal.rows[:6], ordered, strict=True):  # equal steps of slope, by 3 standard errors
+        assert own.slopes[1] == pytest.approx(2 * own.slopes[0], abs=0.6)
+        assert -own.b[1] / own.slopes[1] == pytest.approx(np.mean(true.b), abs=0.15)
+    for own in nominal.rows[6:]:
+        np.testing.assert_allclose(own.slopes, [1.8, 0.7], atol=0.4)
 
 
 def test_fixed_items_keep_their_parameters_and_free_the_scale(draw: Draw) -> None:

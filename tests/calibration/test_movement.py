@@ -43,6 +43,17 @@ def test_items_that_stayed_keep_their_b_though_the_people_are_abler(found: dict[
     assert max(m.d2 for name, m in found.items() if name != "i7") < found["i7"].d2
 
 
+def test_a_nominal_item_that_moved_is_flagged_without_a_standard_error(draw: Callable[..., Any], bank_of: Callable[..., Bank]) -> None:
+    rows = [Row("nrm", 1.0, [0.6 - k / 4, 0.2 - k / 2], slopes=[0.9, 1.9]) for k in range(-4, 5)]
+    leaked = [row if k != 4 else row._replace(b=[row.b[0] + 0.9, row.b[1] + 1.9]) for k, row in enumerate(rows)]  # easier by 1
+    bank = bank_of(rows)
+    log = draw(leaked, np.random.default_rng(38).normal(size=1500), 39).log(bank.ids)
+    moved = {m.item_id: m for m in movements(log, bank, period=np.repeat([0, 1], 750))}
+    assert {name for name, m in moved.items() if "robust_z" in m.flags and "d2" in m.flags} == {"i4"}
+    assert moved["i4"].new_b - moved["i4"].old_b == pytest.approx(-1, abs=0.2)
+    assert all(np.isnan([m.se_b, m.easier, m.harder]).all() for m in moved.values())
+
+
 def test_d2_is_the_mean_squared_gap_of_two_curves() -> None:
     """Of two Rasch items a distance of 1 apart: the integral of (p1 - p2)^2 over N(0, 1), by the trapezoidal rule on a finer grid."""
     from calibration.movement import _d2

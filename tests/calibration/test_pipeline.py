@@ -130,6 +130,24 @@ def test_partial_credit_items_keep_their_unit_slope_through_linking(draw: Callab
     assert proposal.scales[0].sd == pytest.approx(1.4, abs=0.1)
 
 
+def test_nominal_items_are_put_on_the_banks_scale_with_the_errors_they_have_there(
+    draw: Callable[..., Any], bank_of: Callable[..., Bank]
+) -> None:
+    rows = [Row("nrm", 1.0, [0.5 + 0.2 * k, 0.3 - 0.3 * k], slopes=[0.8, 1.7]) for k in range(-3, 4)]
+    bank = bank_of(rows)
+    proposal = calibrate(draw(rows, np.random.default_rng(133).normal(0.5, 1.3, 4000), 134).log(bank.ids), bank, OPTIONS)
+    assert [proposal.scales[0].mean, proposal.scales[0].sd] == pytest.approx([0.5, 1.3], abs=0.15)
+    assert len(proposal.adopted()) == 7
+    assert recovery(proposal, dict(zip(bank.ids, rows, strict=True))).rmse_b < 0.1
+    z = []
+    for verdict, true in zip(proposal.verdicts, rows, strict=True):
+        assert verdict.new is not None
+        assert np.isnan(verdict.se_a)
+        z += [(own - b) / se for own, b, se in zip(verdict.new.b, true.b, verdict.se_b, strict=True)]
+        z += [(own - slope) / se for own, slope, se in zip(verdict.new.slopes, true.slopes, verdict.se_slopes, strict=True)]
+    assert 0.6 < np.sqrt(np.mean(np.square(z))) < 1.5  # 28 estimates, those of an item correlated
+
+
 def test_an_item_that_does_not_discriminate_is_held(draw: Callable[..., Any], bank_of: Callable[..., Bank]) -> None:
     rows = [*GOOD, Row("2pl", 0.05, [0.0])]
     bank = bank_of([*GOOD, Row("2pl", 1.0, [0.0])])

@@ -9,13 +9,17 @@ from calibration.curves import pack
 from calibration.priors import DEFAULTS, Prior, Priors
 from cat_engine import Faulty, Row
 
-ROWS = [Row("2pl", 1.3, [0.4]), Row("3pl", 0.8, [-1.1], 0.2), Row("4pl", 1.1, [0.2], 0.1, 0.9), Row("grm", 1.7, [-1.0, 0.2, 1.0])]
+ROWS = [
+    Row("2pl", 1.3, [0.4]), Row("3pl", 0.8, [-1.1], 0.2), Row("4pl", 1.1, [0.2], 0.1, 0.9), Row("grm", 1.7, [-1.0, 0.2, 1.0]),
+    Row("nrm", 1.0, [0.4, -1.2], slopes=[0.8, -0.3]),
+]  # fmt: skip
 TEXTS = [
     "default",
     "log_a=normal:.1,.4",
     "intercept=normal:0,2",
     "logit_c=normal:-1.4,.5,logit_d=normal:2,1",
     "b=normal:.5,1,a=lognormal:0,.3",
+    "slope=normal:.5,1,intercept=normal:0,2",
 ]
 
 
@@ -51,8 +55,16 @@ def test_a_text_names_a_prior_a_quantity_and_none_means_none() -> None:
 
 
 def test_an_item_without_a_slope_of_its_own_has_no_prior_on_it() -> None:
-    for model in ("1pl", "pcm"):
+    for model in ("1pl", "pcm", "rsm"):
         assert Priors.parse("a=lognormal:0,.5").terms(model, pack(Row(model, 2.0, [0.3]))[None])[0][0] == 0
+
+
+def test_slopes_and_intercepts_of_nominal_items_have_priors_of_their_own() -> None:
+    x = pack(ROWS[-1])[None]
+    assert Priors.parse("a=lognormal:0,.5,b=normal:0,2").terms("nrm", x)[0][0] == 0
+    assert Priors.parse("slope=normal:0,3").terms("nrm", x)[0][0] == pytest.approx(-0.5 * (0.8**2 + 0.3**2) / 9)
+    assert Priors.parse("intercept=normal:0,3").terms("nrm", x)[0][0] == pytest.approx(-0.5 * (0.4**2 + 1.2**2) / 9)
+    assert Priors.parse("slope=normal:0,3").terms("2pl", pack(ROWS[0])[None])[0][0] == 0
 
 
 @pytest.mark.parametrize(

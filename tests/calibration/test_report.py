@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree
 
@@ -58,6 +59,25 @@ def test_it_loads_nothing_runs_its_one_script_and_its_pictures_are_well_formed(r
     for picture in pictures:
         ElementTree.fromstring(picture)  # noqa: S314 - our own text
         assert "nan" not in picture
+
+
+def test_a_nominal_item_has_a_curve_for_each_category_and_its_slopes(draw: Callable[..., Any], bank_of: Callable[..., Bank]) -> None:
+    rows = [Row("nrm", 1.0, [0.5 - 0.2 * k, 0.3], slopes=[0.8, 1.7]) for k in range(5)]
+    bank = bank_of(rows, [f"n{k}" for k in range(5)])
+    proposal = calibrate(draw(rows, np.random.default_rng(303).normal(size=2000), 304).log(bank.ids), bank)
+    page = html_report(proposal, provisional=False)
+    picture = next(found for found in re.findall(r"<svg.*?</svg>", page) if 'aria-label="Kurva butir n2"' in found)
+    ElementTree.fromstring(picture)  # noqa: S314 - our own text
+    assert picture.count("stroke-dasharray") == 3  # the old curves
+    assert picture.count('stroke-width="2"') == 6
+    assert [f">{k}</text>" in picture for k in range(3)] == [True] * 3
+    new = proposal.adopted()["n2"]
+    first = f"a {number(new.slopes[0], 2)}; {number(new.slopes[1], 2)}; b {number(new.b[0], 2)}; {number(new.b[1], 2)}"
+    assert first in page
+    # The observed shares of category 2 rise with ability, as its curve does (downward in the picture's coordinates).
+    dots = [(float(x), float(y)) for x, y in re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="2" fill="#1b6e3c"', picture)]
+    assert len(dots) >= 6
+    assert all(earlier[1] >= later[1] - 4 for earlier, later in pairwise(dots))
 
 
 def test_an_item_that_moved_is_named_in_the_picture_of_shifts(draw: Callable[..., Any], bank_of: Callable[..., Bank]) -> None:

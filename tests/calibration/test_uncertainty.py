@@ -13,8 +13,8 @@ from cat_engine import Faulty, Row
 STEP = 1e-3
 
 
-def by_differences(fit: MmlFit, priors: Priors) -> tuple[np.ndarray, np.ndarray]:
-    """SEs of log a and of b, from second differences of the log-posterior in all parameters of the only shape."""
+def by_differences(fit: MmlFit, priors: Priors) -> np.ndarray:
+    """Covariance [n, m, n, m] of the working parameters of the only shape, from second differences of the log-posterior."""
     shape = fit.state.shapes[0]
     best = shape.x.copy()
     n = best.size
@@ -34,8 +34,14 @@ def by_differences(fit: MmlFit, priors: Priors) -> tuple[np.ndarray, np.ndarray]
                     hessian[i, j] += sign_i * sign_j * log_posterior(x) / (4 * STEP**2)
             hessian[j, i] = hessian[i, j]
     shape.x = best
-    se = np.sqrt(np.diag(np.linalg.inv(-hessian))).reshape(best.shape)
-    return se[:, 0] * np.exp(best[:, 0]), se[:, 1:]
+    return np.linalg.inv(-hessian).reshape(2 * best.shape)
+
+
+def se_of(fit: MmlFit, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """SEs of a and of b, of a model whose first working parameter is log a."""
+    x = fit.state.shapes[0].x
+    se = np.sqrt(np.diag(covariance.reshape(x.size, x.size))).reshape(x.shape)
+    return se[:, 0] * np.exp(x[:, 0]), se[:, 1:]
 
 
 @pytest.mark.parametrize(
@@ -53,9 +59,28 @@ def test_oakes_errors_are_those_of_the_observed_information(draw: Callable[..., 
     data = draw(rows, np.random.default_rng(4).normal(size=900), 5)
     fit = data.fit(model, priors, tolerance=1e-8)
     errors = standard_errors(fit, Priors.parse(priors))
-    a, b = by_differences(fit, Priors.parse(priors))
+    a, b = se_of(fit, by_differences(fit, Priors.parse(priors)))
     np.testing.assert_allclose(errors.a, a, rtol=1e-3)
     np.testing.assert_allclose(errors.b, b[:, : errors.b.shape[1]], rtol=1e-3)
+
+
+def test_errors_of_nominal_items_and_their_covariances_are_those_of_the_observed_information(draw: Callable[..., Any]) -> None:
+    rows = [Row("nrm", 1.0, [0.5, 0.2 * k], slopes=[0.9, 1.7 - 0.4 * k]) for k in range(4)]
+    fit = draw(rows, np.random.default_rng(4).normal(size=900), 5).fit("nrm", "slope=normal:0,2,intercept=normal:0,3", tolerance=1e-8)
+    priors = Priors.parse("slope=normal:0,2,intercept=normal:0,3")
+    errors = standard_errors(fit, priors)
+    covariance = by_differences(fit, priors)
+    for i in range(4):
+        np.testing.assert_allclose(errors.slopes[i], np.sqrt(np.diag(covariance[i, :2, i, :2])), rtol=1e-3)
+        np.testing.assert_allclose(errors.b[i], np.sqrt(np.diag(covariance[i, 2:, i, 2:])), rtol=1e-3)
+        np.testing.assert_allclose(errors.covariance[i], np.diag(covariance[i, :2, i, 2:]), rtol=3e-3)
+        se_a, se_b, se_slopes = errors.moved(
+            i, fit.rows[i], 1.25, -0.5
+        )  # theta has become 1.25 theta - .5: the intercept there is b + .4 slope
+        turn = np.hstack([0.4 * np.eye(2), np.eye(2)])
+        np.testing.assert_allclose(se_b, np.sqrt(np.diag(turn @ covariance[i, :, i] @ turn.T)), rtol=1e-3)
+        np.testing.assert_allclose(se_slopes, errors.slopes[i] / 1.25)
+        assert np.isnan(se_a)
 
 
 def test_standard_errors_are_the_spread_of_estimates_over_samples(draw: Callable[..., Any]) -> None:

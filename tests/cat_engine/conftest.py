@@ -74,6 +74,24 @@ def mixed_pool() -> Pool:
 
 
 @pytest.fixture(scope="session")
+def nominal_pool() -> Pool:
+    """Nominal items of 2 to 5 categories, some with slopes that fall, among modified graded, rating scale and 2PL items, on three scales."""
+    rng = np.random.default_rng(8)
+    rows = []
+    for i in range(60):
+        k, scale = 1 + i % 4, i % 3
+        if i % 2:
+            rows.append(Row("nrm", 1.0, rng.normal(0, 1.2, k).tolist(), scale=scale, slopes=rng.normal(0.8, 0.7, k).tolist()))
+        elif i % 4:
+            rows.append(Row("rsm", 1.0, (rng.normal() + np.array([-0.9, 0.2, 0.7])).tolist(), scale=scale))
+        elif i % 8:
+            rows.append(Row("mgrm", 1.3, (rng.normal() + np.array([-1.0, 0.1, 0.9])).tolist(), scale=scale))
+        else:
+            rows.append(Row("2pl", 1.1, [float(rng.normal())], scale=scale))
+    return Pool.of(tuple(f"item-{i:03d}" for i in range(60)), ItemParams.from_rows(rows), ("A", "B", "C"))
+
+
+@pytest.fixture(scope="session")
 def plan_text() -> str:
     return PLAN
 

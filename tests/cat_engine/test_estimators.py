@@ -16,6 +16,7 @@ from cat_engine.irt import derivatives_at
 from cat_engine.priors import PRIOR, JeffreysPrior, Prior, UniformPrior
 from cat_engine.roots import root_between
 from cat_engine.simulate import attempt_seed
+from tests.cat_engine.catr import row
 
 CATR_GRID = Grid(-4.0, 4.0, 33)
 ON_CATRS_RANGE = MaximumAPosteriori(-4.0, 4.0)
@@ -27,16 +28,6 @@ ROOTS = [
     ("BM_Jeffreys", JeffreysPrior(), ON_CATRS_RANGE),
 ]
 MEANS: list[tuple[str, Prior]] = [("EAP_unif44", UniformPrior()), ("EAP_Jeffreys", JeffreysPrior())]
-
-
-def row(model: str, values: list[float | None], scaling: float) -> Row:
-    numbers = [v for v in values if v is not None]
-    if model == "PCM":
-        return Row("pcm", scaling, numbers)
-    if model in ("GRM", "GPCM"):
-        return Row(model.lower(), scaling * numbers[0], numbers[1:])
-    a, b, c, d = numbers
-    return Row(model.lower(), scaling * a, [b], c, d)
 
 
 def pool_of(rows: list[Row], grid: Grid | None = None) -> Pool:

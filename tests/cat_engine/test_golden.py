@@ -27,20 +27,10 @@ from cat_engine import probabilities as probabilities_of
 from cat_engine.batch import Batch
 from cat_engine.exposure import Randomesque
 from cat_engine.stop import PosteriorSD
+from tests.cat_engine.catr import row
 
 Golden = Callable[[str], Any]
 CATR_GRID = Grid(-4.0, 4.0, 33)
-
-
-def row(model: str, values: list[float | None], scaling: float = 1.0) -> Row:
-    """catR's row of one item, on the metric D = 1: a is multiplied by D."""
-    numbers = [v for v in values if v is not None]
-    if model == "PCM":
-        return Row("pcm", scaling, numbers)
-    if model in ("GRM", "GPCM"):
-        return Row(model.lower(), scaling * numbers[0], numbers[1:])
-    a, b, c, d = numbers
-    return Row(model.lower(), scaling * a, [b], c, d)
 
 
 def pool_of(model: str, items: list[list[float | None]], scaling: float = 1.0, grid: Grid = CATR_GRID) -> Pool:

@@ -15,13 +15,16 @@ THETA = st.floats(-12.0, 12.0)
 @st.composite
 def rows(draw: st.DrawFn) -> Row:
     model = draw(st.sampled_from(MODELS))
-    a = 1.0 if model in ("1pl", "pcm") else draw(A)
+    if model == "nrm":
+        slopes = draw(st.lists(st.floats(-4.0, 4.0).map(lambda v: round(v, 3)), min_size=1, max_size=4).filter(any))
+        return Row(model, 1.0, draw(st.lists(B, min_size=len(slopes), max_size=len(slopes))), slopes=slopes)
+    a = 1.0 if model in ("1pl", "pcm", "rsm") else draw(A)
     c = draw(st.floats(0.0, 0.4)) if model in ("3pl", "4pl") else 0.0
     d = draw(st.floats(0.6, 1.0)) if model == "4pl" else 1.0
-    if model in ("grm", "gpcm", "pcm"):
+    if model in ("grm", "mgrm", "gpcm", "pcm", "rsm"):
         first, gaps = draw(B), draw(st.lists(st.floats(0.05, 2.0), min_size=1, max_size=4))
         b = [first, *(first + np.cumsum(gaps)).tolist()]
-        return Row(model, a, b if model == "grm" else draw(st.permutations(b)))
+        return Row(model, a, b if model in ("grm", "mgrm") else draw(st.permutations(b)))
     return Row(model, a, [draw(B)], c, d)
 
 
@@ -67,7 +70,7 @@ def test_the_expected_score_lies_between_the_lowest_and_the_highest_category(row
 def test_far_out_abilities_give_neither_overflow_nor_nan(theta: float) -> None:
     steep = [
         Row("2pl", 30.0, [0.0]), Row("3pl", 30.0, [0.0], 0.2), Row("4pl", 30.0, [0.0], 0.1, 0.9),
-        Row("grm", 30.0, [-1.0, 0.0, 1.0]), Row("gpcm", 30.0, [-1.0, 0.0, 1.0]),
+        Row("grm", 30.0, [-1.0, 0.0, 1.0]), Row("gpcm", 30.0, [-1.0, 0.0, 1.0]), Row("nrm", 1.0, [9.0, -9.0], slopes=[30.0, -30.0]),
     ]  # fmt: skip
     params = ItemParams.from_rows(steep)
     assert not np.isnan(log_probabilities(params, theta)).any()
@@ -84,8 +87,34 @@ def test_a_graded_and_a_partial_credit_item_of_two_categories_are_the_2pl() -> N
         np.testing.assert_allclose(info[:, other], info[:, 0], rtol=1e-12)
 
 
+@given(st.lists(A, min_size=1, max_size=1), st.lists(B, min_size=1, max_size=4), st.floats(-4.0, 4.0))
+def test_a_partial_credit_item_is_a_nominal_one_with_slopes_in_equal_steps(a: list[float], b: list[float], theta: float) -> None:
+    slope = a[0]
+    steps = np.arange(1, len(b) + 1)
+    nominal = Row("nrm", 1.0, (-slope * np.cumsum(b)).tolist(), slopes=(slope * steps).tolist())
+    both = ItemParams.from_rows([Row("gpcm", slope, b), nominal])
+    p, info = probabilities(both, theta)[0], information(both, theta)[0]
+    np.testing.assert_allclose(p[1], p[0], rtol=1e-9)
+    assert info[1] == pytest.approx(info[0], rel=1e-9)
+    np.testing.assert_allclose(both.middle, np.mean(b), atol=1e-9)
+    np.testing.assert_allclose(both.discrimination, slope, rtol=1e-12)
+
+
+def test_written_out_modified_graded_and_rating_scale_items_are_graded_and_partial_credit_items() -> None:
+    theta = np.linspace(-4, 4, 9)
+    graded = ItemParams.from_rows([Row(model, 1.3, [-0.4, 0.2, 1.1]) for model in ("mgrm", "grm")])
+    partial = ItemParams.from_rows([Row(model, 1.0, [0.4, -0.2, 1.1]) for model in ("rsm", "pcm")])
+    for params in (graded, partial):
+        p = probabilities(params, theta)
+        np.testing.assert_array_equal(p[:, 0], p[:, 1])
+        assert len(params.families) == 1
+
+
 def test_an_item_does_not_feel_its_neighbours() -> None:
-    items = [Row("grm", 1.1, [-1.0, 0.0, 1.0, 2.0]), Row("2pl", 0.8, [0.3]), Row("gpcm", 1.4, [0.5, -0.5])]
+    items = [
+        Row("grm", 1.1, [-1.0, 0.0, 1.0, 2.0]), Row("2pl", 0.8, [0.3]), Row("gpcm", 1.4, [0.5, -0.5]),
+        Row("nrm", 1.0, [0.7, -0.2], slopes=[-0.4, 1.2]),
+    ]  # fmt: skip
     theta = np.linspace(-3, 3, 7)
     together = ItemParams.from_rows(items)
     for i, row in enumerate(items):
@@ -112,6 +141,14 @@ def test_an_item_does_not_feel_its_neighbours() -> None:
         (Row("4pl", 1.0, [0.0], c=0.5, d=0.5), "d"),
         (Row("gpcm", 1.0, [0.0, 1.0], d=0.9), "d"),
         (Row("2pl", 1.0, [0.0], scale=-1), "scale"),
+        (Row("mgrm", 1.0, [1.0, 0.0]), "b"),
+        (Row("2pl", 1.0, [0.0], slopes=[1.0]), "slopes"),
+        (Row("nrm", 1.0, [0.0]), "slopes"),
+        (Row("nrm", 1.0, [0.0, 1.0], slopes=[1.0]), "slopes"),
+        (Row("nrm", 1.0, [0.0], slopes=[1.0, 2.0]), "slopes"),
+        (Row("nrm", 1.0, [0.0, 1.0], slopes=[0.0, 0.0]), "slopes"),
+        (Row("nrm", 1.0, [0.0], slopes=[float("inf")]), "slopes"),
+        (Row("nrm", 1.3, [0.0], slopes=[1.0]), "a"),
     ],
 )
 def test_parameters_that_cannot_be_are_named(row: Row, field: str) -> None:
@@ -142,3 +179,18 @@ def test_the_arrays_of_a_bank_cannot_be_written() -> None:
     for one in (params, params.take([0])):
         with pytest.raises(ValueError, match="read-only"):
             one.a[0] = 2.0
+
+
+def test_slopes_follow_their_items_and_stay_away_where_no_item_is_nominal() -> None:
+    rows = [Row("2pl", 1.0, [0.0]), Row("nrm", 1.0, [0.5, 1.5], slopes=[0.8, 1.9]), Row("nrm", 1.0, [0.1], slopes=[-1.0])]
+    params = ItemParams.from_rows(rows)
+    assert [params.slopes_of(i).tolist() for i in range(3)] == [[], [0.8, 1.9], [-1.0]]
+    assert [params.take([2, 1]).slopes_of(i).tolist() for i in range(2)] == [[-1.0], [0.8, 1.9]]
+    assert not ItemParams.from_rows(rows[:1]).slopes.size
+    with pytest.raises(ValueError, match="read-only"):
+        params.slopes[1, 0] = 2.0
+
+
+def test_slopes_that_do_not_have_the_shape_of_b_are_refused() -> None:
+    with pytest.raises(Faulty, match="table of"):
+        ItemParams(("nrm",), [1.0], [[0.0, 1.0]], [0.0], [1.0], [3], [0], [[1.0]])

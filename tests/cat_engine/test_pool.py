@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cat_engine import Grid, ItemParams, Pool, Row, log_probabilities
+from cat_engine import Grid, ItemParams, Pool, Row, information, log_probabilities
 
 ROWS = [Row("2pl", 1.0, [0.0], scale=0), Row("grm", 1.0, [0.0, 1.0], scale=1)]
 
@@ -39,6 +39,16 @@ def test_the_digest_changes_with_anything_that_a_decision_depends_on() -> None:
     ]
     assert pool().digest == one.digest
     assert len({one.digest, *(other.digest for other in others)}) == 1 + len(others)
+
+
+def test_slopes_are_part_of_the_digest_and_of_where_an_item_lies() -> None:
+    rows = [ROWS[0], Row("nrm", 1.0, [0.6, -1.0], scale=1, slopes=[-0.5, 1.5])]
+    one = replace(pool(), params=ItemParams.from_rows(rows))
+    other = replace(pool(), params=ItemParams.from_rows([rows[0], rows[1]._replace(slopes=[-0.5, 1.6])]))
+    assert one.digest != other.digest
+    assert one.middle[1] == pytest.approx(0.8)  # category 2 overtakes category 1 where -0.5 theta + 0.6 = 1.5 theta - 1
+    assert one.params.discrimination[1] == pytest.approx(1.0)
+    assert np.all(information(one.params, one.peak[1] + np.array([-0.1, 0.1]))[:, 1] < information(one.params, one.peak[1])[0, 1])
 
 
 @pytest.mark.parametrize(

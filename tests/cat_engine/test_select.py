@@ -13,6 +13,7 @@ from cat_engine.estimators import ExpectedAPosteriori, MaximumAPosteriori
 from cat_engine.randomness import Draws
 from cat_engine.select import SELECTION, Moment
 from cat_engine.select.spread import progress, strata
+from tests.cat_engine.catr import row
 
 CATR_GRID = Grid(-4.0, 4.0, 33)
 NAMES = {
@@ -21,16 +22,6 @@ NAMES = {
     "MEI_EAP_observed": {"name": "mei"}, "MEI_EAP_Fisher": {"name": "mei", "info": "fisher"}, "MEI_BM_observed": {"name": "mei"},
     "MEI_BM_Fisher": {"name": "mei", "info": "fisher"},
 }  # fmt: skip
-
-
-def row(model: str, values: list[float | None]) -> Row:
-    numbers = [v for v in values if v is not None]
-    if model == "PCM":
-        return Row("pcm", 1.0, numbers)
-    if model in ("GRM", "GPCM"):
-        return Row(model.lower(), numbers[0], numbers[1:])
-    a, b, c, d = numbers
-    return Row(model.lower(), a, [b], c, d)
 
 
 def pool_of(rows: list[Row], grid: Grid | None = None, seconds: np.ndarray | None = None) -> Pool:

@@ -12,8 +12,11 @@ from cat_engine import ItemParams, Pool, Row, Section, TestPlan, information, si
 from cat_engine.eligibility import Restricted
 from cat_engine.estimators import MaximumLikelihood
 from cat_engine.exposure import Best, Randomesque
-from cat_engine.shortlist import CELL_WIDTH, shortlist
+from cat_engine.irt import information_at
+from cat_engine.joint import Joint
+from cat_engine.shortlist import CELL_WIDTH, shortlist, steepest_bend
 from cat_engine.simulate import attempt_seed
+from cat_engine.stop import PosteriorSD
 
 
 def pool_of(n: int, seed: int, copies: int = 1) -> Pool:
@@ -64,33 +67,97 @@ def test_a_bank_that_is_used_up_is_given_to_the_last_item() -> None:
     np.testing.assert_array_equal(quick.step_item, slow.step_item)
 
 
+def varied_pool(n: int, seed: int) -> Pool:
+    """Items of five models and two to five categories on three competencies of different sizes."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for i in range(n):
+        a, b = float(rng.lognormal(0.2, 0.5)), np.sort(rng.normal(0, 1.2, size=2 + i % 3)) + 0.02 * np.arange(2 + i % 3)
+        scale = min(i % 5, 2)
+        rows.append((Row("grm", a, b.tolist(), scale=scale), Row("gpcm", a, b.tolist(), scale=scale), Row("pcm", 1.0, b.tolist(), scale=scale),
+                     Row("3pl", a, b[:1].tolist(), 0.2, scale=scale), Row("2pl", a, b[:1].tolist(), scale=scale))[(i // 5) % 5])  # fmt: skip
+    return Pool.of(tuple(map(str, range(n))), ItemParams.from_rows(rows), ("A", "B", "C"))
+
+
+POOL, VARIED = pool_of(300, 8), varied_pool(240, 9)
+
+
+@pytest.mark.parametrize("pool", [POOL, VARIED], ids=["one competency", "three competencies"])
 @settings(max_examples=60, deadline=None)
-@given(st.floats(-7.0, 7.0), st.integers(0, 10_000), st.integers(1, 6), st.floats(0.02, 1.0))
-def test_whoever_it_is_sure_of_are_the_best(theta: float, seed: int, depth: int, share: float) -> None:
-    pool = POOL
+@given(
+    st.lists(st.floats(-7.0, 7.0), min_size=3, max_size=3), st.lists(st.floats(0.0, 4.0), min_size=3, max_size=3),
+    st.integers(0, 10_000), st.integers(1, 6), st.floats(0.01, 1.0),
+)  # fmt: skip
+def test_whoever_it_is_sure_of_are_the_best(pool: Pool, theta: list, variance: list, seed: int, depth: int, share: float) -> None:
+    scales = len(pool.competencies)
+    at, spread = np.array([theta[:scales]]), np.array([variance[:scales]])
     eligible = np.random.default_rng(seed).random((1, len(pool))) < share
     eligible[0, seed % len(pool)] = True
-    found = shortlist(pool.ranking, np.array([theta]), np.array([0.3]), eligible, 0, depth)
-    score = np.where(eligible[0], np.round(information(pool.params, theta)[0] * 0.3, 12), -np.inf)
+    found = shortlist(pool.ranking, at, spread, eligible, 0, depth)
+    info = information_at(pool.params, at[0, pool.params.scale])
+    score = np.where(eligible[0], np.round(info * spread[0, pool.params.scale], 12), -np.inf)
     best = np.argsort(-score, kind="stable")[: min(depth, int(eligible.sum()))]
     if found.sure[0]:
         listed = np.argsort(-found.score[0], kind="stable")[: len(best)]
         assert found.item[0, listed].tolist() == best.tolist()
-    assert found.sure[0] or not -6 <= theta < 6 or share < 0.5 or depth > 1
+        np.testing.assert_array_equal(found.info[0, listed], info[best])
+    likely = min(theta) >= -6 and max(theta) < 6 and min(variance) > 0.01 and share > 0.5 and depth == 1
+    assert found.sure[0] or scales > 1 or not likely
 
 
-POOL = pool_of(300, 8)
+@pytest.mark.parametrize("pool", [POOL, VARIED], ids=["one competency", "three competencies"])
+def test_no_item_has_more_information_in_a_cell_than_its_bound(pool: Pool) -> None:
+    ranking = pool.ranking
+    cells = len(ranking.order) // len(pool.competencies)
+    width = ranking.order.shape[1]
+    for s, (at, _) in enumerate(pool.scales):
+        for cell in range(1, cells - 1, 7):
+            inside = ranking.low + CELL_WIDTH * (cell - 1 + np.linspace(0, 1, 21))
+            row = s * cells + cell
+            assert set(ranking.cell(np.repeat(inside[1:-1, None], len(pool.competencies), axis=1))[:, s].tolist()) == {row}
+            info = information(pool.params, inside).max(axis=0)
+            listed = ranking.order[row, : min(width, len(at))]
+            assert np.all(info[listed] <= ranking.bound[row, : len(listed)] * (1 + 1e-9))
+            left = np.setdiff1d(at, listed)
+            assert np.all(info[left] <= ranking.bound[row, width] * (1 + 1e-9))
+            assert len(left) == len(at) - len(listed)
 
 
-def test_no_item_has_more_information_in_a_cell_than_its_bound() -> None:
-    ranking = POOL.ranking
-    for cell in range(0, len(ranking.order), 7):
-        inside = ranking.low + CELL_WIDTH * (cell + np.linspace(0, 1, 21))
-        info = information(POOL.params, inside).max(axis=0)
-        width = ranking.order.shape[1]
-        assert np.all(info[ranking.order[cell]] <= ranking.bound[cell, :width] * (1 + 1e-9))
-        left = np.setdiff1d(np.arange(len(POOL)), ranking.order[cell])
-        assert np.all(info[left] <= ranking.bound[cell, width] * (1 + 1e-9))
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 5), st.floats(0.1, 5.0), st.floats(0.01, 4.0))
+def test_no_information_bends_more_than_its_bound(seed: int, steps: int, a: float, apart: float) -> None:
+    b = np.sort(np.random.default_rng(seed).normal(0, apart, size=steps)) + 1e-6 * np.arange(steps)
+    params = ItemParams.from_rows([Row("grm", a, b.tolist()), Row("gpcm", a, b.tolist())])
+    h = 0.01 / a
+    theta = np.arange(-12 / a, 12 / a, h)[:, None] + b.mean()
+    low, here, high = (information(params, (theta + sign * h).ravel()) for sign in (-1, 0, 1))
+    bends = np.abs(low - 2 * here + high) / h**2
+    bound = np.concatenate([steepest_bend(family) for _, family in params.families])
+    assert np.all(bends <= bound * (1 + 1e-3) + 1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"exposure": Randomesque(5)}, {"joint": Joint(0.5)}, {"eligibility": Restricted(0.3)}])
+def test_several_competencies_get_the_items_that_scoring_everything_gives(options: dict) -> None:
+    section = Section("s", "s", ("A", "B", "C"), 2, 12, 1.0, (PosteriorSD(0.35),))
+    plan, true = TestPlan("t", (section,), **options), np.random.default_rng(1).normal(0, 1.5, size=(40, 3))
+    quick, slow = (simulate(plan, pool, true, seed=2) for pool in (VARIED, without_ranking(VARIED)))
+    np.testing.assert_array_equal(quick.step_item, slow.step_item)
+    np.testing.assert_array_equal(quick.theta, slow.theta)
+
+
+def test_a_competency_without_items_is_left_alone() -> None:
+    pool = replace(VARIED, competencies=("A", "B", "C", "D"))
+    plan = TestPlan("t", (Section("s", "s", ("A", "B", "C", "D"), 2, 3, 1.0),))
+    result = simulate(plan, pool, np.zeros((5, 4)), seed=1)
+    assert result.count.tolist() == [[3, 3, 3, 0]] * 5
+
+
+def test_a_bank_of_several_competencies_is_given_to_the_last_item() -> None:
+    pool = varied_pool(66, 3)
+    plan = TestPlan("t", (Section("s", "s", ("A", "B", "C"), 66, 66, 1.0),))
+    quick, slow = (simulate(plan, one, np.zeros((4, 3)), seed=2) for one in (pool, without_ranking(pool)))
+    assert quick.length.tolist() == [66] * 4
+    np.testing.assert_array_equal(quick.step_item, slow.step_item)
 
 
 def test_live_and_simulator_agree_on_a_ranked_pool(sit: Callable) -> None:
@@ -103,11 +170,13 @@ def test_live_and_simulator_agree_on_a_ranked_pool(sit: Callable) -> None:
         assert list(state.items) == result.step_item[mine].tolist()
 
 
-def test_pools_that_cannot_be_ranked_are_not(mixed_pool: Pool) -> None:
-    assert mixed_pool.ranking is None
+def test_pools_that_need_no_ranking_or_cannot_be_bounded_have_none() -> None:
     assert pool_of(30, 1).ranking is None
-    graded = Pool.of(tuple(map(str, range(80))), ItemParams.from_rows([Row("grm", 1.0, [-1.0, 1.0])] * 80), ("A",))
-    assert graded.ranking is None
+
+    class Unknown:
+        """A family of which no bound is known."""
+
+    assert steepest_bend(Unknown()) is None
 
 
 @pytest.mark.parametrize(("exposure", "depth"), [(Best(), 1), (Randomesque(4), 4)])

@@ -65,6 +65,18 @@ def test_live_and_simulator_make_identical_decisions(sit: Sit, plan: TestPlan, m
         assert sum(isinstance(d, EndSection) for d in decisions) == 2
 
 
+def test_live_and_simulator_agree_on_nominal_items_and_find_the_abilities(sit: Sit, plan: TestPlan, nominal_pool: Pool) -> None:
+    true = abilities(400)
+    result = simulate(plan, nominal_pool, true, seed=4)
+    for person in range(5):
+        answers = result.step_category[result.step_person == person].tolist()
+        state, _ = sit(plan, nominal_pool, attempt_seed(4, person), lambda position, _, answers=answers: answers[position])
+        np.testing.assert_array_equal(estimate(plan, nominal_pool, state).theta, result.theta[person])
+    error = (result.theta - true) / result.se
+    assert np.all(np.abs(error.std(axis=0) - 1) < 0.15), error.std(axis=0)  # 3 standard errors of an sd of 400 are .11
+    assert all(np.corrcoef(result.theta[:, s], true[:, s])[0, 1] > 0.7 for s in range(3))
+
+
 def test_nobodys_test_depends_on_who_else_is_simulated(plan: TestPlan, mixed_pool: Pool) -> None:
     together = simulate(plan, mixed_pool, abilities(23), seed=4)
     apart = simulate(plan, mixed_pool, abilities(23), seed=4, block=5)

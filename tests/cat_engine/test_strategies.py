@@ -65,17 +65,32 @@ def test_a_strategy_is_a_documented_frozen_dataclass_that_its_table_rebuilds(reg
             setattr(made, field.name, 1)
 
 
+@pytest.mark.parametrize("kind", ["mixed_pool", "nominal_pool"])
 @pytest.mark.parametrize("name", SELECTION.names)
-def test_a_selection_rule_scores_every_item_finitely_and_each_session_on_its_own(name: str, mixed_pool: Pool, plan: TestPlan) -> None:
+def test_a_selection_rule_scores_every_item_finitely_and_each_session_on_its_own(
+    name: str, kind: str, plan: TestPlan, request: pytest.FixtureRequest
+) -> None:
+    pool: Pool = request.getfixturevalue(kind)
     rule = SELECTION.build({"name": name}, [])
     assert rule is not None
-    now = moment(mixed_pool, plan)
+    now = moment(pool, plan)
     score = rule.score(now)
-    assert score.shape == (4, len(mixed_pool))
+    assert score.shape == (4, len(pool))
     assert np.isfinite(score).all()
     assert np.isfinite(rule.unit(now)).all()
     for n in range(4):
-        np.testing.assert_array_equal(rule.score(moment(mixed_pool, plan, only=n))[0], score[n])
+        np.testing.assert_array_equal(rule.score(moment(pool, plan, only=n))[0], score[n])
+
+
+@pytest.mark.parametrize("name", ESTIMATOR.names)
+def test_an_estimator_gives_a_finite_ability_from_answers_to_nominal_items(name: str, nominal_pool: Pool, plan: TestPlan) -> None:
+    method = ESTIMATOR.build({"name": name}, [])
+    assert method is not None
+    batch = moment(nominal_pool, plan).batch
+    for s in range(3):
+        theta, se = method.estimate(batch.given(np.arange(4), s))
+        assert np.isfinite([theta, se]).all()
+        assert np.all(se > 0)
 
 
 @pytest.mark.parametrize("name", EXPOSURE.names)

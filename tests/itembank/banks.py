@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from cat_engine import ItemParams, Row
+from cat_engine import MODELS, ItemParams, Row
 from itembank.bank import CALIBRATIONS, STATUSES, Bank, ItemContent, Option
-from itembank.rows import KNOWN, THRESHOLD, name_fault, parameter_meant
+from itembank.rows import is_parameter, name_fault, parameter_meant
 
 
 def content(item_id: str = "A-1", competency: str = "A", scores: tuple[int, ...] = (1, 3, 5, 2), level: int = 3) -> ItemContent:
@@ -35,7 +35,7 @@ def _stripped(text: str) -> bool:
 
 writable = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12).filter(_stripped)
 names = writable.filter(lambda text: name_fault(text) is None and not text.startswith("\ufeff"))
-attribute_names = writable.filter(lambda text: text not in KNOWN and not THRESHOLD.fullmatch(text) and parameter_meant(text) is None)
+attribute_names = writable.filter(lambda text: not is_parameter(text) and parameter_meant(text) is None)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 slopes = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
 
@@ -43,10 +43,13 @@ slopes = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
 @st.composite
 def rows(draw: st.DrawFn) -> Row:
     """Parameters of any model, with any numbers that the model allows."""
-    model = draw(st.sampled_from(("1pl", "2pl", "3pl", "4pl", "grm", "gpcm", "pcm")))
-    if model in ("gpcm", "pcm"):
+    model = draw(st.sampled_from(MODELS))
+    if model == "nrm":
+        own = draw(st.lists(numbers, min_size=1, max_size=5).filter(any))
+        return Row(model, 1.0, draw(st.lists(numbers, min_size=len(own), max_size=len(own))), slopes=own)
+    if model in ("gpcm", "pcm", "rsm"):
         return Row(model, draw(slopes), draw(st.lists(numbers, min_size=1, max_size=5)))
-    if model == "grm":
+    if model in ("grm", "mgrm"):
         return Row(model, draw(slopes), sorted(draw(st.sets(numbers, min_size=1, max_size=5))))
     c = draw(st.floats(0, 0.9)) if model in ("3pl", "4pl") else 0.0
     d = draw(st.floats(c, 1, exclude_min=True)) if model == "4pl" else 1.0

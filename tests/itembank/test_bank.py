@@ -43,6 +43,18 @@ def test_changed_parameters_are_named_one_by_one() -> None:
     assert diff(bank, new)[1] == Change("B-1", "a", "1.4", "1.5")
 
 
+def test_slopes_of_categories_are_part_of_the_digest_and_of_a_difference() -> None:
+    bank = small()[0].with_params({"B-1": Row("nrm", 1.0, [0.3], scale=1, slopes=[1.5])})
+    new = bank.with_params({"B-1": Row("nrm", 1.0, [0.3], scale=1, slopes=[1.6])})
+    assert diff(bank, new) == [Change("B-1", "slopes", "[1.5]", "[1.6]")]
+    assert bank.digest != new.digest
+    assert pool_of(new, ["B"]).params.slopes.tolist() == [[1.6]]
+
+
+def test_the_digest_of_a_bank_does_not_change_from_release_to_release() -> None:
+    assert small()[0].digest == "3234c95cb22a4b60c097a41d497ccdab76b828e06ff25f899788bd28fbc2558d"
+
+
 def test_items_that_come_and_go_are_named() -> None:
     bank, _ = small()
     fewer = Bank(bank.ids[:2], bank.params.take([0, 1]), ("A",), *(column[:2] for column in (

@@ -56,20 +56,24 @@ def test_the_outermost_numbers_keep_their_bits(house: House) -> None:
         Row("2pl", 5e-324, [-1.7976931348623157e308]),
         Row("gpcm", 0.1 + 0.2, [-0.0, 1 / 3, 5e-324]),
         Row("4pl", 1e308, [0.0], 0.1, 1 - 2**-53),
+        Row("nrm", 1.0, [5e-324, -0.0], slopes=[0.1 + 0.2, -1.7976931348623157e308]),
     ]
     bank = replace(
         small()[0],
+        ids=("A-1", "A-2", "B-1", "B-2"),
         params=ItemParams.from_rows(rows),
         competencies=("Ω",),
-        content_digests=(None,) * 3,
-        attributes=({"é": "\x00\n'"}, {}, {}),
+        status=("active",) * 4,
+        calibration=("provisional",) * 4,
+        content_digests=(None,) * 4,
+        attributes=({"é": "\x00\n'"}, {}, {}, {}),
     )
     version = save(house, bank, {})
     with Session(house.engine) as sql:
         found = load_bank(sql, version)
     assert found.digest == bank.digest
-    assert [column.tobytes() for column in (found.params.a, found.params.b, found.params.c, found.params.d)] == [
-        column.tobytes() for column in (bank.params.a, bank.params.b, bank.params.c, bank.params.d)
+    assert [column.tobytes() for column in (found.params.a, found.params.b, found.params.c, found.params.d, found.params.slopes)] == [
+        column.tobytes() for column in (bank.params.a, bank.params.b, bank.params.c, bank.params.d, bank.params.slopes)
     ]
 
 

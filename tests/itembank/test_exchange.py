@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from cat_engine import Faulty
+from cat_engine import Faulty, Row
 from itembank.bank import Bank, ItemContent
 from itembank.exchange import on_logistic_metric, read_bank_csv, read_bank_json, write_bank_csv, write_bank_json
 from tests.itembank.banks import banks, small
@@ -20,7 +20,7 @@ Pair = tuple[Bank, dict[str, ItemContent]]
 
 def bits(bank: Bank) -> bytes:
     p = bank.params
-    return b"".join(np.ascontiguousarray(column).tobytes() for column in (p.a, p.b, p.c, p.d))
+    return b"".join(np.ascontiguousarray(column).tobytes() for column in (p.a, p.b, p.c, p.d, p.slopes))
 
 
 def faults_of(text: str) -> list[str]:
@@ -72,6 +72,51 @@ def test_further_columns_are_attributes_and_empty_cells_are_none() -> None:
 
 def test_an_empty_slope_is_one_where_the_model_has_none() -> None:
     assert read_bank_csv("item_id,competency,model,a,b1\nI,A,1pl,,0\n").params.a.tolist() == [1.0]
+
+
+NOMINAL = """item_id,competency,model,a,a1,a2,b1,b2,b3
+N,A,nrm,,0.8,-1.5,0.25,1.5,
+G,A,mgrm,1.2,,,-1,0,1
+R,A,rsm,,,,0.5,-0.5,1
+"""
+
+
+def test_nominal_items_have_a_slope_beside_each_intercept() -> None:
+    bank = read_bank_csv(NOMINAL)
+    assert bank.row(0) == Row("nrm", 1.0, [0.25, 1.5], slopes=[0.8, -1.5])
+    assert bank.row(1) == Row("mgrm", 1.2, [-1.0, 0.0, 1.0])
+    assert bank.row(2) == Row("rsm", 1.0, [0.5, -0.5, 1.0])
+    assert bank.params.a.tolist() == [1.0, 1.2, 1.0]
+    written = write_bank_csv(bank).splitlines()
+    assert written[0] == "item_id,competency,model,a,a1,a2,b1,b2,b3,c,d,status,calibration"
+    assert written[1] == "N,A,nrm,,0.8,-1.5,0.25,1.5,,,,active,provisional"
+    assert json.loads(write_bank_json(bank, {}))["items"][0]["slopes"] == [0.8, -1.5]
+    assert "a1" not in write_bank_csv(small()[0])
+    assert "slopes" not in write_bank_json(*small())
+
+
+def test_the_metric_d_is_not_for_nominal_items() -> None:
+    moved = on_logistic_metric(read_bank_csv(NOMINAL), 1.7).params
+    assert moved.a.tolist() == [1.0, 1.2 * 1.7, 1.7]
+    assert moved.slopes_of(0).tolist() == [0.8, -1.5]
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        ("I,A,nrm,,,,0,1,", "a1"),
+        ("I,A,nrm,,1,,0,1,", "a2"),
+        ("I,A,nrm,,1,2,0,,", "a2"),
+        ("I,A,nrm,,,2,0,1,", "a1"),
+        ("I,A,nrm,,x,2,0,1,", "a1"),
+        ("I,A,nrm,,0,0,0,1,", "a1"),
+        ("I,A,nrm,1.3,1,2,0,1,", "a"),
+        ("I,A,2pl,1,1,,0,,", "a1"),
+        ("I,A,mgrm,1,,,0,-1,", "b2"),
+    ],
+)
+def test_a_wrong_slope_is_named_by_row_and_column(line: str, field: str) -> None:
+    assert ("row 2", field) in places_of(line, header=NOMINAL.splitlines()[0])
 
 
 @pytest.mark.parametrize("scaling", [1.7, 1.702])
@@ -151,6 +196,8 @@ def test_all_faults_of_a_file_are_listed_at_once() -> None:
         ("item_id,competency,model,a,b1,b100", "b100"),
         ("item_id,competency,model,a,b1,C", "C"),
         ("item_id,competency,model,a,b1,b", "b"),
+        ("item_id,competency,model,a,a2,b1", "a1"),
+        ("item_id,competency,model,a,a1,b1,A_2", "A_2"),
     ],
 )
 def test_a_header_that_would_lose_a_parameter_is_refused(header: str, named: str) -> None:
@@ -206,6 +253,9 @@ def change(path: list[Any], value: object) -> Callable[[dict[str, Any]], None]:
         (["items", 1, "a"], 10**400, "items[1]", "a"),
         (["items", 1, "b"], 0.5, "items[1]", "b"),
         (["items", 1, "b"], [0.0] * 100, "items[1]", "b"),
+        (["items", 1, "slopes"], 0.5, "items[1]", "slopes"),
+        (["items", 1, "slopes"], [1, 2, 3], "items[1]", "a1"),
+        (["items", 1, "model"], "nrm", "items[1]", "a1"),
         (["items", 1, "b"], [2, 1, 3], "items[1]", "b2"),
         (["items", 1, "item_id"], 7, "items[1]", "item_id"),
         (["items", 1, "attributes"], {"k": 1}, "items[1]", "attributes"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cat_engine import Row
 from itembank.bank import ItemContent
 from itembank.exchange import read_bank_csv, write_bank_csv, write_bank_json
 from tests.conftest import Place
@@ -79,6 +80,25 @@ def test_slopes_of_a_normal_metric_are_multiplied_on_import(shell: Shell, scalin
     bank = read_bank_csv((shell.folder / "out.csv").read_text())
     assert bank.params.a.tolist() == [1.25 * float(scaling), 0.8 * float(scaling)]
     assert bank.params.b[:, 0].tolist() == [-0.5, 1e-3]
+
+
+NOMINAL = "item_id,competency,model,a,a1,a2,b1,b2,b3\nN1,N,nrm,,0.75,-1.5,0.25,1.5,\nN2,N,mgrm,2.0,,,-1.0,0.0,1.0\n"
+
+
+def test_nominal_items_go_in_and_out_and_have_no_metric_d(shell: Shell) -> None:
+    shell.ok("bank", "import", shell.file("new.csv", NOMINAL), "--D", "1.7")
+    shell.ok("bank", "publish", "2")
+    for name in ("out.csv", "out.json"):
+        shell.ok("bank", "export", "--version", "2", "-o", shell.folder / name)
+    bank = read_bank_csv((shell.folder / "out.csv").read_text())
+    assert [bank.row(i) for i in range(2)] == [
+        Row("nrm", 1.0, [0.25, 1.5], slopes=[0.75, -1.5]),
+        Row("mgrm", 3.4, [-1.0, 0.0, 1.0]),
+    ]
+    assert "is the same bank" in shell.refused("bank", "import", shell.folder / "out.json")
+    assert "row 2, a2: 1 slopes do not go with 2 intercepts" in shell.refused(
+        "bank", "import", shell.file("bad.csv", NOMINAL.replace("0.75,-1.5", "0.75,"))
+    )
 
 
 @pytest.mark.parametrize(

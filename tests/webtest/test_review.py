@@ -10,7 +10,7 @@ from sqlmodel import select, text
 
 from calibration.pipeline import CalibrationOptions, Proposal
 from calibration.verdicts import ItemVerdict
-from cat_engine import load_plan
+from cat_engine import Row, load_plan
 from itembank.bank import Bank
 from itembank.demo import plan_text
 from itembank.store import load_bank, load_contents, save_version
@@ -73,6 +73,20 @@ def test_the_estimates_of_a_run_are_kept_with_it(house: House) -> None:
     assert lines[3].startswith(f"{ids[2]},")
     assert lines[3].endswith("," * 4)  # no number for what could not be estimated
     assert [e["verdict"] for e in json.loads(estimates_json(found))] == ["adopt", "keep", "keep"]
+
+
+def test_estimates_of_nominal_items_keep_their_slopes(house: House) -> None:
+    nan, row = float("nan"), Row("nrm", 1.0, [0.25, 1.5], slopes=[0.75, -1.5])
+    plain = ItemVerdict("P", "A", None, Row("2pl", 1.2, [0.5]), 0.1, (0.1,), nan, 200, (100, 100), 0.01, nan, (), row)
+    nominal = ItemVerdict("N", "A", None, row, nan, (0.1, 0.1), nan, 200, (50,) * 3, 0.01, nan, (), row, (0.1, 0.1))
+    kept = as_json(Proposal((plain, nominal), (), CalibrationOptions(), 1, {}, 0.1))
+    run = CalibrationRun(at=T0, actor=WHO, waves="[]", base_version=1, report="", summary="{}", estimates=kept)
+    found = Review(house.engine).estimates(run)
+    assert found[1].new == row
+    lines = estimates_csv(found).splitlines()
+    assert lines[0].endswith("model,a,c,d,a1,a2,b1,b2")
+    assert lines[1].endswith("2pl,1.2,0.0,1.0,,,0.5,")
+    assert lines[2].endswith("nrm,,0.0,1.0,0.75,-1.5,0.25,1.5")
 
 
 def test_other_decisions_make_another_draft_and_are_kept_with_their_reason(house: House) -> None:

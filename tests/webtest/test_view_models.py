@@ -137,6 +137,14 @@ def test_a_versions_changes_are_listed_by_item_with_the_largest_move_first() -> 
     assert [shift.large for shift in found] == [True, False, False]
 
 
+def test_a_nominal_item_moves_by_the_place_where_its_outermost_categories_cross() -> None:
+    bank, _ = load_demo()
+    item = bank.ids[0]
+    old = bank.with_params({item: Row("nrm", 1.0, [0.2, -0.5, 0.1, -0.8], slopes=[0.5, 1.2, 0.9, 2.0])})
+    moved = old.with_params({item: Row("nrm", 1.0, [0.2, -0.5, 0.1, -2.0], slopes=[0.5, 1.2, 0.9, 2.0])})
+    assert [(shift.item_id, round(shift.move, 9)) for shift in shifts(replace(old, version=1), moved)] == [(item, 0.6)]
+
+
 def test_items_are_found_by_code_text_and_competency() -> None:
     bank, contents = load_demo()
     mine = chosen(bank, contents, {}, Choice(competency="P.01"))

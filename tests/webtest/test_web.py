@@ -15,6 +15,8 @@ from tests.webtest.site import FRAGMENT, Browser, Site, item_page, site_of
 from webtest.app import OFFICER_IDLE_MS, OFFICER_LONGEST_MS, create_app
 from webtest.config import House
 from webtest.refusal import Refused
+from webtest.services.banks import Banks
+from webtest.services.review import Review
 from webtest.views.entry import FailureGate
 
 NOW = time.time_ns() // 1_000_000
@@ -57,6 +59,20 @@ def pages(site: Site, room: Room) -> list[tuple[Browser, str]]:
         (koordinator, "/petugas/gelombang/W0"), (koordinator, "/petugas/hasil"), (psikometrisi, "/petugas/bank/butir"),
         (psikometrisi, "/petugas/bank/versi"), (auditor, "/petugas/hasil"),
     ]  # fmt: skip
+
+
+def test_the_pages_of_a_bank_show_a_nominal_item_with_a_slope_for_each_category(site: Site) -> None:
+    banks = Banks(site.house.engine)
+    for k, text in enumerate(("N1,N,nrm,,0.75,-1.5,0.25,1.5", "N1,N,nrm,,0.75,-1.5,0.25,2.5"), start=2):
+        banks.import_draft(f"item_id,competency,model,a,a1,a2,b1,b2\n{text}\n", scaling=1, note="n", actor="cli:me", now=NOW)
+        Review(site.house.engine).decide(k, "publish", actor="cli:me", now=NOW)
+    browser = site.browser().officer("psikometrisi")
+    for path in ("/petugas/bank/butir", "/petugas/bank/butir/N1", "/petugas/bank/versi/3"):
+        reply = browser.get(path)
+        assert reply.status_code == 200
+        text = re.sub(r"\s+", " ", reply.get_data(as_text=True))
+        assert "0,75; -1,50" in text, path
+    assert "NRM (respons nominal)" in browser.get("/petugas/bank/butir/N1").get_data(as_text=True)
 
 
 def test_every_answer_carries_the_headers(site: Site, room: Room) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from sqlalchemy import Engine, func
 from sqlmodel import Session as SqlSession
@@ -79,6 +80,11 @@ def as_json(proposal: Proposal) -> str:
     )  # fmt: skip
 
 
+def _row(table: Mapping[str, Any]) -> Row:
+    """The inverse of Row._asdict through JSON, which knows no empty tuple."""
+    return Row(**{**table, "slopes": table.get("slopes") or ()})
+
+
 class Review:
     """Use cases on the drafts that calibrations made."""
 
@@ -88,7 +94,7 @@ class Review:
     def estimates(self, run: CalibrationRun) -> list[Estimate]:
         """What the run estimated, item by item; empty for runs of before it was kept."""
         found = json.loads(run.estimates)
-        return [Estimate(**{**e, "flags": tuple(e["flags"]), "new": None if e["new"] is None else Row(**e["new"])}) for e in found]
+        return [Estimate(**{**e, "flags": tuple(e["flags"]), "new": None if e["new"] is None else _row(e["new"])}) for e in found]
 
     def decisions(self, run_id: int) -> dict[str, CalibrationDecision]:
         """Item id -> the decision that counts."""

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-import numpy as np
-
 from cat_engine import Row
 from itembank.bank import Bank, ItemContent, diff
 from webtest.services.psychometrics import Use
@@ -90,7 +88,7 @@ def shifts(old: Bank, new: Bank) -> list[Shift]:
         before = old.row(old.index[item_id]) if item_id in old.index else None
         after = new.row(new.index[item_id]) if item_id in new.index else None
         bank = new if after else old
-        move = float(np.mean(after.b) - np.mean(before.b)) if before and after else 0.0
+        move = float(new.params.middle[new.index[item_id]] - old.params.middle[old.index[item_id]]) if before and after else 0.0
         other = tuple(name for name in names if name in ("status", "content", "model", "item"))
         lines.append(Shift(item_id, bank.competency_of(bank.index[item_id]), before, after, move, other))
     return sorted(lines, key=lambda line: (-abs(line.move), line.item_id))

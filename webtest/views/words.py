@@ -76,7 +76,10 @@ KINDS = {
     "situasional": _l("situasional"), "deret_angka": _l("deret angka"), "analogi_verbal": _l("analogi verbal"), "silogisme": _l("silogisme"),
     "membaca_tabel": _l("membaca tabel"),
 }  # fmt: skip
-MODELS = {"grm": _l("respons berjenjang"), "gpcm": _l("kredit parsial"), "1pl": "1PL", "2pl": "2PL", "3pl": "3PL", "4pl": "4PL"}
+MODELS = {
+    "grm": _l("respons berjenjang"), "mgrm": _l("respons berjenjang termodifikasi"), "gpcm": _l("kredit parsial tergeneralisasi"), "pcm": _l("kredit parsial"),
+    "rsm": _l("skala penilaian"), "nrm": _l("respons nominal"), "1pl": "1PL", "2pl": "2PL", "3pl": "3PL", "4pl": "4PL",
+}  # fmt: skip
 
 
 def say(code: str, words: Mapping[str, Any]) -> str:
