@@ -30,6 +30,14 @@ def width(model: str, n_cat: int) -> int:
     return 2 * (n_cat - 1) if model in NOMINAL else n_cat + ASYMPTOTES.get(model, 0)
 
 
+def parts(model: str, n_cat: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which of the working parameters [m] are slopes, and which asymptotes."""
+    column = np.arange(width(model, n_cat))
+    if model in NOMINAL:
+        return column < n_cat - 1, np.zeros(len(column), dtype=bool)
+    return column == 0, column >= n_cat
+
+
 def pack(row: Row) -> Floats:
     """A row as working parameters [m], within bounds."""
     low, high = bounds(row.model, len(row.b) + 1)

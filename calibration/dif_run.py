@@ -13,8 +13,9 @@ import numpy as np
 
 from calibration.dif_prediction import predicted
 from calibration.dif_residual import residual_dif
+from calibration.holm import holm
 from cat_engine import Row
-from cat_engine.irt import Floats, Ints
+from cat_engine.irt import Ints
 
 LEAST_IN_GROUP = 100  # answers to an item
 LEVEL = 0.01
@@ -70,15 +71,6 @@ def _focal_groups(names: Sequence[str]) -> list[str]:
     if len(sizes) == 2:
         return [min(sorted(sizes), key=sizes.__getitem__)]
     return sorted(sizes) if len(sizes) > 2 else []
-
-
-def holm(p: Floats) -> Floats:
-    """p-values after Holm's step-down correction, [n]."""
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(stepped, 1.0)
-    return adjusted
 
 
 def _flagged(found: Sequence[DifFinding]) -> tuple[DifFinding, ...]:

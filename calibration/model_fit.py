@@ -24,7 +24,7 @@ from calibration.state import FIXED_SLOPE, State, shapes_of
 from cat_engine import Fault, Faulty, Row
 from cat_engine.irt import Floats, Ints
 
-MOST_ITEMS = 120  # whose 7,260 moments fill half a gigabyte
+MOST_ITEMS = 80  # of whose 3,240 moments a covariance matrix takes 84 MB
 INTERVAL = 0.90
 
 

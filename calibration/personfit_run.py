@@ -20,7 +20,7 @@ FLAGS = ("pattern", "run", "times", "quick", "effort")
 @dataclass(frozen=True, slots=True, eq=False)
 class PersonFit:
     """Of P people, each [P]; the words are those of personfit.py, personfit_cusum.py, personfit_simulated.py and personfit_times.py. theta and se are those of a bank of
-    one competency, NaN with several. p_lz is simulated where a simulation was asked for, else by the normal distribution; p_cusum NaN without one. flags: which of FLAGS
+    one competency, NaN with several. p_lz is simulated where a simulation was asked for, else by the normal distribution; p_cusum NaN without one; p_time is that of the chi-square among the people (personfit_times.TimeFit.p_among). flags: which of FLAGS
     each person has.
     """
 
@@ -78,22 +78,22 @@ def person_fit(scorer: Scorer, items: ItemSpeeds, threshold_s: Floats, simulated
             return p_by_own_items(own, simulated.replicates, simulated.seed)
         return SimulatedP(pattern.p, np.full(len(pattern.lz), np.nan))
 
-    def fit(sittings: Sittings) -> PersonFit:
+    def of_answers(sittings: Sittings) -> tuple[Floats, ...]:
         theta, se = replace(scorer, sittings=sittings).score(sittings.category)
         at = met(sittings, sittings.category, theta)
-        pattern, times = pattern_fit(sittings, at), time_fit(sittings, items, threshold_s)
+        pattern = pattern_fit(sittings, at)
         p = simulated_p(replace(eap, sittings=sittings), pattern)
-        several = len(sittings.competencies) > 1
-        nowhere = np.full(sittings.n_persons, np.nan)
-        return PersonFit(
-            n=sittings.count, theta=nowhere if several else theta, se=nowhere if several else se, lz=pattern.lz, lz_star=pattern.lz_star,
-            p_lz=p.lz_star, infit=pattern.infit, outfit=pattern.outfit, cusum=cusum(sittings, at.residual), p_cusum=p.cusum,
-            time_chi2=times.chi2, time_df=times.df, p_time=times.p, fast=times.fast, speed=times.tau - people.mean, p_speed=times.p_quick(people),
-            effort=times.effort,
-        )  # fmt: skip
+        one = (theta, se) if len(sittings.competencies) == 1 else (np.full(sittings.n_persons, np.nan),) * 2
+        return *one, pattern.lz, pattern.lz_star, p.lz_star, pattern.infit, pattern.outfit, cusum(sittings, at.residual), p.cusum
 
-    blocks = [fit(block) for block in scorer.sittings.blocks()]
-    return PersonFit(*(np.concatenate([getattr(part, name) for part in blocks]) for name in PersonFit.__slots__))
+    theta, se, lz, lz_star, p_lz, infit, outfit, largest, p_cusum = (
+        np.concatenate(parts) for parts in zip(*(of_answers(block) for block in scorer.sittings.blocks()), strict=True)
+    )
+    times = time_fit(scorer.sittings, items, threshold_s)
+    return PersonFit(
+        scorer.sittings.count, theta, se, lz, lz_star, p_lz, infit, outfit, largest, p_cusum, times.chi2, times.df, times.p_among(), times.fast,
+        times.tau - people.mean, times.p_quick(people), times.effort,
+    )  # fmt: skip
 
 
 def flag_counts(flags: Sequence[tuple[str, ...]]) -> dict[str, int]:

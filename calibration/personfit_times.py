@@ -6,6 +6,10 @@ With z_i = alpha_i (ln t_i - beta_i + tau), tau the maximum likelihood speed of 
     e_i = z_i / sqrt(1 - alpha_i^2 / sum alpha^2) ~ N(0, 1): the time beside what the person's other times predict
                                                                                             van der Linden & Guo (2008), with a flat prior of speed
 
+Real times are spread more than the model has it, and one person's more than another's: the exact p then flags a fifth of honest people. `p_among` is therefore
+the larger of the exact p and P(Z >= (w - m) / s), w = (ln(X^2 / df) + 1 / df) / sqrt(2 / df), about N(0, 1) under the model, m its median and s its interquartile
+range's sd over the people, where they are above 0 and 1 (after the genomic control of Devlin & Roeder, 1999). Under the model it changes little.
+
 A person is unusually quick if tau is high among the people, Normal(mean, sd^2 + its error variance): no misfit, yet the plainest trace of items known beforehand.
 
 Rapid guesses are times below an item's threshold, by default a tenth of its mean time, at most 10 s (NT10; Wise & Ma, 2012); response-time effort is the share
@@ -17,11 +21,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtrc, ndtr
 
+from calibration.drift import SD_OF_IQR
 from calibration.personfit_answers import Sittings
 from cat_engine.irt import Floats, Ints
 from cat_engine.timing import ItemTimes, Speeds, calibrate_times, mean_time, rapid, rapid_threshold
 
 LEAST_SD = 0.05  # of speed in the population: people who are all but alike would leave nothing to learn about one
+FEWEST_TO_SPREAD = 30  # people, for an interquartile range
 FAST = -2.326  # of e: faster than 99 in 100 given the person's other times
 
 
@@ -82,6 +88,16 @@ class TimeFit:
     p: Floats
     fast: Ints
     effort: Floats
+
+    def p_among(self) -> Floats:
+        """p of the chi-square among the people, [P]; with fewer than FEWEST_TO_SPREAD people the exact one."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            w = (np.log(self.chi2 / self.df) + 1 / self.df) / np.sqrt(2 / self.df)
+        known = w[~np.isnan(w)]
+        if len(known) < FEWEST_TO_SPREAD:
+            return self.p
+        low, middle, high = np.percentile(known, (25, 50, 75))
+        return np.asarray(np.maximum(self.p, ndtr((max(middle, 0.0) - w) / max(SD_OF_IQR * (high - low), 1.0))))
 
     def p_quick(self, people: Speeds) -> Floats:
         """P(tau as high or higher) of a person of the population, [P]."""

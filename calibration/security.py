@@ -1,7 +1,7 @@
-"""What the checks of test security share: people by room and time, and one rule about many tests at once.
+"""What the checks of test security share: people by room and time, and one rule.
 
-Every check names somebody, or an item, only where Holm's adjusted p (1979) is at most the level: the chance that a run names any innocent one is then at
-most that level, however many were tested and however they depend on each other. What is named is a list to look into, never a verdict.
+Every check names somebody, or an item, only where a p adjusted for all that were tested (Holm, 1979; of items Westfall & Young, 1993) is at most the level:
+the chance that a run names any innocent one is then at most that level. What is named is a list to look into, never a verdict.
 """
 
 from collections.abc import Sequence
@@ -9,17 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cat_engine.irt import Floats, Ints
-
-
-def holm(p: Floats, tests: int | None = None) -> Floats:
-    """Adjusted p-values of p[n], in its order; `tests` is how many were done where only the smallest p are handed in. NaN is no test and stays."""
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    factor = (len(known) if tests is None else tests) - np.arange(len(order))
-    out = np.full(len(p), np.nan)
-    out[order] = np.minimum(np.maximum.accumulate(p[order] * factor), 1.0) if len(order) else []
-    return out
+from cat_engine.irt import Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,8 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from calibration.holm import holm
 from calibration.personfit_answers import Scorer, Sittings
-from calibration.security import holm
 from cat_engine.irt import Floats, Ints, log_probabilities_at
 
 LEAST_COMMON = 10  # items that both met

@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from calibration.holm import holm
 from calibration.personfit import Met
 from calibration.personfit_answers import Sittings
 from calibration.personfit_times import ItemSpeeds
-from calibration.security import holm
 from cat_engine.irt import Floats, Ints, derivatives_at
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calibration.curves import parts
 from calibration.state import Shape
 
 
@@ -23,8 +24,8 @@ def tied(shapes: Sequence[Shape], twins: Sequence[Twins]) -> list[Shape]:
     for pair in twins:
         home = next(shape for shape in out if pair.one in shape.index)
         own = np.isin(home.index, (pair.one, pair.other))
-        columns = np.arange(home.x.shape[1])
-        common = (columns >= home.n_cat) | ((columns == 0) & pair.slope)
+        slope, asymptote = parts(home.model, home.n_cat)
+        common = asymptote | (slope & pair.slope)
         if home.ties is not None or not (home.free[own] & common).any():
             continue
         out[out.index(home)] = Shape(home.model, home.n_cat, home.index[~own], home.x[~own], home.free[~own])

@@ -41,22 +41,30 @@ class Grid:
         return np.log(weights)
 
 
+def _scaled(logpost: Floats) -> Floats:
+    """exp(logpost), divided by its highest value over the last axis."""
+    rows = logpost.reshape(-1, logpost.shape[-1])
+    highest = rows[np.arange(len(rows)), rows.argmax(axis=-1)].reshape((*logpost.shape[:-1], 1))
+    w: Floats = np.subtract(logpost, highest)
+    np.exp(w, out=w)
+    return w
+
+
 def weights(logpost: Floats) -> Floats:
     """Posterior mass at the nodes, shape of `logpost`; sums to one over the last axis."""
-    w: Floats = np.subtract(logpost, logpost.max(axis=-1, keepdims=True))
-    np.exp(w, out=w)
+    w = _scaled(logpost)
     w /= w.sum(axis=-1, keepdims=True)
     return w
 
 
 def eap(logpost: Floats, nodes: Floats) -> tuple[Floats, Floats]:
     """Posterior mean and standard deviation, each of the shape of `logpost` without its last axis."""
-    w = weights(logpost)
-    theta = (w * nodes).sum(axis=-1)
+    w = _scaled(logpost)
+    mass = w.sum(axis=-1)
+    theta = np.vecdot(w, nodes) / mass
     away = nodes - theta[..., None]
-    away *= away
-    away *= w
-    return theta, np.sqrt(away.sum(axis=-1))
+    w *= away
+    return theta, np.sqrt(np.vecdot(w, away) / mass)
 
 
 def level_probabilities(posterior: Floats, nodes: Floats, cuts: ArrayLike) -> Floats:

@@ -23,7 +23,8 @@ from cat_engine.pool import Pool
 class Batch:
     """N sessions, I items, S competencies, Q nodes: items[N, L] and categories[N, L], the answers in order; logpost[N, S, Q]; theta, se and
     count (answers) [N, S]; used[N, I]. theta and se are the plan's interim estimates; last[N, S] see `previous`; own_mean, own_sd [N, S] and
-    sigma[N, S, S], the mean and sd of each competency's own posterior and the covariance of a joint one, where the plan has that; known[N, I], information as far as it was asked for, and fresh[N, S], where it still holds. The
+    sigma[N, S, S], the mean and sd of each competency's own posterior and the covariance of a joint one, where the plan has that; known[N, I],
+    information as far as it was asked for, and fresh[N, S], where it still holds; times[N, L], seconds taken on the answers, where known. The
     arrays are written in place and belong to one caller.
     """
 
@@ -42,6 +43,7 @@ class Batch:
     sigma: Floats | None = None
     known: Floats | None = None
     fresh: NDArray[np.bool_] | None = None
+    times: Floats | None = None
 
     @classmethod
     def begin(cls, plan: TestPlan, pool: Pool, n: int) -> "Batch":
@@ -111,24 +113,31 @@ class Batch:
 
     def answer(self, rows: Ints, item: Ints, category: Ints) -> None:
         """Session rows[m] answered item[m] in category[m]. A session stands at most once in `rows`."""
-        scale = self.pool.params.scale[item]
+        scale, alone = self.pool.params.scale[item], len(self.pool.competencies) == 1
         position = self.count[rows].sum(axis=1)
         if self.last is not None:
             self.last[rows, scale] = self.theta[rows, scale]
         self.items[rows, position], self.categories[rows, position] = item, category
-        self.logpost[rows, scale] += self.pool.log_table[item, category]
+        if alone and len(rows) == len(self.logpost):
+            self.logpost[:, 0] += self.pool.log_table[item, category]
+        else:
+            self.logpost[rows, scale] += self.pool.log_table[item, category]
         self.count[rows, scale] += 1
         self.used[rows, item] = True
+        if self.fresh is not None:
+            self.fresh[rows, scale] = False
         if self.sigma is not None:  # every competency hears of every answer
             self.own_mean[rows, scale], self.own_sd[rows, scale] = eap(self.logpost[rows, scale], self.pool.nodes)
             self.theta[rows], self.se[rows], self.sigma[rows] = self.together(rows)
             if self.fresh is not None:
                 self.fresh[rows] = False
             return
-        if self.fresh is not None:
-            self.fresh[rows, scale] = False
-        for s in np.unique(scale).tolist() if len(self.pool.competencies) > 1 else [0]:
-            mine = rows if len(self.pool.competencies) == 1 else rows[scale == s]
+        if self._plain(self.plan.interim):
+            logpost = self.logpost[:, 0] if alone and len(rows) == len(self.logpost) else self.logpost[rows, scale]
+            self.theta[rows, scale], self.se[rows, scale] = eap(logpost, self.pool.nodes)
+            return
+        for s in np.unique(scale).tolist():
+            mine = rows[scale == s]
             self.theta[mine, s], self.se[mine, s] = self._estimate(self.plan.interim, mine, s)
 
     def together(self, rows: Ints) -> tuple[Floats, Floats, Floats]:

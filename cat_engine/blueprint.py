@@ -9,28 +9,35 @@
     C6, Sum, Item, "WORDS, DOK == 1", 50, 80,            50 to 80 words in items of depth 1
     C7, Enemy, Item, "ID %in% c(""A1"", ""A2"")", , ,    at most one of them
     C8, Include / Exclude / AllOrNone, Item or Stimulus  all of them / none / all or none
-    C9, Order, Item, LEVEL, , ,                          items are given in ascending LEVEL
+    C9, Order, Item or Stimulus, LEVEL, , ,              items are given in ascending LEVEL
+    C10, Time, Item, , 0, 2400,                          expected to take 2,400 s at most, at the person's pace
 
-Conditions: see conditions.py; the attribute ID is always there. A row whose ONOFF is OFF does not count.
+Conditions: see conditions.py; the attribute ID is always there. A row whose ONOFF is OFF does not count. A column PRIORITY may say which rows
+give way first (1 to 9, the lowest first; 5 where it is empty).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cat_engine.conditions import ConditionError, attribute, evaluate
 from cat_engine.conditions import number as to_number
 from cat_engine.faults import Fault, Faulty
+from cat_engine.registry import LATER
 
-KINDS = ("number", "sum", "order", "enemy", "include", "exclude", "allornone")
+KINDS = ("number", "sum", "time", "order", "enemy", "include", "exclude", "allornone")
 WHATS = ("item", "stimulus")
 COLUMNS = ("CONSTRAINT_ID", "TYPE", "WHAT", "CONDITION", "LB", "UB")
 PER_STIMULUS = "per stimulus"
-BOUNDED = ("number", "sum")
+PRIORITY = 5  # of a row that declares none
+LEVELS = tuple("123456789")
+BOUNDED = ("number", "sum", "time")
 
 
 @dataclass(frozen=True, slots=True)
 class BlueprintRow:
-    """One row: kind out of KINDS, what out of WHATS, its condition, and bounds where the kind has them."""
+    """One row: kind out of KINDS, what out of WHATS, its condition, and bounds where the kind has them; where rows cannot all hold, those of the
+    lowest priority give way first.
+    """
 
     row_id: str
     kind: str
@@ -38,6 +45,17 @@ class BlueprintRow:
     condition: str = ""
     low: float = 0.0
     high: float = 0.0
+    priority: int = field(default=PRIORITY, metadata=LATER)
+
+    @property
+    def per_stimulus(self) -> bool:
+        """Whether the bounds hold within each stimulus that is used."""
+        return self.condition.lower() == PER_STIMULUS
+
+    @property
+    def soft(self) -> bool:
+        """Whether the row can be missed by a little: it has bounds, and not within each stimulus."""
+        return self.kind in BOUNDED and not self.per_stimulus
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,19 +114,27 @@ def read_rows(table: Iterable[Mapping[str, str]]) -> tuple[BlueprintRow, ...]:
         elif not row["CONDITION"]:
             faults.append(Fault(where, "CONDITION", "is empty", "which items or stimuli are meant"))
         low, high = (bounds[0] or 0.0, bounds[1] or 0.0) if kind in BOUNDED else (0.0, 0.0)
-        rows.append(BlueprintRow(row["CONSTRAINT_ID"] or where, kind, what, row["CONDITION"], low, high))
+        level = row.get("PRIORITY", "") or str(PRIORITY)
+        if level not in LEVELS:
+            faults.append(Fault(where, "PRIORITY", f"'{level}' is not a priority", "1 to 9, the lowest gives way first"))
+            continue
+        rows.append(BlueprintRow(row["CONSTRAINT_ID"] or where, kind, what, row["CONDITION"], low, high, int(level)))
     if faults:
         raise Faulty(faults)
     return tuple(rows)
 
 
-def row_faults(rows: Sequence[BlueprintRow], content: Content, count: int) -> list[Fault]:
-    """Faults between blueprint rows and the content they speak of: unknown attributes, conditions that cannot be read, sums of no numbers."""
+def row_faults(rows: Sequence[BlueprintRow], content: Content, count: int, *, timed: bool = True) -> list[Fault]:
+    """Faults between blueprint rows and the content they speak of: unknown attributes, conditions that cannot be read, sums of no numbers, and
+    rows of seconds where none are known (not `timed`).
+    """
     faults = []
     for row in rows:
         attributes, n = (
             (content.attributes, count) if row.what == "item" else (content.stimulus_attributes or {}, len(content.stimulus_ids))
         )
+        if row.kind == "time" and not timed:
+            faults.append(Fault(row.row_id, "TYPE", "no expected times of the items are known", "items with time parameters"))
         try:
             _check_row(row, attributes, n)
         except ConditionError as error:
@@ -117,10 +143,13 @@ def row_faults(rows: Sequence[BlueprintRow], content: Content, count: int) -> li
 
 
 def _check_row(row: BlueprintRow, attributes: Mapping[str, Sequence[str]], count: int) -> None:
-    if row.condition.lower() == PER_STIMULUS:
+    if row.per_stimulus:
         return
     if row.kind == "order":
         attribute(attributes, row.condition)
+    elif row.kind == "time" and row.what != "item":
+        msg = "a time row speaks of items"
+        raise ConditionError(msg)
     elif row.kind == "sum":
         name, _, condition = row.condition.partition(",")
         values = attribute(attributes, name.strip())

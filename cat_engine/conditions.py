@@ -5,7 +5,7 @@ precedence. Names do not mind case. Values compare as numbers where both are; a 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,7 +131,8 @@ class _Reader:
         else:
             self._at -= 1
             self.fail()
-        return np.array([not missing(v) and any(_compare(v, operator, w) for w in wanted) for v in values], dtype=bool).reshape(self._count)
+        holds = {value: not missing(value) and _compare(value, operator, wanted) for value in set(values)}  # each value once
+        return np.array([holds[value] for value in values], dtype=bool).reshape(self._count)
 
     def _list(self) -> list[str]:
         if self._take("name")[1] != "c":
@@ -145,10 +146,24 @@ class _Reader:
         return values
 
 
-def _compare(value: str, operator: str, wanted: str) -> bool:
-    a, b = number(value), number(wanted)
-    difference = (a > b) - (a < b) if a is not None and b is not None else (value > wanted) - (value < wanted)
-    return {
-        "==": difference == 0, "%in%": difference == 0, "!=": difference != 0, "<": difference < 0, "<=": difference <= 0,
-        ">": difference > 0, ">=": difference >= 0,
-    }[operator]  # fmt: skip
+def _compare(value: str, operator: str, wanted: Sequence[str]) -> bool:
+    if operator in ("==", "%in%") and value in wanted:
+        return True
+    a = number(value)
+    for text in wanted:
+        b = None if a is None else number(text)
+        difference = (a > b) - (a < b) if a is not None and b is not None else (value > text) - (value < text)
+        if _HOLDS[operator](difference):
+            return True
+    return False
+
+
+_HOLDS: Mapping[str, Callable[[int], bool]] = {
+    "==": lambda difference: difference == 0,
+    "%in%": lambda difference: difference == 0,
+    "!=": lambda difference: difference != 0,
+    "<": lambda difference: difference < 0,
+    "<=": lambda difference: difference <= 0,
+    ">": lambda difference: difference > 0,
+    ">=": lambda difference: difference >= 0,
+}

@@ -1,67 +1,28 @@
-"""Content balance: from scores and eligible items to those that keep the blueprint of the section.
-
-A method is a frozen dataclass registered by name; its fields are its options in the plan's [content] table. It never leaves a person without an
-item: where a rule cannot be kept it gives way, and the rung of the fallback ladder says how far.
-"""
+"""Content balance: from scores and eligible items to those that keep the blueprint of the section. For shadow tests see shadow.py."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cat_engine.assembly import Assembly
 from cat_engine.blueprint import BlueprintRow
 from cat_engine.conditions import ConditionError, attribute
 from cat_engine.families import Floats, Ints
 from cat_engine.faults import Fault, Faulty
+from cat_engine.narrowing import ANY, CONTENT, FULL, LADDER, OPEN, RELAXED, ContentMethod, Narrowed, criterion, given_in_section, needs_rows
 from cat_engine.pool import Pool
-from cat_engine.registry import Registry
 from cat_engine.select.base import Moment
+from cat_engine.shadow import ShadowTest
 
-FULL = "full"  # every rule of the plan held
-OPEN = "eligibility"  # exposure control was dropped
-RELAXED = "relaxed"  # bounds of the blueprint were missed, by as little as possible
-ANY = "any"  # no test could be assembled at all: the best item left
-LADDER = (FULL, OPEN, RELAXED, ANY)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Narrowed:
-    """score[N, I], eligible[N, I] with an item for every session, and the rung of each session."""
-
-    score: Floats
-    eligible: NDArray[np.bool_]
-    rungs: tuple[str, ...]
-
-
-class ContentMethod(Protocol):
-    """narrow(moment, score, rows, open_items) -> Narrowed; open_items[N, I] are the items before exposure control. faults(rows, pool): what a
-    section's blueprint and a pool lack.
-    """
-
-    def narrow(self, moment: Moment, score: Floats, rows: Sequence[BlueprintRow], open_items: NDArray[np.bool_]) -> Narrowed: ...
-
-    def faults(self, where: str, rows: Sequence[BlueprintRow], pool: Pool) -> list[Fault]: ...
-
-
-CONTENT: Registry[ContentMethod] = Registry("content")
+__all__ = [
+    "ANY", "CONTENT", "FULL", "LADDER", "OPEN", "RELAXED", "Balanced", "ContentMethod", "Narrowed", "PriorityIndex", "ShadowTest", "Unbalanced",
+    "WeightedDeviation", "criterion", "given_in_section",
+]  # fmt: skip
 
 
 def _as_it_is(moment: Moment, score: Floats) -> Narrowed:
     return Narrowed(score, moment.eligible, (FULL,) * len(score))
-
-
-def _needs_rows(where: str, rows: Sequence[BlueprintRow]) -> list[Fault]:
-    return [] if rows else [Fault(where, "blueprint", "is missing", "at least one [[sections.blueprint]] row")]
-
-
-def given_in_section(moment: Moment, n: int) -> Ints:
-    """The items that session n has answered in this section."""
-    row = moment.rows[n]
-    total = int(moment.batch.count[row].sum())
-    return np.asarray(moment.batch.items[row, total - int(moment.position[n]) : total])
 
 
 @CONTENT.register("none")
@@ -78,61 +39,6 @@ class Unbalanced:
         """A blueprint that nobody keeps."""
         del pool
         return [Fault("content", "name", f"the blueprint of {where} has no effect", 'name = "shadow"')] if rows else []
-
-
-@CONTENT.register("shadow")
-@dataclass(frozen=True, slots=True)
-class ShadowTest:
-    """Before each item a whole test is assembled that holds what was given, keeps every row and has the largest total score; the item is the best
-    free one of that shadow test (van der Linden & Reese, 1998; van der Linden, 2005, ch. 9). Feasible at the first item, feasible throughout.
-
-    Where there is an order row, the free items of lowest rank come first; a stimulus that was begun is finished first.
-    """
-
-    def narrow(self, moment: Moment, score: Floats, rows: Sequence[BlueprintRow], open_items: NDArray[np.bool_]) -> Narrowed:
-        """The free items of each session's shadow test."""
-        assembly = moment.pool.assembly(tuple(rows))
-        eligible, rungs = moment.eligible.copy(), []
-        for n in range(len(score)):
-            given = given_in_section(moment, n)
-            turn = assembly.order >= assembly.order[given].max(initial=0.0)  # what ranks below an item given has had its turn
-            free, rung = self._free(assembly, score[n], moment.eligible[n] & turn, open_items[n] & turn, given.tolist())
-            if rung == ANY:
-                free = moment.eligible[n]
-            eligible[n] = _first_of(assembly, free, given)
-            rungs.append(rung)
-        return Narrowed(score, eligible, tuple(rungs))
-
-    @staticmethod
-    def _free(
-        assembly: Assembly, score: Floats, may: NDArray[np.bool_], open_items: NDArray[np.bool_], given: list[int]
-    ) -> tuple[NDArray[np.bool_], str]:
-        for rung, items, relax in ((FULL, may, False), (OPEN, open_items, False), (RELAXED, open_items, True)):
-            if rung == OPEN and np.array_equal(may, open_items):
-                continue
-            found = assembly.solve(score, items, given, relax=relax)
-            if found is not None:
-                found[given] = False
-                if found.any():
-                    return found, rung
-        return may, ANY
-
-    def faults(self, where: str, rows: Sequence[BlueprintRow], pool: Pool) -> list[Fault]:
-        """A blueprint that no test of the pool satisfies."""
-        faults = _needs_rows(where, rows)
-        if not faults and pool.assembly(tuple(rows)).solve(np.ones(len(pool)), pool.operational) is None:
-            faults.append(Fault(where, "blueprint", "no test of the pool satisfies it", "loosen bounds, or add items"))
-        return faults
-
-
-def _first_of(assembly: Assembly, free: NDArray[np.bool_], given: Ints) -> NDArray[np.bool_]:
-    """Of the free items those whose turn it is."""
-    if assembly.n_stimuli and len(given):
-        begun = assembly.stimulus[given[-1]]
-        if begun >= 0 and np.any(free & (assembly.stimulus == begun)):
-            return np.asarray(free & (assembly.stimulus == begun))
-    rank = np.where(free, assembly.order, np.inf)
-    return np.asarray(free & (rank == rank.min()))
 
 
 @CONTENT.register("balanced")
@@ -203,7 +109,7 @@ class _Counted:
     def faults(self, where: str, rows: Sequence[BlueprintRow], pool: Pool) -> list[Fault]:
         """No rows."""
         del pool
-        return _needs_rows(where, rows)
+        return needs_rows(where, rows)
 
     @staticmethod
     def rows_of(moment: Moment, rows: Sequence[BlueprintRow]) -> tuple[Floats, Floats, Floats, int]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cat_engine.batch import Batch
-from cat_engine.content import FULL, LADDER, OPEN, Unbalanced
+from cat_engine.content import FULL, LADDER, OPEN, Unbalanced, criterion
 from cat_engine.eligibility import Memory, lots, segments
 from cat_engine.families import Floats, Ints
 from cat_engine.irt import information_of
@@ -20,7 +20,7 @@ from cat_engine.plan import Section, TestPlan
 from cat_engine.pool import Pool
 from cat_engine.randomness import Draws
 from cat_engine.select import MaximumInformation, Moment
-from cat_engine.shortlist import shortlist
+from cat_engine.shortlist import LONGEST_LIST, shortlist
 from cat_engine.state import EngineRefusal, State
 from cat_engine.stop import BANK, GOING_ON, Standing, reasons, section_reason, verdict
 
@@ -185,8 +185,7 @@ def choose(plan: TestPlan, section: Section, batch: Batch, rows: Ints, position:
         if found is not None:
             return found
     moment = Moment(batch, rows, admission.eligible, position, section.max_items, draws)
-    score = plan.start.score(moment, at) if at < plan.start.length else plan.select.score(moment)
-    narrowed = plan.content.narrow(moment, score, section.blueprint, admission.before)
+    narrowed = plan.content.narrow(moment, criterion(moment, at), section.blueprint, admission.before)
     item = plan.exposure.choose(np.where(narrowed.eligible, np.round(narrowed.score, 12), -np.inf), draws)
     rungs = tuple(max(pair, key=LADDER.index) for pair in zip(admission.rungs, narrowed.rungs, strict=True))
     return Choice(item, rungs)
@@ -198,7 +197,8 @@ def _most_informative(plan: TestPlan, batch: Batch, rows: Ints, admission: Admis
     if ranking is None:
         return None
     eligible, variance = admission.eligible, batch.se[rows] ** 2
-    found = shortlist(ranking, batch.theta[rows], variance, eligible, int(batch.count.max()), plan.exposure.depth)
+    closed = LONGEST_LIST if plan.eligibility.active else int(batch.count.max())
+    found = shortlist(ranking, batch.theta[rows], variance, eligible, closed, plan.exposure.depth)
     everyone, sure = np.arange(len(rows)), bool(found.sure.all())
     column = plan.exposure.choose(found.score, draws) if sure else np.zeros(len(rows), dtype=int)
     item, info = found.item[everyone, column], found.info[everyone, column]
@@ -272,7 +272,9 @@ def _batch(plan: TestPlan, pool: Pool, state: State) -> Batch:
         if category >= pool.n_cat[item]:
             msg = f"item {pool.ids[item]} has no category {category}"
             raise EngineRefusal(msg)
-    return Batch.replay(plan, pool, state.items, state.categories, state.dropped)
+    batch = Batch.replay(plan, pool, state.items, state.categories, state.dropped)
+    batch.times = np.array([state.rt_s])
+    return batch
 
 
 def _evidence(batch: Batch, item: int, n_eligible: int, rung: str, info: float | None = None) -> Evidence:

@@ -1,57 +1,59 @@
-"""The largest sum of values of 0/1 variables under linear rows, exactly and fast: reduction, a bound, a repair, and a proof.
+"""The largest sum of values of 0/1 variables under linear rows, exactly and fast.
 
     maximise v . x   subject to   low <= A x <= high,  x in {0, 1}^V,  x_j = 1 for `must`,  x_j = 0 outside `may`
 
 1. Variables with the same column are alike to every row, so of each such class only the best few can be in a solution: as many as the tightest
-   row lets in. That leaves the optimum as it is.
-2. Any multipliers y give a bound (Geoffrion, 1974): with reduced values r = v - y A, no solution is worth more than
-   B(y) = sum_i max(y_i low_i, y_i high_i) + sum_j max(r_j, 0), and none that has x_j against the sign of r_j more than B(y) - |r_j|. Those of
-   the linear relaxation are good ones. Where the relaxation's own solution is whole, it is the answer.
-3. Else the best solution is the cheapest repair of x_j = [r_j > 0]: see repair.py, which finds it unless the relaxation is far off.
-4. Else the variables of smallest |r_j|, the core, are solved by HiGHS with the rest at the sign of r_j. A solution of value w is optimal if every
-   variable with |r_j| <= B(y) - w was in the core; if not, those variables are the next core, which is then large enough (reduced-cost fixing).
+   row lets in. That leaves the optimum as it is. So do rows that nothing can break.
+2. Best-first branch and bound over warm linear relaxations in which item sets stand by whole choices: see branch.py. As a rule the relaxation of
+   single items is whole at once, and that of item sets after some ten nodes.
+3. Where the limit of nodes is reached, HiGHS solves the whole program. It too is limited in nodes, never in seconds: the same problem gives the
+   same answer.
 
 Ties: to every value is added a fixed amount below 1e-7 of the largest value, drawn by a hash of the variable's index and larger for a lower index
-among variables with the same column. So a solution is practically always unique, whichever of the steps finds it, and its sum falls short of the
-largest by less than 1e-7 of the largest value for each variable in it. Rows hold to 1e-6 of their largest weight; whole weights to 100,000 exactly.
-The search is limited in nodes, never in seconds: the same problem gives the same answer.
+among variables with the same column. So a solution is practically always unique, and its sum falls short of the largest by less than 1e-7 of the
+largest value for each variable in it. Rows hold to 1e-6 of their largest weight; whole weights to 100,000 exactly.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
+from scipy.optimize import Bounds, LinearConstraint, milp
 
+from cat_engine.branch import Problem, TooLarge, branch
 from cat_engine.families import Floats, Ints
 from cat_engine.once import once
-from cat_engine.repair import Mask, Standing, repair
+from cat_engine.relaxation import SolverError
+from cat_engine.sets import Mask, Sets
 
-SCALE = 1e4  # the largest value as the solver sees it: its absolute gap of 1e-6 is then 1e-10 of it
+SCALE = 1e4  # the largest value as the solver sees it
 TIE = 1e-3
-MARGIN = 1e-4  # more than rounding can make of a bound
-WHOLE = 1e-7  # closer than this to 0 or 1 is 0 or 1
-CORE = 50
-NODES = 100_000
-SOLVED, LIMIT, INFEASIBLE = 0, 1, 2  # scipy's status codes
+NODES = 2_000
+WHOLE_NODES = 100_000  # of HiGHS, after that
 
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """R rows over V variables: matrix[R, V], low[R] and high[R] (-inf and inf where open). Rows are scaled to a largest weight of 1."""
+    """R rows over V variables: matrix[R, V], low[R] and high[R] (-inf and inf where open). Rows are scaled to a largest weight of 1: scale[R].
+    Rows that are `tied`[R] say of `sets` what these say themselves.
+    """
 
     matrix: sparse.csc_array
     low: Floats
     high: Floats
+    scale: Floats
+    tied: Mask
+    sets: Sets | None = None
 
     @classmethod
-    def of(cls, matrix: sparse.sparray, low: Floats, high: Floats) -> "System":
+    def of(cls, matrix: sparse.sparray, low: Floats, high: Floats, tied: Mask | None = None, sets: Sets | None = None) -> "System":
         """Scaled. Rows without a weight stay as they are."""
         weights = sparse.csr_array(matrix, dtype=float)
         largest = np.asarray(abs(weights).max(axis=1).todense()).ravel() if weights.shape[0] else np.zeros(0)
         scale = np.where(largest > 0, largest, 1.0)
-        return cls(sparse.csc_array(sparse.diags_array(1 / scale) @ weights), low / scale, high / scale)
+        tied = np.zeros(len(low), dtype=bool) if tied is None else tied
+        return cls(sparse.csc_array(sparse.diags_array(1 / scale) @ weights), low / scale, high / scale, scale, tied, sets)
 
     @property
     def width(self) -> int:
@@ -84,6 +86,14 @@ class System:
         out[np.argsort(self.classes, kind="stable")] = drawn[np.lexsort((-drawn, self.classes))]
         return out
 
+    def under(self, low: Floats, high: Floats, sets: Sets | None) -> "System":
+        """The same with other bounds [R], as they are before scaling, and other bounds within sets."""
+        made = replace(self, low=low / self.scale, high=high / self.scale, sets=sets)
+        made.__dict__.update(
+            {name: known for name, known in self.__dict__.items() if name not in made.__dict__}
+        )  # what was worked out once
+        return made
+
     def activity(self, chosen: Mask) -> Floats:
         """A x, [R]."""
         return np.asarray(self.matrix @ chosen.astype(float))
@@ -100,7 +110,7 @@ def ranking(system: System, value: Floats) -> Floats:
     if not np.isfinite(largest):
         msg = "a value is not a finite number"
         raise ValueError(msg)
-    return value * (SCALE / largest if largest > 0 else 1.0) + TIE * system.tie
+    return (value / largest * SCALE if largest > 0 else value) + TIE * system.tie
 
 
 def contenders(system: System, value: Floats, free: Mask, high: Floats) -> Ints:
@@ -123,121 +133,48 @@ def contenders(system: System, value: Floats, free: Mask, high: Floats) -> Ints:
     return np.sort(best_first[rank < most[best_first]])
 
 
-def maximise(system: System, value: Floats, must: Mask, may: Mask) -> Mask | None:
-    """The solution [V] of largest value[V]; None where there is none, or none was found within the limit of nodes.
+def maximise(system: System, value: Floats, must: Mask, may: Mask, price: Floats | None = None, high: Floats | None = None) -> Mask | None:
+    """The solution [V] of largest value[V]; None where there is none, or none was found within the limits of nodes.
 
-    Raises ValueError where a value is not finite.
+    price[R]: what missing a row by a unit costs, in largest values; inf where it must hold, as all do without prices. high[R]: other upper bounds,
+    unscaled, than the system's own. Raises ValueError where a value is not finite.
     """
     ranked = ranking(system, value)
-    fixed = system.activity(must)
-    low, high = system.low - fixed, system.high - fixed
-    keep = contenders(system, ranked, may & ~must, high)
-    matrix = system.matrix[:, keep]
+    price = np.full(len(system.low), np.inf) if price is None else price * SCALE * system.scale
+    system = system if high is None else system.under(system.low * system.scale, high, system.sets)
+    hard = np.isinf(price)
+    single = np.ones(system.width, dtype=bool) if system.sets is None else ~system.sets.inside
+    fixed = system.activity(must & single)
+    low, high = np.where(hard, system.low, -np.inf) - fixed, np.where(hard, system.high, np.inf) - fixed
+    keep = contenders(system, ranked, may & ~must & single, high)
+    going = np.union1d(keep, np.flatnonzero((may | must) & ~single))
+    matrix = system.matrix[:, going]
     most = np.asarray(matrix.maximum(0).sum(axis=1)).ravel()
     least = np.asarray(matrix.minimum(0).sum(axis=1)).ravel()
     if np.any(most < low - 1e-6) or np.any(least > high + 1e-6):
         return None
-    binding = (most > high + 1e-9) | (least < low - 1e-9)
-    rows = sparse.csc_array(matrix[binding])
-    bound = np.diff(rows.indptr) > 0
-    best = ranked[keep] > 0  # what no row binds stands for itself
-    if np.any(bound):
-        found = _Part(sparse.csr_array(rows[:, bound]), low[binding], high[binding], ranked[keep[bound]]).solve()
-        if found is None:
-            return None
-        best[bound] = found
-    chosen = must.copy()
-    chosen[keep] = best
-    return chosen
+    bind = ~system.tied & ((most > system.high - fixed + 1e-9) | (least < system.low - fixed - 1e-9))
+    rows = sparse.csr_array(system.matrix)[bind]
+    problem = Problem(ranked, rows, system.low[bind], system.high[bind], must, may, keep, system.sets, price[bind])
+    try:
+        found = branch(problem, NODES)
+    except (TooLarge, SolverError):
+        return whole(system, ranked, must, may, price)
+    return found
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Part:
-    """What is left to decide: rows[R', V'], low, high, value[V']."""
-
-    rows: sparse.csr_array
-    low: Floats
-    high: Floats
-    value: Floats
-
-    def solve(self) -> Mask | None:
-        """The best solution [V']."""
-        relaxed = self._relax()
-        if relaxed is None:
-            return None
-        point, y = relaxed
-        reduced = np.asarray(self.value - self.rows.T @ y)
-        bound = self._bound(y, reduced)
-        near = point > 0.5
-        if np.all(np.abs(point - near) <= WHOLE) and bound - float(self.value[near].sum()) <= MARGIN / 100:
-            return near
-        preferred = reduced > 0
-        standing = Standing.of(y, reduced, np.asarray(self.rows @ preferred.astype(float)), self.low, self.high)
-        mended = repair(standing, self.rows)
-        return self._search(reduced, bound) if mended is None else mended
-
-    def _relax(self) -> tuple[Floats, Floats] | None:
-        """A solution [V'] of the linear relaxation and its multipliers [R']; None where it has none."""
-        same = self.low == self.high
-        up, down = np.isfinite(self.high) & ~same, np.isfinite(self.low) & ~same
-        result = linprog(
-            -self.value,
-            A_ub=sparse.vstack([self.rows[up], -self.rows[down]], format="csr"),
-            b_ub=np.concatenate([self.high[up], -self.low[down]]),
-            A_eq=self.rows[same],
-            b_eq=self.low[same],
-            bounds=(0, 1),
-            method="highs-ds",
-            options={"presolve": False},
-        )
-        if result.status == INFEASIBLE:
-            return None
-        y = np.zeros(len(self.low))
-        if result.status != SOLVED:
-            return np.full(len(self.value), 0.5), y  # a loose bound: slower, not wrong
-        y[same] = -result.eqlin.marginals
-        cost = np.minimum(result.ineqlin.marginals, 0)
-        y[up] -= cost[: up.sum()]
-        y[down] += cost[up.sum() :]
-        return result.x, y
-
-    def _bound(self, y: Floats, reduced: Floats) -> float:
-        """B(y): an open side is never charged, as `_relax` gives multipliers of the other sign only."""
-        at = np.where(y > 0, self.high, self.low)
-        return float(y[y != 0] @ at[y != 0] + np.maximum(reduced, 0).sum())
-
-    def _search(self, reduced: Floats, bound: float) -> Mask | None:
-        """The best solution [V'] by branch and bound over a core that grows until it is proved."""
-        distance = np.abs(reduced)
-        nearest = np.argsort(distance, kind="stable")
-        core = np.sort(nearest[:CORE])
-        while True:
-            chosen = reduced > 0
-            chosen[core] = False
-            taken = np.asarray(self.rows @ chosen.astype(float))
-            result = search(self.value[core], self.rows[:, core], self.low - taken, self.high - taken)
-            if result.x is None:
-                if len(core) == len(self.value):
-                    return None
-                core = np.sort(nearest[: 4 * len(core)])
-                continue
-            chosen[core] = result.x > 0.5
-            open_still = np.flatnonzero(distance <= bound - float(self.value[chosen].sum()) + MARGIN)
-            if result.status == LIMIT or np.all(np.isin(open_still, core)):
-                return chosen
-            core = open_still
-
-
-def search(value: Floats, rows: sparse.csr_array, low: Floats, high: Floats) -> OptimizeResult:
-    """Branch and bound by HiGHS; once more without presolve where presolve leaves open whether there is a solution."""
+def whole(system: System, value: Floats, must: Mask, may: Mask, price: Floats) -> Mask | None:
+    """The same by HiGHS, with every variable and row; once more without presolve where presolve leaves open whether there is a solution."""
+    soft = sparse.eye_array(len(price), format="csr")[:, np.isfinite(price)]
+    misses = 2 * soft.shape[1]
     for presolve in (True, False):
         result = milp(
-            -value,
-            integrality=np.ones(len(value)),
-            bounds=Bounds(0, 1),
-            constraints=LinearConstraint(rows, low, high),
-            options={"mip_rel_gap": 0.0, "node_limit": NODES, "presolve": presolve},
+            np.concatenate([-value, np.tile(price[np.isfinite(price)], 2)]),
+            integrality=np.concatenate([np.ones(len(value)), np.zeros(misses)]),
+            bounds=Bounds(np.concatenate([must, np.zeros(misses)]), np.concatenate([must | may, np.full(misses, np.inf)])),
+            constraints=LinearConstraint(sparse.hstack([system.matrix, soft, -soft], format="csr"), system.low, system.high),
+            options={"mip_rel_gap": 0.0, "node_limit": WHOLE_NODES, "presolve": presolve},
         )
-        if result.status in (SOLVED, LIMIT, INFEASIBLE):
+        if result.status in (0, 1, 2):  # solved, at the limit, without a solution
             break
-    return result
+    return None if result.x is None else np.asarray(result.x[: len(value)] > 0.5)

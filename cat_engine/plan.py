@@ -5,7 +5,7 @@ Plans are written as TOML: see plan_text.py.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from cat_engine.joint import Joint
 from cat_engine.once import once
 from cat_engine.pool import Pool
 from cat_engine.priors import PRIOR, NormalPrior, Prior
+from cat_engine.registry import plain
 from cat_engine.select import SELECTION, MaximumInformation, Selection
 from cat_engine.stop import Length, SectionLength, StopRule, table_of
 
@@ -134,7 +135,7 @@ def _section_table(section: Section) -> dict[str, object]:
         "stop": table_of(section.stop),
     }
     if section.blueprint:
-        table["blueprint"] = [asdict(row) for row in section.blueprint]
+        table["blueprint"] = [plain(row) for row in section.blueprint]
     return table
 
 
@@ -159,7 +160,8 @@ def check(plan: TestPlan, pool: Pool) -> list[Fault]:
             elif count < section.min_items:
                 message = f"'{name}' has {count} operational items, and the section asks for at least {section.min_items}"
                 faults.append(Fault(where, "min_items", message, f"add items, or at most {count}"))
-        found = row_faults(section.blueprint, pool.content or Content.of(pool.ids, {}), len(pool))
+        content = pool.content or Content.of(pool.ids, {})
+        found = row_faults(section.blueprint, content, len(pool), timed=pool.seconds is not None)
         faults += [Fault(f"{where}.blueprint", f"{f.where} {f.field}", f.message, f.remedy) for f in found] or plan.content.faults(
             where, section.blueprint, pool
         )

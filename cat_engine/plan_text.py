@@ -14,7 +14,7 @@ name = "Profil kompetensi"
 [content]                        # name = "none" (default) or another way to keep the sections' blueprints
 [acceptance]                     # max_rmse = 0.45, max_exposure = 0.3 ...: what a simulation on a bank must keep, see acceptance.py
 [[sections]]                     # code, competencies, min_items, max_items, time_budget_min; title and stop may be left out
-[[sections.blueprint]]           # kind, what, condition, low, high, row_id: see blueprint.py
+[[sections.blueprint]]           # kind, what, condition, low, high, row_id, priority: see blueprint.py
 """
 
 import json
@@ -25,7 +25,7 @@ from dataclasses import fields
 
 from cat_engine.acceptance import Acceptance
 from cat_engine.beginning import START
-from cat_engine.blueprint import KINDS, WHATS, BlueprintRow
+from cat_engine.blueprint import KINDS, LEVELS, PRIORITY, WHATS, BlueprintRow
 from cat_engine.content import CONTENT
 from cat_engine.eligibility import ELIGIBILITY
 from cat_engine.estimators import ESTIMATOR
@@ -52,7 +52,7 @@ SECTION = {
     "stop": dict,
     "blueprint": list,
 }
-ROW = {"row_id": str, "kind": str, "what": str, "condition": str, "low": float, "high": float}
+ROW = {"row_id": str, "kind": str, "what": str, "condition": str, "low": float, "high": float, "priority": int}
 
 
 def load_plan(text: str) -> TestPlan:
@@ -161,7 +161,7 @@ def _sections(tables: object, base: Mapping[str, object], faults: list[Fault]) -
         found += _code_faults(where, table.get("code"), codes)
         found += _competency_faults(where, table.get("competencies"), homes)
         found += _range_faults(where, table)
-        rows = _blueprint(where, table.get("blueprint", []), found)
+        rows = _blueprint(where, table.get("blueprint", []), 60 * _number(table, "time_budget_min", 0.0), found)
         rules = _rules(where, base, _table(table, "stop"), found)
         faults += found
         if not found:
@@ -183,7 +183,7 @@ def _section(table: Mapping[str, object], rules: tuple[StopRule, ...], rows: tup
     )
 
 
-def _blueprint(where: str, tables: object, faults: list[Fault]) -> tuple[BlueprintRow, ...]:
+def _blueprint(where: str, tables: object, budget_s: float, faults: list[Fault]) -> tuple[BlueprintRow, ...]:
     rows: list[BlueprintRow] = []
     for k, table in enumerate(tables if isinstance(tables, list) else []):
         place = f"{where}.blueprint[{k}]"
@@ -195,13 +195,20 @@ def _blueprint(where: str, tables: object, faults: list[Fault]) -> tuple[Bluepri
             value = table.get(key, legal[0])
             if isinstance(value, str) and value not in legal:
                 found.append(Fault(place, key, f"'{value}' is not known", "one of " + ", ".join(legal)))
-        low, high = _number(table, "low", 0.0), _number(table, "high", 0.0)
+        low, high = _number(table, "low", 0.0), _number(table, "high", budget_s if table.get("kind") == "time" else 0.0)
+        level = table.get("priority", PRIORITY)
+        if isinstance(level, int) and str(level) not in LEVELS:
+            found.append(Fault(place, "priority", f"{level} is not a priority", "1 to 9, the lowest gives way first"))
         if low > high:
             found.append(Fault(place, "low", f"{low:g} is more than high = {high:g}", "low <= high"))
         faults += found
         if not found:
-            name = str(table.get("row_id", f"row {k + 1}"))
-            rows.append(BlueprintRow(name, str(table["kind"]), str(table.get("what", "item")), str(table.get("condition", "")), low, high))
+            name, what = str(table.get("row_id", f"row {k + 1}")), str(table.get("what", "item"))
+            rows.append(
+                BlueprintRow(
+                    name, str(table["kind"]), what, str(table.get("condition", "")), low, high, int(_number(table, "priority", PRIORITY))
+                )
+            )
     return tuple(rows)
 
 

@@ -168,7 +168,7 @@ class Pool:
     def assembly(self, rows: tuple[BlueprintRow, ...]) -> Assembly:
         """The blueprint compiled for this pool, once. Raises ConditionError where a row speaks of what the pool does not have."""
         if rows not in self._assemblies:
-            self._assemblies[rows] = Assembly.of(rows, self.content or Content.of(self.ids, {}), len(self))
+            self._assemblies[rows] = Assembly.of(rows, self.content or Content.of(self.ids, {}), len(self), self.seconds)
         return self._assemblies[rows]
 
     @once

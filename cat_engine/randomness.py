@@ -19,17 +19,17 @@ def generator(seed: int, position: int) -> np.random.Generator:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Some(Sequence[int]):
-    """Some of a sequence's numbers, each looked up when it is asked for."""
+class Picked(Sequence[int]):
+    """The members of a sequence at the places `at`[N], each looked up when it is asked for: most plans draw nothing."""
 
-    whole: Any
-    rows: Ints
+    source: Sequence[int]
+    at: Ints
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.at)
 
     def __getitem__(self, i: Any) -> Any:
-        return self.whole[int(self.rows[i])]
+        return self.source[int(self.at[i])]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Draws:
 
     def of(self, index: Ints) -> "Draws":
         """The randomness of some of the sessions only."""
-        return Draws(Some(self.seeds, index), Some(self.positions, index))
+        return Draws(Picked(self.seeds, index), Picked(self.positions, index))
 
     @once
     def _generators(self) -> tuple[np.random.Generator, ...]:

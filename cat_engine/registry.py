@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from cat_engine.faults import Fault, Faulty
 
@@ -36,6 +36,17 @@ def fits(value: object, kind: type) -> bool:
     if kind is float:
         return isinstance(value, int | float) and math.isfinite(value)
     return isinstance(value, list | tuple if kind in (list, tuple) else kind)
+
+
+LATER = {
+    "later": True
+}  # metadata of a field that was added after plans were written: it stands in a table only where it is not the default
+
+
+def plain(value: Any) -> dict[str, object]:
+    """A dataclass as a table. What was added later is left out at its default, so that the digest of an older plan stays what it was."""
+    table: dict[str, object] = asdict(value)
+    return {f.name: table[f.name] for f in fields(value) if not (f.metadata.get("later") and getattr(value, f.name) == f.default)}
 
 
 T = TypeVar("T")
@@ -78,7 +89,7 @@ class Registry(Generic[T]):
         if not is_dataclass(strategy) or isinstance(strategy, type):
             msg = f"{strategy!r} is not a registered {self.sort}"
             raise TypeError(msg)
-        return {"name": self.name_of(strategy), **asdict(strategy)}
+        return {"name": self.name_of(strategy), **plain(strategy)}
 
     def build(self, table: Mapping[str, object], faults: list[Fault]) -> T | None:
         """The strategy that `table` (name and options) describes; None, with what is wrong added to `faults`, where it cannot be."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cat_engine.families import Dichotomous, Family, Floats, Graded, Ints, PartialCredit
+from cat_engine.families import Dichotomous, Family, Floats, Graded, Ints, Nominal, PartialCredit
 from cat_engine.irt import ItemParams, information_at, information_of
 
 CELL_WIDTH = 0.05
@@ -30,7 +30,7 @@ def steepest_bend(family: Family) -> Floats | None:
 
     Graded: with u_k = r_k - s_{k+1} and v_k = -u'_k / a the information is a^2 sum_k P_k u_k^2 and I'' = a^4 sum_k P_k (u^4 - 5 u^2 v + 2 v^2 - 2 u v'),
     |u| <= 1, 0 <= v <= 1/2, |v'| < .193. Partial credit: I'' = a^4 times the fourth cumulant of the category, which is between -m^4/8 and m^4/12 for
-    categories 0 to m.
+    categories 0 to m. Nominal: the fourth cumulant of the slope, between -r^4/8 and r^4/12 for slopes in a range r.
     """
     match family:
         case Dichotomous():
@@ -39,6 +39,8 @@ def steepest_bend(family: Family) -> Floats | None:
             return np.asarray(2.9 * family.a**4)
         case PartialCredit():
             return np.asarray((family.a * (np.isfinite(family.floor).sum(axis=1) - 1)) ** 4 / 8)
+        case Nominal():
+            return np.asarray(np.ptp(family.slopes, axis=1) ** 4 / 8, dtype=np.float64)
         case _:
             return None
 
@@ -75,7 +77,7 @@ class Ranking:
         for s, at in enumerate(scales):
             order[s, [0, -1], : len(at)] = at[:width]
             bound[s, [0, -1]] = NO_BOUND if len(at) else -NO_BOUND
-        for c, highest in enumerate(_highest(params, bend, peak, low + CELL_WIDTH * np.arange(cells + 1)), start=1):
+        for c, highest in enumerate(_highest(params, bend, peak, low + CELL_WIDTH * np.arange(cells + 1.0)), start=1):
             for s, at in enumerate(scales):
                 own = highest[at]
                 best = np.argpartition(-own, width)[: width + 1] if len(at) > width + 1 else np.arange(len(at))
@@ -100,7 +102,7 @@ class Ranking:
         return np.asarray(np.logical_or.reduceat(eligible.take(self.by_scale, axis=1), self.starts, axis=1))
 
 
-def _highest(params: ItemParams, bend: Floats, peak: Floats, edges: Floats) -> "list[Floats]":
+def _highest(params: ItemParams, bend: Floats, peak: Floats, edges: Floats) -> list[Floats]:
     """A bound on the information of each item in each cell, [C][I]."""
     points = POINTS if bend.any() else 1
     slack = bend * (CELL_WIDTH / points) ** 2 / 8  # how far a function can rise over its chord
@@ -129,11 +131,12 @@ class Shortlist:
 def shortlist(ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArray[np.bool_], given: int, depth: int) -> Shortlist:
     """The items among which are the `depth` best of each session by information times variance, rounded as scores are.
 
-    theta[N, S], variance[N, S], eligible[N, I]; given: the most items of a competency that any of the sessions has had.
+    theta[N, S], variance[N, S], eligible[N, I]; given: the most items of a competency that any of the sessions has had, or more where others are
+    closed to it.
     """
     count, scales = eligible.shape[1], theta.shape[1]
     wanted = depth + SPARE
-    width = min(ranking.order.shape[1], given + 2 * wanted)
+    width = min(ranking.order.shape[1], given + wanted)
     find = _first if scales == 1 else _best
     item, limit, enough = find(ranking, ranking.cell(theta), variance, eligible, width, min(wanted, width))
     item.sort(axis=1)
@@ -147,7 +150,7 @@ def shortlist(ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArr
     score = (info * weight).round(12)
     if not enough:
         score[item == count] = -np.inf
-    worst = score.max(axis=1) if depth == 1 else np.partition(score, -depth, axis=1)[:, -depth]
+    worst = score[np.arange(len(score)), score.argmax(axis=1)] if depth == 1 else np.partition(score, -depth, axis=1)[:, -depth]
     return Shortlist(known, info, score, (worst > limit * (1 + CAUTION) + ROUNDING) | (limit < 0))
 
 

@@ -19,7 +19,7 @@ from cat_engine.families import Floats, Ints
 from cat_engine.irt import ItemParams, log_probabilities_of
 from cat_engine.plan import Section, TestPlan
 from cat_engine.pool import Pool
-from cat_engine.randomness import Draws
+from cat_engine.randomness import Draws, Picked
 from cat_engine.simulated import SimulationResult
 from cat_engine.stop import BANK, TIME, reasons, section_reason
 from cat_engine.timing import ItemTimes, draw_seconds
@@ -60,31 +60,21 @@ def _in_sheets(first: int, n: int, draw: Callable[[int], Floats]) -> Floats:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Seeds:
-    """The attempt seeds of people first, first + 1, ..., each worked out when it is asked for: most plans draw nothing."""
+class _Seeds(Sequence[int]):
+    """The attempt seeds of people first, first + 1, ..., first + n - 1, each worked out when it is asked for: most plans draw nothing."""
 
     seed: int
     first: int
+    n: int
     found: dict[int, int]
 
-    def __getitem__(self, i: int) -> int:
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, i: Any) -> Any:
         if i not in self.found:
             self.found[i] = attempt_seed(self.seed, self.first + i)
         return self.found[i]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _SeedsOf(Sequence[int]):
-    """The seeds of some rows."""
-
-    seeds: _Seeds
-    rows: Ints
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, i: Any) -> Any:
-        return self.seeds[int(self.rows[i])]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -246,22 +236,22 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
     batch, scale = Batch.begin(plan, pool, n), pool.params.scale
     ends: list[list[str]] = [[] for _ in range(n)]
     stops = [[""] * len(pool.competencies) for _ in range(n)]
-    seeds = _Seeds(trial.seed, people.first, {})
+    seeds = _Seeds(trial.seed, people.first, n, {})
     uniform = uniforms(trial.seed, people.first, n, capacity(plan, pool))
     clock = None if trial.times is None else _Clock.of(trial, people)
     held, visited = np.ones(n, dtype=bool), np.zeros(len(plan.eligibility.edges) + 1, dtype=bool)
     known = pool.places(plan.competencies)
-    drawn = draw_lots(plan, pool, memory, _SeedsOf(seeds, np.arange(n)))
+    drawn = draw_lots(plan, pool, memory, Picked(seeds, np.arange(n)))
     abilities, took = np.zeros((2, *batch.items.shape)), np.zeros(batch.items.shape)
 
     def end(section: Section, scales: Ints, over: Ints, verdict: Ints, unfinished: str) -> None:
         """The section is over for sessions over[M], whose competencies stand at verdict[M, S']."""
-        words: dict[tuple[int, ...], tuple[str, ...]] = {}  # most people end in one of a few ways
-        for i, row in zip(over.tolist(), map(tuple, verdict.tolist()), strict=True):
-            if row not in words:
-                words[row] = reasons(section.rules, np.array(row), unfinished)
-            ends[i].append(section_reason(words[row]))
-            for s, reason in zip(scales.tolist(), words[row], strict=True):
+        kinds, kind = np.unique(verdict, axis=0, return_inverse=True)  # most people end in one of a few ways
+        found = [reasons(section.rules, row, unfinished) for row in kinds]
+        whole = [section_reason(each) for each in found]
+        for i, way in zip(over.tolist(), kind.ravel().tolist(), strict=True):
+            ends[i].append(whole[way])
+            for s, reason in zip(scales.tolist(), found[way], strict=True):
                 stops[i][s] = reason
 
     for k, section in enumerate(plan.sections):
@@ -276,12 +266,11 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
             if not rows.size:
                 break
             position = batch.count[rows].sum(axis=1)
-            own_seeds = _SeedsOf(seeds, rows)
             admission = admit(plan, batch, rows, eligible, drawn)
             held[rows[admission.dropped]] = False
             if plan.eligibility.learns:
                 visited[segments(plan.eligibility.edges, batch.theta[rows][:, known])] = True
-            draws = Draws(own_seeds, position.tolist())
+            draws = Draws(Picked(seeds, rows), position.tolist())
             item = choose(plan, section, batch, rows, position - begun[rows], admission, draws).item
             if clock is not None:
                 seconds, late = clock.answer(rows, item, k, 60 * section.time_budget_min)

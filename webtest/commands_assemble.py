@@ -1,14 +1,14 @@
 """`cact assemble`: a fixed form that satisfies a blueprint and tells most at given abilities."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import numpy as np
 
 from cat_engine import Fault, Faulty, Pool, information
-from cat_engine.assembly import Assembly
-from cat_engine.blueprint import BlueprintRow, Content, read_rows, row_faults
-from cat_engine.irt import Floats
+from cat_engine.blueprint import Content, read_rows, row_faults
+from cat_engine.conflict import conflict_faults
 from itembank.bank import pool_of
 from itembank.exchange import read_bank_csv
 from webtest.cli import guarded, json_option, put, read_text
@@ -44,14 +44,14 @@ def assemble(
     pool = pool_of(bank, bank.competencies)
     rows = read_rows(read_table(read_text(constraint_file)))
     content = _content(pool, [bank.attributes[bank.index[i]] for i in pool.ids], attribute_file, stimulus_file)
-    faults = row_faults(rows, content, len(pool))
+    faults = row_faults(rows, content, len(pool), timed=pool.seconds is not None)
     if faults:
         raise Faulty(faults)
-    assembly = Assembly.of(rows, content, len(pool))
+    pool = replace(pool, content=content)
     info = information(pool.params, theta).mean(axis=0)
-    found = assembly.solve(info, pool.operational)
+    found = pool.assembly(rows).solve(info, pool.operational)
     if found is None:
-        raise Faulty(_conflicts(assembly, rows, content, info, pool))
+        raise Faulty(conflict_faults(rows, pool))
     items = np.flatnonzero(found)
     with whole_file(out_file) as part:
         write_csv(part, ("item_id", "info"), ((pool.ids[i], float(info[i])) for i in items))
@@ -76,27 +76,3 @@ def _content(pool: Pool, own: list, attribute_file: Path | None, stimulus_file: 
 
 def _cell(row: dict[str, str], name: str) -> str:
     return next(value for key, value in row.items() if key.upper() == name)
-
-
-def _conflicts(assembly: Assembly, rows: tuple[BlueprintRow, ...], content: Content, info: Floats, pool: Pool) -> list[Fault]:
-    """Which rows the nearest test misses."""
-    nearest = assembly.solve(info, pool.operational, relax=True)
-    if nearest is None:
-        return [
-            Fault("blueprint", "", "no test satisfies it, not even with its bounds relaxed", "look at include, enemy and all-or-none rows")
-        ]
-    used = np.array([np.any(nearest & (assembly.stimulus == g)) for g in range(assembly.n_stimuli)], dtype=float)
-    faults = []
-    for row in rows:
-        alone = Assembly.of([row], content, len(pool))
-        for value, low, high in zip(alone.matrix @ np.concatenate([nearest, used]), alone.low, alone.high, strict=True):
-            if not low - 1e-9 <= value <= high + 1e-9:
-                faults.append(
-                    Fault(
-                        row.row_id,
-                        "LB, UB",
-                        f"no test satisfies all rows; the nearest has {value:g} here, not {low:g} to {high:g}",
-                        "loosen it, or add items",
-                    )
-                )
-    return faults or [Fault("blueprint", "", "no test satisfies it", "loosen bounds, or add items")]

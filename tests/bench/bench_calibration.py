@@ -1,10 +1,12 @@
 """Calibration: speed beside girth and mirt (from PyPI, where installed), and what routed answers do to estimators that start from proportions.
 
 python -m tests.bench.bench_calibration
+python -m tests.bench.bench_calibration routed 20000      the last part alone, of so many people
 """
 
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from time import perf_counter
 from typing import Any
@@ -140,40 +142,42 @@ def serang() -> list[Line]:
     return [(f"{SERANG:,} people, {len(bank)} items, {result.length.mean():.0f} answers each: calibration and report", seconds, "s")]
 
 
-def routed() -> tuple[Bank, tuple[Ints, Ints, Ints]]:
+def routed(n_people: int) -> tuple[Bank, tuple[Ints, Ints, Ints]]:
     """A 2PL bank, and the answers that our own engine routed on it."""
     rows = bank_2pl(ROUTED_ITEMS, 6)
     bank = Bank(
         tuple(f"i{k}" for k in range(len(rows))), ItemParams.from_rows(rows), ("A",), ("active",) * len(rows), ("provisional",) * len(rows),
         (None,) * len(rows), ({},) * len(rows),
     )  # fmt: skip
-    result = simulate(load_plan(ROUTED_PLAN), pool_of(bank, ["A"]), np.random.default_rng(7).normal(size=(ROUTED_PEOPLE, 1)), 8)
+    result = simulate(load_plan(ROUTED_PLAN), pool_of(bank, ["A"]), np.random.default_rng(7).normal(size=(n_people, 1)), 8)
     return bank, (result.step_person, result.step_item, result.step_category)
 
 
-def routed_recovery() -> list[Line]:
-    """Error of b on routed answers, of items with at least 100: ours, girth's full likelihood, and girth's estimators by proportion."""
+def routed_recovery(n_people: int = ROUTED_PEOPLE) -> Iterator[Line]:
+    """Errors on routed answers, of items with at least 100: ours, girth's full likelihood, and girth's estimators by proportion."""
     import girth
 
-    bank, data = routed()
-    truth: Floats = bank.params.b[:, 0]
+    bank, data = routed(n_people)
     answered = np.bincount(data[1], minlength=len(bank))
     both = np.array([len(np.unique(data[2][data[1] == i])) == 2 for i in range(len(bank))])
     kept = np.flatnonzero((answered >= 100) & both)
+    true_a, true_b = bank.params.a[kept], bank.params.b[kept, 0]
     mine = np.isin(data[1], kept)
     part = (data[0][mine], np.searchsorted(kept, data[1][mine]), data[2][mine])
-    matrix = dense(part, (ROUTED_PEOPLE, len(kept))).T
 
-    def lines(label: str, b: Floats) -> list[Line]:
-        rmse = float(np.sqrt(np.mean((b - truth[kept]) ** 2)))
-        return [(f"{label}: RMSE of b", rmse, ""), (f"{label}: correlation of b", float(np.corrcoef(b, truth[kept])[0, 1]), "")]
+    def lines(label: str, a: Floats, b: Floats) -> Iterator[Line]:
+        for name, found, truth in (("a", a, true_a), ("b", b, true_b)):
+            yield f"{label}: RMSE of {name}", float(np.sqrt(np.mean((found - truth) ** 2))), ""
+        yield f"{label}: correlation of b", float(np.corrcoef(b, true_b)[0, 1]), ""
 
-    ours = fit([bank.row(i) for i in kept.tolist()], part, "default")
-    out = lines(f"routed {ROUTED_PEOPLE:,} x {len(kept)}, 30 answers each, ours", np.array([row.b[0] for row in ours.rows]))
-    out += lines("  girth.pcm_mml", np.asarray(girth.pcm_mml(matrix)["Difficulty"], dtype=float).reshape(len(kept)))
-    out += lines("  girth.rasch_mml (refused by the adapter)", np.asarray(girth.rasch_mml(matrix)["Difficulty"], dtype=float))
-    out += lines("  girth.twopl_mml (refused by the adapter)", np.asarray(girth.twopl_mml(matrix)["Difficulty"], dtype=float))
-    return out
+    ours = fit([bank.row(i) for i in kept.tolist()], part, "default").rows
+    label = f"routed {n_people:,} x {len(kept)}, 30 answers each, ours"
+    yield from lines(label, np.array([row.a for row in ours]), np.array([row.b[0] for row in ours]))
+    matrix = dense(part, (n_people, len(kept))).T
+    for name in ("pcm_mml", "rasch_mml", "twopl_mml"):
+        found = getattr(girth, name)(matrix)
+        a = np.broadcast_to(np.asarray(found["Discrimination"], dtype=float), len(kept))
+        yield from lines(f"  girth.{name}", a, np.asarray(found["Difficulty"], dtype=float).reshape(len(kept)))
 
 
 def run() -> list[Line]:
@@ -191,5 +195,5 @@ def run() -> list[Line]:
 
 
 if __name__ == "__main__":
-    for name, value, unit in run():
-        print(f"{value:12.4f} {unit:2} {name}")
+    for name, value, unit in routed_recovery(int(sys.argv[2])) if sys.argv[1:2] == ["routed"] else run():
+        print(f"{value:12.4f} {unit:2} {name}", flush=True)

@@ -89,7 +89,7 @@ def figures(exam: Exam) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "roc": {name: roc(value, guilty) for name, value in values.items()} | {"preknowledge": _split_halves(exam, at, speeds)},
-        "rates": {name: tuple((p[~guilty] <= level).mean() for level in (0.05, 0.01)) for name, p in (("lz*", pattern.p), ("times", times.p))},
+        "rates": {name: tuple((p[~guilty] <= level).mean() for level in (0.05, 0.01)) for name, p in (("lz*", pattern.p), ("times, exact", times.p), ("times", times.p_among()))},
         "named pairs": len(named), "named people": len(people), "of them flagged": int(guilty[people].sum()),
     }  # fmt: skip
 

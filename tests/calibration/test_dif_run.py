@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration.dif_run import holm, run_dif
+from calibration.dif_run import run_dif
+from calibration.holm import holm
 from calibration.pipeline import CalibrationOptions, Proposal, calibrate
 from calibration.report import html_report
 from calibration.responses import ResponseLog

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.dependence import ld_x2
@@ -64,6 +64,7 @@ def test_s_x2_and_ld_x2_of_nominal_items_are_those_of_mirt(golden: Callable[[str
     np.testing.assert_allclose(ld_x2(scores, p, weights).statistic[np.tril_indices(4, -1)], wanted["ld"], atol=1e-8)
 
 
+@settings(max_examples=25)
 @given(st.lists(st.lists(st.floats(0.01, 1), min_size=2, max_size=4), min_size=1, max_size=5))
 def test_summed_scores_are_those_of_counting_every_pattern(raw: list[list[float]]) -> None:
     curves = [np.array(own)[:, None] / sum(own) for own in raw]

@@ -51,6 +51,23 @@ def test_p_is_uniform_under_the_model_and_one_time_in_a_hundred_is_fast() -> Non
     np.testing.assert_allclose(found.se, (TIMES.alpha**2).sum() ** -0.5)
 
 
+def test_p_among_people_keeps_its_level_where_the_model_holds_and_where_people_are_spread_unlike_it() -> None:
+    sittings = people(1500, 30)
+    found = time_fit(sittings, SPEEDS, SPEEDS.thresholds())
+    assert np.all(found.p_among() >= found.p)
+    for level in (0.01, 0.05):
+        assert (found.p_among() <= level).mean() == pytest.approx(level, rel=0.5, abs=0.004)
+    spread = np.exp(np.random.default_rng(31).normal(0.1, 0.25, 1500))  # of each person's own times
+    centre = sittings.by_person(np.log(sittings.seconds))[sittings.person] / 30
+    sittings.seconds[:] = np.exp(centre + spread[sittings.person] * (np.log(sittings.seconds) - centre))
+    unlike = time_fit(sittings, SPEEDS, SPEEDS.thresholds())
+    assert (unlike.p <= 0.01).mean() > 0.15
+    assert (unlike.p_among() <= 0.01).mean() < 0.02
+    assert (unlike.p_among() <= 0.05).mean() == pytest.approx(0.05, abs=0.02)
+    few = time_fit(people(20, 32), SPEEDS, SPEEDS.thresholds())
+    np.testing.assert_array_equal(few.p_among(), few.p)
+
+
 def test_parameters_from_the_times_themselves_give_the_same_picture() -> None:
     sittings = people(600, 9)
     own, true = ItemSpeeds.calibrated(sittings), SPEEDS

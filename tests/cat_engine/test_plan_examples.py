@@ -9,12 +9,13 @@ import pytest
 from cat_engine import check, dump_plan, load_plan, simulate
 from cat_engine.beginning import START
 from cat_engine.blueprint import Content
-from cat_engine.content import CONTENT
+from cat_engine.content import CONTENT, ShadowTest
 from cat_engine.eligibility import ELIGIBILITY
 from cat_engine.estimators import ESTIMATOR
 from cat_engine.exposure import EXPOSURE
 from cat_engine.plan import as_table
 from cat_engine.priors import PRIOR
+from cat_engine.refresh import REFRESH
 from cat_engine.select import SELECTION
 from cat_engine.stop import STOP, table_of
 from itembank.bank import pool_of
@@ -30,7 +31,8 @@ def test_an_example_is_in_order_and_runs(path: Path) -> None:
     bank, _ = load_demo()
     pool = pool_of(bank, plan.competencies)
     kinds = [bank.attributes[bank.index[item]]["kind"] for item in pool.ids]
-    pool = replace(pool, content=Content.of(pool.ids, {"kind": kinds}))
+    passages = [f"passage {k // 6}" for k in range(len(kinds))]
+    pool = replace(pool, content=Content.of(pool.ids, {"kind": kinds, "STID": passages}), seconds=np.full(len(pool), 60.0))
     assert check(plan, pool) == []
     assert load_plan(dump_plan(plan)).digest == plan.digest
     result = simulate(plan, pool, np.random.default_rng(1).normal(size=(6, len(pool.competencies))), seed=1)
@@ -40,11 +42,14 @@ def test_an_example_is_in_order_and_runs(path: Path) -> None:
 
 def test_every_registered_strategy_has_an_example() -> None:
     used: dict[str, set[object]] = {}
+    refreshed: set[str] = set()
     for path in EXAMPLES:
         plan = load_plan(path.read_text(encoding="utf-8"))
         for key, value in as_table(plan).items():
             if isinstance(value, dict):
                 used.setdefault(key, set()).add(value.get("name", "normal"))
+        if isinstance(plan.content, ShadowTest):
+            refreshed.add(plan.content.refresh)
         for section in plan.sections:
             used.setdefault("stop", set()).update(set(table_of(section.stop)) - {"all"})
     assert used["select"] == set(SELECTION.names)
@@ -54,4 +59,5 @@ def test_every_registered_strategy_has_an_example() -> None:
     assert used["start"] | {"adaptive"} == set(START.names)
     assert used["eligibility"] | {"none"} == set(ELIGIBILITY.names)
     assert used["content"] | {"none"} == set(CONTENT.names)
+    assert refreshed == set(REFRESH)
     assert used["stop"] == set(STOP.names)

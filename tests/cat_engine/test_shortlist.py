@@ -68,21 +68,31 @@ def test_a_bank_that_is_used_up_is_given_to_the_last_item() -> None:
 
 
 def varied_pool(n: int, seed: int) -> Pool:
-    """Items of five models and two to five categories on three competencies of different sizes."""
+    """Items of six models and two to five categories on three competencies of different sizes."""
     rng = np.random.default_rng(seed)
     rows = []
     for i in range(n):
         a, b = float(rng.lognormal(0.2, 0.5)), np.sort(rng.normal(0, 1.2, size=2 + i % 3)) + 0.02 * np.arange(2 + i % 3)
         scale = min(i % 5, 2)
         rows.append((Row("grm", a, b.tolist(), scale=scale), Row("gpcm", a, b.tolist(), scale=scale), Row("pcm", 1.0, b.tolist(), scale=scale),
-                     Row("3pl", a, b[:1].tolist(), 0.2, scale=scale), Row("2pl", a, b[:1].tolist(), scale=scale))[(i // 5) % 5])  # fmt: skip
+                     Row("3pl", a, b[:1].tolist(), 0.2, scale=scale), Row("2pl", a, b[:1].tolist(), scale=scale),
+                     Row("nrm", 1.0, (-b).tolist(), slopes=rng.normal(0, 1, len(b)).tolist(), scale=scale))[(i // 5) % 6])  # fmt: skip
     return Pool.of(tuple(map(str, range(n))), ItemParams.from_rows(rows), ("A", "B", "C"))
 
 
-POOL, VARIED = pool_of(300, 8), varied_pool(240, 9)
+def nominal_pool(n: int, seed: int) -> Pool:
+    """Nominal items of two to five categories, whose slopes may fall."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        Row("nrm", 1.0, rng.normal(0, 1.5, k).tolist(), slopes=rng.normal(0.6, 1.0, k).tolist()) for k in rng.integers(1, 5, n).tolist()
+    ]
+    return Pool.of(tuple(map(str, range(n))), ItemParams.from_rows(rows), ("A",))
 
 
-@pytest.mark.parametrize("pool", [POOL, VARIED], ids=["one competency", "three competencies"])
+POOL, VARIED, NOMINAL = pool_of(300, 8), varied_pool(240, 9), nominal_pool(240, 10)
+
+
+@pytest.mark.parametrize("pool", [POOL, VARIED, NOMINAL], ids=["one competency", "three competencies", "nominal"])
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.floats(-7.0, 7.0), min_size=3, max_size=3), st.lists(st.floats(0.0, 4.0), min_size=3, max_size=3),
@@ -105,7 +115,7 @@ def test_whoever_it_is_sure_of_are_the_best(pool: Pool, theta: list, variance: l
     assert found.sure[0] or scales > 1 or not likely
 
 
-@pytest.mark.parametrize("pool", [POOL, VARIED], ids=["one competency", "three competencies"])
+@pytest.mark.parametrize("pool", [POOL, VARIED, NOMINAL], ids=["one competency", "three competencies", "nominal"])
 def test_no_item_has_more_information_in_a_cell_than_its_bound(pool: Pool) -> None:
     ranking = pool.ranking
     cells = len(ranking.order) // len(pool.competencies)
@@ -127,7 +137,9 @@ def test_no_item_has_more_information_in_a_cell_than_its_bound(pool: Pool) -> No
 @given(st.integers(0, 2**32), st.integers(1, 5), st.floats(0.1, 5.0), st.floats(0.01, 4.0))
 def test_no_information_bends_more_than_its_bound(seed: int, steps: int, a: float, apart: float) -> None:
     b = np.sort(np.random.default_rng(seed).normal(0, apart, size=steps)) + 1e-6 * np.arange(steps)
-    params = ItemParams.from_rows([Row("grm", a, b.tolist()), Row("gpcm", a, b.tolist())])
+    slopes = a * np.random.default_rng(seed + 1).uniform(-1, 1, size=steps)
+    nominal = Row("nrm", 1.0, (a * b).tolist(), slopes=slopes.tolist())
+    params = ItemParams.from_rows([Row("grm", a, b.tolist()), Row("gpcm", a, b.tolist()), nominal])
     h = 0.01 / a
     theta = np.arange(-12 / a, 12 / a, h)[:, None] + b.mean()
     low, here, high = (information(params, (theta + sign * h).ravel()) for sign in (-1, 0, 1))

@@ -1,6 +1,7 @@
 """Commands that look at plans and banks: what they write, and that they write nothing when something is wrong."""
 
 import csv
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -226,6 +227,86 @@ def test_a_blueprint_that_no_form_satisfies_is_named_by_the_rows_it_misses(files
 def test_a_faulty_blueprint_is_refused(files: Path, old: str, new: str) -> None:
     assert assemble(files, ROWS.replace(old, new)).exit_code == 2
     assert not (files / "form.csv").exists()
+
+
+EVERY_KIND = '''CONSTRAINT_ID,TYPE,WHAT,CONDITION,LB,UB,ONOFF,PRIORITY
+length,Number,Item,,12,12,,9
+passages,Number,Stimulus,,3,3,,
+items a passage,Number,Item,Per Stimulus,4,4,,
+each area,Number,Item,AREA,3,6,,2
+one area,Number,Item,AREA == 0,4,4,,
+words,Sum,Item,WORDS,100,140,,
+words of an area,Sum,Item,"WORDS, AREA == 1",30,60,,
+lines,Sum,Stimulus,LINES,20,60,,
+foes,Enemy,Item,"ID %in% c(""x0"", ""x1"")",,,,
+passages that are foes,Enemy,Stimulus,"STID %in% c(""s0"", ""s1"")",,,,
+in,Include,Item,"ID == ""x12""",,,,
+passage in,Include,Stimulus,"STID == ""s2""",,,,
+out,Exclude,Item,"ID == ""x8""",,,,
+passage out,Exclude,Stimulus,"STID == ""s4""",,,,
+together,AllOrNone,Item,"ID %in% c(""x10"", ""x11"")",,,,
+passages together,AllOrNone,Stimulus,"STID %in% c(""s1"", ""s5"")",,,,
+order,Order,Item,AREA,,,,
+order of passages,Order,Stimulus,LINES,,,,
+off,Number,Item,AREA == 9,5,5,OFF,
+'''
+
+
+def test_a_form_keeps_rows_of_every_kind_on_items_and_stimuli(tmp_path: Path) -> None:
+    rng, n = np.random.default_rng(4), 30
+    a, b = rng.uniform(0.7, 1.8, n), rng.normal(size=n)
+    area, words, stimulus = [k % 3 for k in range(n)], rng.integers(5, 15, n).tolist(), [k // 5 for k in range(n)]
+    lines = [10, 18, 12, 14, 16, 30]
+    (tmp_path / "bank.csv").write_text(
+        "item_id,competency,model,a,b1,AREA,WORDS,STID\n"
+        + "".join(f"x{k},A,2pl,{a[k]},{b[k]},{area[k]},{words[k]},s{stimulus[k]}\n" for k in range(n))
+    )
+    (tmp_path / "stimuli.csv").write_text("STID,LINES\n" + "".join(f"s{g},{lines[g]}\n" for g in range(6)))
+    (tmp_path / "rows.csv").write_text(EVERY_KIND)
+    result = run(
+        "assemble", "--bank", tmp_path / "bank.csv", "--constraints", tmp_path / "rows.csv", "--stimuli", tmp_path / "stimuli.csv",
+        "--theta=-1,0.5", "--out", tmp_path / "form.csv", "--json",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    theta = np.array([[-1.0], [0.5]])
+    p = 1 / (1 + np.exp(-a * (theta - b)))
+    info = (a**2 * p * (1 - p)).mean(axis=0)
+
+    def legal(sets: tuple[int, ...], items: list[int]) -> bool:
+        areas = [area[k] for k in items]
+        return (
+            2 in sets and 4 not in sets and not {0, 1} <= set(sets) and (1 in sets) == (5 in sets) and 12 in items and 8 not in items
+            and not {0, 1} <= set(items) and len({10, 11} & set(items)) != 1 and areas.count(0) == 4
+            and all(3 <= areas.count(v) <= 6 for v in range(3)) and 100 <= sum(words[k] for k in items) <= 140
+            and 30 <= sum(words[k] for k in items if area[k] == 1) <= 60 and 20 <= sum(lines[g] for g in sets) <= 60
+        )  # fmt: skip
+
+    best = 0.0
+    for sets in itertools.combinations(range(6), 3):
+        for left_out in itertools.product(range(5), repeat=3):  # four of the five items of each passage
+            items = [5 * g + j for g, out in zip(sets, left_out, strict=True) for j in range(5) if j != out]
+            best = max(best, float(info[items].sum()) if legal(sets, items) else 0.0)
+    assert json.loads(result.stdout)["total_info"] == pytest.approx(best, rel=1e-9)
+    assert json.loads(result.stdout)["items"] == 12
+
+
+def test_the_forms_of_testdesign_are_assembled(shared: Path, tmp_path: Path) -> None:
+    cases = json.loads((Path(__file__).parents[1] / "golden" / "testdesign_shadow.json").read_text())["static_optimum"]
+    data = shared / "golden"
+    with (data / "h_shadow_fatigue_pool.csv").open(newline="") as file:
+        items = list(csv.DictReader(file))
+    lines = ["item_id,competency,model,a,b1,b2,b3,b4"]
+    for item in items:
+        steps = [item[f"X{k}"] if item[f"X{k}"] != "NA" else "" for k in range(2, 6)]
+        lines.append(f"{item['id']},F,grm,{item['X1']},{','.join(steps)}")
+    (tmp_path / "bank.csv").write_text("\n".join(lines) + "\n")
+    for case in cases:
+        result = run(
+            "assemble", "--bank", tmp_path / "bank.csv", "--constraints", data / "h_shadow_fatigue_constraints.csv", "--attributes",
+            data / "h_shadow_fatigue_attributes.csv", f"--theta={case['theta']}", "--out", tmp_path / "f.csv", "--json",
+        )  # fmt: skip
+        assert result.exit_code == 0, result.stderr
+        assert json.loads(result.stdout)["total_info"] == pytest.approx(case["total_info"], rel=1e-6)
 
 
 def test_a_reading_test_of_the_reference_data_is_assembled(shared: Path, tmp_path: Path) -> None:
