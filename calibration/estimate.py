@@ -12,6 +12,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from calibration.curves import A_BOUNDS, C_BOUNDS, INTERCEPT_BOUND, SLOPE_BOUND
+from calibration.expectation import Here, Hold
 from calibration.fit import rmsd
 from calibration.mml import MmlFit, MmlOptions, fit_mml
 from calibration.state import FIXED_SLOPE
@@ -36,9 +37,25 @@ SENTENCES = {
     "misfit": "observed answers depart from the model's curve",
     "dif": "it functions differently for a group of people",
 }
+ADVICE = {
+    "no_answers": "give it to people, or leave it out",
+    "few": "collect answers, or lower --min-n and look at its standard error",
+    "one_category": "check its key; if that is right it is too easy or too hard to say anything",
+    "empty_category": "collect answers, or score two neighbouring categories as one",
+    "disconnected": "give items of both parts to the same people, or name an anchor in each part",
+    "no_run": "calibrate it with other items of its competency, or with anchors",
+    "no_anchor": "give anchors to the same people, or leave all items free",
+    "not_converged": "raise --tol, or give items with few answers a prior",
+    "uncertain": "collect answers, or give it a simpler model",
+    "low_a": "review its text and its key",
+    "at_bound": "check its key; collect answers from abler or less able people; give it a prior",
+    "drift": "review it before it is used as an anchor again",
+    "misfit": "look at its curve in the report; try another model, check its key",
+}
 LOWEST_A = 0.35
 FARTHEST_B = 5.5
 LARGEST_RMSD = 0.1
+STRETCH = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +70,12 @@ class Demands:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """A fit of the items `used` (indices into those handed in), its SEs, and RMSD of each used item."""
+    """A fit of the items `used` (indices into those handed in), its SEs, and RMSD of each used item; `groups` are the numbers of those that had answers
+    to these items.
+    """
 
     used: Ints
+    groups: Ints
     fit: MmlFit
     errors: Errors
     rmsd: Floats
@@ -71,8 +91,12 @@ class Estimates:
 
 
 def tabulate(item: Ints, category: Ints, n_items: int, n_cat: int) -> Ints:
-    """Answers by item and category, [I, K], of answers item[R] < I and category[R] < K."""
-    return np.bincount(item * n_cat + category, minlength=n_items * n_cat).reshape(n_items, n_cat)
+    """Answers by item and category, [I, K], of answers item[R] < I and category[R] < K; a stretch at a time, as there may be many millions."""
+    table = np.zeros(n_items * n_cat, dtype=np.int64)
+    for at in range(0, len(item), STRETCH):
+        cells = item[at : at + STRETCH].astype(np.int64) * n_cat + category[at : at + STRETCH]
+        table += np.bincount(cells, minlength=len(table))
+    return table.reshape(n_items, n_cat)
 
 
 def screen(counts: Ints, min_n: int) -> str | None:
@@ -94,45 +118,62 @@ def estimate(
     demands: Demands,
     fixed: NDArray[np.bool_],
     group: Ints | None = None,
+    hold: Hold = Here,
 ) -> Estimates:
-    """Estimate I items from answers person[R], item[R], category[R]; `rows` are starting values, items `fixed`[I] stay, group[P] as in fit_mml."""
+    """Estimate I items from answers person[R], item[R], category[R]; `rows` are starting values, items `fixed`[I] stay, group[P], hold as in fit_mml."""
+    if (person[1:] < person[:-1]).any():
+        order = np.argsort(person, kind="stable")
+        person, item, category = person[order], item[order], category[order]
     width = max(len(row.b) for row in rows) + 1
     counts = tuple(own[: len(row.b) + 1] for own, row in zip(tabulate(item, category, len(rows), width), rows, strict=True))
     why = [None if fixed[i] and counts[i].sum() else screen(counts[i], demands.min_n) for i in range(len(rows))]
     usable = np.array([reason is None for reason in why])
-    linked = _linked(person, item, usable, fixed)
+    linked = _linked(person, item, usable, fixed, np.array([own.sum() for own in counts]))
     for i in np.flatnonzero(usable & ~linked).tolist():
         why[i] = "disconnected"
     used = np.flatnonzero(usable & linked)
     if not (~fixed[used]).any() or len(used) < 2:
         return Estimates(counts, tuple(("anchor",) if fixed[i] else (why[i] or "no_run",) for i in range(len(rows))), None)
-    mine = (usable & linked)[item]
-    who, renumbered = np.unique(person[mine], return_inverse=True)
-    place = np.zeros(len(rows), dtype=np.int64)
+    place: Ints = np.zeros(len(rows), dtype=np.int32)
     place[used] = np.arange(len(used))
-    groups = None if group is None else np.unique(group[who], return_inverse=True)[1]
-    fit = fit_mml(renumbered, place[item[mine]], category[mine], [rows[i] for i in used.tolist()], demands.mml, fixed[used], groups)
-    run = Run(used, fit, standard_errors(fit, demands.mml.priors, demands.se), rmsd(fit))
+    if len(used) < len(rows):
+        mine = (usable & linked)[item]
+        person, item, category = person[mine], place[item[mine]], category[mine]
+    answered = np.bincount(person) > 0
+    present, groups = np.unique(
+        (np.zeros(len(answered), dtype=np.int64) if group is None else group[: len(answered)])[answered], return_inverse=True
+    )
+    if not answered.all():
+        person = (np.cumsum(answered) - 1)[person]
+    fit = fit_mml(person, item, category, [rows[i] for i in used.tolist()], demands.mml, fixed[used], groups, hold=hold)
+    run = Run(used, present, fit, standard_errors(fit, demands.mml.priors, demands.se), rmsd(fit))
     flags: list[tuple[str, ...]] = []
     for i, reason in enumerate(why):
         flags.append(("anchor",) if fixed[i] else (reason,) if reason else _flags(run, int(place[i]), demands))
     return Estimates(counts, tuple(flags), run)
 
 
-def _linked(person: Ints, item: Ints, usable: NDArray[np.bool_], fixed: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Items on the common scale: connected by people to a fixed item or, where none is fixed, in the part with the most answers, [I].
+def _linked(person: Ints, item: Ints, usable: NDArray[np.bool_], fixed: NDArray[np.bool_], answers: Ints) -> NDArray[np.bool_]:
+    """Items on the common scale: connected by people to a fixed item or, where none is fixed, in the part with the most answers[I], [I].
 
-    Parts that share nobody would be put on one scale by assumption alone.
+    person[R] is in order. Parts that share nobody would be put on one scale by assumption alone. A person's answers are a chain, so that its links
+    are all that is needed of them.
     """
-    mine = usable[item]
-    n_persons, n_items = int(person.max(initial=0)) + 1, len(usable)
-    ones = np.ones(int(mine.sum()))
-    edges = sparse.coo_matrix((ones, (item[mine], n_items + person[mine])), shape=(n_items + n_persons,) * 2)
-    part = connected_components(edges, directed=False)[1][:n_items]
+    links, n_items, last = np.zeros(0, dtype=np.int64), len(usable), (-1, -1)
+    for at in range(0, len(item), STRETCH):
+        mine = usable[item[at : at + STRETCH]]
+        if not mine.any():
+            continue
+        who, what = person[at : at + STRETCH][mine], item[at : at + STRETCH][mine].astype(np.int64)
+        who, what = np.concatenate([[last[0]], who]), np.concatenate([[last[1]], what])
+        last = int(who[-1]), int(what[-1])
+        same = who[1:] == who[:-1]
+        links = np.unique(np.concatenate([links, what[:-1][same] * n_items + what[1:][same]]))
+    edges = sparse.coo_matrix((np.ones(len(links)), np.divmod(links, n_items)), shape=(n_items, n_items))
+    part = connected_components(edges, directed=False)[1]
     if (fixed & usable).any():
         return np.isin(part, part[fixed & usable])
-    answers = np.bincount(part[item[mine]], minlength=part.max() + 1)
-    return np.asarray(part == answers.argmax())
+    return np.asarray(part == np.bincount(part, answers * usable).argmax())
 
 
 def _flags(run: Run, k: int, demands: Demands) -> tuple[str, ...]:

@@ -6,14 +6,16 @@ ability in the group. With a table of log-probabilities [columns, Q]:
 
     L = exp(S table)    w = L / sum_q L    expected counts = S' w
 
-Blocks keep L and w in the processor's cache, and are what a cluster would map over. S is sparse, or dense where enough of it is filled.
+Three sizes: a *block* of persons keeps L and w in the processor's cache; a *part* is a stretch of blocks that one thread or one worker of a cluster
+works on; the design is all parts, wherever they are held (`Held`), and adds up what is made of each.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -22,74 +24,166 @@ from scipy import sparse
 from cat_engine.irt import Floats, Ints
 
 BLOCK = 2048
-DENSE_FROM = 0.15
+LARGEST_PART = 32 * BLOCK
+PARTS = 8  # about, until they would be too large: the cut never depends on the machine, so that neither does the last digit of a sum
 LEAST_LOG = -700.0
 LEAST_SHARE = -60.0  # exp of it is nothing beside 1, and no denormal number, with which processors are many times slower
 
-Matrix = Any  # scipy.sparse.csr_matrix or a dense array: both have @, T, dtype and astype
+Sums = tuple[NDArray[np.floating], ...]
+
+
+class Part:
+    """The answers of a stretch of persons: indptr[P + 1] and columns[answers + P] of the sparse 0/1 matrix S, `width` columns wide.
+
+    S stays sparse even where everybody answered everything: dense products would be faster on an idle machine, but libraries give them threads of
+    their own, which on a busy one wait for each other. All blocks see through one array of ones.
+    """
+
+    def __init__(self, indptr: Ints, columns: Ints, width: int) -> None:
+        self._made_of = indptr, columns, width
+        self._blocks = {np.dtype(dtype): self._cut(dtype) for dtype in (np.float32, np.float64)}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Part, self._made_of
+
+    @property
+    def n_persons(self) -> int:
+        """P of this part."""
+        return len(self._made_of[0]) - 1
+
+    def matrix(self, dtype: DTypeLike) -> sparse.csr_matrix:
+        """S as a whole."""
+        indptr, columns, width = self._made_of
+        return sparse.csr_matrix((np.ones(len(columns), dtype), columns, indptr), shape=(self.n_persons, width))
+
+    def posteriors(self, table: Floats) -> Iterator[tuple[sparse.csr_matrix, NDArray[np.floating], float]]:
+        """Block by block, in the precision of table[columns, Q]: S, the posterior w[persons, Q], and its part of the log-likelihood."""
+        return ((block, *_posterior(block, table)) for block in self._blocks[table.dtype])
+
+    def _cut(self, dtype: DTypeLike) -> list[sparse.csr_matrix]:
+        indptr, columns, width = self._made_of
+        cuts = [indptr[at : at + BLOCK + 1] for at in range(0, self.n_persons, BLOCK)]
+        ones = np.ones(max(int(cut[-1] - cut[0]) for cut in cuts), dtype)
+        blocks = []
+        for cut in cuts:
+            own = columns[cut[0] : cut[-1]]
+            blocks.append(sparse.csr_matrix((ones[: len(own)], own, cut - cut[0]), shape=(len(cut) - 1, width)))
+        return blocks
+
+
+class Held(Protocol):
+    """Parts where they are held: here, or on a cluster."""
+
+    def total(self, work: Callable[..., Sums], *shared: Any) -> Sums:
+        """work(part, *shared) of every part, added up in pairs of neighbours."""
+        ...
+
+
+T = TypeVar("T")
+Hold = Callable[[Sequence[Part]], Held]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Here:
+    """Parts in this process, worked on by a thread a processor: sparse products and numpy run without Python's lock."""
+
+    parts: Sequence[Part]
+
+    def total(self, work: Callable[..., Sums], *shared: Any) -> Sums:
+        """As Held says."""
+        if len(self.parts) == 1:
+            return work(self.parts[0], *shared)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return in_pairs(pool.map(lambda part: work(part, *shared), self.parts), added)
+
+
+def in_pairs(values: Iterable[T], join: Callable[[T, T], T]) -> T:
+    """A tree of sums: neighbours first, so that the order, and with it rounding, is the same wherever the values were made.
+
+    Of n values that come one by one no more than log2 n sums are waiting at a time.
+    """
+    waiting: list[tuple[int, T]] = []
+    for value in values:
+        waiting.append((0, value))
+        while len(waiting) > 1 and waiting[-1][0] == waiting[-2][0]:
+            level, right = waiting.pop()
+            waiting.append((level + 1, join(waiting.pop()[1], right)))
+    return reduce(lambda right, left: join(left, right), [value for _, value in reversed(waiting)])
+
+
+def added(one: Sums, other: Sums) -> Sums:
+    """Sums of two neighbours."""
+    return tuple(a + b for a, b in zip(one, other, strict=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Design:
-    """Who answered what, in blocks of persons; `columns` of each answer and of each person's group as above."""
+    """Who answered what, in parts; counts[I, K] answers by item and category, sizes[G] persons by group."""
 
-    blocks: tuple[Matrix, ...]
-    whole: sparse.csr_matrix
-    n_items: int
-    n_cat: int
-    n_groups: int
+    held: Held
+    counts: Ints
+    sizes: Ints
 
     @classmethod
-    def of(cls, person: Ints, item: Ints, category: Ints, group: Ints, n_items: int, n_cat: int) -> "Design":
-        """From answers person[R], item[R], category[R] and the group of each person, group[P]."""
-        n_persons, n_groups = len(group), int(group.max()) + 1
-        rows = np.concatenate([person, np.arange(n_persons)])
-        columns = np.concatenate([item * n_cat + category, n_items * n_cat + group])
-        shape = (n_persons, n_items * n_cat + n_groups)
-        whole = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=shape)
-        dense = len(person) > DENSE_FROM * n_persons * n_items * n_cat
-        parts = [whole[at : at + BLOCK] for at in range(0, n_persons, BLOCK)]
-        return cls(tuple(part.toarray() for part in parts) if dense else tuple(parts), whole, n_items, n_cat, n_groups)
+    def of(cls, person: Ints, item: Ints, category: Ints, group: Ints, n_items: int, n_cat: int, hold: Hold = Here) -> "Design":
+        """From answers person[R], item[R], category[R] and the group of each person, group[P]. `hold` says where the parts go."""
+        if (person[1:] < person[:-1]).any():
+            order = np.argsort(person, kind="stable")
+            person, item, category = person[order], item[order], category[order]
+        n_persons = len(group)
+        starts = np.concatenate([[0], np.cumsum(np.bincount(person, minlength=n_persons))])
+        size = min(LARGEST_PART, -(-n_persons // (PARTS * BLOCK)) * BLOCK)
+        width = n_items * n_cat + int(group.max()) + 1
+        parts, counts = [], np.zeros(n_items * n_cat, dtype=np.int64)
+        for at in range(0, n_persons, size):
+            cut = starts[at : at + size + 1]
+            mine = slice(cut[0], cut[-1])
+            columns = item[mine].astype(np.int32) * np.int32(n_cat) + category[mine].astype(np.int32)
+            counts += np.bincount(columns, minlength=len(counts))
+            indptr = cut - cut[0] + np.arange(len(cut))
+            whole: Ints = np.empty(int(indptr[-1]), dtype=np.int32)
+            last = np.zeros(len(whole), dtype=bool)
+            last[indptr[1:] - 1] = True
+            whole[last], whole[~last] = n_items * n_cat + group[at : at + size], columns
+            parts.append(Part(indptr, whole, width))
+        return cls(hold(parts), counts.reshape(n_items, n_cat), np.bincount(group))
+
+    @property
+    def n_items(self) -> int:
+        """I."""
+        return int(self.counts.shape[0])
+
+    @property
+    def n_cat(self) -> int:
+        """K."""
+        return int(self.counts.shape[1])
+
+    @property
+    def n_groups(self) -> int:
+        """G."""
+        return len(self.sizes)
 
     @property
     def n_persons(self) -> int:
         """P."""
-        return int(self.whole.shape[0])
-
-    def astype(self, dtype: DTypeLike) -> "Design":
-        """The same answers for products in another precision."""
-        return replace(self, blocks=tuple(block.astype(dtype) for block in self.blocks))
-
-    def counts(self) -> Ints:
-        """Answers by item and category, [I, K]."""
-        total = np.asarray(self.whole.sum(axis=0)).ravel()[: self.n_items * self.n_cat]
-        return np.asarray(np.rint(total), dtype=np.int64).reshape(self.n_items, self.n_cat)
-
-    def posteriors(self, table: Floats) -> Iterator[tuple[NDArray[np.floating], float]]:
-        """Block by block: the posterior w[persons, Q], and its part of the log-likelihood."""
-        return (_posterior(block, table) for block in self.blocks)
+        return int(self.sizes.sum())
 
     def expect(self, table: Floats) -> tuple[float, Floats]:
-        """Log-likelihood, and expected counts by column and node, [I K + G, Q]."""
-        table = table.astype(self.blocks[0].dtype)
-
-        def part(block: Matrix) -> tuple[float, NDArray[np.floating]]:
-            w, loglik = _posterior(block, table)
-            return loglik, block.T @ w
-
-        # Sparse products run without Python's lock, so that threads share them; dense ones have threads of their own. Sums keep the blocks' order.
-        if len(self.blocks) > 1 and sparse.issparse(self.blocks[0]):
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                parts = list(pool.map(part, self.blocks))
-        else:
-            parts = list(map(part, self.blocks))
-        expected = np.zeros(table.shape)
-        for _, counts in parts:
-            expected += counts
-        return sum(loglik for loglik, _ in parts), expected
+        """Log-likelihood, and expected counts by column and node, [I K + G, Q], in the precision of the table."""
+        loglik, expected = self.held.total(expected_counts, table)
+        return float(loglik), expected.astype(float)
 
 
-def _posterior(block: Matrix, table: Floats) -> tuple[NDArray[np.floating], float]:
+def expected_counts(part: Part, table: Floats) -> Sums:
+    """The E-step of a part: its log-likelihood, and its expected counts [columns, Q]."""
+    total, expected = 0.0, np.zeros(table.shape)
+    for block, w, loglik in part.posteriors(table):
+        total += loglik
+        expected += block.T @ w
+    return np.array(total), expected
+
+
+def _posterior(block: sparse.csr_matrix, table: Floats) -> tuple[NDArray[np.floating], float]:
     joint = block @ table
     top = joint.max(axis=1, keepdims=True)
     np.maximum(np.subtract(joint, top, out=joint), LEAST_SHARE, out=joint)

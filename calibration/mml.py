@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from calibration.curves import unpack
-from calibration.expectation import Design
+from calibration.expectation import Design, Here, Hold
 from calibration.priors import FLAT, Priors
 from calibration.state import FIXED_SLOPE, State, shapes_of
 from calibration.twins import Twins, tied
@@ -54,8 +54,8 @@ class MmlOptions:
 class MmlFit:
     """The estimate: rows (one an item), latent mean[G] and sd[G], and how it went.
 
-    loglik is without the priors. counts[I, K] answers; expected[I, K, Q] posterior-weighted counts; nodes[Q] and weights[G, Q] the latent densities;
-    n_free the number of parameters estimated.
+    loglik is without the priors. counts[I, K] answers; expected[I, K, Q] posterior-weighted counts, mass[G, Q] those of persons; nodes[Q] and
+    weights[G, Q] the latent densities; n_free the number of parameters estimated.
     """
 
     rows: tuple[Row, ...]
@@ -67,6 +67,7 @@ class MmlFit:
     n_free: int
     counts: Ints
     expected: Floats
+    mass: Floats
     nodes: Floats
     weights: Floats
     state: State
@@ -84,8 +85,7 @@ class MmlFit:
 
     def ability(self) -> Floats:
         """Share of all people at each node, from their posteriors, [Q]."""
-        answers = self.design.posteriors(self.state.table(self.design, self.nodes))
-        return np.asarray(sum(w.sum(axis=0, dtype=float) for w, _ in answers) / self.design.n_persons)
+        return np.asarray(self.mass.sum(axis=0) / self.design.n_persons)
 
     @property
     def aic(self) -> float:
@@ -107,14 +107,15 @@ def fit_mml(
     fixed: NDArray[np.bool_] | None = None,
     group: Ints | None = None,
     twins: Sequence[Twins] = (),
+    hold: Hold = Here,
 ) -> MmlFit:
     """Calibrate one competency. person[R], item[R], category[R] from 0; `rows` are starting values (and the models); `fixed`[I] items stay, and
     `twins` share what they say.
 
     group[P] numbers each person's group from 0. Ability is N(0, 1) in the first group and normal with free mean and sd in the others; the first
     group's sd is free too where slopes are given (pcm, rsm), and its mean and sd are where items are fixed. 1pl items share a slope; rsm and mgrm items
-    of one number of categories share the distances between their b (Andrich, 1978; Muraki, 1990). Raises ValueError where the columns do not fit each
-    other.
+    of one number of categories share the distances between their b (Andrich, 1978; Muraki, 1990). `hold` says where the answers are kept and
+    worked on. Raises ValueError where the columns do not fit each other.
     """
     options = options or MmlOptions()
     for name, value, legal in (("density", options.density, DENSITIES), ("fipc", options.fipc, FIPC)):
@@ -126,7 +127,7 @@ def fit_mml(
         msg = f"{len(person)} persons, {len(item)} items and {len(category)} categories of answers to {len(rows)} items do not fit"
         raise ValueError(msg)
     groups = np.zeros(int(person.max()) + 1, dtype=int) if group is None else group
-    design = Design.of(person, item, category, groups, len(rows), max(len(row.b) for row in rows) + 1)
+    design = Design.of(person, item, category, groups, len(rows), max(len(row.b) for row in rows) + 1, hold)
     free = np.ones((design.n_groups, 2), dtype=bool)
     free[0] = held.any(), held.any() or any(row.model in FIXED_SLOPE for row in rows)
     state = State(tied(shapes_of(rows, held), twins), np.zeros((design.n_groups, 2)), free)
@@ -134,35 +135,37 @@ def fit_mml(
     if held.any() and options.fipc != "mwu-mem":
         cycles, converged = _variant(state, design, nodes, options, held)
     else:
-        cycles, converged = _rough_then_fine(state, design, nodes, options)
-    if state.histogram is not None and not held.any():
-        nodes = state.standardise(nodes)
+        cycles, converged, nodes = _rough_then_fine(state, design, nodes, options, not held.any())
     loglik, expected = design.expect(state.table(design, nodes))
     out = list(rows)
     for shape in state.shapes:
         for k, i in enumerate(shape.index):
             if shape.free[k].any():
                 out[i] = unpack(shape.model, shape.x[k], rows[i].scale)
-    items = expected[: design.n_items * design.n_cat].reshape(design.n_items, design.n_cat, -1)
+    items, mass = np.split(expected, [design.n_items * design.n_cat])
+    items = items.reshape(design.n_items, design.n_cat, -1)
     weights = state.densities(nodes)
     means = weights @ nodes
     sds = np.sqrt((weights * (nodes - means[:, None]) ** 2).sum(axis=1))
     if state.histogram is None:
         means, sds = state.latent[:, 0].copy(), np.exp(state.latent[:, 1])
     return MmlFit(
-        tuple(out), means, sds, loglik, cycles, converged, state.n_free, design.counts(), items, nodes, weights, state, design
+        tuple(out), means, sds, loglik, cycles, converged, state.n_free, design.counts, items, mass, nodes, weights, state, design
     )  # fmt: skip
 
 
-def _rough_then_fine(state: State, design: Design, nodes: Floats, options: MmlOptions) -> tuple[int, bool]:
-    """A run on every second node in single precision to get near, then the run that counts: (cycles of both, converged)."""
+def _rough_then_fine(state: State, design: Design, nodes: Floats, options: MmlOptions, loose: bool) -> tuple[int, bool, Floats]:
+    """A run on every second node in single precision to get near, then the run that counts: (cycles of both, converged, nodes).
+
+    `loose`: no item is fixed, so that a histogram has to be standardised.
+    """
     near = max(options.tolerance, ROUGH_TOLERANCE)
-    rough, _ = _climb(state, design.astype(np.float32), nodes[::2], options.priors, near, ROUGH_CYCLES)
+    rough, _, _ = _climb(state, design, nodes[::2], options.priors, near, ROUGH_CYCLES, np.float32)
     if options.density == "histogram":
-        state.histogram = state.densities(nodes)
+        state.histogram, state.standard = state.densities(nodes), loose
         state.free[:] = False
-    cycles, converged = _climb(state, design, nodes, options.priors, options.tolerance, options.max_cycles)
-    return rough + cycles, converged
+    cycles, converged, nodes = _climb(state, design, nodes, options.priors, options.tolerance, options.max_cycles)
+    return rough + cycles, converged, nodes
 
 
 def _variant(state: State, design: Design, nodes: Floats, options: MmlOptions, held: NDArray[np.bool_]) -> tuple[int, bool]:
@@ -179,7 +182,7 @@ def _variant(state: State, design: Design, nodes: Floats, options: MmlOptions, h
         state.maximise_latent(from_fixed_items(), design, nodes)
     state.free[:] = False
     if cycles == "mem":
-        return _climb(state, design, nodes, options.priors, options.tolerance, options.max_cycles)
+        return _climb(state, design, nodes, options.priors, options.tolerance, options.max_cycles)[:2]
     expected = from_fixed_items()
     for step in range(1, options.max_cycles + 1):
         before = state.vector()
@@ -189,28 +192,35 @@ def _variant(state: State, design: Design, nodes: Floats, options: MmlOptions, h
     return options.max_cycles, False
 
 
-def _climb(state: State, design: Design, nodes: Floats, priors: Priors, tolerance: float, max_cycles: int) -> tuple[int, bool]:
-    """EM with SQUAREM from `state`, in place, until a step is below the tolerance: (cycles, whether it was reached)."""
+def _climb(
+    state: State, design: Design, nodes: Floats, priors: Priors, tolerance: float, max_cycles: int, dtype: DTypeLike = np.float64
+) -> tuple[int, bool, Floats]:
+    """EM with SQUAREM from `state`, in place, until a step is below the tolerance: (cycles, whether it was reached, nodes).
+
+    dtype: of the E-step. The nodes move where a histogram is standardised: the priors, and the tolerance, are about parameters on that scale.
+    """
     path = [state.vector()]
-    leap: tuple[float, Floats] | None = None  # what the objective must reach after an extrapolation, and where to go back to
+    leap: tuple[float, Floats, Floats] | None = None  # what the objective must reach after an extrapolation, and where to go back to
     for cycle in range(1, max_cycles + 1):
-        loglik, expected = design.expect(state.table(design, nodes))
+        loglik, expected = design.expect(state.table(design, nodes).astype(dtype))
         objective = loglik + state.log_prior(priors)
         if leap is not None and not objective >= leap[0]:
-            state.load(leap[1])
-            path, leap = [leap[1]], None
+            _, back, nodes = leap
+            state.load(back)
+            path, leap = [back], None
             continue
-        state.maximise(expected, design, nodes, priors)
+        nodes = state.maximise(expected, design, nodes, priors)
         now = state.vector()
         if np.max(np.abs(now - path[-1])) < tolerance:
-            return cycle, True
+            return cycle, True, nodes
         path.append(now)
         if len(path) == 3:
             first, bend = path[1] - path[0], path[2] - 2 * path[1] + path[0]
             length = min(max(1.0, float(np.linalg.norm(first) / max(float(np.linalg.norm(bend)), 1e-300))), LONGEST_LEAP)
-            leap = (objective, now)
+            leap = (objective, now, nodes)
             state.load(path[0] + 2 * length * first + length**2 * bend)
             path = [state.vector()]
     if leap is not None:
-        state.load(leap[1])  # nobody has yet seen whether the leap was good
-    return max_cycles, False
+        _, back, nodes = leap
+        state.load(back)  # nobody has yet seen whether the leap was good
+    return max_cycles, False, nodes

@@ -48,15 +48,26 @@ class PatternFit:
 @dataclass(frozen=True, slots=True, eq=False)
 class Met:
     """Answers met by what the model expects of them, R of them: theta[R], the ability of the answer's unit; category[R]; p and log_p of every category,
-    [R, K], 0 in the padding; residual[R], category less expectation, and its variance[R].
+    [R, K], 0 in the padding, and slope[R, K] of log_p; residual[R], category less expectation, and its variance[R].
     """
 
     theta: Floats
     category: Ints
     p: Floats
     log_p: Floats
+    slope: Floats
     residual: Floats
     variance: Floats
+
+    @property
+    def own_slope(self) -> Floats:
+        """The slope of the category answered: the answer's score function, [R]."""
+        return np.asarray(self.slope[np.arange(len(self.category)), self.category])
+
+    @property
+    def information(self) -> Floats:
+        """Fisher information of each answer, [R]."""
+        return np.asarray((self.p * self.slope**2).sum(axis=1))
 
 
 def met(sittings: Sittings, category: Ints, theta: Floats) -> Met:
@@ -66,7 +77,9 @@ def met(sittings: Sittings, category: Ints, theta: Floats) -> Met:
     p = np.exp(log_p)
     k = np.arange(p.shape[1])
     expected = (p * k).sum(axis=1)
-    return Met(own, category, p, np.where(p > 0, log_p, 0.0), category - expected, (p * (k - expected[:, None]) ** 2).sum(axis=1))
+    slope, _ = derivatives_at(sittings.own, own)
+    variance = (p * (k - expected[:, None]) ** 2).sum(axis=1)
+    return Met(own, category, p, np.where(p > 0, log_p, 0.0), slope, category - expected, variance)
 
 
 def pattern_fit(sittings: Sittings, at: Met) -> PatternFit:
@@ -75,9 +88,8 @@ def pattern_fit(sittings: Sittings, at: Met) -> PatternFit:
     mean_log = (at.p * at.log_p).sum(axis=1)
     spread_log = (at.p * at.log_p**2).sum(axis=1) - mean_log**2
     gap = at.log_p[rows, at.category] - mean_log
-    slope, _ = derivatives_at(sittings.own, at.theta)
-    score, info = sittings.by_unit(slope[rows, at.category]), sittings.by_unit((at.p * slope**2).sum(axis=1))
-    covariance = sittings.by_unit((at.p * slope * at.log_p).sum(axis=1))
+    score, info = sittings.by_unit(at.own_slope), sittings.by_unit(at.information)
+    covariance = sittings.by_unit((at.p * at.slope * at.log_p).sum(axis=1))
 
     numerator, variance = sittings.by_person(gap), sittings.by_person(spread_log)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -64,12 +64,7 @@ def person_fit(scorer: Scorer, items: ItemSpeeds, threshold_s: Floats, simulated
     """Of the scorer's people, at the abilities that it gives; time parameters and thresholds in seconds of the I items, NaN where unknown."""
     eap = Scorer.of(scorer.sittings, "eap", scorer.prior.mean, scorer.prior.sd)
     people = population(scorer.sittings, items)
-    null = None
-    if simulated.test is not None:
-        parts = [
-            block.abilities(replace(eap, sittings=block).score(block.category)[0], eap.prior.mean) for block in scorer.sittings.blocks()
-        ]
-        null = null_of_test(eap, np.concatenate(parts), *simulated.test, simulated.seed)
+    null = None if simulated.test is None else null_of_test(eap, *simulated.test, simulated.seed)
 
     def simulated_p(own: Scorer, pattern: PatternFit) -> SimulatedP:
         if null is not None:
@@ -84,7 +79,7 @@ def person_fit(scorer: Scorer, items: ItemSpeeds, threshold_s: Floats, simulated
         pattern = pattern_fit(sittings, at)
         p = simulated_p(replace(eap, sittings=sittings), pattern)
         one = (theta, se) if len(sittings.competencies) == 1 else (np.full(sittings.n_persons, np.nan),) * 2
-        return *one, pattern.lz, pattern.lz_star, p.lz_star, pattern.infit, pattern.outfit, cusum(sittings, at.residual), p.cusum
+        return *one, pattern.lz, pattern.lz_star, p.lz_star, pattern.infit, pattern.outfit, cusum(sittings, at), p.cusum
 
     theta, se, lz, lz_star, p_lz, infit, outfit, largest, p_cusum = (
         np.concatenate(parts) for parts in zip(*(of_answers(block) for block in scorer.sittings.blocks()), strict=True)

@@ -34,7 +34,7 @@ class SimulatedP:
 def statistics(scorer: Scorer, category: Ints) -> tuple[Floats, Floats]:
     """lz* and CUSUM of each person, each [P], for answers category[R] to the items of the scorer's sittings."""
     at = met(scorer.sittings, category, scorer.score(category)[0])
-    return pattern_fit(scorer.sittings, at).lz_star, cusum(scorer.sittings, at.residual)
+    return pattern_fit(scorer.sittings, at).lz_star, cusum(scorer.sittings, at)
 
 
 def p_by_own_items(scorer: Scorer, replicates: int, seed: int) -> SimulatedP:
@@ -65,16 +65,24 @@ class Null:
         return SimulatedP(np.where(np.isnan(lz_star), np.nan, low), high)
 
 
-def null_of_test(scorer: Scorer, abilities: Floats, plan: TestPlan, pool: Pool, seed: int) -> Null:
-    """From at least FEWEST_SITTERS simulated sitters of `plan` with the abilities[P, S] of the scorer's people; the pool's items are the bank's, by id."""
+def null_of_test(scorer: Scorer, plan: TestPlan, pool: Pool, seed: int) -> Null:
+    """From at least FEWEST_SITTERS simulated sitters of `plan`, whose abilities are drawn from the posteriors of the scorer's people (its estimator is EAP), so that
+    they are spread as the people's are, and not as shrunken estimates; the pool's items are the bank's, by id.
+    """
     bank = scorer.sittings
-    true = np.tile(abilities[:, [bank.competencies.index(name) for name in pool.competencies]], (-(-FEWEST_SITTERS // len(abilities)), 1))
+    parts: list[Floats] = []
+    for block in bank.blocks():
+        theta, se = replace(scorer, sittings=block).score(block.category)
+        parts.append(np.stack([block.abilities(theta, scorer.prior.mean), block.abilities(se, scorer.prior.sd)]))
+    columns = [bank.competencies.index(name) for name in pool.competencies]
+    mean, sd = np.tile(np.concatenate(parts, axis=1)[:, :, columns], (1, -(-FEWEST_SITTERS // bank.n_persons), 1))
+    true = mean + sd * np.random.default_rng(seed).standard_normal(mean.shape)
     found = simulate(plan, pool, true, seed)
     place = np.array([bank.item_ids.index(item_id) for item_id in pool.ids])
     sitters = Sittings(
         tuple(map(str, range(len(true)))), bank.item_ids, bank.params, bank.competencies, found.step_person, place[found.step_item],
         found.step_category, np.full(len(found.step_item), np.nan), np.arange(len(found.step_item)),
     )  # fmt: skip
-    parts = [statistics(replace(scorer, sittings=block), block.category) for block in sitters.blocks()]
-    lz_star, largest = (np.concatenate(values) for values in zip(*parts, strict=True))
+    blocks = [statistics(replace(scorer, sittings=block), block.category) for block in sitters.blocks()]
+    lz_star, largest = (np.concatenate(values) for values in zip(*blocks, strict=True))
     return Null(np.sort(lz_star[~np.isnan(lz_star)]), np.sort(largest))

@@ -9,6 +9,7 @@ import numpy as np
 from calibration.dif_run import DifFinding, run_dif
 from calibration.drift import drifted_anchor
 from calibration.estimate import Demands, Run, estimate
+from calibration.expectation import Here, Hold
 from calibration.girth_adapter import second_opinion
 from calibration.linking import link, middles, transform
 from calibration.mml import MmlOptions
@@ -30,7 +31,8 @@ class CalibrationOptions:
     mode "free": every item with enough answers is estimated, N(0, 1) a competency, then put on the bank's scale by Stocking-Lord.
     mode "anchored": `anchors` (default: the bank's calibrated items) keep their parameters, the rest is estimated on their scale; anchors that no
     longer fit them are released, the farthest first, and flagged.
-    min_n: answers an item needs; max_se: the largest SE of any b at which new parameters are adopted; girth: ask it for a second opinion.
+    min_n: answers an item needs; max_se: the largest SE of any b at which new parameters are adopted, made as `se` says ("oakes" or "xpd": without
+    errors nothing could be adopted); girth: ask it for a second opinion.
     """
 
     mode: str = "free"
@@ -38,6 +40,7 @@ class CalibrationOptions:
     min_n: int = 100
     max_se: float = 0.35
     girth: bool = False
+    se: str = "oakes"
     mml: MmlOptions = field(default_factory=MmlOptions)
 
 
@@ -72,10 +75,14 @@ class Proposal:
 
 
 def calibrate(
-    log: ResponseLog, bank: Bank, options: CalibrationOptions | None = None, groups: Mapping[str, Sequence[str]] | None = None
+    log: ResponseLog,
+    bank: Bank,
+    options: CalibrationOptions | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    hold: Hold = Here,
 ) -> Proposal:
-    """Calibrate every competency of `bank` that `log` has answers for. groups: grouping (sex, unit, ...) -> the group of each of log.person_ids, "" =
-    unknown; items are then tested for functioning differently (dif_run.py).
+    """Calibrate every competency of `bank` that `log` has answers for; `hold` as in fit_mml. groups: grouping (sex, unit, ...) -> the group of each of
+    log.person_ids, "" = unknown; items are then tested for functioning differently (dif_run.py).
 
     Raises Faulty naming unknown items, categories that an item does not have, second answers of a person to an item, and unknown options.
     """
@@ -89,7 +96,7 @@ def calibrate(
     scales: list[ScaleRun] = []
     dif: list[DifFinding] = []
     for s, competency in enumerate(bank.competencies):
-        found, run = _calibrate_scale(log, bank, options, competency, np.flatnonzero(bank.params.scale == s), bank_item)
+        found, run = _calibrate_scale(log, bank, options, competency, np.flatnonzero(bank.params.scale == s), bank_item, hold)
         if run is not None and groups:
             findings = _dif(log, bank, run, bank_item, groups)
             shifted = {f.item_id for f in findings if f.flagged}
@@ -112,13 +119,15 @@ def _dif(log: ResponseLog, bank: Bank, run: ScaleRun, bank_item: Ints, groups: M
 def _faults(log: ResponseLog, bank: Bank, options: CalibrationOptions) -> Iterator[Fault]:
     if options.mode not in MODES:
         yield Fault("options", "mode", f"'{options.mode}' is not known", "one of " + ", ".join(MODES))
+    if options.se not in ("oakes", "xpd"):
+        yield Fault("options", "se", f"'{options.se}' gives no standard errors, and without them no item can be adopted", "oakes or xpd")
     for item_id in sorted(options.anchors - bank.index.keys()):
         yield Fault("options", "anchors", f"'{item_id}' is not an item of the bank")
     yield from answer_faults(log, bank)
 
 
 def _calibrate_scale(
-    log: ResponseLog, bank: Bank, options: CalibrationOptions, competency: str, items: Ints, bank_item: Ints
+    log: ResponseLog, bank: Bank, options: CalibrationOptions, competency: str, items: Ints, bank_item: Ints, hold: Hold
 ) -> tuple[list[ItemVerdict], ScaleRun | None]:
     place = np.full(len(bank), -1)
     place[items] = np.arange(len(items))
@@ -128,20 +137,20 @@ def _calibrate_scale(
     fixed = np.array([_is_anchor(bank, options, int(i)) for i in items])
     item, category = place[bank_item[mine]], log.category[mine]
     anchorless = options.mode == "anchored" and not fixed[np.unique(item)].any()
-    demands = Demands(2**62 if anchorless else options.min_n, options.max_se, mml=options.mml)
-    found = estimate(log.person[mine], item, category, old, demands, fixed)
+    demands = Demands(2**62 if anchorless else options.min_n, options.max_se, options.se, options.mml)
+    found = estimate(log.person[mine], item, category, old, demands, fixed, hold=hold)
     released: set[int] = set()
     while found.run is not None and (moved := drifted_anchor(found.run, fixed, options.min_n)) is not None:
         fixed[moved] = False
         released.add(moved)
-        found = estimate(log.person[mine], item, category, old, demands, fixed)
+        found = estimate(log.person[mine], item, category, old, demands, fixed, hold=hold)
     run = found.run
     if run is None:
         flags = [("no_anchor",) if anchorless and f[0] == "few" else f for f in found.flags]
         return [unestimated(*parts, competency) for parts in zip(ids, old, found.counts, flags, strict=True)], None
     slope, intercept = (1.0, 0.0) if fixed.any() else _link(run.fit.rows, [old[i] for i in run.used])
     names = tuple(ids[i] for i in run.used)
-    girth_b, girth_r = _girth(run, names) if options.girth else (np.full(len(run.used), np.nan), float("nan"))
+    girth_b, girth_r = _girth(run, log.person[mine], item, category) if options.girth else (np.full(len(run.used), np.nan), float("nan"))
     where = {int(i): k for k, i in enumerate(run.used)}
     verdicts = []
     for i in range(len(items)):
@@ -183,18 +192,17 @@ def _link(new: tuple[Row, ...], old: list[Row]) -> tuple[float, float]:
     return slope, intercept
 
 
-def _girth(run: Run, names: tuple[str, ...]) -> tuple[Floats, float]:
-    """girth's mean step difficulty of each item, and its correlation with ours; NaN where girth cannot take the data."""
-    design = run.fit.design
-    part = design.whole[:, : design.n_items * design.n_cat].tocoo()
-    ones = np.ones(part.nnz, dtype=np.int64)
-    persons = tuple(str(p) for p in range(design.n_persons))
-    item, category = np.divmod(part.col.astype(np.int64), design.n_cat)
-    log = ResponseLog(persons, names, part.row.astype(np.int64), item, category, -ones, -ones, 0 * ones)
+def _girth(run: Run, person: Ints, item: Ints, category: Ints) -> tuple[Floats, float]:
+    """girth's mean step difficulty of each item used, and its correlation with ours; NaN where girth cannot take the data."""
+    kept = np.isin(item, run.used)
+    who, renumbered = np.unique(person[kept], return_inverse=True)
+    unknown = np.full(len(renumbered), -1)
+    persons, names = (tuple(map(str, range(n))) for n in (len(who), len(run.used)))
+    log = ResponseLog(persons, names, renumbered, np.searchsorted(run.used, item[kept]), category[kept], unknown, unknown, 0 * unknown)
     try:
         _, b = second_opinion(log)
     except Faulty:
-        return np.full(len(names), np.nan), float("nan")
+        return np.full(len(run.used), np.nan), float("nan")
     return b, _correlation(middles(run.fit.rows), b)
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from cat_engine.irt import Ints
 
 WHY = ("adaptive", "pretest", "fixed")
 HIGHEST_CATEGORY = 50  # more is a score or a typing error
+CATEGORIES = {text: k for k in range(HIGHEST_CATEGORY + 1) for text in (str(k), f"{k:02d}")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class ResponseLog:
 
 
 def read_responses_csv(text: str, known: Sequence[str] | None = None, *, why: str = "fixed") -> ResponseLog:
-    """Read wide (`person_id` + one column an item; empty = not administered) or long (`person_id,item_id,category[,rt_ms,position]`) responses.
+    """Read wide (`person_id` + one column an item; empty = not administered) or long (`person_id,item_id,category[,rt_ms,position,why]`) responses.
 
     `known` are the item ids of a bank, where there is one. Raises Faulty with every fault by row and column.
     """
@@ -92,46 +93,62 @@ def read_responses_csv(text: str, known: Sequence[str] | None = None, *, why: st
     long, person_column = {"item_id", "category"} <= set(header), header.index("person_id")
     faults = [Fault("row 1", name, "the column stands twice") for name in sorted(set(header)) if header.count(name) > 1]
     faults += [Fault("row 1", str(k + 1), "the column has no name") for k, name in enumerate(header) if not name]
-    responses: list[Response] = []
-    seen: dict[tuple[str, str], int] = {}
     legal = set(known) if known is not None else None
     if not long and legal is not None:
         faults += [Fault("row 1", name, "is not an item of the bank") for name in header if name != "person_id" and name not in legal]
+    at: dict[str, int] = (
+        {name: header.index(name) for name in ("item_id", "category", "rt_ms", "position", "why") if name in header} if long else {}
+    )
+    asked = [(k, name) for k, name in enumerate(header) if k != person_column]
+    persons: dict[str, int] = {}
+    items: dict[str, int] = {} if long else {name: k for k, (_, name) in enumerate(asked)}
+    answers: list[tuple[int, int, int, int, int, int]] = []
+    seen: dict[tuple[int, int], int] = {}
     for number, cells in enumerate(lines[1:], start=2):
-        if not any(cell.strip() for cell in cells):
+        if not any(map(str.strip, cells)):
             continue
-        where = f"row {number}"
         if len(cells) != len(header):
-            faults.append(Fault(where, "", f"has {len(cells)} cells, the header {len(header)}"))
+            faults.append(Fault(f"row {number}", "", f"has {len(cells)} cells, the header {len(header)}"))
             continue
         person_id = cells[person_column].strip()
-        row: dict[str, str] = {}
         if not person_id:
-            faults.append(Fault(where, "person_id", "is empty"))
+            faults.append(Fault(f"row {number}", "person_id", "is empty"))
         if long:
-            row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
-            entries = [(row["item_id"], row["category"], "category")]
+            item_id, cell = cells[at["item_id"]].strip(), cells[at["category"]].strip()
+            if not item_id:
+                faults.append(Fault(f"row {number}", "item_id", "is empty"))
+            elif legal is not None and item_id not in legal:
+                faults.append(Fault(f"row {number}", "item_id", f"'{item_id}' is not an item of the bank"))
+            entries = [(item_id, cell, "category")]
         else:
-            entries = [(name, cell.strip(), name) for name, cell in zip(header, cells, strict=True) if cell and name != "person_id"]
+            entries = [(name, cell, name) for k, name in asked if (cell := cells[k].strip())]
         for item_id, cell, column in entries:
-            if not cell and not long:
-                continue
-            if long and legal is not None and item_id not in legal:
-                faults.append(Fault(where, "item_id", f"'{item_id}' is not an item of the bank"))
-            first = seen.setdefault((person_id, item_id), number)
+            person, item = persons.setdefault(person_id, len(persons)), items.setdefault(item_id, len(items))
+            first = seen.setdefault((person, item), number)
             if first != number:  # the row, not the person: an id may be a NIP
                 what = f"the person has already answered item '{item_id}' in row {first}"
-                faults.append(Fault(where, column, what, "one answer a person and item"))
-            if not _is_whole(cell) or int(cell) > HIGHEST_CATEGORY:
-                faults.append(Fault(where, column, f"'{cell}' is not a category", "a whole number from 0"))
-                continue
-            rt_ms, position = (_whole(where, name, row.get(name, ""), faults) if long else -1 for name in ("rt_ms", "position"))
-            responses.append(Response(person_id, item_id, int(cell), rt_ms, position, why))
-    if not responses and not faults:
+                faults.append(Fault(f"row {number}", column, what, "one answer a person and item"))
+            category = CATEGORIES.get(cell, -1)
+            if category < 0:
+                faults.append(Fault(f"row {number}", column, f"'{cell}' is not a category", "a whole number from 0"))
+            answers.append((person, item, category, *_besides(number, at, cells, why, faults)))
+    if not answers and not faults:
         faults.append(Fault("file", "", "holds no responses"))
     if faults:
         raise Faulty(faults)
-    return ResponseLog.of(responses, () if long else [name for name in header if name != "person_id"])
+    return ResponseLog(tuple(persons), tuple(items), *np.array(answers, dtype=np.int64).T.copy())
+
+
+def _besides(number: int, at: Mapping[str, int], cells: Sequence[str], why: str, faults: list[Fault]) -> tuple[int, int, int]:
+    """rt_ms, position and why of a row, where the file has such columns and the row has something in them."""
+    rt_ms, position = (
+        _whole(f"row {number}", name, cells[at[name]].strip(), faults) if name in at else -1 for name in ("rt_ms", "position")
+    )
+    reason = (cells[at["why"]].strip() or why) if "why" in at else why
+    if reason not in WHY:
+        faults.append(Fault(f"row {number}", "why", f"'{reason}' is not known", "one of " + ", ".join(WHY)))
+        return rt_ms, position, 0
+    return rt_ms, position, WHY.index(reason)
 
 
 def _is_whole(cell: str) -> bool:

@@ -25,7 +25,7 @@ from calibration.holm import holm
 from calibration.personfit import Met
 from calibration.personfit_answers import Sittings
 from calibration.personfit_times import ItemSpeeds
-from cat_engine.irt import Floats, Ints, derivatives_at
+from cat_engine.irt import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,8 +59,7 @@ def preknowledge(sittings: Sittings, at: Met, items: ItemSpeeds, suspected: NDAr
 
 
 def _answers(sittings: Sittings, at: Met, inside: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    slope, _ = derivatives_at(sittings.own, at.theta)
-    score, info = slope[np.arange(len(sittings)), at.category], (at.p * slope**2).sum(axis=1)
+    score, info = at.own_slope, at.information
     total, own = sittings.by_unit(info), sittings.by_unit(info * inside)
     share = own / total
     u = sittings.by_unit(score * inside) - share * sittings.by_unit(score)

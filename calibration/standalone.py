@@ -8,6 +8,7 @@ import numpy as np
 
 from calibration.curves import starting_rows
 from calibration.estimate import Demands, Run, estimate, tabulate
+from calibration.expectation import Here, Hold
 from calibration.responses import ResponseLog
 from calibration.verdicts import ItemVerdict, ScaleRun
 from cat_engine import Fault, Faulty, Row
@@ -16,7 +17,10 @@ from cat_engine.irt import DICHOTOMOUS, Ints
 
 @dataclass(frozen=True, slots=True)
 class Specification:
-    """What is to be estimated: `model` of items that `models` does not name, rows to start from, and rows of anchors, which stay."""
+    """What is to be estimated: `model` of items that `models` does not name, rows to start from, and rows of anchors, which stay.
+
+    `start` may be a whole bank: of its items that nobody answered nothing is said.
+    """
 
     model: str = "2pl"
     models: Mapping[str, str] = field(default_factory=dict)
@@ -47,21 +51,23 @@ class FileCalibration:
         return (ScaleRun.of(self.run.fit, "", tuple(ids[i] for i in self.run.used.tolist())),)
 
 
-def calibrate_answers(log: ResponseLog, what: Specification, demands: Demands, group: Ints | None = None) -> FileCalibration:
-    """Estimate the items of `log`; group[P] numbers the group of log.person_ids.
+def calibrate_answers(
+    log: ResponseLog, what: Specification, demands: Demands, group: Ints | None = None, hold: Hold = Here
+) -> FileCalibration:
+    """Estimate the items of `log`; group[P] numbers the group of log.person_ids; `hold` as in fit_mml.
 
     Raises Faulty naming items that the specification knows and the answers do not, and answers that an item's model does not have.
     """
     began = time.perf_counter()
-    n_cat = np.zeros(len(log.item_ids), dtype=np.int64)
-    np.maximum.at(n_cat, log.item, log.category + 1)
-    table = tabulate(log.item, log.category, len(n_cat), max(2, int(n_cat.max())))
+    table = tabulate(log.item, log.category, len(log.item_ids), max(2, int(log.category.max()) + 1))
+    n_cat = np.where(table > 0, np.arange(1, table.shape[1] + 1), 0).max(axis=1)
     counts = [own[: max(2, n)] for own, n in zip(table, n_cat.tolist(), strict=True)]
     rows = [what.row(item_id, own) for item_id, own in zip(log.item_ids, counts, strict=True)]
+    answered = set(log.item_ids)
     faults = [
         Fault("anchors" if item_id in what.anchors else "model file", item_id, "is not an item of the answers")
-        for item_id in dict.fromkeys([*what.anchors, *what.models, *what.start])
-        if item_id not in log.item_ids
+        for item_id in dict.fromkeys([*what.anchors, *what.models])
+        if item_id not in answered and (item_id in what.anchors or item_id not in what.start)
     ]
     for item_id, row, n in zip(log.item_ids, rows, n_cat.tolist(), strict=True):
         if n > len(row.b) + 1:
@@ -70,7 +76,7 @@ def calibrate_answers(log: ResponseLog, what: Specification, demands: Demands, g
     if faults:
         raise Faulty(faults)
     fixed = np.array([item_id in what.anchors for item_id in log.item_ids])
-    found = estimate(log.person, log.item, log.category, rows, demands, fixed, group)
+    found = estimate(log.person, log.item, log.category, rows, demands, fixed, group, hold)
     place = {} if found.run is None else {int(i): k for k, i in enumerate(found.run.used)}
     verdicts = []
     for i, item_id in enumerate(log.item_ids):

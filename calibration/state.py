@@ -79,12 +79,16 @@ class Shape:
 
 @dataclass(slots=True, eq=False)
 class State:
-    """All that is estimated: the shapes, and per group mean, log sd (latent[G, 2], free[G, 2]) and, for a histogram, its weights [G, Q]."""
+    """All that is estimated: the shapes, and per group mean, log sd (latent[G, 2], free[G, 2]) and, for a histogram, its weights [G, Q].
+
+    standard: the histogram of the first group is kept at mean 0 and sd 1.
+    """
 
     shapes: list[Shape]
     latent: Floats
     free: NDArray[np.bool_]
     histogram: Floats | None = None
+    standard: bool = False
 
     @property
     def n_free(self) -> int:
@@ -126,10 +130,11 @@ class State:
             groups = np.log(self.densities(nodes))
         return np.asarray(np.maximum(np.concatenate([items.reshape(-1, len(nodes)), groups]), LEAST_LOG))
 
-    def maximise(self, expected: Floats, design: Design, nodes: Floats, priors: Priors) -> None:
-        """The M-step, from expected counts [I K + G, Q]."""
+    def maximise(self, expected: Floats, design: Design, nodes: Floats, priors: Priors) -> Floats:
+        """The M-step, from expected counts [I K + G, Q]; the nodes, which move where the scale is standardised."""
         self.maximise_items(expected, design, nodes, priors)
         self.maximise_latent(expected, design, nodes)
+        return self.standardised(nodes) if self.standard else nodes
 
     def maximise_items(self, expected: Floats, design: Design, nodes: Floats, priors: Priors) -> None:
         """One step of every item."""
@@ -149,7 +154,7 @@ class State:
         if self.histogram is not None:
             self.histogram = mass
 
-    def standardise(self, nodes: Floats) -> Floats:
+    def standardised(self, nodes: Floats) -> Floats:
         """Put mean and sd of a histogram's first group at 0 and 1, keeping every probability; the nodes on the new scale."""
         density = self.densities(nodes)[0]
         mean = float(density @ nodes)

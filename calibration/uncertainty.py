@@ -14,10 +14,12 @@ Priors add their curvature. Scores are smooth in theta, so they are written in t
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import linalg, sparse
 from scipy.special import expit
 
 from calibration.curves import ASYMPTOTES, curves
+from calibration.expectation import Part
 from calibration.mml import MmlFit
 from calibration.priors import Priors
 from calibration.state import Shape
@@ -62,9 +64,12 @@ def standard_errors(fit: MmlFit, priors: Priors, method: str = "oakes") -> Error
     m = _m(fit)
     variance, beside = np.full(free.shape[0], np.nan), np.full(free.shape[0], np.nan)
     if method != "none" and free.shape[1]:
-        basis = _Basis.of(fit)
+        shared = _Basis.of(fit), fit.state.table(fit.design, fit.nodes)
         information = _prior_curvature(fit, priors)
-        information += _complete(fit) - _missing(fit, basis) if method == "oakes" else _cross_product(fit, basis)
+        if method == "oakes":
+            information += _complete(fit) - fit.design.held.total(_missing, *shared)[0]
+        else:
+            information += fit.design.held.total(_cross_product, *shared)[0]
         own = free.T @ (free.T @ information).T
         covariance = _inverse(np.asarray((own + own.T) / 2))
         spread = np.asarray(free @ covariance)
@@ -133,36 +138,39 @@ def _free_directions(fit: MmlFit) -> sparse.csr_matrix:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Basis:
-    """Scores in few functions: items[I, K, m, R] and groups[G, m, R] hold coefficients; mean[P, R] and covariance[P, R, R] the posterior's of phi."""
+    """Scores in few functions phi[R, Q] of ability: items[I, K, m, R] and groups[G, m, R] hold coefficients; free[I] says which items are asked."""
 
     items: Floats
     groups: Floats
-    mean: Floats
-    covariance: Floats
+    phi: Floats
+    free: NDArray[np.bool_]
 
     @classmethod
     def of(cls, fit: MmlFit) -> "_Basis":
         design, nodes, m = fit.design, fit.nodes, _m(fit)
-        score = np.zeros((design.n_items, design.n_cat, m, len(nodes)))
+        score, free = np.zeros((design.n_items, design.n_cat, m, len(nodes))), np.zeros(design.n_items, dtype=bool)
         for shape in fit.state.shapes:
             score[shape.index, : shape.n_cat, : shape.x.shape[1]] = curves(shape.model, shape.x, nodes)[1].transpose(0, 2, 1, 3)
+            free[shape.index] = shape.free.any(axis=1)
         z = (nodes - fit.means[:, None]) / fit.sds[:, None]
         density = np.zeros((design.n_groups, m, len(nodes)))
         density[:, 0], density[:, 1] = z / fit.sds[:, None], z**2 - 1
         flat = np.concatenate([score.reshape(-1, len(nodes)), density.reshape(-1, len(nodes))])
-        posterior = np.concatenate([w for w, _ in design.posteriors(fit.state.table(design, nodes))])
-        root = np.sqrt(posterior.mean(axis=0) + 1e-6)  # precision where people are
+        root = np.sqrt(fit.ability() + 1e-6)  # precision where people are
         weighted = flat * root
         square, axes = np.linalg.eigh(weighted.T @ weighted)
         phi = axes.T[square > SVD_TOLERANCE**2 * square[-1]]
-        coefficients = weighted @ phi.T
-        phi = phi / root
-        r = len(phi)
-        mean = posterior @ phi.T
-        second = posterior @ (phi[:, None] * phi[None]).reshape(r * r, -1).T
-        covariance = second.reshape(-1, r, r) - mean[:, :, None] * mean[:, None]
-        items = coefficients[: score.size // len(nodes)].reshape(*score.shape[:3], r)
-        return cls(items, coefficients[score.size // len(nodes) :].reshape(design.n_groups, m, r), mean, covariance)
+        items, groups = np.split(weighted @ phi.T, [score.size // len(nodes)])
+        return cls(items.reshape(*score.shape[:3], -1), groups.reshape(design.n_groups, m, -1), phi / root, free)
+
+    def moments(self, part: Part, table: Floats) -> tuple[Floats, Floats]:
+        """Of each person's posterior: mean[P, R] and covariance[P, R, R] of phi."""
+        r = len(self.phi)
+        products = (self.phi[:, None] * self.phi[None]).reshape(r * r, -1).T
+        mean, second = (
+            np.concatenate(x) for x in zip(*((w @ self.phi.T, w @ products) for _, w, _ in part.posteriors(table)), strict=True)
+        )
+        return mean, second.reshape(-1, r, r) - mean[:, :, None] * mean[:, None]
 
 
 def _complete(fit: MmlFit) -> Floats:
@@ -181,8 +189,7 @@ def _complete(fit: MmlFit) -> Floats:
             step[column] = DIFFERENCE
             change = (gradient(shape.x - step) - gradient(shape.x + step)) / (2 * DIFFERENCE)
             out[shape.index[:, None] * m + np.arange(own), shape.index[:, None] * m + column] = change
-    persons = np.asarray(design.whole.sum(axis=0)).ravel()[design.n_items * design.n_cat :]
-    for g, n_persons in enumerate(persons):
+    for g, n_persons in enumerate(design.sizes.tolist()):
         at = (design.n_items + g) * m
         out[at, at], out[at + 1, at + 1] = n_persons / fit.sds[g] ** 2, 2 * n_persons
     return out
@@ -202,48 +209,48 @@ def _prior_curvature(fit: MmlFit, priors: Priors) -> Floats:
     return out
 
 
-def _missing(fit: MmlFit, basis: _Basis) -> Floats:
-    """sum_p Cov_{w_p}(s_p), an item's columns at a time."""
-    design, (n_items, n_cat, m, r) = fit.design, basis.items.shape
-    whole, covariance, coefficients = (values.astype(np.float32) for values in (design.whole, basis.covariance, basis.items))
-    by_column = design.whole.tocsc()
+def _missing(part: Part, basis: _Basis, table: Floats) -> tuple[Floats]:
+    """sum_p Cov_{w_p}(s_p) over the persons of a part, an item's columns at a time."""
+    n_items, n_cat, m, r = basis.items.shape
+    n_groups = len(basis.groups)
+    covariance = basis.moments(part, table)[1].astype(np.float32)
+    whole, coefficients = part.matrix(np.float32), basis.items.astype(np.float32)
+    by_column = whole.tocsc()
     wide = basis.items.transpose(0, 2, 1, 3).reshape(n_items, m, n_cat * r)
-    out = np.zeros(((n_items + design.n_groups) * m,) * 2)
-    free = np.zeros(n_items, dtype=bool)
-    for shape in fit.state.shapes:
-        free[shape.index] = shape.free.any(axis=1)
-    for i in np.flatnonzero(free):
-        persons, parts = [], []
-        for k in range(n_cat):
-            column = i * n_cat + k
-            who = by_column.indices[by_column.indptr[column] : by_column.indptr[column + 1]]
-            persons.append(who)
-            parts.append((covariance[who] @ coefficients[i, k].T).reshape(len(who), r * m))
-        sums = whole[np.concatenate(persons)].T @ np.concatenate(parts)
-        of_items = sums[: n_items * n_cat].reshape(n_items, n_cat * r, m).astype(float)
-        of_groups = sums[n_items * n_cat :].reshape(-1, r, m).astype(float)
-        out[:, i * m : (i + 1) * m] = np.concatenate([wide @ of_items, basis.groups @ of_groups]).reshape(-1, m)
-    out[:, n_items * m :] = out[n_items * m :, :].T
-    for g in range(design.n_groups):
-        column = n_items * n_cat + g
-        who = by_column.indices[by_column.indptr[column] : by_column.indptr[column + 1]]
+    out = np.zeros(((n_items + n_groups) * m,) * 2)
+
+    def members(column: int) -> Ints:
+        return np.asarray(by_column.indices[by_column.indptr[column] : by_column.indptr[column + 1]])
+
+    for i in np.flatnonzero(basis.free).tolist():
+        persons = [members(i * n_cat + k) for k in range(n_cat)]
+        answered = np.concatenate(persons)
+        moved = [(covariance[who].reshape(-1, r) @ coefficients[i, k].T).reshape(len(who), r * m) for k, who in enumerate(persons)]
+        sums = (whole[answered].T @ np.concatenate(moved)).astype(float)
+        own = slice(i * m, (i + 1) * m)  # rows: the matrix is symmetric
+        out[own, : n_items * m] = np.einsum("jak,jkb->bja", wide, sums[: n_items * n_cat].reshape(n_items, n_cat * r, m)).reshape(m, -1)
+        out[own, n_items * m :] = np.einsum("gar,grb->bga", basis.groups, sums[n_items * n_cat :].reshape(n_groups, r, m)).reshape(m, -1)
+    out[n_items * m :, : n_items * m] = out[: n_items * m, n_items * m :].T
+    for g in range(n_groups):
         at = (n_items + g) * m
-        out[at : at + m, at : at + m] = basis.groups[g] @ basis.covariance[who].sum(axis=0) @ basis.groups[g].T
-    return out
+        spread = covariance[members(n_items * n_cat + g)].sum(axis=0, dtype=float)
+        out[at : at + m, at : at + m] = basis.groups[g] @ spread @ basis.groups[g].T
+    return (out,)
 
 
-def _cross_product(fit: MmlFit, basis: _Basis) -> Floats:
-    design, (n_items, n_cat, m, r) = fit.design, basis.items.shape
+def _cross_product(part: Part, basis: _Basis, table: Floats) -> tuple[Floats]:
+    """sum_p (E_{w_p} s_p)(E_{w_p} s_p)' over the persons of a part."""
+    n_items, n_cat, m, r = basis.items.shape
     coefficients = np.concatenate([basis.items.reshape(n_items * n_cat, m, r), basis.groups])
-    place = np.concatenate([np.repeat(np.arange(n_items), n_cat), n_items + np.arange(design.n_groups)])
-    out = np.zeros(((n_items + design.n_groups) * m,) * 2)
-    for at in range(0, design.n_persons, 1024):
-        part = design.whole[at : at + 1024].tocoo()
-        dense = np.zeros((part.shape[0], n_items + design.n_groups, m))
-        dense[part.row, place[part.col]] = np.einsum("nmr,nr->nm", coefficients[part.col], basis.mean[at + part.row])
+    place = np.concatenate([np.repeat(np.arange(n_items), n_cat), n_items + np.arange(len(basis.groups))])
+    out = np.zeros(((n_items + len(basis.groups)) * m,) * 2)
+    for block, w, _ in part.posteriors(table):
+        answers = block.tocoo()
+        dense = np.zeros((answers.shape[0], n_items + len(basis.groups), m))
+        dense[answers.row, place[answers.col]] = np.einsum("nmr,nr->nm", coefficients[answers.col], (w @ basis.phi.T)[answers.row])
         flat = dense.reshape(len(dense), -1)
         out += flat.T @ flat
-    return out
+    return (out,)
 
 
 def _inverse(information: Floats) -> Floats:

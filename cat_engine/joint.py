@@ -84,7 +84,7 @@ class _Likelihood:
         """l'_d and -l''_d at theta[M, S], [M, S] each."""
         slope, curvature = np.zeros(theta.size), np.zeros(theta.size)
         for family, category, cell in self.parts:
-            first, second = family.derivatives(theta.ravel()[cell])
+            first, second = family.derivatives(theta.take(cell))
             given = np.arange(len(cell)), category
             slope += np.bincount(cell, weights=first[given], minlength=theta.size)
             curvature -= np.bincount(cell, weights=second[given], minlength=theta.size)
@@ -94,7 +94,7 @@ class _Likelihood:
         """I_d at theta[M, S], [M, S]."""
         total = np.zeros(theta.size)
         for family, _, cell in self.parts:
-            total += np.bincount(cell, weights=family.information(theta.ravel()[cell]), minlength=theta.size)
+            total += np.bincount(cell, weights=family.information(theta.take(cell)), minlength=theta.size)
         return total.reshape(theta.shape)
 
 
@@ -144,6 +144,7 @@ def _answers_of(answers: Answers, rows: Ints, sessions: int) -> Answers:
 def _with_diagonal(precision: Floats, more: Floats) -> Floats:
     """precision[S, S] + diag(more[m, S]), [m, S, S]."""
     scales = more.shape[-1]
-    out = np.repeat(precision[None], len(more), axis=0)
-    out[:, np.arange(scales), np.arange(scales)] += more
+    out = np.empty((len(more), scales, scales))
+    out[:] = precision
+    out.reshape(len(more), -1)[:, :: scales + 1] += more
     return out

@@ -12,27 +12,44 @@ import numpy as np
 from rich.markup import escape
 
 from calibration.drift import LARGEST_Z, robust_z
-from calibration.estimate import Demands
+from calibration.estimate import ADVICE, SENTENCES, Demands
+from calibration.expectation import Hold
 from calibration.files import read_groups_csv, read_ids, read_items_csv, read_models_csv, write_estimates_csv, write_items_csv
 from calibration.linking import METHODS, link, transform
-from calibration.mml import FIPC, MmlOptions, Priors
+from calibration.mml import DENSITIES, FIPC, MmlOptions, Priors
 from calibration.pipeline import CalibrationOptions, recovery
 from calibration.report import html_file_report
-from calibration.responses import read_responses_csv
+from calibration.responses import ResponseLog
 from calibration.standalone import FileCalibration, Specification, calibrate_answers
 from calibration.uncertainty import METHODS as SE_METHODS
 from cat_engine import MODELS, Fault, Faulty
+from cat_engine.irt import Ints
 from itembank.exchange import read_bank_csv
+from webtest.cluster import holder
 from webtest.commands_bank import trial_text
 from webtest.config import House
-from webtest.console import EXIT_NOT_SOUND, actor, check_target, data_option, guarded, now_ms, opened, out, put, read_text, write_file
+from webtest.console import (
+    EXIT_NOT_SOUND,
+    actor,
+    check_target,
+    data_option,
+    guarded,
+    now_ms,
+    opened,
+    out,
+    put,
+    read_text,
+    write_file,
+    write_files,
+)
+from webtest.response_files import read_labelled
 from webtest.services.psychometrics import Psychometrics
 from webtest.services.review import Review
 
 FILE = click.Path(path_type=Path)
 ALIASES = {"rasch": "pcm"}  # a slope of 1
 KIB_PER_MB = 1024
-FILE_ONLY = ("model", "model_file", "anchors", "fipc", "groups", "se", "out_file", "json_file")
+FILE_ONLY = ("model", "competency", "model_file", "anchors", "fipc", "groups", "out_file", "json_file")
 WAVES_ONLY = ("waves", "mode", "girth", "publish", "truth_file")
 
 
@@ -51,13 +68,16 @@ def attach(main: click.Group) -> None:
     show_default=True,
     help="Model of the items that --model-file does not name.",
 )
+@click.option("--competency", help="The items to take, where answers in Parquet name the competency of each.")
 @click.option("--model-file", type=FILE, help="item_id,model[,a,b1,…]: the model of single items, and where to start from.")
 @click.option("--anchors", type=FILE, help="item_id,model,a,b1,…,c,d: items that keep these parameters and give the scale.")
 @click.option("--fipc", type=click.Choice(FIPC), default=FIPC[0], show_default=True, help="How anchors are used (Kim, 2006).")
-@click.option("--groups", type=FILE, help="person_id,group: groups with a mean and sd of ability of their own.")
+@click.option("--groups", help="CSV person_id,group, or a column of answers in Parquet: groups with a mean and sd of ability of their own.")
+@click.option("--density", type=click.Choice(DENSITIES), default=DENSITIES[0], show_default=True, help="Shape of ability in each group.")
 @click.option("--priors", default="default", show_default=True, help="default, none, or as in a=lognormal:0,.5,b=normal:0,2,c=beta:5,17.")
 @click.option("--se", type=click.Choice(SE_METHODS), default="oakes", show_default=True, help="Standard errors.")
 @click.option("--tol", type=click.FloatRange(1e-10, 0.1), default=1e-4, show_default=True, help="Largest change of a parameter at the end.")
+@click.option("--scheduler", metavar="tcp://HOST:PORT", help="Dask cluster on which the work is done.")
 @click.option("--min-n", type=click.IntRange(1), help="Answers that an item needs. [default: 30 of a file, 100 of waves]")
 @click.option("--max-se", type=click.FloatRange(0.01), default=0.35, show_default=True, help="Largest SE of b that is not flagged.")
 @click.option("--out", "out_file", type=FILE, help="Write the estimates as CSV.")
@@ -76,7 +96,8 @@ def attach(main: click.Group) -> None:
 def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
     """Estimate item parameters by marginal maximum likelihood.
 
-    With ANSWERS (CSV: person_id and one column an item, or person_id,item_id,category): of that file, for --out.
+    With ANSWERS (CSV: person_id and one column an item, or person_id,item_id,category; Parquet: the latter; or a folder that 'cact responses export'
+    made): of those, for --out.
 
     \b
         cact calibrate R.csv --model 2pl --out P.csv --json F.json
@@ -97,30 +118,38 @@ def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
         faults.append(Fault("--out", "", "is missing", "name the file for the estimates"))
     if faults:
         raise Faulty(faults)
-    for name in ("out_file", "json_file", "report_file"):
-        if options[name] is not None:
-            check_target(options[name], force=True)
-    mml = MmlOptions(priors=Priors.parse(options["priors"]), tolerance=options["tol"], fipc=options["fipc"])
-    if answers:
-        _calibrate_file(answers, mml, options)
-    else:
-        _calibrate_waves(mml, options)
+    targets = [path for name in ("out_file", "json_file", "report_file") if (path := options[name]) is not None]
+    for path in targets:
+        check_target(path, force=True)
+    if len({path.absolute() for path in targets}) < len(targets):
+        raise Faulty([Fault("--out, --json, --report", "", "name the same file", "a file for each")])
+    if answers and answers.resolve() in {path.resolve() for path in targets}:
+        raise Faulty([Fault(str(answers), "", "holds the answers and would be overwritten", "name another file")])
+    if options["density"] == "histogram" and options["fipc"] != FIPC[0]:
+        raise Faulty(
+            [Fault("--density", "histogram", f"does not go with --fipc {options['fipc']}", f"--fipc {FIPC[0]} updates the density")]
+        )
+    mml = MmlOptions(priors=Priors.parse(options["priors"]), tolerance=options["tol"], density=options["density"], fipc=options["fipc"])
+    with holder(options["scheduler"]) as hold:
+        if answers:
+            _calibrate_file(answers, mml, options, hold)
+        else:
+            _calibrate_waves(mml, options, hold)
 
 
-def _calibrate_file(answers: Path, mml: MmlOptions, options: Mapping[str, Any]) -> None:
-    log = read_responses_csv(read_text(answers))
+def _calibrate_file(answers: Path, mml: MmlOptions, options: Mapping[str, Any], hold: Hold) -> None:
+    log, group, names = _grouped(answers, options["groups"], options["competency"])
     models, start = read_models_csv(read_text(options["model_file"])) if options["model_file"] else ({}, {})
     anchors = read_items_csv(read_text(options["anchors"])) if options["anchors"] else {}
-    group, names = read_groups_csv(read_text(options["groups"]), log.person_ids) if options["groups"] else (None, ("all",))
     what = Specification(ALIASES.get(options["model"], options["model"]), models, start, anchors)
     demands = Demands(options["min_n"] or 30, options["max_se"], options["se"], mml)
-    found = calibrate_answers(log, what, demands, group)
-    write_file(options["out_file"], write_estimates_csv(found.verdicts).encode(), force=True)
-    figures = _figures(found, names, options["model"])
+    found = calibrate_answers(log, what, demands, group, hold)
+    contents = {options["out_file"]: write_estimates_csv(found.verdicts).encode()}
     if options["json_file"] is not None:
-        write_file(options["json_file"], (json.dumps(figures, indent=1) + "\n").encode(), force=True)
+        contents[options["json_file"]] = (json.dumps(_figures(found, names, options["model"]), indent=1) + "\n").encode()
     if options["report_file"] is not None:
-        write_file(options["report_file"], html_file_report(found, max_se=options["max_se"]).encode(), force=True)
+        contents[options["report_file"]] = html_file_report(found, max_se=options["max_se"]).encode()
+    write_files(contents, force=True)
     if found.run is None:
         out.print("No item could be estimated:")
     else:
@@ -132,6 +161,18 @@ def _calibrate_file(answers: Path, mml: MmlOptions, options: Mapping[str, Any]) 
     _print_flags([(v.item_id, v.n, v.flags) for v in found.verdicts])
 
 
+def _grouped(answers: Path, groups: str | None, competency: str | None) -> tuple[ResponseLog, Ints | None, tuple[str, ...]]:
+    """The answers, the group of each person, and the groups' names; `groups` names a file, or a column of the answers."""
+    is_file = groups is not None and Path(groups).exists()
+    log, label = read_labelled(answers, None if is_file else groups, competency=competency, one_scale=True)
+    if groups is None:
+        return log, None, ("all",)
+    if is_file:
+        return log, *read_groups_csv(read_text(Path(groups)), log.person_ids)
+    numbers = {name: k for k, name in enumerate(dict.fromkeys(label))}
+    return log, np.array([numbers[name] for name in label], dtype=np.int64), tuple(numbers)
+
+
 def _figures(found: FileCalibration, names: tuple[str, ...], model: str) -> dict[str, Any]:
     """What --json holds."""
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MB
@@ -140,10 +181,14 @@ def _figures(found: FileCalibration, names: tuple[str, ...], model: str) -> dict
     if found.run is None:
         return {**figures, "loglik": None, "n_cycles": 0, "converged": False, "latent": {}, "aic": None, "bic": None, "n_free": 0}
     fit, errors = found.run.fit, found.run.errors
-    spread = zip(names, fit.means.tolist(), fit.sds.tolist(), errors.mean.tolist(), errors.sd.tolist(), strict=False)
-    latent = {
+    present = [names[g] for g in found.run.groups.tolist()]
+    spread = zip(present, fit.means.tolist(), fit.sds.tolist(), errors.mean.tolist(), errors.sd.tolist(), strict=True)
+    latent: dict[str, dict[str, Any]] = {
         name: {"mean": mean, "sd": sd, "se_mean": _or_none(se_mean), "se_sd": _or_none(se_sd)} for name, mean, sd, se_mean, se_sd in spread
     }
+    if fit.state.histogram is not None:
+        for group, weights in zip(latent.values(), fit.weights.tolist(), strict=True):
+            group |= {"nodes": fit.nodes.tolist(), "weights": weights}
     return {
         **figures, "loglik": fit.loglik, "n_cycles": fit.n_cycles, "converged": fit.converged, "latent": latent, "aic": fit.aic, "bic": fit.bic,
         "n_free": fit.n_free, "n_persons": fit.design.n_persons, "n_answers": int(fit.counts.sum()),
@@ -159,17 +204,25 @@ def _print_flags(items: list[tuple[str, int, tuple[str, ...]]]) -> None:
     out.print(f"{len(items) - len(flagged)} of {len(items)} items without a flag")
     for item_id, n, flags in flagged:
         out.print(escape(f"  {item_id}: {', '.join(flags)} (n = {n})"))
+    for flag in dict.fromkeys(flag for _, _, flags in flagged for flag in flags if flag in ADVICE):
+        out.print(escape(f"{flag}: {SENTENCES[flag]}; {ADVICE[flag]}"))
 
 
-def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any]) -> None:
+def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any], hold: Hold) -> None:
     with opened(options["data"]) as house:
         service = Psychometrics(house.engine, house.store)
         waves = [wave.strip() for wave in options["waves"].split(",") if wave.strip()] or [wave.id for wave in service.closed_waves()]
         chosen = CalibrationOptions(
-            "free" if options["mode"] else "anchored", frozenset(), options["min_n"] or 100, options["max_se"], options["girth"], mml
+            "free" if options["mode"] else "anchored",
+            frozenset(),
+            options["min_n"] or 100,
+            options["max_se"],
+            options["girth"],
+            options["se"],
+            mml,
         )
         truth = read_bank_csv(read_text(options["truth_file"])) if options["truth_file"] else None
-        run_id, proposal = service.calibrate(waves, chosen, actor=actor(), now=now_ms(), truth=truth)
+        run_id, proposal = service.calibrate(waves, chosen, actor=actor(), now=now_ms(), truth=truth, hold=hold)
         run = service.run(run_id)
         summary = json.loads(run.summary)
         out.print(

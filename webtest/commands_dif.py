@@ -17,11 +17,12 @@ from calibration.dif_prediction import predicted
 from calibration.dif_residual import residual_dif
 from calibration.files import read_groups_csv, read_items_csv
 from calibration.mml import fit_mml
-from calibration.responses import ResponseLog, read_responses_csv
+from calibration.responses import ResponseLog
 from cat_engine import Fault, Faulty, Row
 from cat_engine.irt import Ints
 from webtest.console import check_target, err, guarded, json_option, put_table, read_text, write_file
 from webtest.csv_table import csv_table, rounded
+from webtest.response_files import read_responses
 
 FILE = click.Path(path_type=Path)
 COUNTS = ("item", "n_reference", "n_focal", "anchor")
@@ -67,7 +68,7 @@ def dif(answers: Path, groups: Path, column: str, focal: str, out_file: Path | N
     """
     if out_file is not None:
         check_target(out_file, force=True)
-    log = read_responses_csv(read_text(answers))
+    log = read_responses(answers)
     group, names = read_groups_csv(read_text(groups), log.person_ids, column)
     case = _case(log, group, names, focal, options["reference"], options["min_n"])
     rows = _rows(case, options["items"]) if options["items"] or options["method"] == "residual" else None

@@ -17,12 +17,13 @@ from calibration.files import read_items_csv
 from calibration.fit import Residuals, residuals
 from calibration.item_fit import ScoreFit, s_x2
 from calibration.model_fit import ModelFit, model_fit, state_at
-from calibration.responses import ResponseLog, read_responses_csv
+from calibration.responses import ResponseLog
 from cat_engine import Fault, Faulty, Grid, ItemParams, NormalPrior, Row, probabilities
 from cat_engine.ability import weights
 from cat_engine.irt import Floats, Ints
 from webtest.console import check_target, err, guarded, json_option, out, put_table, read_text, write_file
 from webtest.csv_table import csv_table, rounded
+from webtest.response_files import read_responses
 
 FILE = click.Path(path_type=Path)
 FIT_COLUMNS = (
@@ -61,7 +62,7 @@ def fit(
     for target in (out_file, pairs_file, model_file, persons_file):
         if target is not None:
             check_target(target, force=True)
-    log = read_responses_csv(read_text(answers))
+    log = read_responses(answers)
     asked = _Asked.of(log, read_items_csv(_without_blanks(read_text(items))), str(items))
     found = residuals(asked.person, asked.item, asked.category, asked.rows, mean, sd)
     by_score, pairs, whole, why = _of_whole_forms(asked, mean, sd, known)

@@ -172,7 +172,7 @@ def _designs(asked: Asked, plan_files: Sequence[Path], bank: Bank) -> list[Desig
     population = asked.population(competencies)
     if asked.response_file is not None:
         everything = plans[0][2] if len(plans) == 1 else pool_of(bank, competencies)
-        person_ids, answers = read_answers(read_text(asked.response_file), everything)
+        person_ids, answers = read_answers(asked.response_file, everything)
         return [_replayed(asked, name, plan, pool, bank, population, person_ids, answers, everything) for name, plan, pool in plans]
     if asked.theta_file is not None:
         truth, (person_ids, true) = "given", read_thetas(read_text(asked.theta_file), competencies)

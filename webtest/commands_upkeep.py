@@ -15,12 +15,13 @@ from calibration.files import read_groups_csv, read_ids
 from calibration.movement import movements
 from calibration.pipeline import CalibrationOptions
 from calibration.pretest import PretestDemands, pretest_design
-from calibration.responses import ResponseLog, read_responses_csv
+from calibration.responses import ResponseLog
 from cat_engine import Fault, Faulty
 from itembank.bank import Bank
 from itembank.exchange import read_bank_csv
 from webtest.console import check_target, guarded, json_option, put, put_table, read_text, write_file
 from webtest.csv_table import csv_table
+from webtest.response_files import read_responses
 
 FILE = click.Path(path_type=Path)
 DRIFT_COLUMNS = ("item_id", "competency", "n", "old_b", "new_b", "se_b", "robust_z", "d2", "easier", "harder", "flags", "not_estimated")
@@ -42,7 +43,7 @@ def _read(answers: Path, bank_file: Path, targets: Sequence[Path | None]) -> tup
         if target is not None:
             check_target(target, force=True)
     bank = read_bank_csv(read_text(bank_file))
-    return read_responses_csv(read_text(answers), bank.ids), bank
+    return read_responses(answers, bank.ids), bank
 
 
 @click.command("correlations")

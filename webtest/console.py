@@ -11,7 +11,7 @@ import pwd
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -220,20 +220,28 @@ def check_target(path: Path, *, force: bool) -> None:
 
 def write_file(path: Path, content: bytes, *, force: bool) -> None:
     """Write a file whole or not at all, readable by its owner only (it may hold keys or results). Raises Faulty."""
-    check_target(path, force=force)
+    write_files({path: content}, force=force)
+
+
+def write_files(contents: Mapping[Path, bytes], *, force: bool) -> None:
+    """Write files that belong together, all or none, as far as the system can tell beforehand. Raises Faulty."""
+    drafts: dict[Path, Path] = {}
     try:
-        handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
-        try:
+        for path, content in contents.items():
+            check_target(path, force=force)
+            handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+            drafts[path] = Path(name)
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        for path, draft in drafts.items():
+            draft.replace(path)
     except OSError as error:
         raise Faulty([Fault(str(path), "", f"cannot be written: {error.strerror}")]) from None
+    finally:
+        for draft in drafts.values():
+            draft.unlink(missing_ok=True)
 
 
 def format_of(path: Path, chosen: str | None, formats: Sequence[str]) -> str:

@@ -5,10 +5,10 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from calibration.responses import read_responses_csv
 from cat_engine import Fault, Faulty, Grid, NormalPrior, Pool, TestPlan
 from cat_engine.blueprint import Content
 from cat_engine.content import Unbalanced
@@ -16,6 +16,7 @@ from cat_engine.irt import Floats, Ints
 from cat_engine.priors import PRIOR, Prior
 from cat_engine.select.timed import InformationPerTime
 from itembank.bank import Bank, pool_of
+from webtest.response_files import read_responses
 
 
 def numbers(text: str, option: str) -> Floats:
@@ -126,9 +127,9 @@ def read_correlations(text: str, competencies: Sequence[str], faults: list[Fault
     return None if faults else found
 
 
-def read_answers(text: str, pool: Pool) -> tuple[tuple[str, ...], Ints]:
+def read_answers(path: Path, pool: Pool) -> tuple[tuple[str, ...], Ints]:
     """Real answers as person ids and categories[N, I], -1 = not answered; answers to items outside the pool are refused. Raises Faulty."""
-    log = read_responses_csv(text, pool.ids)
+    log = read_responses(path, pool.ids)
     answers = np.full((len(log.person_ids), len(pool)), -1)
     column = np.array([pool.index[item_id] for item_id in log.item_ids])
     answers[log.person, column[log.item]] = log.category

@@ -7,8 +7,7 @@ python -m tests.bench.bench_calibration routed 20000      the last part alone, o
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -25,8 +24,11 @@ from cat_engine.irt import Floats, Ints
 from cat_engine.simulate import draw_category
 from itembank.bank import Bank, pool_of
 from itembank.demo import load_demo, plan_text
+from tests.bench.__main__ import main
+from tests.bench.case import Case
 
 Line = tuple[str, float, str]
+Data = tuple[Ints, Ints, Ints]  # person, item and category of each answer
 REPEATS = 3
 SERANG = 1052
 ROUTED_PEOPLE, ROUTED_ITEMS = 5_000, 156
@@ -50,7 +52,7 @@ def bank_2pl(n: int, seed: int) -> list[Row]:
     return [Row("2pl", float(a), [float(b)]) for a, b in zip(rng.lognormal(0.1, 0.3, n), rng.normal(size=n), strict=True)]
 
 
-def answers(rows: list[Row], n_persons: int, per_person: int, seed: int) -> tuple[Ints, Ints, Ints]:
+def answers(rows: list[Row], n_persons: int, per_person: int, seed: int) -> Data:
     """person, item and category of people of ability N(0, 1) who each take a random `per_person` of the items."""
     rng = np.random.default_rng(seed)
     params, theta = ItemParams.from_rows(rows), rng.normal(size=n_persons)
@@ -59,74 +61,58 @@ def answers(rows: list[Row], n_persons: int, per_person: int, seed: int) -> tupl
     return person, item, draw_category(params, theta[person], item, rng.random(len(person)))
 
 
-def fastest(work: Callable[[], Any]) -> float:
-    """Seconds of the fastest of REPEATS runs: other work on the machine only ever adds."""
+def timed(work: Callable[[], Any], repeats: int = REPEATS) -> list[float]:
+    """CPU seconds of each run, of all threads together: what one processor would take, whatever else the machine does."""
     times = []
-    for _ in range(REPEATS):
-        begin = perf_counter()
+    for _ in range(repeats):
+        begin = process_time()
         work()
-        times.append(perf_counter() - begin)
-    return min(times)
+        times.append(process_time() - begin)
+    return times
 
 
-def fit(rows: list[Row], data: tuple[Ints, Ints, Ints], priors: str, tolerance: float = 1e-4) -> MmlFit:
+def fit(rows: list[Row], data: Data, priors: str, tolerance: float = 1e-4) -> MmlFit:
     counts = np.zeros((len(rows), len(rows[0].b) + 1), dtype=np.int64)
     np.add.at(counts, data[1:], 1)
     start = starting_rows(rows[0].model, counts.tolist())
     return fit_mml(*data, start, MmlOptions(priors=Priors.parse(priors), tolerance=tolerance))
 
 
-def speed(label: str, rows: list[Row], n_persons: int, per_person: int, priors: str) -> list[Line]:
-    data = answers(rows, n_persons, per_person, 1)
-    short = fit(rows, data, priors).loglik - fit(rows, data, priors, 1e-6).loglik
-    return [(label, fastest(lambda: fit(rows, data, priors)), "s"), (f"{label}: log-likelihood against a run to 1e-6", short, "")]
-
-
-def graded_with_errors() -> list[Line]:
+def graded(n_persons: int) -> tuple[list[Row], Data]:
+    """270 partial credit items of five categories, 60 answers each."""
     rng = np.random.default_rng(3)
     rows = [Row("gpcm", float(a), np.sort(rng.normal(size=4)).tolist()) for a in rng.lognormal(0, 0.3, 270)]
-    data = answers(rows, 20_000, 60, 4)
-    begin = perf_counter()
-    found = fit(rows, data, "none")
-    middle = perf_counter()
-    standard_errors(found, Priors.parse("none"))
-    label = "GPCM 20,000 x 270 x 5 categories, 60 answers each"
-    return [(f"{label}: fit", middle - begin, "s"), (f"{label}: Oakes errors", perf_counter() - middle, "s")]
+    return rows, answers(rows, n_persons, 60, 4)
 
 
-def dense(data: tuple[Ints, Ints, Ints], shape: tuple[int, int]) -> Ints:
+def with_errors(rows: list[Row], data: Data) -> None:
+    standard_errors(fit(rows, data, "none"), Priors.parse("none"))
+
+
+def dense(data: Data, shape: tuple[int, int]) -> Ints:
     matrix = np.full(shape, MISSING)
     matrix[data[0], data[1]] = data[2]
     return matrix
 
 
-def peers() -> list[Line]:
-    """girth and mirt on 2PL 5,000 x 60, and mirt on the sparse case."""
-    import girth
-
-    complete, sparse = answers(bank_2pl(60, 2), 5_000, 60, 1), answers(bank_2pl(300, 1), 20_000, 30, 1)
-    begin = perf_counter()
-    girth.twopl_mml(dense(complete, (5_000, 60)).T)
-    lines = [("  girth.twopl_mml, 2PL 5,000 x 60 complete", perf_counter() - begin, "s")]
-    if find_spec("mirt") is None:
-        return lines
+def by_mirt(model: str, rows: list[Row], data: Data, n_persons: int, errors: bool = False) -> list[float]:
+    """mirt of PyPI, once, on as many nodes as ours; ImportError where it is not installed."""
     import mirt
 
-    for label, data, shape in (
-        ("2PL 5,000 x 60 complete", complete, (5_000, 60)),
-        ("2PL 20,000 x 300, 30 answers each", sparse, (20_000, 300)),
-    ):
-        begin = perf_counter()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            mirt.fit_mirt(
-                np.where(dense(data, shape) < 0, -1, dense(data, shape)), model="2PL", n_quadpts=61, compute_standard_errors=False
-            )
-        lines.append((f"  mirt.fit_mirt (PyPI), {label}", perf_counter() - begin, "s"))
-    return lines
+    scores = dense(data, (n_persons, len(rows)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return timed(lambda: mirt.fit_mirt(np.where(scores < 0, -1, scores), model=model, n_quadpts=61, compute_standard_errors=errors), 1)
 
 
-def serang() -> list[Line]:
+def by_girth(rows: list[Row], data: Data, n_persons: int) -> list[float]:
+    """girth, once."""
+    import girth
+
+    return timed(lambda: girth.twopl_mml(dense(data, (n_persons, len(rows))).T), 1)
+
+
+def serang() -> list[float]:
     """From the button to the report: 1,052 people on the sample bank, about 90 answers each."""
     bank, _ = load_demo()
     pool = pool_of(bank, bank.competencies)
@@ -138,11 +124,10 @@ def serang() -> list[Line]:
         tuple(map(str, range(SERANG))), pool.ids, result.step_person, result.step_item, result.step_category, unknown, result.step_position,
         0 * unknown,
     )  # fmt: skip
-    seconds = fastest(lambda: html_report(calibrate(log, bank, CalibrationOptions()), provisional=True))
-    return [(f"{SERANG:,} people, {len(bank)} items, {result.length.mean():.0f} answers each: calibration and report", seconds, "s")]
+    return timed(lambda: html_report(calibrate(log, bank, CalibrationOptions()), provisional=True))
 
 
-def routed(n_people: int) -> tuple[Bank, tuple[Ints, Ints, Ints]]:
+def routed(n_people: int) -> tuple[Bank, Data]:
     """A 2PL bank, and the answers that our own engine routed on it."""
     rows = bank_2pl(ROUTED_ITEMS, 6)
     bank = Bank(
@@ -180,20 +165,60 @@ def routed_recovery(n_people: int = ROUTED_PEOPLE) -> Iterator[Line]:
         yield from lines(f"  girth.{name}", a, np.asarray(found["Difficulty"], dtype=float).reshape(len(kept)))
 
 
-def run() -> list[Line]:
-    """Rows (name, value, unit)."""
-    three = [row._replace(model="3pl", c=0.2) for row in bank_2pl(60, 2)]
+def shortfall(label: str, rows: list[Row], data: Data, priors: str) -> Line:
+    """What the log-likelihood lacks of a run to 1e-6: more than .01 would make the times worthless."""
+    return f"{label}: log-likelihood against a run to 1e-6", fit(rows, data, priors).loglik - fit(rows, data, priors, 1e-6).loglik, ""
+
+
+SPARSE, COMPLETE, GUESSED = "2PL 20,000 x 300, 30 answers each", "2PL 5,000 x 60 complete", "3PL 5,000 x 60 with priors"
+GRADED = "GPCM 20,000 x 270 x 5 categories, 60 answers each, with Oakes errors"
+
+
+def banks() -> tuple[list[Row], list[Row], list[Row]]:
+    """Of the first three cases."""
+    return bank_2pl(300, 1), bank_2pl(60, 2), [row._replace(model="3pl", c=0.2) for row in bank_2pl(60, 2)]
+
+
+def cases() -> list[Case]:
+    """CPU seconds of the fastest of some runs: other work on the machine only ever adds. A peer that gets fewer people says so in its name."""
+    many, few, guessed = banks()
+    sparse, complete, three = answers(many, 20_000, 30, 1), answers(few, 5_000, 60, 1), answers(guessed, 5_000, 60, 1)
+    whole_graded, part_graded = graded(20_000), graded(500)
+    part_sparse, part_three = answers(many, 1_000, 30, 1), answers(guessed, 500, 60, 1)
     return [
-        *speed("2PL 20,000 x 300, 30 answers each", bank_2pl(300, 1), 20_000, 30, "none"),
-        *speed("2PL 5,000 x 60 complete", bank_2pl(60, 2), 5_000, 60, "none"),
-        *speed("3PL 5,000 x 60 with priors", three, 5_000, 60, "default"),
-        *peers(),
-        *graded_with_errors(),
-        *serang(),
+        Case(
+            SPARSE, "s", lambda: timed(lambda: fit(many, sparse, "none")), 1, 0.4, figure=min,
+            peers={"mirt": lambda: by_mirt("2PL", many, sparse, 20_000), "girth, 1,000 people": lambda: by_girth(many, part_sparse, 1_000)},
+        ),
+        Case(
+            COMPLETE, "s", lambda: timed(lambda: fit(few, complete, "none")), 0.5, figure=min,
+            peers={"mirt": lambda: by_mirt("2PL", few, complete, 5_000), "girth": lambda: by_girth(few, complete, 5_000)},
+        ),
+        Case(
+            GUESSED, "s", lambda: timed(lambda: fit(guessed, three, "default")), 0.6, figure=min,
+            peers={"mirt, 500 people, no priors": lambda: by_mirt("3PL", guessed, part_three, 500)},
+        ),
+        Case(
+            GRADED, "s", lambda: timed(lambda: with_errors(*whole_graded), 2), 10, 4, figure=min,
+            peers={"mirt, 500 people": lambda: by_mirt("GPCM", *part_graded, 500, True)},
+        ),
+        Case(f"{SERANG:,} people on the sample bank, from answers to report", "s", serang, 2, figure=min),
+    ]  # fmt: skip
+
+
+def run() -> list[Line]:
+    """Rows (name, value, unit): whether the fits that are timed are good enough, and what routed answers do to each estimator."""
+    many, few, guessed = banks()
+    return [
+        shortfall(SPARSE, many, answers(many, 20_000, 30, 1), "none"),
+        shortfall(COMPLETE, few, answers(few, 5_000, 60, 1), "none"),
+        shortfall(GUESSED, guessed, answers(guessed, 5_000, 60, 1), "default"),
         *routed_recovery(),
     ]
 
 
 if __name__ == "__main__":
-    for name, value, unit in routed_recovery(int(sys.argv[2])) if sys.argv[1:2] == ["routed"] else run():
+    if sys.argv[1:2] != ["routed"]:
+        sys.exit(main(["bench_calibration"]))
+    for name, value, unit in routed_recovery(int(sys.argv[2])):
         print(f"{value:12.4f} {unit:2} {name}", flush=True)

@@ -54,9 +54,7 @@ def nulls() -> Iterator[Line]:
         name = f"null, adaptive, {each * scales} {model}"
         scorer = scorer_of(log, bank)
         own = statistics(scorer, scorer.sittings.category)
-        p_test = null_of_test(
-            scorer, scorer.sittings.abilities(scorer.score(scorer.sittings.category)[0], 0.0), *adaptive_plan(bank, each), 8
-        ).p(*own)
+        p_test = null_of_test(scorer, *adaptive_plan(bank, each), 8).p(*own)
         yield f"{name}: lz* normal, eap", _lz_star(log, bank, "eap"), ""
         p_own = [p_by_own_items(replace(scorer, sittings=part), 99, 1) for part in scorer.sittings.blocks()]
         yield f"{name}: lz* own items", _rate(np.concatenate([one.lz_star for one in p_own])), ""

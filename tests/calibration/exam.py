@@ -84,7 +84,7 @@ def figures(exam: Exam) -> dict[str, Any]:
     named = [pair for pair in similar_pairs([room])[0] if pair.p_adjusted <= 0.05]
     people = sorted({number for pair in named for number in (pair.copier, pair.source)})
     values = {
-        "lz*": -pattern.lz_star, "infit": pattern.infit, "outfit": pattern.outfit, "CUSUM": cusum(sittings, at.residual), "times": times.chi2 / times.df,
+        "lz*": -pattern.lz_star, "infit": pattern.infit, "outfit": pattern.outfit, "CUSUM": cusum(sittings, at), "times": times.chi2 / times.df,
         "fast answers": times.fast.astype(float), "effort": -times.effort, "speed": times.tau, "omega, largest": omega.max(axis=1),
     }  # fmt: skip
     return {

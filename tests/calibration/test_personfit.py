@@ -148,22 +148,37 @@ def test_shuffled_answers_stand_out_and_a_single_answer_tells_nothing() -> None:
     assert np.isfinite(alone.lz).all()
 
 
-def test_the_cusum_is_pages_recursion_in_order_of_position() -> None:
-    bank = bank_of_rows(items("gpcm", 15, 18))
-    log = form(bank, np.random.default_rng(19).normal(size=(20, 1)), 20)
+def test_the_cusum_is_pages_recursion_in_order_of_position_at_the_maximum_likelihood_ability() -> None:
+    rows = items("2pl", 15, 18)
+    bank = bank_of_rows(rows)
+    log = form(bank, np.linspace(-1, 1, 20)[:, None], 20)
     order = np.random.default_rng(21).permutation(len(log))
     shuffled = replace(log.where(order), position=(14 - log.item)[order])  # the last item first
-    sittings = Sittings.of(shuffled, bank)
-    at = met(sittings, sittings.category, np.zeros(20))
-    found = dict(zip(sittings.person_ids, cusum(sittings, at.residual).tolist(), strict=True))
-    straight = Sittings.of(log, bank)
-    residual = met(straight, straight.category, np.zeros(20)).residual.reshape(20, 15)[:, ::-1] / 15
-    for person_id, steps in zip(straight.person_ids, residual.tolist(), strict=True):
+    scorer = scorer_of(shuffled, bank, "mle")
+    theta, _ = scorer.score(scorer.sittings.category)
+    found = cusum(scorer.sittings, met(scorer.sittings, scorer.sittings.category, theta))
+    a, b = np.array([row.a for row in rows]), np.array([row.b[0] for row in rows])
+    for k, person_id in enumerate(scorer.sittings.person_ids):
+        answers = log.category[log.person == log.person_ids.index(person_id)]
         upper = lower = highest = lowest = 0.0
-        for t in steps:
+        for t in ((answers - expit(a * (theta[k] - b)))[::-1] / 15).tolist():
             upper, lower = max(0.0, upper + t), min(0.0, lower + t)
             highest, lowest = max(highest, upper), min(lowest, lower)
-        assert found[person_id] == pytest.approx(max(highest, -lowest), abs=1e-12)
+        assert abs(theta[k]) < 4
+        assert found[k] == pytest.approx(max(highest, -lowest), abs=1e-12)
+
+
+def test_the_cusum_from_a_shrunken_estimate_is_near_that_of_the_maximum_likelihood_one() -> None:
+    bank = bank_of_rows(items("gpcm", 40, 22, scales=5))
+    log = form(bank, np.full((60, 5), 1.0), 23)  # able in everything: residuals at posterior means would drift
+    values = {}
+    for method in ("eap", "mle"):
+        scorer = scorer_of(log, bank, method)
+        at = met(scorer.sittings, scorer.sittings.category, scorer.score(scorer.sittings.category)[0])
+        values[method] = cusum(scorer.sittings, at)
+    away = np.abs(values["eap"] - values["mle"])
+    assert np.median(away) < 0.05 * values["mle"].mean()
+    assert values["eap"].mean() == pytest.approx(values["mle"].mean(), rel=0.05)
 
 
 def test_a_cusum_finds_who_gives_up_half_way() -> None:
@@ -191,8 +206,7 @@ def test_in_an_adaptive_test_lz_star_is_too_seldom_low_and_simulated_sitters_men
     plan, pool = adaptive_plan(bank, each)
     scorer = scorer_of(adaptive(bank, np.random.default_rng(30).normal(size=(800, scales)), each, 31), bank)
     sittings = scorer.sittings
-    abilities = sittings.abilities(scorer.score(sittings.category)[0], 0.0)
-    found = null_of_test(scorer, abilities, plan, pool, 32).p(*statistics(scorer, sittings.category))
+    found = null_of_test(scorer, plan, pool, 32).p(*statistics(scorer, sittings.category))
     assert (fit(scorer).p < 0.05).mean() < 0.04
     assert (found.lz_star <= 0.05).mean() == pytest.approx(0.05, abs=0.025)
     assert (found.cusum <= 0.05).mean() == pytest.approx(0.05, abs=0.025)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration.responses import Response, ResponseLog, read_responses_csv
+from calibration.responses import WHY, Response, ResponseLog, read_responses_csv
 from cat_engine import Faulty
 
 WIDE = "person_id,i1,i2,i3\np1,0,1,\np2,2,,1\n"
@@ -34,9 +34,14 @@ def test_a_column_without_answers_is_still_an_item() -> None:
     assert log.matrix().tolist() == [[0, -1], [1, -1]]
 
 
+def test_a_person_without_answers_is_nobody() -> None:
+    assert read_responses_csv("person_id,i1,i2\np1,,\np2,1,\n").person_ids == ("p2",)
+
+
 def test_answers_of_a_file_are_those_of_a_fixed_form_unless_it_is_said_otherwise() -> None:
     assert not read_responses_csv(WIDE).routed
     assert read_responses_csv(WIDE, why="adaptive").routed
+    assert read_responses_csv("person_id,item_id,category,why\np,i,1,adaptive\np,j,0,\n").why.tolist() == [0, WHY.index("fixed")]
     assert ResponseLog.of([Response("p", "i", 0)]).routed
 
 
@@ -56,8 +61,10 @@ def test_answers_of_a_file_are_those_of_a_fixed_form_unless_it_is_said_otherwise
         ("person_id,i1\np1,51\n", "row 2, i1: '51' is not a category"),
         ("person_id,i1\np1,1\n\np1,0\n", "row 4, i1: the person has already answered item 'i1' in row 2 (one answer a person and item)"),
         ("person_id,item_id,category\np1,i1,1\np1,i1,1\n", "row 3, category: the person has already answered item 'i1' in row 2"),
+        ("person_id,item_id,category\np1,,1\n", "row 2, item_id: is empty"),
         ("person_id,item_id,category\np1,i1,\n", "row 2, category: '' is not a category"),
         ("person_id,item_id,category,rt_ms\np1,i1,1,fast\n", "row 2, rt_ms: 'fast' is not a whole number"),
+        ("person_id,item_id,category,why\np1,i1,1,because\n", "row 2, why: 'because' is not known (one of adaptive, "),
         ("person_id,item_id,category,position\np1,i1,1,-2\n", "row 2, position: '-2' is not a whole number"),
         ("person_id,item_id,category\np1,i9,1\n", "row 2, item_id: 'i9' is not an item of the bank"),
         ("person_id,i1,i9\np1,1,1\n", "row 1, i9: is not an item of the bank"),

@@ -26,6 +26,7 @@ from cat_engine import (
     estimate,
     fold,
     information,
+    look,
     start,
     tell,
 )
@@ -268,3 +269,15 @@ def test_a_test_asked_again_from_its_log_gives_the_same_decisions(sit: Sit, plan
             again = tell(tell(again, Presented(decision.item)), Answered(state.categories[again.position], 20.0))
         elif isinstance(decision, EndSection):
             again = tell(again, SectionEnded(decision.reason))
+
+
+def test_looking_gives_what_asking_and_estimating_give(sit: Sit, plan: TestPlan, mixed_pool: Pool) -> None:
+    state, _ = sit(plan, mixed_pool, 3, randomly(mixed_pool, 1))
+    events = [e for i, k in zip(state.items, state.categories, strict=True) for e in (Presented(i), Answered(k, 1.0))]
+    for n in range(0, len(events) + 1, 3):
+        now = fold(3, events[:n])
+        decision, found = look(plan, mixed_pool, now)
+        assert decision == ask(plan, mixed_pool, now)
+        alone = estimate(plan, mixed_pool, now)
+        for name in ("theta", "se", "n", "posterior", "covariance", "own_theta", "own_se"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(alone, name))

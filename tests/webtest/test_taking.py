@@ -334,7 +334,7 @@ def test_after_a_crash_at_any_instant_the_right_screen_is_there_and_the_engine_i
         raise AssertionError("the fold asked the engine")
 
     monkeypatch.setattr(taking, "ask", asked)
-    monkeypatch.setattr(taking, "estimate", asked)
+    monkeypatch.setattr(taking, "look", asked)
     taker = house.taking
     wanted = {
         "assigned": "identity", "attended": "identity", "pin_issued": "identity", "connected": "identity", "identity_confirmed": "rules",

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
+from calibration.expectation import Here, Hold
 from calibration.pipeline import CalibrationOptions, Proposal, calibrate
 from calibration.report import html_report
 from calibration.responses import Response, ResponseLog
@@ -108,15 +109,16 @@ class Psychometrics:
         return plan, bank, simulate(plan, pool, people(n, len(pool.competencies), seed), seed)
 
     def calibrate(
-        self, waves: Sequence[str], options: CalibrationOptions, *, actor: str, now: int, truth: Bank | None = None
+        self, waves: Sequence[str], options: CalibrationOptions, *, actor: str, now: int, truth: Bank | None = None, hold: Hold = Here
     ) -> tuple[int, Proposal]:
         """Calibrate the answers of closed waves on the newest published bank; keeps the report and, where items are adopted, a draft version.
 
-        `truth`: the bank by which the answers of a rehearsal were made; the report then says how near the estimates came.
+        `truth`: the bank by which the answers of a rehearsal were made; the report then says how near the estimates came. `hold`: where
+        the work is done (calibration.expectation).
         """
         log, dropped = self.responses(waves)
         bank, contents = self.bank()
-        proposal = replace(calibrate(log, bank, options, self._groups(log, waves)), dropped=dropped)
+        proposal = replace(calibrate(log, bank, options, self._groups(log, waves), hold), dropped=dropped)
         known = {item_id: truth.row(i) for i, item_id in enumerate(truth.ids)} if truth else None
         report = html_report(proposal, provisional=bank.provisional, title=f"Laporan kalibrasi bank versi {bank.version}", truth=known)
         tally = {name: sum(v.verdict == name for v in proposal.verdicts) for name in ("adopt", "keep", "reject")}

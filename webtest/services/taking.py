@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
-from cat_engine import Answered, EndSection, Present, State, Stop, ask, estimate, tell
+from cat_engine import Answered, Decision, EndSection, Present, State, Stop, ask, look, tell
 from itembank.bank import ItemContent
 from webtest.catalog import Catalog, Kit
 from webtest.events import Entry, Kind
@@ -149,7 +149,7 @@ class Taking:
         def decide(session: Session) -> list[Entry]:
             _bound(session, device)
             ready = kit.clock(now, session).phase is Phase.READY and session.practised
-            return _next(kit, session.engine) if ready else []
+            return _decided(kit, session.engine, ask(kit.plan, kit.pool, session.engine)) if ready else []
 
         self._store.write(attempt, wave, decide, actor="system", now=now)
         return self.screen(attempt, wave, device, now)
@@ -186,7 +186,7 @@ class Taking:
         category = content.categories[choice]
         rt_ms = max(0, now - shown.at - (session.paused_ms - shown.paused_ms))
         state = tell(session.engine, Answered(category, rt_ms / 1000))
-        after = estimate(kit.plan, kit.pool, state)
+        decision, after = look(kit.plan, kit.pool, state)
         scale = kit.pool.params.scale[shown.item]
         payload = {
             "presented_seq": seq, "item_id": shown.item_id, "choice": choice, "category": category, "rt_ms": rt_ms,
@@ -195,7 +195,7 @@ class Taking:
         answered = Entry(Kind.ANSWERED, payload)
         if phase is Phase.GRACE:
             return [answered, *end_section(kit, state, "time")]
-        return [answered, *_next(kit, state)]
+        return [answered, *_decided(kit, state, decision)]
 
     def _screen(self, kit: Kit, session: Session, now: int) -> Screen:
         clock = kit.clock(now, session)
@@ -245,9 +245,9 @@ def end_section(kit: Kit, state: State, reason: str) -> list[Entry]:
     return entries
 
 
-def _next(kit: Kit, state: State) -> list[Entry]:
+def _decided(kit: Kit, state: State, decision: Decision) -> list[Entry]:
     """What the engine decides now, as entries."""
-    match ask(kit.plan, kit.pool, state):
+    match decision:
         case Present(item, section, evidence):
             why = {
                 "theta": evidence.theta, "se": evidence.se, "info": evidence.info, "n_eligible": evidence.n_eligible, "rung": evidence.rung,

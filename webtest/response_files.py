@@ -1,0 +1,89 @@
+"""Files of answers as commands name them: CSV, Parquet, or the folder that `cact responses export` made, checked against its manifest."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from calibration.parquet import read_responses_parquet
+from calibration.responses import ResponseLog, read_responses_csv
+from cat_engine import Fault, Faulty
+from webtest.console import read_bytes, read_text
+
+MANIFEST = "manifest.json"
+FORMAT = "cact-responses/1"
+
+
+def read_responses(path: Path, known: Sequence[str] | None = None) -> ResponseLog:
+    """The answers of a CSV file, a Parquet file or an exported folder; `known` are the item ids of a bank. Raises Faulty naming file and row."""
+    return read_labelled(path, None, known)[0]
+
+
+def read_labelled(
+    path: Path, label: str | None, known: Sequence[str] | None = None, *, competency: str | None = None, one_scale: bool = False
+) -> tuple[ResponseLog, tuple[str, ...]]:
+    """The same with the text of column `label` of each person, and of items of one competency (Parquet alone; calibration.parquet)."""
+    if path.is_dir():
+        files = _whole_folder(path)
+    elif path.suffix.lower() in (".parquet", ".pq"):
+        files = {path.name: read_bytes(path)}
+        _check_digests(files, _manifest(path.parent))
+    else:
+        faults = [
+            Fault(option, value, "is no file" if option == "--groups" else "cannot be told from CSV", remedy)
+            for option, value, remedy in (
+                ("--groups", label, "a CSV person_id,group, or a column of answers in Parquet"),
+                ("--competency", competency, "answers in Parquet with a column competency"),
+            )
+            if value is not None
+        ]
+        if faults:
+            raise Faulty(faults)
+        try:
+            return read_responses_csv(read_text(path), known), ()
+        except Faulty as error:
+            raise Faulty([Fault(path.name if f.where == "file" else f.where, f.field, f.message, f.remedy) for f in error.faults]) from None
+    return read_responses_parquet(files, known, label=label, competency=competency, one_scale=one_scale)
+
+
+def digest(content: bytes) -> str:
+    """SHA-256, as the manifest has it."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _manifest(folder: Path) -> Mapping[str, str]:
+    """File name -> digest, of the manifest in a folder; empty where there is none, or one of another kind. Raises Faulty where it is damaged."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return {}
+    try:
+        held: Any = json.loads(read_text(path))
+        if not isinstance(held, dict) or held.get("format") != FORMAT:
+            return {}
+        return {str(file["name"]): str(file["sha256"]) for file in held["files"]}
+    except (json.JSONDecodeError, KeyError, TypeError):
+        raise Faulty([Fault(str(path), "", "is damaged", "export the answers again, or copy the folder whole")]) from None
+
+
+def _whole_folder(folder: Path) -> dict[str, bytes]:
+    manifest = _manifest(folder)
+    if not manifest:
+        raise Faulty(
+            [Fault(str(folder), "", f"is a folder without a {MANIFEST}", "name a file, or a folder that 'cact responses export' made")]
+        )
+    files = {name: read_bytes(folder / Path(name).name) for name in manifest}
+    _check_digests(files, manifest)
+    return files
+
+
+def _check_digests(files: Mapping[str, bytes], manifest: Mapping[str, str]) -> None:
+    """Raises Faulty where a manifest stands beside and a file is not what it says."""
+    faults = []
+    for name, content in files.items():
+        if manifest and name not in manifest:
+            faults.append(Fault(name, "", f"is not named in the {MANIFEST} beside it", "move it to a folder of its own, or export again"))
+        elif manifest and manifest[name] != digest(content):
+            faults.append(Fault(name, "sha256", f"is not what {MANIFEST} says: it was changed or damaged", "copy or export it again"))
+    if faults:
+        raise Faulty(faults)
