@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cat_engine import Fault, Faulty
 from cat_engine.irt import Ints
 
-WHY = ("adaptive", "pretest", "fixed")
+WHY = ("adaptive", "pretest", "fixed", "start")
 HIGHEST_CATEGORY = 50  # more is a score or a typing error
 CATEGORIES = {text: k for k in range(HIGHEST_CATEGORY + 1) for text in (str(k), f"{k:02d}")}
 

@@ -171,5 +171,6 @@ class WeightedDeviation(_Counted):
             rest = max(length - len(given) - 1, 0)
             projected = table[:, given].sum(axis=1)[:, None] + table + rest * share[:, None]
             deviation = np.maximum(low[:, None] - projected, 0) + np.maximum(projected - high[:, None], 0)
-            out[n] = score[n] / max(float(np.abs(score[n][left]).max()), 1e-300) - self.weight * deviation.sum(axis=0)
+            own = np.where(left, score[n], 0.0)  # of items that are not left the score may be of another size altogether
+            out[n] = own / (float(np.abs(own).max()) or 1.0) - self.weight * deviation.sum(axis=0)
         return Narrowed(out, moment.eligible, (FULL,) * len(score))

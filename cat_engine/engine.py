@@ -18,7 +18,9 @@ from cat_engine.families import Floats, Ints
 from cat_engine.irt import information_of
 from cat_engine.plan import Section, TestPlan
 from cat_engine.pool import Pool
+from cat_engine.pretest import PRETEST, is_pretest, next_pretest, open_items, operational_part
 from cat_engine.randomness import Draws
+from cat_engine.retest import REPEATED, without_seen
 from cat_engine.select import MaximumInformation, Moment
 from cat_engine.shortlist import LONGEST_LIST, shortlist
 from cat_engine.state import EngineRefusal, State
@@ -30,8 +32,10 @@ class Evidence:
     """What a decision was made on.
 
     Of an item: ability and SE of its competency before the answer, the item's information there, how many items were eligible, and the rung
-    of the fallback ladder ("full" = every rule held, "eligibility" = exposure control was dropped). Of an end: ability and SE of the least precisely measured competency of the section (of
-    the plan, for a stop), no information, the items still eligible, and rung "bank" where the section ended for want of one.
+    of the fallback ladder ("full" = every rule held, "eligibility" = exposure control was dropped, "retest" = nothing was left but items met in
+    an earlier test, "pretest" = no rule was asked). Of an end: ability and SE of the least precisely measured competency of the section (of
+    the plan, for a stop), no information, the items still eligible, and rung "bank" where the section ended for want of one. `why` the item was
+    given: "adaptive", "fixed" (the answers had no part in it), "start" (a rule for the first items), "pretest".
     """
 
     theta: float
@@ -39,6 +43,7 @@ class Evidence:
     info: float
     n_eligible: int
     rung: str
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +100,14 @@ class Estimate:
 @dataclass(frozen=True, slots=True, eq=False)
 class Outlook:
     """Where N sessions stand in a section of S' competencies: scales[S'] (indices in the pool; a competency that the pool does not know is
-    left out), verdict[N, S'] (which rule finished each, or GOING_ON) and eligible[N, I].
+    left out), verdict[N, S'] (which rule finished each, or GOING_ON), eligible[N, I], and repeated[N], where only items met in an earlier test
+    were left.
     """
 
     scales: Ints
     verdict: Ints
     eligible: NDArray[np.bool_]
+    repeated: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,23 +137,26 @@ class Choice:
     info: Floats | None = None
 
 
-def survey(pool: Pool, section: Section, batch: Batch, rows: Ints, seconds: Floats) -> Outlook:
+def survey(
+    pool: Pool, section: Section, batch: Batch, rows: Ints, seconds: Floats, seen: NDArray[np.bool_] | None = None
+) -> Outlook:  # fmt: skip
     """The first half of the kernel: which competencies are finished and which items may be given, for sessions `rows`[N] of the batch.
 
-    seconds[N]: time spent on answers in this section. Eligible = unused, operational, of an unfinished competency of the section.
+    seconds[N]: time spent on answers in this section. Eligible = unused, operational, of an unfinished competency of the section, and not among
+    the items seen[N, I] in an earlier test, unless nothing else is left.
     """
     scales = pool.places(section.competencies)
     available = np.greater(pool.operational, batch.used_by(rows))
-    standing = Standing(batch, rows, scales, available, seconds)
+    standing = Standing(batch, rows, scales, available if seen is None else available & ~seen, seconds)
     found = verdict(section.rules, standing, section.min_items)
     going = found == GOING_ON
     if len(pool.competencies) == len(scales) == 1:
-        return Outlook(scales, found, available if going.all() else np.logical_and(available, going))
+        return Outlook(scales, found, *without_seen(available if going.all() else np.logical_and(available, going), seen))
     unfinished = np.zeros((len(rows), len(pool.competencies)), dtype=bool)
     unfinished[:, scales] = going
     eligible = unfinished.take(pool.params.scale, axis=1)
     eligible &= available
-    return Outlook(scales, found, eligible)
+    return Outlook(scales, found, *without_seen(eligible, seen))
 
 
 def draw_lots(plan: TestPlan, pool: Pool, memory: Memory | None, seeds: Sequence[int]) -> NDArray[np.bool_] | None:
@@ -240,21 +250,49 @@ def _decision(plan: TestPlan, pool: Pool, state: State, batch: Batch) -> Decisio
         reason = last if state.stopped is None else state.stopped
         return Stop(reason, _closing_evidence(batch, pool.places(plan.competencies), 0, reason))
     section, row, begun = plan.sections[state.section], np.zeros(1, dtype=int), state.section_starts[-1]
-    outlook = survey(pool, section, batch, row, np.array([sum(state.rt_s[begun:])]))
+    if state.pending is not None and is_pretest(pool, state.pending):
+        return _pretest(pool, section, batch, state, state.pending)
+    outlook = survey(pool, section, batch, row, np.array([sum(state.rt_s[begun:])]), _seen(pool, state))
     admission = admit(plan, batch, row, outlook.eligible, draw_lots(plan, pool, None, (state.seed,)))
-    n_eligible = int(np.count_nonzero(admission.eligible))
+    n_eligible, counted = int(np.count_nonzero(admission.eligible)), operational_part(pool, state)
+    at = counted.position - counted.section_starts[-1]
+    why, again = _why(plan, at), REPEATED if outlook.repeated[0] else None
     if state.pending is not None and (n_eligible == 0 or isinstance(plan.content, Unbalanced)):
-        return Present(state.pending, state.section, _evidence(batch, state.pending, n_eligible, admission.rungs[0]))
+        return Present(state.pending, state.section, _evidence(batch, state.pending, n_eligible, again or admission.rungs[0], why))
     if n_eligible == 0:
         reason = section_reason(reasons(section.rules, outlook.verdict[0]))
         return EndSection(state.section, reason, _closing_evidence(batch, outlook.scales, n_eligible, reason))
-    draws = Draws((state.seed,), (state.position,))
-    choice = choose(plan, section, batch, row, np.array([state.position - begun]), admission, draws)
+    due = next_pretest(pool, section.pretest, section.competencies, state) if state.pending is None else None
+    if due is not None:
+        return _pretest(pool, section, batch, state, due)
+    choice = choose(plan, section, batch, row, np.array([at]), admission, Draws((state.seed,), (counted.position,)))
+    rung = again or choice.rungs[0]
     if state.pending is not None:
-        return Present(state.pending, state.section, _evidence(batch, state.pending, n_eligible, choice.rungs[0]))
+        return Present(state.pending, state.section, _evidence(batch, state.pending, n_eligible, rung, why))
     info = None if choice.info is None else float(choice.info[0])
     item = int(choice.item[0])
-    return Present(item, state.section, _evidence(batch, item, n_eligible, choice.rungs[0], info))
+    return Present(item, state.section, _evidence(batch, item, n_eligible, rung, why, info))
+
+
+def _seen(pool: Pool, state: State) -> NDArray[np.bool_] | None:
+    """[1, I]; None where the person met nothing before."""
+    if not state.seen:
+        return None
+    seen = np.zeros((1, len(pool)), dtype=bool)
+    seen[0, list(state.seen)] = True
+    return seen
+
+
+def _pretest(pool: Pool, section: Section, batch: Batch, state: State, item: int) -> Present:
+    left = int(np.count_nonzero(open_items(pool, section.competencies, state)))
+    return Present(item, state.section, _evidence(batch, item, left, PRETEST, PRETEST))
+
+
+def _why(plan: TestPlan, at: int) -> str:
+    """Why the item is given that comes after `at` items of its section: "start", "adaptive" or "fixed"."""
+    if at < plan.start.length:
+        return "start"
+    return "adaptive" if plan.select.routed else "fixed"
 
 
 def _estimate(batch: Batch) -> Estimate:
@@ -264,7 +302,7 @@ def _estimate(batch: Batch) -> Estimate:
 
 
 def _batch(plan: TestPlan, pool: Pool, state: State) -> Batch:
-    shown = (*state.items, *state.dropped, *(() if state.pending is None else (state.pending,)))
+    shown = (*state.items, *state.dropped, *state.seen, *(() if state.pending is None else (state.pending,)))
     if shown and max(shown) >= len(pool):
         msg = f"item {max(shown)} is not in a pool of {len(pool)}"
         raise EngineRefusal(msg)
@@ -272,17 +310,18 @@ def _batch(plan: TestPlan, pool: Pool, state: State) -> Batch:
         if category >= pool.n_cat[item]:
             msg = f"item {pool.ids[item]} has no category {category}"
             raise EngineRefusal(msg)
-    batch = Batch.replay(plan, pool, state.items, state.categories, state.dropped)
-    batch.times = np.array([state.rt_s])
+    counted = operational_part(pool, state)
+    batch = Batch.replay(plan, pool, counted.items, counted.categories, counted.dropped)
+    batch.times = np.array([counted.rt_s])
     return batch
 
 
-def _evidence(batch: Batch, item: int, n_eligible: int, rung: str, info: float | None = None) -> Evidence:
+def _evidence(batch: Batch, item: int, n_eligible: int, rung: str, why: str, info: float | None = None) -> Evidence:
     params = batch.pool.params
     scale = params.scale.item(item)
     if info is None:
         info = information_of(params, np.array([item]), batch.theta[0, [scale]]).item(0)
-    return Evidence(batch.theta.item(0, scale), batch.se.item(0, scale), info, n_eligible, rung)
+    return Evidence(batch.theta.item(0, scale), batch.se.item(0, scale), info, n_eligible, rung, why)
 
 
 def _closing_evidence(batch: Batch, scales: Ints, n_eligible: int, reason: str) -> Evidence:

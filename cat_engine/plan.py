@@ -21,9 +21,12 @@ from cat_engine.faults import Fault
 from cat_engine.joint import Joint
 from cat_engine.once import once
 from cat_engine.pool import Pool
+from cat_engine.pretest import Pretest
 from cat_engine.priors import PRIOR, NormalPrior, Prior
 from cat_engine.registry import plain
+from cat_engine.retest import Retest
 from cat_engine.select import SELECTION, MaximumInformation, Selection
+from cat_engine.select.timed import InformationPerTime
 from cat_engine.stop import Length, SectionLength, StopRule, table_of
 
 
@@ -39,6 +42,7 @@ class Section:
     time_budget_min: float
     stop: tuple[StopRule, ...] = ()
     blueprint: tuple[BlueprintRow, ...] = ()
+    pretest: Pretest | None = None
 
     @once
     def rules(self) -> tuple[StopRule, ...]:
@@ -50,7 +54,8 @@ class Section:
 @dataclass(frozen=True)
 class TestPlan:
     """A whole test. `digest` identifies it: equal plans, equal digests. `interim` estimates ability while items are chosen; `final` scores the
-    test, where it is not the same; with `joint` the competencies are taken together; `acceptance` is what a simulation on a bank must keep.
+    test, where it is not the same; with `joint` the competencies are taken together; with `retest` what a person met before does not come again;
+    `acceptance` is what a simulation on a bank must keep.
     """
 
     __test__ = False  # not a pytest class, whatever its name says
@@ -67,11 +72,17 @@ class TestPlan:
     joint: Joint | None = None
     content: ContentMethod = field(default_factory=Unbalanced)
     acceptance: Acceptance = field(default_factory=Acceptance)
+    retest: Retest | None = None
 
     @property
     def competencies(self) -> tuple[str, ...]:
         """All competencies, in the order of the sections."""
         return tuple(name for section in self.sections for name in section.competencies)
+
+    @property
+    def most_pretest(self) -> int:
+        """The most pretest items that anyone can be given."""
+        return sum(0 if section.pretest is None else section.pretest.count for section in self.sections)
 
     def prior_precision(self, competencies: tuple[str, ...]) -> Floats:
         """The inverse of the joint prior's covariance between `competencies`, [S, S]. Read only."""
@@ -118,6 +129,8 @@ def as_table(plan: TestPlan) -> dict[str, object]:
         table["joint"] = {"matrix": plan.joint.matrix} if plan.joint.matrix else {"correlation": plan.joint.correlation}
     if plan.content != Unbalanced():
         table["content"] = CONTENT.table_of(plan.content)
+    if plan.retest is not None:
+        table["retest"] = {"exclude": True, **plain(plan.retest)}
     if plan.acceptance.limits:
         table["acceptance"] = plan.acceptance.limits
     table["sections"] = [_section_table(section) for section in plan.sections]
@@ -136,12 +149,15 @@ def _section_table(section: Section) -> dict[str, object]:
     }
     if section.blueprint:
         table["blueprint"] = [plain(row) for row in section.blueprint]
+    if section.pretest is not None:
+        table["pretest"] = plain(section.pretest)
     return table
 
 
 def check(plan: TestPlan, pool: Pool) -> list[Fault]:
     """Faults between a plan and the pool it would run on, all of them: competencies that the pool does not know, that have no operational
-    item or fewer than min_items, and a prior that the pool's grid cuts off.
+    item or fewer than min_items, what the plan's rules need and the pool does not have (expected times, content, items named), and a prior that
+    the pool's grid cuts off. That no pretest item needs answers any more is no fault: then none is given.
     """
     faults = []
     for i, section in enumerate(plan.sections):
@@ -165,6 +181,9 @@ def check(plan: TestPlan, pool: Pool) -> list[Fault]:
         faults += [Fault(f"{where}.blueprint", f"{f.where} {f.field}", f.message, f.remedy) for f in found] or plan.content.faults(
             where, section.blueprint, pool
         )
+    if isinstance(plan.select, InformationPerTime) and pool.seconds is None:
+        message = "the pool does not know how long its items take"
+        faults.append(Fault("select", "name", message, "rt_alpha and rt_beta, or seconds, for every active item of the bank"))
     faults += plan.start.faults(pool)
     segments = len(plan.eligibility.edges) + 1
     if plan.eligibility.active and pool.control is not None and len(pool.control) not in (1, segments):

@@ -12,6 +12,8 @@ name = "Profil kompetensi"
 [stop]                           # registered rules as keys: se = 0.42, sprt = {cuts = [0.5]}; all = {...}: rules that must fire at once;
                                  # a section's [sections.stop] overrides single keys
 [content]                        # name = "none" (default) or another way to keep the sections' blueprints
+[pretest]                        # count, first, last, answers: new items among the others; a section's [sections.pretest] overrides single keys
+[retest]                         # exclude = true, months = 24: what a person met in an earlier test is not given again
 [acceptance]                     # max_rmse = 0.45, max_exposure = 0.3 ...: what a simulation on a bank must keep, see acceptance.py
 [[sections]]                     # code, competencies, min_items, max_items, time_budget_min; title and stop may be left out
 [[sections.blueprint]]           # kind, what, condition, low, high, row_id, priority: see blueprint.py
@@ -33,14 +35,16 @@ from cat_engine.exposure import EXPOSURE
 from cat_engine.faults import Fault, Faulty
 from cat_engine.joint import Joint
 from cat_engine.plan import Section, TestPlan, as_table
+from cat_engine.pretest import Pretest
 from cat_engine.priors import MEAN_RANGE, PRIOR, SD_RANGE, NormalPrior, Prior
 from cat_engine.registry import fits, option_faults
+from cat_engine.retest import Retest
 from cat_engine.select import SELECTION
 from cat_engine.stop import StopRule, build_rules
 
 TOP = {
     "name": str, "prior": dict, "select": dict, "exposure": dict, "interim": dict, "final": dict, "start": dict,
-    "eligibility": dict, "joint": dict, "content": dict, "acceptance": dict, "stop": dict, "sections": list,
+    "eligibility": dict, "joint": dict, "content": dict, "acceptance": dict, "stop": dict, "pretest": dict, "retest": dict, "sections": list,
 }  # fmt: skip
 SECTION = {
     "code": str,
@@ -51,7 +55,9 @@ SECTION = {
     "time_budget_min": float,
     "stop": dict,
     "blueprint": list,
+    "pretest": dict,
 }
+PRETEST = {"count": int, "first": int, "last": int, "answers": int}
 ROW = {"row_id": str, "kind": str, "what": str, "condition": str, "low": float, "high": float, "priority": int}
 
 
@@ -73,13 +79,17 @@ def load_plan(text: str) -> TestPlan:
     eligibility = ELIGIBILITY.build({"name": "none", **_table(table, "eligibility")}, faults)
     base = _table(table, "stop")
     build_rules("stop", base, faults)
-    sections = _sections(table.get("sections"), base, faults)
+    seeded = _table(table, "pretest") if "pretest" in table else None
+    _pretest("pretest", seeded, faults)
+    sections = _sections(table.get("sections"), base, seeded, faults)
     content = CONTENT.build({"name": "none", **_table(table, "content")}, faults)
     joint = _joint(table, sections, prior, faults)
     acceptance = _acceptance(_table(table, "acceptance"), faults)
+    retest = _retest(_table(table, "retest"), faults) if "retest" in table else None
     if faults or select is None or exposure is None or interim is None or start is None or eligibility is None or content is None:
         raise Faulty(faults)
-    return TestPlan(str(table["name"]), sections, prior, select, exposure, interim, final, start, eligibility, joint, content, acceptance)
+    name = str(table["name"])
+    return TestPlan(name, sections, prior, select, exposure, interim, final, start, eligibility, joint, content, acceptance, retest)
 
 
 def _table(table: Mapping[str, object], key: str) -> dict[str, object]:
@@ -144,7 +154,9 @@ def _number(table: Mapping[str, object], key: str, default: float) -> float:
     return float(value) if isinstance(value, int | float) and fits(value, float) else default
 
 
-def _sections(tables: object, base: Mapping[str, object], faults: list[Fault]) -> tuple[Section, ...]:
+def _sections(
+    tables: object, base: Mapping[str, object], seeded: Mapping[str, object] | None, faults: list[Fault]
+) -> tuple[Section, ...]:  # fmt: skip
     if not isinstance(tables, list):
         return ()  # missing or of another type: named already
     if not tables:
@@ -157,19 +169,23 @@ def _sections(tables: object, base: Mapping[str, object], faults: list[Fault]) -
         if not isinstance(table, dict):
             faults.append(Fault(where, "", f"{table!r} is not a table"))
             continue
-        found = option_faults(where, table, SECTION, frozenset(SECTION) - {"stop", "title", "blueprint"})
+        found = option_faults(where, table, SECTION, frozenset(SECTION) - {"stop", "title", "blueprint", "pretest"})
         found += _code_faults(where, table.get("code"), codes)
         found += _competency_faults(where, table.get("competencies"), homes)
         found += _range_faults(where, table)
         rows = _blueprint(where, table.get("blueprint", []), 60 * _number(table, "time_budget_min", 0.0), found)
         rules = _rules(where, base, _table(table, "stop"), found)
+        own = {**(seeded or {}), **_table(table, "pretest")} if seeded is not None or "pretest" in table else None
+        pretest = _pretest(f"{where}.pretest", own, found if "pretest" in table else [])
         faults += found
         if not found:
-            sections.append(_section(table, rules, rows))
+            sections.append(_section(table, rules, rows, pretest))
     return tuple(sections)
 
 
-def _section(table: Mapping[str, object], rules: tuple[StopRule, ...], rows: tuple[BlueprintRow, ...]) -> Section:
+def _section(
+    table: Mapping[str, object], rules: tuple[StopRule, ...], rows: tuple[BlueprintRow, ...], pretest: Pretest | None
+) -> Section:  # fmt: skip
     names = table["competencies"]
     return Section(
         code=str(table["code"]),
@@ -180,6 +196,7 @@ def _section(table: Mapping[str, object], rules: tuple[StopRule, ...], rows: tup
         time_budget_min=_number(table, "time_budget_min", 0),
         stop=rules,
         blueprint=rows,
+        pretest=pretest,
     )
 
 
@@ -210,6 +227,34 @@ def _blueprint(where: str, tables: object, budget_s: float, faults: list[Fault])
                 )
             )
     return tuple(rows)
+
+
+def _pretest(where: str, table: Mapping[str, object] | None, faults: list[Fault]) -> Pretest | None:
+    """The pretest table, None where there is none or it asks for no item."""
+    if table is None:
+        return None
+    found = option_faults(where, table, PRETEST, frozenset())
+    if not found:
+        try:
+            made = Pretest(**{key: value for key, value in table.items() if isinstance(value, int)})
+        except Faulty as error:
+            found = [Fault(where, fault.field, fault.message, fault.remedy) for fault in error.faults]
+        else:
+            return made if made.count else None
+    faults += found
+    return None
+
+
+def _retest(table: Mapping[str, object], faults: list[Fault]) -> Retest | None:
+    found = option_faults("retest", table, {"exclude": bool, "months": int}, frozenset())
+    months = table.get("months", 0)
+    if not found and isinstance(months, int):
+        try:
+            return Retest(months) if table.get("exclude", True) else None
+        except Faulty as error:
+            found = list(error.faults)
+    faults += found
+    return None
 
 
 def _rules(where: str, base: Mapping[str, object], own: Mapping[str, object], faults: list[Fault]) -> tuple[StopRule, ...]:
@@ -262,16 +307,18 @@ def dump_plan(plan: TestPlan) -> str:
     """The plan as TOML text: load_plan(dump_plan(plan)) == plan."""
     table = as_table(plan)
     lines = [f"name = {_value(plan.name)}"]
-    for key in ("prior", "select", "exposure", "interim", "final", "start", "eligibility", "joint", "content", "acceptance"):
+    for key in ("prior", "select", "exposure", "interim", "final", "start", "eligibility", "joint", "content", "retest", "acceptance"):
         if key not in table:
             continue
         lines += ["", f"[{key}]", *_pairs(_table(table, key))]
     sections = table["sections"]
     for section in sections if isinstance(sections, list) else []:
-        stop, rows = section.pop("stop"), section.pop("blueprint", [])
+        stop, rows, pretest = section.pop("stop"), section.pop("blueprint", []), section.pop("pretest", {})
         lines += ["", "[[sections]]", *_pairs(section)]
         if stop:
             lines += ["[sections.stop]", *_pairs(stop)]
+        if pretest:
+            lines += ["[sections.pretest]", *_pairs(pretest)]
         for row in rows:
             lines += ["[[sections.blueprint]]", *_pairs(row)]
     return "\n".join(lines) + "\n"

@@ -27,7 +27,8 @@ class Pool:
     """Items by index: ids[I]; params (scale indexes `competencies`); operational[I]; exposure[I], a pinned snapshot of past rates in [0, 1];
     seconds[I], the expected response time of a person of average speed, exp(beta + 1 / (2 alpha^2)), where it is known; control[K, I], the pinned
     probability that an item is eligible, by segment of ability, for eligibility rules that have one;
-    content, what the items are about, for blueprints.
+    content, what the items are about, for blueprints; need[I], how many answers each pretest item still needs, 0 for every other item: an item that
+    needs some is not operational.
 
     Raises ValueError where the parts do not fit together.
     """
@@ -41,6 +42,7 @@ class Pool:
     seconds: Floats | None = None
     control: Floats | None = None
     content: Content | None = None
+    need: Ints | None = None
 
     def __post_init__(self) -> None:
         if len(self.ids) != len(self.params) or len(set(self.ids)) != len(self.ids):
@@ -78,6 +80,14 @@ class Pool:
                 raise ValueError(msg)
             control.setflags(write=False)
             object.__setattr__(self, "control", control)
+
+        if self.need is not None:
+            need = np.array(self.need, dtype=int)
+            if need.shape != (len(self.ids),) or np.any(need < 0) or np.any(self.operational & (need > 0)):
+                msg = "need must be one number an item, from 0, and 0 for operational items"
+                raise ValueError(msg)
+            need.setflags(write=False)
+            object.__setattr__(self, "need", need)
 
     @classmethod
     def of(cls, ids: tuple[str, ...], params: ItemParams, competencies: tuple[str, ...]) -> "Pool":
@@ -213,4 +223,6 @@ class Pool:
             content += [{"control": self.control.tolist()}]
         if self.content is not None:
             content += [{"content": [dict(self.content.attributes), self.content.stimulus, dict(self.content.stimulus_attributes or {})]}]
+        if self.need is not None:
+            content += [{"need": self.need.tolist()}]
         return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()

@@ -19,6 +19,7 @@ from cat_engine.families import Floats, Ints
 from cat_engine.irt import ItemParams, log_probabilities_of
 from cat_engine.plan import Section, TestPlan
 from cat_engine.pool import Pool
+from cat_engine.pretest import Seeding
 from cat_engine.randomness import Draws, Picked
 from cat_engine.simulated import SimulationResult
 from cat_engine.stop import BANK, TIME, reasons, section_reason
@@ -26,6 +27,7 @@ from cat_engine.timing import ItemTimes, draw_seconds
 
 SHEET = 64  # people whose random numbers come from one generator
 CLOCK = 1  # marks the numbers behind people's times apart from those behind their answers
+UNSCORED = 2  # and those behind answers to pretest items
 BLOCK = 500  # sessions stepped together: keeps the [N, I] work arrays in cache
 
 
@@ -72,6 +74,8 @@ class _Seeds(Sequence[int]):
         return self.n
 
     def __getitem__(self, i: Any) -> Any:
+        if not 0 <= i < self.n:  # else iterating over them would never end
+            raise IndexError(i)
         if i not in self.found:
             self.found[i] = attempt_seed(self.seed, self.first + i)
         return self.found[i]
@@ -92,12 +96,15 @@ class Trial:
 class People:
     """N test-takers, numbered from `first`: true abilities true[N, S]; tau[N], their speeds, where the trial has times; answers[N, I], real ones
     (a category, -1 = never answered), which are then replayed: nobody is simulated, and a person is given only items that he or she answered.
+    seeds[N], of attempts that were taken (default: from the trial's seed), and seen[N, I], items met in earlier tests.
     """
 
     true: Floats
     tau: Floats | None = None
     answers: Ints | None = None
     first: int = 0
+    seeds: tuple[int, ...] | None = None
+    seen: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.true)
@@ -105,16 +112,17 @@ class People:
     def part(self, at: int, n: int) -> "People":
         """n people from the at-th."""
         here = slice(at, at + n)
-        tau = None if self.tau is None else self.tau[here]
-        return People(self.true[here], tau, None if self.answers is None else self.answers[here], self.first + at)
+        tau, answers = None if self.tau is None else self.tau[here], None if self.answers is None else self.answers[here]
+        seeds, seen = None if self.seeds is None else self.seeds[here], None if self.seen is None else self.seen[here]
+        return People(self.true[here], tau, answers, self.first + at, seeds, seen)
 
 
 @dataclass(slots=True, eq=False)
 class Block:
     """What a block of N people gave: final theta, se and count [N, S]; why each section and each competency ended; answers[4, R] (person, position,
     item, category) and abilities[2, R] (theta, se), by person and position; step_seconds[R] and seconds[N, sections], where answers take time; held[N],
-    whether exposure control was never dropped; visited[K], the segments of ability that were visited; lots[N, K, I] of exposure control, where the plan
-    has that.
+    whether exposure control was never dropped; visited[K], the segments of ability that were visited; pretest[4, R'], the answers to pretest items,
+    whose positions count items of both kinds; lots[N, K, I] of exposure control, where the plan has that.
     """
 
     people: People
@@ -129,6 +137,7 @@ class Block:
     seconds: Floats | None
     held: NDArray[np.bool_]
     visited: NDArray[np.bool_]
+    pretest: Ints
     lots: NDArray[np.bool_] | None
 
     @property
@@ -195,13 +204,15 @@ def _check(trial: Trial, people: People) -> None:
 
 def simulate(
     plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, truth: ItemParams | None = None, *, answers: Ints | None = None,
-    times: ItemTimes | None = None, tau: ArrayLike | None = None, block: int = BLOCK, watch: Callable[[int], None] | None = None,
+    times: ItemTimes | None = None, tau: ArrayLike | None = None, seeds: Sequence[int] | None = None, seen: NDArray[np.bool_] | None = None,
+    block: int = BLOCK, watch: Callable[[int], None] | None = None,
 ) -> SimulationResult:  # fmt: skip
     """Give the test of `plan` to N people of true abilities `true`[N, S], and keep every step: see Trial, People and `blocks`.
 
     `watch` hears after each block how many people are done. Raises ValueError where the arguments do not fit the pool.
     """
-    people = People(np.array(true, dtype=float), None if tau is None else np.array(tau, dtype=float), answers)
+    speeds = None if tau is None else np.array(tau, dtype=float)
+    people = People(np.array(true, dtype=float), speeds, answers, 0, None if seeds is None else tuple(seeds), seen)
     ran: list[Block] = []
     done = 0
     for part in blocks(Trial(plan, pool, seed, truth, times), people, block=block):
@@ -227,6 +238,7 @@ def simulate(
         exposure=np.bincount(item, minlength=len(pool)) / len(people),
         step_seconds=None if times is None else np.concatenate([part.step_seconds for part in ran if part.step_seconds is not None]),
         seconds=None if times is None else np.concatenate([part.seconds for part in ran if part.seconds is not None]),
+        pretest=np.concatenate([part.pretest for part in ran], axis=1),
     )
 
 
@@ -236,13 +248,15 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
     batch, scale = Batch.begin(plan, pool, n), pool.params.scale
     ends: list[list[str]] = [[] for _ in range(n)]
     stops = [[""] * len(pool.competencies) for _ in range(n)]
-    seeds = _Seeds(trial.seed, people.first, n, {})
+    seeds = _Seeds(trial.seed, people.first, n, {} if people.seeds is None else dict(enumerate(people.seeds)))
+    seeded = None if pool.need is None else _Seeded.of(trial, people)
     uniform = uniforms(trial.seed, people.first, n, capacity(plan, pool))
     clock = None if trial.times is None else _Clock.of(trial, people)
     held, visited = np.ones(n, dtype=bool), np.zeros(len(plan.eligibility.edges) + 1, dtype=bool)
     known = pool.places(plan.competencies)
-    drawn = draw_lots(plan, pool, memory, Picked(seeds, np.arange(n)))
+    drawn = draw_lots(plan, pool, memory, seeds)
     abilities, took = np.zeros((2, *batch.items.shape)), np.zeros(batch.items.shape)
+    batch.times = None if clock is None else took  # written in place, as the answers are
 
     def end(section: Section, scales: Ints, over: Ints, verdict: Ints, unfinished: str) -> None:
         """The section is over for sessions over[M], whose competencies stand at verdict[M, S']."""
@@ -256,8 +270,11 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
 
     for k, section in enumerate(plan.sections):
         rows, begun = np.arange(n), batch.count.sum(axis=1)
+        if seeded is not None:
+            seeded.seeding.begin(section.pretest, section.competencies, k, seeds)
         while rows.size:
-            outlook = survey(pool, section, batch, rows, np.zeros(rows.size) if clock is None else clock.spent[rows, k])
+            spent, seen = np.zeros(rows.size) if clock is None else clock.spent[rows, k], None if people.seen is None else people.seen[rows]
+            outlook = survey(pool, section, batch, rows, spent, seen)
             eligible, verdict = outlook.eligible if real is None else outlook.eligible & (real[rows] >= 0), outlook.verdict
             going = eligible.any(axis=1)
             if not going.all():
@@ -266,11 +283,21 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
             if not rows.size:
                 break
             position = batch.count[rows].sum(axis=1)
+            own_seeds = Picked(seeds, rows)
+            if seeded is not None and (due := (extra := seeded.seeding.due(rows, own_seeds)) >= 0).any():
+                who, item = rows[due], extra[due]  # they answer it, and then everybody is asked again
+                seeded.seeding.met[who, item] = True
+                if clock is not None:
+                    _, late = clock.answer(who, item, k, 60 * section.time_budget_min)
+                    end(section, outlook.scales, who[late], verdict[due][late], TIME)
+                    rows, who, item = rows[~np.isin(rows, who[late])], who[~late], item[~late]
+                seeded.give(who, item)
+                continue
             admission = admit(plan, batch, rows, eligible, drawn)
             held[rows[admission.dropped]] = False
             if plan.eligibility.learns:
                 visited[segments(plan.eligibility.edges, batch.theta[rows][:, known])] = True
-            draws = Draws(Picked(seeds, rows), position.tolist())
+            draws = Draws(own_seeds, position.tolist())
             item = choose(plan, section, batch, rows, position - begun[rows], admission, draws).item
             if clock is not None:
                 seconds, late = clock.answer(rows, item, k, 60 * section.time_budget_min)
@@ -281,14 +308,51 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
                 took[rows, position] = seconds
             category = draw_category(truth, true[rows, scale[item]], item, uniform[rows, position]) if real is None else real[rows, item]
             batch.answer(rows, item, category)
+            if seeded is not None:
+                seeded.seeding.given[rows] += 1
             abilities[:, rows, position] = batch.theta[rows, scale[item]], batch.se[rows, scale[item]]
     theta, se = batch.final()
     step = np.nonzero(np.arange(batch.items.shape[1]) < batch.count.sum(axis=1)[:, None])
+    answers = np.stack([step[0] + people.first, step[1], batch.items[step], batch.categories[step]])
     return Block(
-        people, theta, se, batch.count, ends, stops,
-        np.stack([step[0] + people.first, step[1], batch.items[step], batch.categories[step]]), abilities[:, step[0], step[1]],
-        None if clock is None else took[step], None if clock is None else clock.spent, held, visited, drawn,
+        people, theta, se, batch.count, ends, stops, answers, abilities[:, step[0], step[1]], None if clock is None else took[step],
+        None if clock is None else clock.spent, held, visited,
+        np.zeros((4, 0), dtype=int) if seeded is None else np.concatenate(seeded.answers, axis=1), drawn,
     )  # fmt: skip
+
+
+@dataclass(slots=True, eq=False)
+class _Seeded:
+    """The pretest items of a block, and the answers to them so far, in parts of [4, M]."""
+
+    trial: Trial
+    people: People
+    seeding: Seeding
+    uniform: Floats
+    answers: list[Ints]
+
+    @classmethod
+    def of(cls, trial: Trial, people: People) -> "_Seeded":
+        """Before the first item. In a replay of real answers a person is given only items that he or she answered."""
+        met = np.zeros((len(people), len(trial.pool)), dtype=bool) if people.seen is None else people.seen.copy()
+        if people.answers is not None:
+            met |= people.answers < 0
+        length = capacity(trial.plan, trial.pool) + trial.plan.most_pretest
+        drawn = _in_sheets(
+            people.first, len(people), lambda sheet: np.random.default_rng([trial.seed, sheet, SHEET, UNSCORED]).random((SHEET, length))
+        )
+        return cls(trial, people, Seeding.of(trial.pool, met), drawn, [np.zeros((4, 0), dtype=int)])
+
+    def give(self, rows: Ints, item: Ints) -> None:
+        """Sessions `rows`[M] answer item[M]."""
+        at, real = self.seeding.given[rows], self.people.answers
+        truth = self.trial.pool.params if self.trial.truth is None else self.trial.truth
+        if real is None:
+            category = draw_category(truth, self.people.true[rows, truth.scale[item]], item, self.uniform[rows, at])
+        else:
+            category = real[rows, item]
+        self.answers.append(np.stack([rows + self.people.first, at, item, category]))
+        self.seeding.given[rows] += 1
 
 
 @dataclass(slots=True, eq=False)
@@ -307,7 +371,8 @@ class _Clock:
         n, sections = len(people), len(trial.plan.sections)
         if trial.times is None or people.tau is None:
             raise ValueError("no times to simulate")
-        drawn = normals(trial.seed, people.first, n, capacity(trial.plan, trial.pool) + sections)  # each section may cut one item short
+        most = capacity(trial.plan, trial.pool) + trial.plan.most_pretest + sections  # each section may cut one item short
+        drawn = normals(trial.seed, people.first, n, most)
         return cls(trial.times, people.tau, drawn, np.zeros((n, sections)), np.zeros(n, dtype=int))
 
     def answer(self, rows: Ints, item: Ints, section: int, budget_s: float) -> tuple[Floats, NDArray[np.bool_]]:

@@ -26,7 +26,8 @@ class SimulationResult:
     true[N, S]; theta[N, S], se[N, S], count[N, S] at the end; reasons[N][section]; stops[N][S], why each competency ended ("" where the plan
     does not ask for it); step_person[R], step_position[R] (from 0), step_item[R], step_category[R], step_theta[R], step_se[R] (ability of the
     item's competency after the answer); exposure[I] as a share of N. Where answers take time: step_seconds[R], and seconds[N, sections], in which an
-    item that the budget cut short counts up to the budget.
+    item that the budget cut short counts up to the budget. pretest[4, R'], answers to pretest items: person, the number of items of both kinds
+    before, item, category; they are in none of the other figures.
     """
 
     true: Floats
@@ -44,6 +45,7 @@ class SimulationResult:
     exposure: Floats
     step_seconds: Floats | None = None
     seconds: Floats | None = None
+    pretest: Ints | None = None
 
     @property
     def length(self) -> Ints:

@@ -48,6 +48,7 @@ class EngineRefusal(ValueError):
 class State:
     """What has happened: `items` and `categories` in order of answering, `section_starts[s]` = number of answers when section s began,
     `ended[s]` = why section s ended, `dropped` = items that were on the screen when their section ended: seen, not scored, never given again.
+    `seen` = items that the person met in an earlier test: given only where nothing else is left.
     """
 
     seed: int
@@ -60,6 +61,7 @@ class State:
     stopped: str | None = None
     ended: tuple[str, ...] = ()
     dropped: tuple[int, ...] = ()
+    seen: tuple[int, ...] = ()
 
     @property
     def position(self) -> int:
@@ -67,12 +69,16 @@ class State:
         return len(self.items)
 
 
-def start(seed: int) -> State:
-    """A test before its first item. `seed` addresses all randomness of the attempt, with the position. Raises ValueError for a negative one."""
-    if seed < 0:
-        msg = f"seed {seed} is negative"
+def start(seed: int, seen: Iterable[int] = ()) -> State:
+    """A test before its first item. `seed` addresses all randomness of the attempt, with the position; `seen` are items met in earlier tests.
+
+    Raises ValueError for a negative number.
+    """
+    known = tuple(seen)
+    if min(seed, *known, 0) < 0:
+        msg = f"seed {seed} is negative" if seed < 0 else f"{min(known)} is not an item"
         raise ValueError(msg)
-    return State(seed)
+    return State(seed, seen=known)
 
 
 def _with(state: State, **changes: object) -> State:
@@ -126,9 +132,9 @@ def tell(state: State, event: Event) -> State:
             return _with(state, pending=None, stopped=reason)
 
 
-def fold(seed: int, events: Iterable[Event]) -> State:
+def fold(seed: int, events: Iterable[Event], seen: Iterable[int] = ()) -> State:
     """The state after all of `events`, from the start."""
-    state = start(seed)
+    state = start(seed, seen)
     for event in events:
         state = tell(state, event)
     return state

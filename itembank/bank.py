@@ -1,17 +1,20 @@
-"""The bank as a value: items, parameters, content, identity. Pure; the database is itembank.store."""
+"""The bank as a value: items, parameters, content, identity. Pure; the database is itembank.store, what a test may use of it itembank.bank.pool_of."""
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
 from cat_engine import Fault, ItemParams, Pool, Row
+from cat_engine.blueprint import Content
 from cat_engine.irt import Floats
 from cat_engine.once import once
 
-STATUSES = ("active", "held", "retired")
+STATUSES = ("active", "pretest", "held", "retired")  # pretest: given to gather answers, never scored
+GIVEN = ("active", "pretest")
 CALIBRATIONS = ("provisional", "calibrated")
 
 
@@ -134,14 +137,104 @@ class Bank:
         return Row(p.model[i], float(p.a[i]), b, float(p.c[i]), float(p.d[i]), int(p.scale[i]), p.slopes_of(i).tolist() or ())
 
 
-def pool_of(bank: Bank, competencies: Iterable[str], exposure: Mapping[str, float] | None = None) -> Pool:
-    """The pool of a wave: the active items of the competencies asked for, in bank order, with a pinned exposure snapshot."""
+@dataclass(frozen=True)
+class Snapshot:
+    """What past use says at the moment a test is made ready, by item id: exposure, the share of people who met it (0 where it is not named);
+    control, per segment of ability the probability that it is eligible (1 where it is not named; no segment: the rule has none);
+    need, the pretest items that may be given and how many answers each still lacks.
+    """
+
+    exposure: Mapping[str, float] = field(default_factory=dict)
+    control: tuple[Mapping[str, float], ...] = ()
+    need: Mapping[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Canonical JSON, from which `from_json` makes the same snapshot."""
+        return canonical({"exposure": dict(self.exposure), "control": [dict(row) for row in self.control], "need": dict(self.need)})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Snapshot":
+        """Raises ValueError, KeyError or TypeError where the text is not a snapshot."""
+        table = json.loads(text)
+        return cls(dict(table["exposure"]), tuple(dict(row) for row in table["control"]), dict(table["need"]))
+
+
+def pool_of(bank: Bank, competencies: Iterable[str], snapshot: Snapshot | None = None) -> Pool:
+    """What a test may use: of the competencies asked for the active items, and the pretest items that the snapshot names, in bank order.
+
+    Content for blueprints are the bank's attributes, with COMPETENCY, and SECONDS where it is known how long an item takes; the pool knows
+    seconds where they are known of every active item (one in pretest then counts as the mean of the others).
+    """
+    past = snapshot or Snapshot()
     wanted = tuple(code for code in bank.competencies if code in set(competencies))
-    keep = [i for i in range(len(bank)) if bank.status[i] == "active" and bank.competency_of(i) in wanted]
+    usable = [s == "active" or (s == "pretest" and item_id in past.need) for item_id, s in zip(bank.ids, bank.status, strict=True)]
+    keep = [i for i in range(len(bank)) if usable[i] and bank.competency_of(i) in wanted]
     rows = [bank.row(i)._replace(scale=wanted.index(bank.competency_of(i))) for i in keep]
     ids = tuple(bank.ids[i] for i in keep)
-    rates: Floats = np.array([(exposure or {}).get(item_id, 0.0) for item_id in ids], dtype=float)
-    return Pool(ids, ItemParams.from_rows(rows), wanted, np.ones(len(ids), dtype=bool), rates)
+    rates: Floats = np.array([past.exposure.get(item_id, 0.0) for item_id in ids], dtype=float)
+    control = np.array([[row.get(item_id, 1.0) for item_id in ids] for row in past.control], dtype=float) if past.control else None
+    operational = np.array([bank.status[i] == "active" for i in keep], dtype=bool)
+    need = np.where(operational, 0, [past.need.get(item_id, 0) for item_id in ids]) if not operational.all() else None
+    each = [expected_seconds(bank.attributes[i]) for i in keep]
+    seconds = _known(each, operational.tolist())
+    return Pool(
+        ids, ItemParams.from_rows(rows), wanted, operational, rates, seconds=seconds, control=control,
+        content=_content(bank, keep, each, seconds), need=need,
+    )  # fmt: skip
+
+
+def expected_seconds(attributes: Mapping[str, str]) -> float | None:
+    """How long a person of average speed takes for an item: exp(beta + 1 / (2 alpha^2)) from its attributes rt_alpha and rt_beta (lognormal model,
+    van der Linden, 2006), or `seconds`. None where neither is there as a positive number.
+    """
+    seconds, alpha, beta = (_number(attributes.get(name, "")) for name in ("seconds", "rt_alpha", "rt_beta"))
+    try:
+        found = math.exp(beta + 1 / (2 * alpha**2)) if alpha > 0 and math.isfinite(alpha) and math.isfinite(beta) else seconds
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) and found > 0 else None
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return math.nan
+
+
+def _known(seconds: list[float | None], operational: list[bool]) -> Floats | None:
+    known = [s for s in seconds if s is not None]
+    if not known or any(s is None for s, scored in zip(seconds, operational, strict=True) if scored):
+        return None
+    mean = sum(known) / len(known)
+    return np.array([mean if s is None else s for s in seconds])
+
+
+def _content(bank: Bank, keep: list[int], each: list[float | None], seconds: Floats | None) -> Content:
+    names = sorted({name for i in keep for name in bank.attributes[i] if name.upper() != "SECONDS"})
+    columns = {name: [bank.attributes[i].get(name, "") for i in keep] for name in names}
+    columns.setdefault("COMPETENCY", [bank.competency_of(i) for i in keep])
+    if any(s is not None for s in each):
+        columns["SECONDS"] = ["" if s is None else repr(s) for s in (each if seconds is None else seconds.tolist())]
+    return Content.of([bank.ids[i] for i in keep], columns)
+
+
+def time_faults(bank: Bank, ids: Iterable[str]) -> list[Fault]:
+    """Which of some items nobody knows the time of: a fault for each whose cells are no positive numbers, one for all that have none."""
+    faults, silent = [], []
+    for item_id in ids:
+        own = bank.attributes[bank.index[item_id]]
+        if expected_seconds(own) is not None:
+            continue
+        cells = [f"{name} = '{own[name]}'" for name in ("seconds", "rt_alpha", "rt_beta") if name in own]
+        if cells:
+            faults.append(Fault(f"item {item_id}", "seconds", f"{', '.join(cells)}: no time follows", "rt_alpha and rt_beta, or seconds"))
+        else:
+            silent.append(item_id)
+    if silent:
+        named = ", ".join(silent[:5]) + (f" and {len(silent) - 5} more" if len(silent) > 5 else "")
+        faults.append(Fault("bank", "rt_alpha, rt_beta", f"are missing for {named}", "columns rt_alpha and rt_beta, or seconds"))
+    return faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +287,6 @@ def check_bank(bank: Bank, contents: Mapping[str, ItemContent]) -> list[Fault]:
 
 
 def key_faults(bank: Bank, contents: Mapping[str, ItemContent]) -> list[Fault]:
-    """The faults that forbid publishing: an active item whose text does not fit its parameters. An item without text only cannot be used."""
+    """The faults that forbid publishing: an item to be given whose text does not fit its parameters. One without text only cannot be used."""
     found = check_bank(bank, contents)
-    return [fault for fault in found if fault.field != "content" and bank.status[bank.index[fault.where]] == "active"]
+    return [fault for fault in found if fault.field != "content" and bank.status[bank.index[fault.where]] in GIVEN]

@@ -1,13 +1,13 @@
 """What a wave runs on, in memory: plan, pool, content and key, pinned and immutable, looked up by wave."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine
 from sqlmodel import Session as SqlSession
 
 from cat_engine import Pool, Section, TestPlan, load_plan
-from itembank.bank import Bank, ItemContent, pool_of
+from itembank.bank import Bank, ItemContent, Snapshot, pool_of
 from itembank.store import load_bank, load_contents
 from webtest.models import Wave
 from webtest.refusal import Refused
@@ -38,8 +38,10 @@ def kit_of(sql: SqlSession, wave: Wave) -> Kit:
     """Build a wave's kit. Raises ValueError where the pinned digests do not fit what is in the database."""
     plan = load_plan(wave.plan)
     bank = load_bank(sql, wave.bank_version)
-    competencies = [code for section in plan.sections for code in section.competencies]
-    pool = pool_of(bank, competencies)
+    if wave.snapshot is None:  # made when pools were parameters alone
+        pool = replace(pool_of(bank, plan.competencies), seconds=None, content=None)
+    else:
+        pool = pool_of(bank, plan.competencies, Snapshot.from_json(wave.snapshot))
     if plan.digest != wave.plan_digest or pool.digest != wave.pool_digest:
         msg = f"wave {wave.id}: plan or bank is not the one that was pinned"
         raise ValueError(msg)

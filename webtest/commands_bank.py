@@ -68,7 +68,7 @@ def import_(data: Path, file: Path, scaling: str, note: str, as_json: bool) -> N
     """Make a draft of FILE: parameters as CSV, or a whole bank with its content as JSON.
 
     CSV columns: item_id,competency,model,a,b1,b2,…,c,d; model is one of 1pl 2pl 3pl 4pl grm gpcm pcm mgrm rsm nrm; what a model does not have
-    stays empty. nrm has slopes in a1,a2,… and intercepts in b1,b2,…. Optional: status (active, held, retired) and calibration (provisional,
+    stays empty. nrm has slopes in a1,a2,… and intercepts in b1,b2,…. Optional: status (active, pretest, held, retired) and calibration (provisional,
     calibrated). Further columns are kept as attributes. The text of an item is that of the newest version; only JSON brings new texts.
     """
     text = read_text(file)

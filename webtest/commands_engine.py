@@ -14,9 +14,7 @@ from cat_engine import (
     Fault,
     Faulty,
     Grid,
-    Pool,
     TestPlan,
-    check,
     information,
     load_plan,
     probabilities,
@@ -65,15 +63,6 @@ def bank_of(bank_file: Path | None, data: Path | None) -> Bank:
         return load_bank(sql)
 
 
-def checked_pool(plan: TestPlan, bank: Bank) -> Pool:
-    """The pool of the plan's competencies. Raises Faulty where the plan does not fit it."""
-    pool = pool_for(bank, plan)
-    faults = check(plan, pool)
-    if faults:
-        raise Faulty(faults)
-    return pool
-
-
 @click.command("check")
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
 @bank_option
@@ -87,9 +76,10 @@ def plan_check(plan_file: Path, bank_file: Path | None, data: Path | None, as_js
     text = f"'{plan.name}' is in order: {len(plan.sections)} sections, {len(plan.competencies)} competencies, digest {plan.digest[:12]}"
     if bank_file is not None or data is not None:
         bank = bank_of(bank_file, data)
-        pool = checked_pool(plan, bank)
-        found |= {"items": len(pool), "pool_digest": pool.digest}
-        text += f"; it fits the bank's {len(pool)} items"
+        pool = pool_for(bank, plan)
+        new = 0 if pool.need is None else int(np.count_nonzero(pool.need))
+        found |= {"items": len(pool) - new, "pretest_items": new, "pool_digest": pool.digest}
+        text += f"; it fits the bank's {len(pool) - new} items" + (f" and {new} in pretest" if plan.most_pretest else "")
         times = times_for(bank, pool)
         if times is not None:
             advice = section_advice(plan, pool, times, Speeds())

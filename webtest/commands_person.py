@@ -24,10 +24,10 @@ from calibration.security_preknowledge import preknowledge
 from cat_engine import Fault, Faulty, Pool, TestPlan, load_plan
 from cat_engine.estimators import ESTIMATOR
 from itembank.bank import Bank
-from webtest.commands_engine import bank_of, bank_option, checked_pool, folder_option
+from webtest.commands_engine import bank_of, bank_option, folder_option
 from webtest.console import check_target, err, guarded, json_option, opened, put, put_table, read_text, write_file
 from webtest.csv_table import csv_table
-from webtest.engine_inputs import to_number
+from webtest.engine_inputs import pool_for, to_number
 from webtest.wave_answers import wave_answers
 
 FILE = click.Path(path_type=Path)
@@ -208,7 +208,7 @@ def _test(plan_text: str | None, bank: Bank) -> tuple[TestPlan, Pool] | None:
     if plan_text is None:
         return None
     plan = load_plan(plan_text)
-    return plan, checked_pool(plan, bank)
+    return plan, pool_for(bank, plan)
 
 
 def _person_rows(sittings: Sittings, found: PersonFit, flags: Sequence[tuple[str, ...]]) -> list[dict[str, Any]]:

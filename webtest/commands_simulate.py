@@ -20,8 +20,8 @@ from cat_engine.simulate import Mapper, People, Trial
 from cat_engine.timing import Speeds
 from itembank.bank import Bank, pool_of
 from webtest.cli import err, guarded, json_option, put, read_text
-from webtest.commands_engine import bank_of, bank_option, checked_pool, folder_option
-from webtest.engine_inputs import parse_prior, read_answers, read_correlations, read_thetas
+from webtest.commands_engine import bank_of, bank_option, folder_option
+from webtest.engine_inputs import parse_prior, pool_for, read_answers, read_correlations, read_thetas
 from webtest.item_times import times_for
 from webtest.simulation_cluster import spread
 from webtest.simulation_comparison import write_comparison
@@ -162,7 +162,7 @@ def _designs(asked: Asked, plan_files: Sequence[Path], bank: Bank) -> list[Desig
     for path in plan_files:
         try:
             plan = load_plan(read_text(path))
-            plans.append((path.stem, plan, checked_pool(plan, bank)))
+            plans.append((path.stem, plan, pool_for(bank, plan)))
         except Faulty as error:
             faults += [replace(f, where=f"{path.name}: {f.where}") if len(plan_files) > 1 else f for f in error.faults]
     if faults:

@@ -3,20 +3,17 @@
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from cat_engine import Fault, Faulty, Grid, NormalPrior, Pool, TestPlan
-from cat_engine.blueprint import Content
-from cat_engine.content import Unbalanced
 from cat_engine.irt import Floats, Ints
 from cat_engine.priors import PRIOR, Prior
-from cat_engine.select.timed import InformationPerTime
 from itembank.bank import Bank, pool_of
 from webtest.response_files import read_responses
+from webtest.snapshots import plan_faults, untried
 
 
 def numbers(text: str, option: str) -> Floats:
@@ -36,33 +33,14 @@ def to_number(cell: str) -> float:
 
 
 def pool_for(bank: Bank, plan: TestPlan) -> Pool:
-    """The pool of the plan's competencies, with what a plan may ask for beyond parameters: the bank's attributes where a section has a blueprint
-    or the content is balanced, expected seconds where the bank has columns rt_alpha and rt_beta (lognormal model, seconds).
+    """The pool on which a plan is tried out: with the control parameters and the pretest items that it asks for. Raises Faulty where the bank cannot
+    serve the plan.
     """
-    pool = pool_of(bank, plan.competencies)
-    own = [bank.attributes[bank.index[item_id]] for item_id in pool.ids]
-    names = sorted({name for row in own for name in row})
-    if not isinstance(plan.content, Unbalanced) or any(section.blueprint for section in plan.sections):
-        pool = replace(pool, content=Content.of(pool.ids, {name: [row.get(name, "") for row in own] for name in names}))
-    if isinstance(plan.select, InformationPerTime):
-        pool = replace(pool, seconds=_seconds(pool, own))
-    return pool
-
-
-def _seconds(pool: Pool, own: Sequence[Mapping[str, str]]) -> Floats:
-    faults: list[Fault] = []
-    seconds = np.ones(len(pool))
-    for i, row in enumerate(own):
-        alpha, beta = to_number(row.get("rt_alpha", "")), to_number(row.get("rt_beta", ""))
-        if not (math.isfinite(beta) and alpha > 0):
-            faults.append(
-                Fault(f"item {pool.ids[i]}", "rt_alpha, rt_beta", "are not there or no numbers", "both, for information per time")
-            )
-        else:
-            seconds[i] = math.exp(beta + 1 / (2 * alpha**2))
+    pool = pool_of(bank, plan.competencies, untried(plan, bank))
+    faults = plan_faults(plan, bank, pool)
     if faults:
         raise Faulty(faults)
-    return seconds
+    return pool
 
 
 def read_table(text: str, *columns: str) -> list[dict[str, str]]:

@@ -11,18 +11,16 @@ USUAL_ALPHA = 2.0  # of an item of which only the mean time is known: times of o
 
 
 def times_for(bank: Bank, pool: Pool) -> ItemTimes | None:
-    """Time parameters of the pool's items: columns rt_alpha and rt_beta (lognormal model, log-seconds); else `seconds`, the mean time of an average
-    person, with the usual spread. None where any operational item has neither: time is simulated for a whole test or not at all.
+    """Time parameters of the pool's items: columns rt_alpha and rt_beta (lognormal model, log-seconds); else the pool's seconds, the mean time of an
+    average person, with the usual spread. None where the pool knows no seconds: time is simulated for a whole test or not at all.
     """
+    if pool.seconds is None:
+        return None
     alpha, beta = [], []
-    for item_id, operational in zip(pool.ids, pool.operational.tolist(), strict=True):
+    for item_id, seconds in zip(pool.ids, pool.seconds.tolist(), strict=True):
         own = bank.attributes[bank.index[item_id]]
-        a, b, seconds = (to_number(own.get(name, "")) for name in ("rt_alpha", "rt_beta", "seconds"))
+        a, b = (to_number(own.get(name, "")) for name in ("rt_alpha", "rt_beta"))
         if not (a > 0 and math.isfinite(a) and math.isfinite(b)):
-            if not (seconds > 0 and math.isfinite(seconds)):
-                if operational:
-                    return None
-                seconds = 60.0  # never given, so never read
             a, b = USUAL_ALPHA, math.log(seconds) - 0.5 / USUAL_ALPHA**2
         alpha.append(a)
         beta.append(b)

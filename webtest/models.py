@@ -36,7 +36,9 @@ class EndedSession(SQLModel, table=True):
 
 
 class Wave(SQLModel, table=True):
-    """A wave (gelombang): who sits what, where and when. Plan, bank version and pool are pinned when it is created."""
+    """A wave (gelombang): who sits what, where and when. Plan, bank version and pool are pinned when it is created; `snapshot` is what of past
+    use is in the pool (itembank.bank.Snapshot), None for a wave made when pools were parameters alone.
+    """
 
     __tablename__ = "wave"
     id: str = Field(primary_key=True)
@@ -50,6 +52,7 @@ class Wave(SQLModel, table=True):
     plan_digest: str
     bank_version: int = Field(foreign_key="bank_version.version")
     pool_digest: str
+    snapshot: str | None = None
     roster_digest: str
     created_by: str
     created_at: int = Field(sa_type=BigInteger)

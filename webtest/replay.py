@@ -60,6 +60,8 @@ def _presented(kit: Kit, before: Session, event: SessionEvent) -> list[str]:
         faults.append(f"the engine gives {kit.pool.ids[decision.item]}, the log {p['item_id']}")
     if _differ(decision.evidence.theta, p["theta"]) or _differ(decision.evidence.se, p["se"]):
         faults.append(f"theta before the item is {decision.evidence.theta!r}, the log says {p['theta']!r}")
+    if p.get("why", decision.evidence.why) != decision.evidence.why:  # an older log does not say why
+        faults.append(f"the engine gives the item as '{decision.evidence.why}', the log as '{p['why']}'")
     return faults
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from cat_engine import Answered, Presented, SectionEnded, State, Stopped, start, tell
+from cat_engine.content import OPEN
 from webtest.events import GENESIS, Kind, SessionEvent
 
 
@@ -36,7 +37,7 @@ class LastAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The state of one attempt after its events up to (seq, head)."""
+    """The state of one attempt after its events up to (seq, head). `held`: exposure control was never dropped for want of an item."""
 
     attempt: str
     seq: int
@@ -62,6 +63,7 @@ class Session:
     finish_reason: str | None = None
     void_requested: Mapping[str, str] | None = None
     voided: str | None = None
+    held: bool = True
 
     @property
     def n_answers(self) -> int:
@@ -108,7 +110,7 @@ def _apply(s: Session, event: SessionEvent) -> Session:
         case Kind.PRACTISED:
             return replace(s, practised=True)
         case Kind.ADMITTED:
-            return replace(s, admitted_at=at)
+            return replace(s, admitted_at=at, engine=start(s.engine.seed, p.get("seen", ())))
         case Kind.PRESENTED:
             return _presented(s, event)
         case Kind.ANSWERED:
@@ -149,6 +151,7 @@ def _presented(s: Session, event: SessionEvent) -> Session:
         shown=Shown(event.seq, p["item"], p["item_id"], at, 0 if first else s.paused_ms),
         section_started_at=at if first else s.section_started_at,
         paused_ms=0 if first else s.paused_ms,
+        held=s.held and p.get("rung") != OPEN,
     )
 
 

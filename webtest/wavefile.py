@@ -27,7 +27,7 @@ HOW = (
     "signature = Ed25519 over canonical ['cact-checkpoint-1', wave, n, at, root]; canonical = JSON, keys sorted, no spaces, UTF-8"
 )
 FACTS = (
-    "id", "name", "agency", "place", "day", "zone", "seed", "plan", "plan_digest", "bank_version", "pool_digest", "roster_digest", "created_by",
+    "id", "name", "agency", "place", "day", "zone", "seed", "plan", "plan_digest", "bank_version", "pool_digest", "snapshot", "roster_digest", "created_by",
     "created_at", "opened_at", "closed_at", "released_at",
 )  # fmt: skip
 

@@ -5,7 +5,7 @@ the best eligible one. A rule sees a `Moment`, never the test.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,8 +98,10 @@ class Moment:
 
 class Selection(Protocol):
     """score(moment) -> [N, I]; larger is better, finite always. unit(moment) -> [N]: what turns a score into the criterion as its author
-    defines it (a criterion to be minimised has a negative unit).
+    defines it (a criterion to be minimised has a negative unit). routed: whether the person's answers have a part in it.
     """
+
+    routed: ClassVar[bool]
 
     def score(self, moment: Moment) -> Floats: ...
 
@@ -110,6 +112,7 @@ class Larger:
     """A rule whose score is its criterion."""
 
     __slots__ = ()
+    routed: ClassVar[bool] = True
 
     def unit(self, moment: Moment) -> Floats:
         """1."""
@@ -120,6 +123,7 @@ class Smaller:
     """A rule whose criterion is to be small: the score is its negative."""
 
     __slots__ = ()
+    routed: ClassVar[bool] = True
 
     def unit(self, moment: Moment) -> Floats:
         """-1."""

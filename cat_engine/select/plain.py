@@ -1,6 +1,7 @@
 """Maximum information, and rules that do not look at the ability at all."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -49,6 +50,8 @@ class AverageVariance(Larger):
 class RandomItem(Larger):
     """Any eligible item, all equally likely: the baseline that every other rule must beat."""
 
+    routed: ClassVar[bool] = False
+
     def score(self, moment: Moment) -> Floats:
         """U(0, 1) for each item."""
         return moment.draws.uniform(len(moment.params))
@@ -58,6 +61,8 @@ class RandomItem(Larger):
 @dataclass(frozen=True, slots=True)
 class InOrder(Larger):
     """The items in the order of the pool: a linear form."""
+
+    routed: ClassVar[bool] = False
 
     def score(self, moment: Moment) -> Floats:
         """Minus the index."""

@@ -13,6 +13,7 @@ Weights are scaled to a highest one of 1, which changes no choice; `unit` undoes
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -32,6 +33,7 @@ class _Integral:
 
     __slots__ = ()
     posterior: bool
+    routed: ClassVar[bool] = True
 
     def unit(self, moment: Moment) -> Floats:
         """The highest weight times the distance of the nodes (with one competency; the scale of each session's first competency else)."""
@@ -97,6 +99,7 @@ class _Discrimination:
 
     __slots__ = ()
     posterior: bool
+    routed: ClassVar[bool] = True
 
     def score(self, moment: Moment) -> Floats:
         """sum_k (sum_q w_q P_k^2 - (sum_q w_q P_k)^2) / 2."""

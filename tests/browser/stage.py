@@ -18,7 +18,8 @@ from webtest.config import House, open_house
 from webtest.events import Kind
 from webtest.rehearse import Brain, Taker, draw_takers
 from webtest.roster import RosterRow
-from webtest.services.waves import Card, NewWave
+from webtest.services.acts import Card
+from webtest.services.waves import NewWave
 from webtest.session import Session
 
 CHROMIUM = "/usr/bin/chromium"

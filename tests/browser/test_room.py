@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Opener, Watch
 from tests.browser.stage import COORDINATOR, SHORT, Stage, log_in, now_ms, officer_in
 from webtest.events import Entry, Kind
-from webtest.services.waves import Card
+from webtest.services.acts import Card
 
 HEADER = "nip,nama,jenjang jabatan,unit kerja,ruang"
 GOOD = [

@@ -34,6 +34,7 @@ from cat_engine import (
 )
 from cat_engine.assembly import Assembly
 from cat_engine.batch import Batch
+from cat_engine.beginning import GivenItems
 from cat_engine.blueprint import BlueprintRow, Content, read_rows, row_faults
 from cat_engine.conditions import ConditionError, evaluate
 from cat_engine.content import Balanced, PriorityIndex, ShadowTest, Unbalanced, WeightedDeviation
@@ -289,6 +290,20 @@ def test_a_section_that_was_begun_elsewhere_still_ends_with_its_length(sit: Call
     state, decisions = sit(plan_of(ShadowTest()), bank(), 1, lambda *_: 1)
     assert len(state.items) == 9
     assert decisions[-2].reason == "length"
+
+
+def test_a_start_rule_that_names_items_of_another_section_leaves_the_choice_to_the_blueprint() -> None:
+    """All items that are left score 0 then, and those that are not may score anything."""
+    rows = [Row("2pl", 1.0 + 0.01 * i, [0.0], scale=i // 20) for i in range(40)]
+    pool = Pool.of(tuple(f"i{i}" for i in range(40)), ItemParams.from_rows(rows), ("A", "B"))
+    pool = replace(pool, content=Content.of(pool.ids, {"AREA": [str(i % 2) for i in range(40)]}))
+    row = (BlueprintRow("n", "number", "item", "", 4, 4), BlueprintRow("a", "number", "item", "AREA == 1", 3, 4))
+    sections = (Section("s", "s", ("A",), 4, 4, 9.0, (), row), Section("t", "t", ("B",), 4, 4, 9.0, (), row))
+    result = simulate(
+        TestPlan("t", sections, content=WeightedDeviation(), start=GivenItems(("i39", "i38"))), pool, np.zeros((2, 2)), seed=1
+    )
+    assert result.step_item[4] == 39
+    assert all(item % 2 for item in result.step_item[:3].tolist())
 
 
 def test_balanced_tests_are_those_of_catr(golden: Callable[[str], Any]) -> None:

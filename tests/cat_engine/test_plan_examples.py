@@ -8,7 +8,6 @@ import pytest
 
 from cat_engine import check, dump_plan, load_plan, simulate
 from cat_engine.beginning import START
-from cat_engine.blueprint import Content
 from cat_engine.content import CONTENT, ShadowTest
 from cat_engine.eligibility import ELIGIBILITY
 from cat_engine.estimators import ESTIMATOR
@@ -18,21 +17,32 @@ from cat_engine.priors import PRIOR
 from cat_engine.refresh import REFRESH
 from cat_engine.select import SELECTION
 from cat_engine.stop import STOP, table_of
-from itembank.bank import pool_of
+from itembank.bank import Bank, Snapshot, pool_of
 from itembank.demo import load_demo
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "plans").glob("*.toml"))
+
+
+NEW = ("P01-01", "P01-07", "P01-13", "P01-19")  # in pretest
+
+
+def with_times_and_new_items() -> Bank:
+    """The sample bank with what some plans ask for: response-time parameters, and items in pretest."""
+    bank, _ = load_demo()
+    attributes = tuple(
+        {**own, "rt_alpha": "2", "rt_beta": f"{3.5 + 0.01 * (i % 50):.2f}", "STID": f"passage {i // 6}"}
+        for i, own in enumerate(bank.attributes)
+    )
+    status = tuple("pretest" if item_id in NEW else "active" for item_id in bank.ids)
+    return replace(bank, attributes=attributes, status=status)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
 def test_an_example_is_in_order_and_runs(path: Path) -> None:
     plan = load_plan(path.read_text(encoding="utf-8"))
     assert plan.name == path.stem
-    bank, _ = load_demo()
-    pool = pool_of(bank, plan.competencies)
-    kinds = [bank.attributes[bank.index[item]]["kind"] for item in pool.ids]
-    passages = [f"passage {k // 6}" for k in range(len(kinds))]
-    pool = replace(pool, content=Content.of(pool.ids, {"kind": kinds, "STID": passages}), seconds=np.full(len(pool), 60.0))
+    bank = with_times_and_new_items()
+    pool = pool_of(bank, plan.competencies, Snapshot(need=dict.fromkeys(NEW, 100)))
     assert check(plan, pool) == []
     assert load_plan(dump_plan(plan)).digest == plan.digest
     result = simulate(plan, pool, np.random.default_rng(1).normal(size=(6, len(pool.competencies))), seed=1)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from cat_engine import ItemParams, Row
-from itembank.bank import Bank, Change, ItemContent, check_bank, diff, key_faults, pool_of
+from itembank.bank import Bank, Change, ItemContent, Snapshot, check_bank, diff, key_faults, pool_of
 from tests.itembank.banks import banks, content, small
 
 
@@ -78,7 +78,7 @@ def test_nobody_can_write_into_the_parameters() -> None:
 
 def test_a_pool_takes_the_active_items_of_the_competencies_asked_for() -> None:
     bank = changed(small()[0], status=("active", "retired", "active"))
-    pool = pool_of(bank, ["B", "A"], {"B-1": 0.25})
+    pool = pool_of(bank, ["B", "A"], Snapshot({"B-1": 0.25}))
     assert (pool.ids, pool.competencies, pool.exposure.tolist()) == (("A-1", "B-1"), ("A", "B"), [0.0, 0.25])
     assert pool_of(bank, ["B"]).params.scale.tolist() == [0]
 

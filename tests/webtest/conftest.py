@@ -1,12 +1,15 @@
 """A room of people on a short test, at times that the test says."""
 
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import Place
+from tests.webtest.mixedbank import publish_mixed_bank
 from webtest.config import House
 from webtest.events import Kind
 from webtest.founding import invented_roster
@@ -157,3 +160,26 @@ def light(lite: Place) -> Iterator[MakeRoom]:
     yield make
     for house in opened:
         house.close()
+
+
+@pytest.fixture(scope="session")
+def founded_mixed(founded_sqlite: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """An installation on SQLite whose bank has items in pretest and response-time parameters."""
+    folder = tmp_path_factory.mktemp("mixed") / "cact-data"
+    shutil.copytree(founded_sqlite.folder, folder)
+    place = Place(folder, f"sqlite:///{folder}/cact.db")
+    house = place.open()
+    publish_mixed_bank(house)
+    house.close()
+    return place
+
+
+@pytest.fixture
+def mixed_house(founded_mixed: Place, tmp_path: Path) -> Iterator[House]:
+    """Such an installation of the test's own, open."""
+    folder = tmp_path / "cact-data"
+    shutil.copytree(founded_mixed.folder, folder)
+    folder.chmod(0o700)
+    opened = Place(folder, f"sqlite:///{folder}/cact.db").open()
+    yield opened
+    opened.close()

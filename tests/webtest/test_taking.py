@@ -13,8 +13,8 @@ from webtest.events import Kind
 from webtest.models import Attempt
 from webtest.refusal import Refused
 from webtest.services import taking
+from webtest.services.acts import PIN_HOURS
 from webtest.services.taking import Screen
-from webtest.services.waves import PIN_HOURS
 from webtest.session import begin, fold
 
 

@@ -13,7 +13,7 @@ from webtest.events import GENESIS, Entry, Kind, chain
 from webtest.models import Wave
 from webtest.monitor import Board, Line
 from webtest.roster import JOB_LEVELS, read_performance, read_roster
-from webtest.services.waves import REASONS
+from webtest.services.acts import REASONS
 from webtest.session import Phase
 from webtest.views import words
 from webtest.views.actions import open_to

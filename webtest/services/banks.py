@@ -7,7 +7,7 @@ from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
 from cat_engine import Fault, Faulty
-from itembank.bank import Bank, Change, ItemContent, check_bank, diff
+from itembank.bank import GIVEN, Bank, Change, ItemContent, check_bank, diff
 from itembank.exchange import on_logistic_metric, read_bank_csv, read_bank_json
 from itembank.form import item_faults, set_faults
 from itembank.models import BankItem, BankVersion
@@ -105,5 +105,5 @@ def bank_faults(bank: Bank, contents: Contents) -> list[Fault]:
 
 
 def without_text(bank: Bank, contents: Contents) -> tuple[str, ...]:
-    """The active items that have no text: a wave that may use one does not open."""
-    return tuple(item_id for i, item_id in enumerate(bank.ids) if item_id not in contents and bank.status[i] == "active")
+    """The items to be given that have no text: a wave that may use one does not open."""
+    return tuple(item_id for i, item_id in enumerate(bank.ids) if item_id not in contents and bank.status[i] in GIVEN)

@@ -13,11 +13,12 @@ from calibration.expectation import Here, Hold
 from calibration.pipeline import CalibrationOptions, Proposal, calibrate
 from calibration.report import html_report
 from calibration.responses import Response, ResponseLog
-from cat_engine import SimulationResult, TestPlan, load_plan, simulate
+from cat_engine import Pool, SimulationResult, TestPlan, load_plan, simulate
 from cat_engine.trial import people
-from itembank.bank import Bank, Change, ItemContent, diff, pool_of
+from itembank.bank import Bank, Change, ItemContent, diff
 from itembank.models import BankVersion
 from itembank.store import load_bank, load_contents, save_version, versions
+from webtest.engine_inputs import pool_for
 from webtest.events import Kind
 from webtest.models import Attempt, CalibrationRun, Person, Wave
 from webtest.refusal import Refused
@@ -74,7 +75,11 @@ class Psychometrics:
                 if any(e.kind == Kind.VOIDED for e in events):
                     dropped["dibatalkan"] += len(answers)
                     continue
-                rows += [Response(attempt, p["item_id"], p["category"], p["rt_ms"], position) for position, p in enumerate(answers)]
+                why = {e.seq: e.payload.get("why", "adaptive") for e in events if e.kind == Kind.PRESENTED}
+                rows += [
+                    Response(attempt, p["item_id"], p["category"], p["rt_ms"], position, why[p["presented_seq"]])
+                    for position, p in enumerate(answers)
+                ]
         if not rows:
             raise Refused("no_answers")
         return ResponseLog.of(rows), {reason: n for reason, n in dropped.items() if n}
@@ -101,12 +106,12 @@ class Psychometrics:
         counts = np.bincount(log.item, minlength=len(log.item_ids))
         return {item_id: Use(int(n), float(n / len(log.person_ids))) for item_id, n in zip(log.item_ids, counts, strict=True)}
 
-    def simulate(self, plan_text: str, n: int, seed: int) -> tuple[TestPlan, Bank, SimulationResult]:
-        """The plan on the newest published bank, with n people, abilities N(0, 1) correlated at .6. Raises Faulty for a faulty plan."""
+    def simulate(self, plan_text: str, n: int, seed: int) -> tuple[TestPlan, Bank, Pool, SimulationResult]:
+        """The plan on the newest published bank, and the pool that it gives, with n people, abilities N(0, 1) correlated at .6. Raises Faulty for a faulty plan."""
         plan = load_plan(plan_text)
         bank, _ = self.bank()
-        pool = pool_of(bank, [code for section in plan.sections for code in section.competencies])
-        return plan, bank, simulate(plan, pool, people(n, len(pool.competencies), seed), seed)
+        pool = pool_for(bank, plan)
+        return plan, bank, pool, simulate(plan, pool, people(n, len(pool.competencies), seed), seed)
 
     def calibrate(
         self, waves: Sequence[str], options: CalibrationOptions, *, actor: str, now: int, truth: Bank | None = None, hold: Hold = Here

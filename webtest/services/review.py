@@ -10,13 +10,14 @@ from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
 from calibration.pipeline import Proposal
-from cat_engine import Faulty, Row, TestPlan, check, load_plan
+from cat_engine import Row, TestPlan, load_plan
 from cat_engine.acceptance import Check
 from cat_engine.trial import PEOPLE, BankTrial, trial
-from itembank.bank import Bank, pool_of
+from itembank.bank import Bank
 from itembank.demo import plan_text
 from itembank.models import BankVersion
 from itembank.store import decide, load_bank, load_contents, save_version
+from webtest.engine_inputs import pool_for
 from webtest.models import CalibrationDecision, CalibrationRun, VersionTrial, VersionVerdict, Wave
 from webtest.refusal import Refused
 
@@ -245,11 +246,7 @@ def _applied(base: Bank, estimates: Sequence[Estimate], decided: Mapping[str, st
 
 
 def _trial(plan: TestPlan, bank: Bank) -> BankTrial:
-    pool = pool_of(bank, plan.competencies)
-    faults = check(plan, pool)
-    if faults:
-        raise Faulty(faults)
-    return trial(plan, pool, SEED)
+    return trial(plan, pool_for(bank, plan), SEED)
 
 
 def _tried(sql: SqlSession, version: int) -> Tried | None:

@@ -203,6 +203,7 @@ class Taking:
         at = min(session.engine.section, len(kit.plan.sections) - 1)
         in_section = session.n_answers - session.engine.section_starts[-1]
         expected = len(section.competencies) * (section.min_items + section.max_items) / 2
+        expected += 0 if section.pretest is None else section.pretest.count
         return Screen(
             name=_name(clock.phase, session),
             wave_id=kit.wave_id,
@@ -249,10 +250,11 @@ def _decided(kit: Kit, state: State, decision: Decision) -> list[Entry]:
     """What the engine decides now, as entries."""
     match decision:
         case Present(item, section, evidence):
-            why = {
+            grounds = {
                 "theta": evidence.theta, "se": evidence.se, "info": evidence.info, "n_eligible": evidence.n_eligible, "rung": evidence.rung,
+                "why": evidence.why,
             }  # fmt: skip
-            return [Entry(Kind.PRESENTED, {"item": item, "item_id": kit.pool.ids[item], "section": section, **why})]
+            return [Entry(Kind.PRESENTED, {"item": item, "item_id": kit.pool.ids[item], "section": section, **grounds})]
         case EndSection(_, reason):
             return end_section(kit, state, reason)
         case Stop(reason):

@@ -9,7 +9,6 @@ from flask_babel import gettext as _
 from calibration.pipeline import CalibrationOptions
 from calibration.sorting import POLICY_HASH
 from cat_engine import Faulty
-from itembank.bank import pool_of
 from itembank.demo import plan_text
 from webtest.accounts import Right
 from webtest.app import house, needs, now_ms, officer, see_other
@@ -81,10 +80,9 @@ def simulate() -> Any:
     text, n, seed = request.form.get("plan", ""), request.form.get("n", 200, type=int), request.form.get("seed", 1, type=int)
     n = min(max(n, 10), MOST_SIMULATED)
     try:
-        plan, bank, result = _service().simulate(text, n, seed)
+        plan, bank, pool, result = _service().simulate(text, n, seed)
     except Faulty as error:
         return render_template("officer/simulation.html", plan=text, n=n, seed=seed, faults=error.faults), 422
-    pool = pool_of(bank, plan.competencies)
     rows = targets(plan, pool, result)
     figures = simulation_figures(result, lambda s: competency(pool.competencies[s]), next((r.aim for r in rows if r.aim is not None), None))
     return render_template(

@@ -17,8 +17,9 @@ from webtest.formats import ZONES
 from webtest.minutes import minutes_of, minutes_pdf
 from webtest.refusal import Refused
 from webtest.roster import RosterRow, read_roster
+from webtest.services.acts import REASONS, Outcome
 from webtest.services.wavelist import list_waves
-from webtest.services.waves import REASONS, NewWave, Outcome
+from webtest.services.waves import NewWave
 from webtest.views.actions import ACTIONS, open_to
 from webtest.views.boardview import Look, view_of
 from webtest.views.timeline import timeline

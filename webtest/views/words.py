@@ -51,8 +51,8 @@ PHASES = {
 }  # fmt: skip
 STATES = {
     "draft": _l("rancangan"), "open": _l("dibuka"), "closed": _l("ditutup"), "released": _l("dirilis"), "published": _l("terbit"),
-    "refused": _l("ditolak"), "active": _l("aktif"), "held": _l("ditahan"), "retired": _l("pensiun"), "provisional": _l("sementara"),
-    "calibrated": _l("terkalibrasi"),
+    "refused": _l("ditolak"), "active": _l("aktif"), "pretest": _l("uji coba"), "held": _l("ditahan"), "retired": _l("pensiun"),
+    "provisional": _l("sementara"), "calibrated": _l("terkalibrasi"),
 }  # fmt: skip
 ALERTS = {"move": _l("minta pindah perangkat"), "silent": _l("koneksi terputus"), "time_up": _l("waktu habis")}
 ENDS = {

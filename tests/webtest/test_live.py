@@ -1,0 +1,98 @@
+"""Live test = simulator = audit, whatever the plan: sessions taken through the services on a real database, asked again from their log, and simulated."""
+
+from collections import Counter
+
+import pytest
+
+from cat_engine import load_plan
+from cat_engine.beginning import START
+from cat_engine.content import CONTENT
+from cat_engine.eligibility import ELIGIBILITY
+from cat_engine.estimators import ESTIMATOR
+from cat_engine.exposure import EXPOSURE
+from cat_engine.plan import as_table
+from cat_engine.priors import PRIOR
+from cat_engine.select import SELECTION
+from cat_engine.stop import STOP, table_of
+from tests.webtest.conftest import HOUR, T0
+from tests.webtest.mixed import Sat, differences, mixed_plan, sit_wave
+from webtest import snapshots
+from webtest.audit import audit_wave
+from webtest.config import House
+from webtest.events import Kind
+from webtest.services import waves
+
+
+@pytest.fixture
+def hasty(mixed_house: House, monkeypatch: pytest.MonkeyPatch) -> House:
+    """Simulations before a wave are made with few people: nothing here depends on how many."""
+    for module, name, fewer in ((waves, "TRIED", 2), (snapshots, "PEOPLE", 10), (snapshots, "CYCLES", 2)):
+        monkeypatch.setattr(module, name, fewer)
+    return mixed_house
+
+
+def names_used(plans: int) -> dict[str, set[object]]:
+    used: dict[str, set[object]] = {}
+    for i in range(plans):
+        plan = load_plan(mixed_plan(i))
+        table = as_table(plan)
+        table.setdefault("interim", {"name": "eap"})
+        for key, value in table.items():
+            if isinstance(value, dict):
+                used.setdefault(key, set()).add(value.get("name", "normal"))
+        used.setdefault("stop", set()).update(*(set(table_of(section.stop)) for section in plan.sections))
+        used.setdefault("pretest", set()).add(plan.most_pretest > 0)
+        used.setdefault("retest", set()).add(plan.retest is not None)
+        used.setdefault("joint", set()).add(plan.joint is not None)
+    return used
+
+
+@pytest.mark.parametrize("plans", [18, 50])
+def test_the_plans_hold_every_registered_strategy(plans: int) -> None:
+    used = names_used(plans)
+    assert used["select"] == set(SELECTION.names)
+    assert used["exposure"] == set(EXPOSURE.names)
+    assert used["prior"] == set(PRIOR.names)
+    assert used["interim"] == used["final"] == set(ESTIMATOR.names)
+    assert used["start"] | {"adaptive"} == set(START.names)
+    assert used["eligibility"] | {"none"} == set(ELIGIBILITY.names)
+    assert used["content"] | {"none"} == set(CONTENT.names)
+    assert used["stop"] == {*STOP.names, "all"}
+    assert used["pretest"] == {True, False}
+
+
+def sit_all(house: House, plans: int, people: int, more: int) -> list[Sat]:
+    return [sit_wave(house, mixed_plan(i, more), people, i, T0 + 2 * HOUR * i) for i in range(plans)]
+
+
+def everything_agrees(house: House, all_sat: list[Sat]) -> Counter[str]:
+    """Audit and simulator find nothing; gives how many items were given for which reason and on which rung."""
+    given: Counter[str] = Counter()
+    for sat in all_sat:
+        shown = [e for t in sat.room.takers for e in house.store.events(t.attempt) if e.kind == Kind.PRESENTED]
+        report = audit_wave(house.engine, house.store, sat.room.wave, house.keys)
+        assert report.findings == ()
+        assert report.decisions == len(shown)
+        assert differences(house, sat) == []
+        given.update(e.payload["why"] for e in shown)
+        given.update(e.payload["rung"] for e in shown)
+    return given
+
+
+def test_mixed_waves_are_the_same_live_simulated_and_audited(mixed_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name, fewer in (
+        (waves, "TRIED", 2),
+        (snapshots, "PEOPLE", 10),
+        (snapshots, "CYCLES", 2),
+    ):  # nothing here depends on how many
+        monkeypatch.setattr(module, name, fewer)
+    given = everything_agrees(hasty, sit_all(hasty, 18, 1, 0))
+    assert {"adaptive", "fixed", "start", "pretest", "full"} <= given.keys()
+
+
+@pytest.mark.slow
+def test_two_hundred_mixed_sessions_are_the_same_live_simulated_and_audited(hasty: House) -> None:
+    sat = sit_all(hasty, 50, 4, 3)
+    assert sum(len(one.sessions) for one in sat) == 200
+    given = everything_agrees(hasty, sat)
+    assert min(given[name] for name in ("adaptive", "fixed", "start", "pretest", "full")) > 50

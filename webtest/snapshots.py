@@ -1,0 +1,62 @@
+"""What of past use a plan asks for when it is made ready: exposure, control parameters, and how many answers pretest items still need. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from cat_engine import Fault, Pool, TestPlan, check
+from cat_engine.control import remembered, sympson_hetter
+from cat_engine.eligibility import Finished, SympsonHetter
+from cat_engine.select.timed import InformationPerTime
+from cat_engine.trial import people
+from itembank.bank import Bank, Snapshot, pool_of, time_faults
+
+PEOPLE, CYCLES = 300, 6  # of the simulations that find Sympson-Hetter parameters
+
+
+def needs(plan: TestPlan, bank: Bank, answers: Mapping[str, int]) -> dict[str, int]:
+    """The pretest items of the sections that ask for some, and how many answers each still lacks after answers[item id]."""
+    wanted = {code: s.pretest.answers for s in plan.sections if s.pretest is not None for code in s.competencies}
+    mine = [i for i in range(len(bank)) if bank.status[i] == "pretest" and bank.competency_of(i) in wanted]
+    lacking = {bank.ids[i]: wanted[bank.competency_of(i)] - answers.get(bank.ids[i], 0) for i in mine}
+    return {item_id: n for item_id, n in lacking.items() if n > 0}
+
+
+def control_of(plan: TestPlan, bank: Bank) -> tuple[Mapping[str, float], ...]:
+    """Sympson-Hetter parameters of a plan on a bank: always the same ones, since seed and people of the simulation follow from nothing else.
+
+    None where the plan does not fit the bank: it is refused for that.
+    """
+    bare = replace(plan, sections=tuple(replace(section, pretest=None) for section in plan.sections))
+    pool = pool_of(bank, plan.competencies)
+    if plan_faults(bare, bank, pool):
+        return ()
+    mean, sd = plan.prior.start
+    true = mean + sd * people(PEOPLE, len(pool.competencies), 0)
+    return _by_id(sympson_hetter(bare, pool, true, 0, cycles=CYCLES))
+
+
+def learned(plan: TestPlan, bank: Bank, past: Callable[[Pool], Iterable[Finished]]) -> Snapshot:
+    """What the plan's rule of eligibility has learned from the tests that `past` gives of a pool: exposure and control."""
+    pool = pool_of(bank, plan.competencies)
+    found = remembered(plan.eligibility, pool, past(pool))
+    exposure = {item_id: float(rate) for item_id, rate in zip(found.ids, found.exposure, strict=True) if rate > 0}
+    return Snapshot(exposure, _by_id(found))
+
+
+def untried(plan: TestPlan, bank: Bank) -> Snapshot:
+    """The snapshot where nothing has been tested yet: for trying a plan out."""
+    control = control_of(plan, bank) if isinstance(plan.eligibility, SympsonHetter) else ()
+    return Snapshot({}, control, needs(plan, bank, {}))
+
+
+def _by_id(pool: Pool) -> tuple[Mapping[str, float], ...]:
+    rows = () if pool.control is None else pool.control.tolist()
+    return tuple({item_id: p for item_id, p in zip(pool.ids, row, strict=True) if p != 1} for row in rows)
+
+
+def plan_faults(plan: TestPlan, bank: Bank, pool: Pool) -> list[Fault]:
+    """All that keeps a bank from serving a plan."""
+    faults = check(plan, pool)
+    if isinstance(plan.select, InformationPerTime) and pool.seconds is None:
+        faults += time_faults(bank, [item_id for item_id, scored in zip(pool.ids, pool.operational, strict=True) if scored])
+    return faults
