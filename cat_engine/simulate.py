@@ -74,6 +74,8 @@ class _Seeds(Sequence[int]):
         return self.n
 
     def __getitem__(self, i: Any) -> Any:
+        if not 0 <= i < self.n:  # else iterating over them would never end
+            raise IndexError(i)
         if i not in self.found:
             self.found[i] = attempt_seed(self.seed, self.first + i)
         return self.found[i]
@@ -144,10 +146,6 @@ class Block:
         if self.lots is None:
             raise ValueError("exposure control that draws no lots has nothing to learn")
         return Finished(self.answers[2], self.visited, self.lots[0], bool(self.held[0]))
-
-    def by_person(self) -> Ints:
-        """The order of steps by person and position, [R]."""
-        return np.argsort(self.answers[0], kind="stable")
 
 
 Mapper = Callable[[Trial, Iterable[People]], Iterator[Block]]  # run_block over parts, the blocks in the order of the parts
@@ -262,12 +260,12 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
 
     def end(section: Section, scales: Ints, over: Ints, verdict: Ints, unfinished: str) -> None:
         """The section is over for sessions over[M], whose competencies stand at verdict[M, S']."""
-        words: dict[tuple[int, ...], tuple[str, ...]] = {}  # most people end in one of a few ways
-        for i, row in zip(over.tolist(), map(tuple, verdict.tolist()), strict=True):
-            if row not in words:
-                words[row] = reasons(section.rules, np.array(row), unfinished)
-            ends[i].append(section_reason(words[row]))
-            for s, reason in zip(scales.tolist(), words[row], strict=True):
+        kinds, kind = np.unique(verdict, axis=0, return_inverse=True)  # most people end in one of a few ways
+        found = [reasons(section.rules, row, unfinished) for row in kinds]
+        whole = [section_reason(each) for each in found]
+        for i, way in zip(over.tolist(), kind.ravel().tolist(), strict=True):
+            ends[i].append(whole[way])
+            for s, reason in zip(scales.tolist(), found[way], strict=True):
                 stops[i][s] = reason
 
     for k, section in enumerate(plan.sections):

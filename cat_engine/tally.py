@@ -118,7 +118,7 @@ class Reached:
         starts = np.flatnonzero(np.diff(key, prepend=-1))
         rank = np.arange(len(key)) - np.repeat(starts, np.diff(starts, append=len(key)))
         group = own[order][starts]
-        elapsed = None if block.step_seconds is None else _elapsed(block, person)[order]
+        elapsed = None if block.step_seconds is None else _elapsed(block.step_seconds, person)[order]
         for level in range(len(LEVELS)):
             first = np.minimum.reduceat(np.where(se <= self.se[own[order], level], rank, len(key)), starts)
             there = first < len(key)
@@ -128,15 +128,12 @@ class Reached:
                 self.seconds[:, level] += np.bincount(group[there], elapsed[(starts + first)[there]], len(self.n))
 
 
-def _elapsed(block: Block, person: Ints) -> Floats:
-    """Seconds of answering since the person's test began, at the end of each step, [R]."""
-    order = block.by_person()
-    running = np.cumsum(np.zeros(0) if block.step_seconds is None else block.step_seconds[order])
-    starts = np.flatnonzero(np.diff(person[order], prepend=-1))
+def _elapsed(seconds: Floats, person: Ints) -> Floats:
+    """Seconds of answering since the person's test began, at the end of each step, [R]; steps by person and position."""
+    running = np.cumsum(seconds)
+    starts = np.flatnonzero(np.diff(person, prepend=-1))
     before = np.where(starts > 0, running[starts - 1], 0.0)
-    out = np.empty(len(order))
-    out[order] = running - np.repeat(before, np.diff(starts, append=len(order)))
-    return out
+    return np.asarray(running - np.repeat(before, np.diff(starts, append=len(person))))
 
 
 @dataclass(slots=True, eq=False)

@@ -1,6 +1,7 @@
-"""Calibration on a Dask cluster: the parts of a design are spread over its workers, and what is made of them is added up there in pairs.
+"""Dask clusters: how one is reached and lost, and calibration on one.
 
-Everything else is calibration's own code: a cluster is one more place where parts are held (calibration.expectation.Held).
+The parts of a design are spread over the workers, and what is made of them is added up there in pairs. Everything else is calibration's own code: a
+cluster is one more place where parts are held (calibration.expectation.Held).
 """
 
 import asyncio
@@ -27,16 +28,13 @@ class OnCluster:
         """As calibration.expectation.Held says. Raises Faulty where the cluster is lost."""
         common = self.client.scatter(shared, broadcast=True, hash=False)
         made = [self.client.submit(_worked, work, part, common, pure=False) for part in self.parts]
-        with _told_apart():
+        with told_apart():
             return tuple(in_pairs(made, lambda one, other: self.client.submit(added, one, other, pure=False)).result())
 
 
 @contextmanager
-def holder(scheduler: str | None) -> Iterator[Hold]:
-    """Where a calibration holds its parts: in this process, or on the cluster of a scheduler. Raises Faulty where there is none."""
-    if scheduler is None:
-        yield Here
-        return
+def connected(scheduler: str) -> Iterator[Any]:
+    """A client of the cluster of a scheduler. Raises Faulty where there is no such package, scheduler or worker."""
     try:
         from distributed import Client
     except ImportError:
@@ -50,9 +48,19 @@ def holder(scheduler: str | None) -> Iterator[Hold]:
     with client:
         if not client.scheduler_info(n_workers=-1)["workers"]:
             raise Faulty([Fault("--scheduler", scheduler, "has no workers", "start some with 'dask worker'")])
+        yield client
+
+
+@contextmanager
+def holder(scheduler: str | None) -> Iterator[Hold]:
+    """Where a calibration holds its parts: in this process, or on the cluster of a scheduler. Raises Faulty where there is none."""
+    if scheduler is None:
+        yield Here
+        return
+    with connected(scheduler) as client:
 
         def hold(parts: Sequence[Part]) -> OnCluster:
-            with _told_apart():
+            with told_apart():
                 return OnCluster(client, client.scatter(list(parts), hash=False))
 
         yield hold
@@ -70,7 +78,7 @@ def _worked(work: Callable[..., Sums], part: Part, shared: tuple[Any, ...]) -> S
 
 
 @contextmanager
-def _told_apart() -> Iterator[None]:
+def told_apart() -> Iterator[None]:
     """A lost cluster is the cluster's fault; what a worker itself found wrong is raised as it is."""
     from distributed import KilledWorker
     from distributed.client import FutureCancelledError

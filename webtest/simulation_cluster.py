@@ -13,10 +13,10 @@ from typing import Any
 
 from cat_engine import Fault, Faulty
 from cat_engine.simulate import Block, Mapper, People, Trial, in_turn, run_block
+from webtest.cluster import connected, told_apart
 
 TASK = 8  # blocks in one task: some tenths of a second, against some milliseconds that a task costs
 AHEAD = 3  # tasks in flight for each thread of the cluster: enough to keep it busy, few enough not to fill memory here
-PATIENCE_S = 20
 
 
 def run_blocks(trial: Trial, parts: Sequence[People]) -> list[Block]:
@@ -57,36 +57,17 @@ def _loaded(trial: bytes) -> Trial:
 
 
 @contextmanager
-def cluster(address: str) -> Iterator[Mapper]:
-    """A mapper over the workers of the scheduler at `address`. Raises Faulty where the package, the scheduler or its workers are missing."""
-    try:
-        from distributed import Client, KilledWorker
-        from distributed.client import FutureCancelledError
-        from distributed.comm.core import CommClosedError
-    except ImportError as error:
-        remedy = "install the extra 'cluster': pip install 'cact[cluster]'"
-        raise Faulty([Fault("--scheduler", address, "needs the package 'distributed'", remedy)]) from error
-    try:
-        client = Client(address, timeout=PATIENCE_S, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise Faulty(
-            [Fault("--scheduler", address, "no scheduler answers there", "tcp://host:8786, as 'dask scheduler' prints it")]
-        ) from error
+def cluster(scheduler: str) -> Iterator[Mapper]:
+    """A mapper over the workers of a Dask cluster. Raises Faulty where there is none, or it is lost."""
+    with connected(scheduler) as client:
 
-    def mapper(trial: Trial, parts: Iterable[People]) -> Iterator[Block]:
-        there = client.scatter(trial, broadcast=True, hash=False)
-        most = AHEAD * sum(client.nthreads().values())
-        return _in_order(lambda task: client.submit(run_blocks, there, task, pure=False), most, parts)
+        def mapper(trial: Trial, parts: Iterable[People]) -> Iterator[Block]:
+            there = client.scatter(trial, broadcast=True, hash=False)
+            most = AHEAD * sum(client.nthreads().values())
+            return _in_order(lambda task: client.submit(run_blocks, there, task, pure=False), most, parts)
 
-    with client:
-        if not client.nthreads():
-            raise Faulty([Fault("--scheduler", address, "the cluster has no workers", f"start some: dask worker {address}")])
-        try:
+        with told_apart():
             yield mapper
-        except (KilledWorker, FutureCancelledError, CommClosedError) as error:
-            raise Faulty(
-                [Fault("--scheduler", address, "the cluster was lost", "see the logs of its workers; is cact installed there?")]
-            ) from error
 
 
 def _in_order(submit: Callable[[tuple[People, ...]], Any], most: int, parts: Iterable[People]) -> Iterator[Block]:

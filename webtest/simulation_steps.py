@@ -86,12 +86,11 @@ class Record:
         self._people.add(self._people_columns(block, ids))
 
     def _step_columns(self, block: Block, ids: pa.Array) -> dict[str, Any]:
-        order = block.by_person()
-        person, position, item, category = block.answers[:, order]
-        timed = {} if block.step_seconds is None else {"rt_s": block.step_seconds[order]}
+        person, position, item, category = block.answers
+        timed = {} if block.step_seconds is None else {"rt_s": block.step_seconds}
         return {
             "person_id": ids.take(pa.array(person - block.people.first)), "position": position, "item_id": self._item_ids.take(pa.array(item)),
-            "category": category, "theta": block.abilities[0, order], "se": block.abilities[1, order], **timed,
+            "category": category, "theta": block.abilities[0], "se": block.abilities[1], **timed,
         }  # fmt: skip
 
     def _people_columns(self, block: Block, ids: pa.Array) -> dict[str, Any]:
