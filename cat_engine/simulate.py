@@ -254,7 +254,7 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
     clock = None if trial.times is None else _Clock.of(trial, people)
     held, visited = np.ones(n, dtype=bool), np.zeros(len(plan.eligibility.edges) + 1, dtype=bool)
     known = pool.places(plan.competencies)
-    drawn = draw_lots(plan, pool, memory, seeds)
+    drawn = draw_lots(plan, pool, memory, Picked(seeds, np.arange(n)))
     abilities, took = np.zeros((2, *batch.items.shape)), np.zeros(batch.items.shape)
     batch.times = None if clock is None else took  # written in place, as the answers are
 
