@@ -6,7 +6,7 @@ PUBLIC = [
     "Answered", "Decision", "EndSection", "EngineRefusal", "Estimate", "Evidence", "Fault", "Faulty", "Grid", "ItemParams", "MODELS",
     "NormalPrior", "Pool", "Present", "Presented", "Row", "Section", "SectionEnded", "SimulationResult", "State", "Stop", "Stopped", "Summary",
     "TestPlan", "ask", "check", "dump_plan", "eap", "estimate", "expected_score", "fold", "information", "level_probabilities", "load_plan",
-    "log_probabilities", "probabilities", "simulate", "start", "tell",
+    "log_probabilities", "look", "probabilities", "simulate", "start", "tell",
 ]  # fmt: skip
 
 
