@@ -8,44 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from cat_engine import ItemParams, Row, information, load_plan
-from webtest.cli import main
-
-BANK = """item_id,competency,model,a,b1,b2,b3,c,d
-x1,A,2pl,1.2,-0.5,,,,
-x2,A,3pl,1.0,0.5,,,0.2,
-x3,A,grm,1.5,-1,0,1,,
-x4,A,gpcm,0.8,-1,0.5,,,
-"""
-TWO = BANK + "y1,B,2pl,1.1,0,,,,\ny2,B,2pl,0.9,1,,,,\n"
-PLAN = """name = "small"
-[[sections]]
-code = "s"
-competencies = ["A"]
-min_items = 2
-max_items = 3
-time_budget_min = 10
-"""
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments])
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+from tests.webtest.small import PLAN, run, table, written
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    (tmp_path / "bank.csv").write_text(BANK)
-    (tmp_path / "two.csv").write_text(TWO)
-    (tmp_path / "plan.toml").write_text(PLAN)
-    (tmp_path / "plan2.toml").write_text(PLAN.replace('["A"]', '["A", "B"]'))
-    return tmp_path
+    return written(tmp_path)
 
 
 # plan check

@@ -1,6 +1,5 @@
 """`cact simulate`: what it writes, for one plan and for several, and that it writes nothing when something is wrong."""
 
-import csv
 import json
 import os
 import pickle
@@ -12,49 +11,20 @@ from types import SimpleNamespace
 import numpy as np
 import pyarrow.parquet
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from cat_engine import Faulty, ItemParams, Pool, Row, load_plan, simulate
 from cat_engine.population import Population
 from cat_engine.timing import ItemTimes, Speeds
 from itembank.exchange import read_bank_csv
-from webtest.cli import main
+from tests.webtest.small import BANK, PLAN, TWO, run, table, written
 from webtest.engine_inputs import pool_for, read_answers, read_thetas
 from webtest.item_times import times_for
-
-BANK = """item_id,competency,model,a,b1,b2,b3,c,d
-x1,A,2pl,1.2,-0.5,,,,
-x2,A,3pl,1.0,0.5,,,0.2,
-x3,A,grm,1.5,-1,0,1,,
-x4,A,gpcm,0.8,-1,0.5,,,
-"""
-TWO = BANK + "y1,B,2pl,1.1,0,,,,\ny2,B,2pl,0.9,1,,,,\n"
-PLAN = """name = "small"
-[[sections]]
-code = "s"
-competencies = ["A"]
-min_items = 2
-max_items = 3
-time_budget_min = 10
-"""
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments])
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    (tmp_path / "bank.csv").write_text(BANK)
-    (tmp_path / "two.csv").write_text(TWO)
-    (tmp_path / "plan.toml").write_text(PLAN)
-    (tmp_path / "plan2.toml").write_text(PLAN.replace('["A"]', '["A", "B"]'))
-    return tmp_path
+    return written(tmp_path)
 
 
 def sim(files: Path, *more: str | Path) -> Result:
