@@ -51,10 +51,12 @@ def predicted(person: Ints, item: Ints, category: Ints, rows: Sequence[Row], foc
     log_prior = -0.5 * ((nodes - held.means[:, None]) / held.sds[:, None]) ** 2
     joint = chosen @ table.reshape(n_items * n_cat, -1) + log_prior[group]
     p, theta = np.empty((len(item), n_cat)), np.empty(len(item))
-    for at in range(0, len(item), AT_ONCE):
-        part = slice(at, at + AT_ONCE)
-        own = np.where(known[part, None], table[item[part], category[part]], 0.0)
-        w = weights(joint[person[part]] - own)
-        theta[part] = w @ nodes
-        p[part] = np.einsum("rkq,rq->rk", np.exp(table[item[part]]), w)
+    for i in np.unique(item).tolist():
+        curves, mine = np.exp(table[i]).T, np.flatnonzero(item == i)
+        for at in range(0, len(mine), AT_ONCE):
+            answers = mine[at : at + AT_ONCE]
+            own = table[i][category[answers]] if anchors[i] else 0.0
+            w = weights(joint[person[answers]] - own)
+            theta[answers] = w @ nodes
+            p[answers] = w @ curves
     return Prediction(p, theta)
