@@ -30,8 +30,11 @@ class Prediction:
     theta: Floats
 
 
-def predicted(person: Ints, item: Ints, category: Ints, rows: Sequence[Row], focal: Mask, anchors: Mask | None = None) -> Prediction:
-    """Predict answers person[R], item[R], category[R] to items of given parameters, in groups focal[P], by the `anchors`[I] (default all).
+def predicted(
+    person: Ints, item: Ints, category: Ints, rows: Sequence[Row], focal: Mask, anchors: Mask | None = None, wanted: Mask | None = None
+) -> Prediction:
+    """Predict answers person[R], item[R], category[R] to items of given parameters, in groups focal[P], by the `anchors`[I] (default all). Only the
+    items `wanted`[I] (default all) are predicted, NaN elsewhere.
 
     Mean and sd of ability in each group are estimated from the anchors. Raises Faulty for a group of fewer than two people and fewer than two anchors.
     """
@@ -50,8 +53,8 @@ def predicted(person: Ints, item: Ints, category: Ints, rows: Sequence[Row], foc
     group = focal.astype(int)
     log_prior = -0.5 * ((nodes - held.means[:, None]) / held.sds[:, None]) ** 2
     joint = chosen @ table.reshape(n_items * n_cat, -1) + log_prior[group]
-    p, theta = np.empty((len(item), n_cat)), np.empty(len(item))
-    for i in np.unique(item).tolist():
+    p, theta = np.full((len(item), n_cat), np.nan), np.full(len(item), np.nan)
+    for i in range(n_items) if wanted is None else np.flatnonzero(wanted).tolist():
         curves, mine = np.exp(table[i]).T, np.flatnonzero(item == i)
         for at in range(0, len(mine), AT_ONCE):
             answers = mine[at : at + AT_ONCE]

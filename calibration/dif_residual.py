@@ -40,7 +40,8 @@ def residual_dif(item: Ints, category: Ints, p: Floats, focal: Mask, n_items: in
     k = np.arange(p.shape[1])
     expected = p @ k
     away = k - expected[:, None]
-    v, m3, m4 = ((p * away**power).sum(axis=1) for power in (2, 3, 4))
+    square = p * away**2
+    v, m3, m4 = square.sum(axis=1), (square * away).sum(axis=1), (square * away**2).sum(axis=1)
     e = category - expected
     cell = item + n_items * focal
 

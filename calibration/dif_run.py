@@ -49,10 +49,11 @@ def run_dif(
         for group in _focal_groups(names):
             focal = label == group
             n = np.stack([np.bincount(item[mine], minlength=len(ids)) for mine in (~focal[person], focal[person])])
-            tested = (n >= LEAST_IN_GROUP).all(axis=0)
+            tested = np.asarray((n >= LEAST_IN_GROUP).all(axis=0))
             if tested.sum() < 2:
                 continue
-            dif = residual_dif(item, category, predicted(person, item, category, rows, focal).p, focal[person], len(ids))
+            p, mine = predicted(person, item, category, rows, focal, wanted=tested).p, tested[item]
+            dif = residual_dif(item[mine], category[mine], p[mine], focal[person[mine]], len(ids))
             for k in np.flatnonzero(tested).tolist():
                 width = len(rows[k].b)
                 shift, z = float(dif.r[k]) / width, float(dif.z_r[k])
