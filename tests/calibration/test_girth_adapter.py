@@ -39,7 +39,8 @@ def test_pcm_mml_agrees_with_ours_on_graded_answers(draw: Callable[..., Any]) ->
 
 
 def test_pcm_mml_agrees_with_ours_on_routed_answers(routed: tuple[Bank, ResponseLog]) -> None:
-    bank, whole = routed
+    bank, everybody = routed
+    whole = everybody.where(everybody.person < 2000)  # girth's seconds grow with the people
     kept = np.flatnonzero(np.bincount(whole.item, minlength=len(bank)) >= 300)
     mine = np.isin(whole.item, kept)
     item = np.searchsorted(kept, whole.item[mine])
