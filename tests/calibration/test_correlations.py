@@ -93,7 +93,7 @@ def test_a_pair_that_few_answered_has_no_number(bank_of: Callable[..., Bank]) ->
     ("item", "category"),
     [
         ([0, 1, 2, 3, 4, 5], [3, 3, 3, 0, 0, 0]),  # one competency all right, the other all wrong: once a singular matrix
-        ([0, 1, 2, 3, 4, 5], [3, 3, 3, -1, -1, -1]),  # one all right: once -.98, with a standard error of hundreds, in the matrix for a plan
+        ([0, 1, 2, 3, 4, 5], [3, 3, 3, -1, -1, -1]),  # one all right: once -.98 & an error of hundreds
         ([0, 3], [-1, -1]),  # an item each: of sd and correlation nothing can be told
     ],
 )

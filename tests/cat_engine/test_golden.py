@@ -73,7 +73,11 @@ def test_derivatives_and_the_slope_of_information_are_those_of_catr(golden: Gold
         params = ItemParams.from_rows([row(case["model"], values) for values in case["items"]])
         for point in case["points"]:
             theta = np.full((1, len(params)), point["theta"])
-            p, (_, second), (first, _, slope, j) = probabilities_of(params, point["theta"])[0], derivatives_at(params, theta), item_terms(params, theta)
+            p, (_, second), (first, _, slope, j) = (
+                probabilities_of(params, point["theta"])[0],
+                derivatives_at(params, theta),
+                item_terms(params, theta),
+            )
             # catR takes the probabilities of graded items by subtraction, which costs their derivatives up to 5e-11.
             close, label = 1e-10 if "GRM" in case["model"] else 1e-11, f"{case['model']} at {point['theta']}"
             for name, found in (("dP", p * first[0]), ("d2P", p * (second[0] + first[0] ** 2))):
