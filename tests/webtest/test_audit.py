@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from sqlalchemy import Connection, text
 from sqlmodel import Session as SqlSession
 
-from cat_engine import load_plan
+from cat_engine import Decision, Estimate, Pool, State, TestPlan, load_plan, look
 from itembank.demo import plan_text
 from tests.conftest import Place
 from tests.webtest.conftest import HOUR, MINUTE, OFFICER, SECOND_OFFICER, T0, MakeRoom, Room, finished_room, open_room
@@ -97,6 +97,22 @@ def test_an_open_wave_can_be_audited_too(room: Room) -> None:
     room.under_way(T0)
     report = audit(room)
     assert (report.findings, report.root, report.checkpoints) == ((), "", 0)
+
+
+def test_the_engine_is_asked_once_of_each_state(lite: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[State] = []
+
+    def counted(plan: TestPlan, pool: Pool, state: State) -> tuple[Decision, Estimate]:
+        asked.append(state)
+        return look(plan, pool, state)
+
+    monkeypatch.setattr("webtest.replay.look", counted)
+    house = lite.open()
+    room = finished_room(house, 1)
+    report = audit(room)
+    house.close()
+    assert report.findings == ()
+    assert len(asked) == len({str(state) for state in asked}) > report.decisions > 0
 
 
 def test_a_wave_that_does_not_exist_is_unknown(house: House) -> None:
