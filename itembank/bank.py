@@ -10,6 +10,7 @@ import numpy as np
 
 from cat_engine import Fault, ItemParams, Pool, Row
 from cat_engine.blueprint import Content
+from cat_engine.conditions import number
 from cat_engine.irt import Floats
 from cat_engine.once import once
 
@@ -187,8 +188,10 @@ def lognormal_time(attributes: Mapping[str, str]) -> tuple[float, float] | None:
     """An item's alpha > 0 and beta (log-seconds) of the lognormal model of response times (van der Linden, 2006), from its attributes rt_alpha and
     rt_beta. None where these are no such numbers.
     """
-    alpha, beta = (_number(attributes.get(name, "")) for name in ("rt_alpha", "rt_beta"))
-    return (alpha, beta) if alpha > 0 and math.isfinite(alpha) and math.isfinite(beta) else None
+    alpha, beta = (number(attributes.get(name, "")) for name in ("rt_alpha", "rt_beta"))
+    if alpha is None or beta is None or not (alpha > 0 and math.isfinite(alpha) and math.isfinite(beta)):
+        return None
+    return alpha, beta
 
 
 def expected_seconds(attributes: Mapping[str, str]) -> float | None:
@@ -197,17 +200,10 @@ def expected_seconds(attributes: Mapping[str, str]) -> float | None:
     """
     own = lognormal_time(attributes)
     try:
-        found = _number(attributes.get("seconds", "")) if own is None else math.exp(own[1] + 1 / (2 * own[0] ** 2))
+        found = number(attributes.get("seconds", "")) if own is None else math.exp(own[1] + 1 / (2 * own[0] ** 2))
     except OverflowError:
         return None
-    return found if math.isfinite(found) and found > 0 else None
-
-
-def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return math.nan
+    return found if found is not None and math.isfinite(found) and found > 0 else None
 
 
 def _known(seconds: list[float | None], operational: list[bool]) -> Floats | None:
