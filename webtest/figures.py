@@ -15,6 +15,7 @@ from webtest.scoring import LevelResult
 from webtest.services.results import Profile, WaveResults
 
 W, H, PAD = 460, 240, 34
+LEAST_IN_BIN = 5  # people behind a point of a curve
 SURE = 0.7  # below this probability a placement is drawn, and said, as uncertain
 Z80 = 1.2816  # half-width of a central 80 % band, in standard errors
 
@@ -117,6 +118,49 @@ def _errors(result: SimulationResult, aim: float | None) -> str:
         goal = _("sasaran %(n)s", n=number(aim))
         body += f'<path class="aim" d="M{PAD},{height(aim):.1f}H{W - PAD}"/><text x="{W - PAD}" y="{height(aim) - 4:.1f}" text-anchor="end">{escape(goal)}</text>'
     return body
+
+
+def comparison_figures(plans: Sequence[tuple[Sequence[str], SimulationResult]], name_of: Callable[[str], str]) -> list[Markup]:
+    """Plans side by side, each of (competencies, result) a curve with its number: mean SE along the scale, on the first competency that they share, and
+    the share of people by length of the test.
+    """
+    shared = next((code for code in plans[0][0] if all(code in competencies for competencies, _result in plans)), None)
+    drawn = []
+    if shared is not None:
+        edges = np.arange(-3.0, 3.01, 0.5)
+        middle = edges[:-1] + 0.25
+        curves = []
+        for competencies, result in plans:
+            s = list(competencies).index(shared)
+            inside = [(result.true[:, s] >= low) & (result.true[:, s] < low + 0.5) for low in edges[:-1]]
+            enough = np.array([here.sum() >= LEAST_IN_BIN for here in inside])
+            curves.append((middle[enough], np.array([result.se[here, s].mean() for here in inside if here.sum() >= LEAST_IN_BIN])))
+        name = name_of(shared)
+        title, label = _("SE menurut kemampuan, %(name)s", name=name), f"SE, {name}"
+        drawn.append(_curves(title, _("kemampuan sebenarnya"), curves, -3, 3, [-3.0, -1.5, 0.0, 1.5, 3.0], label))
+    lengths = [result.length for _competencies, result in plans]
+    low, high = float(min(n.min() for n in lengths)) - 1, float(max(n.max() for n in lengths)) + 1
+    places = np.arange(low, high + 1)
+    shares = [(places, np.array([(n == place).mean() for place in places])) for n in lengths]
+    return [*drawn, _curves(_("Panjang tes"), _("banyaknya butir"), shares, low, high, sorted({low + 1, high - 1}), _("bagian orang"))]
+
+
+def _curves(
+    title: str, across: str, curves: Sequence[tuple[Floats, Floats]], low: float, high: float, ticks: Sequence[float], label: str
+) -> Markup:  # fmt: skip
+    """Curves on common axes, the k-th with its number at its highest point."""
+    top = max([0.01, *(float(y.max()) for _x, y in curves if len(y))]) * 1.15
+    body = ""
+    for k, (x, y) in enumerate(curves):
+        if len(y):
+            peak = int(y.argmax())
+            beside = (k - (len(curves) - 1) / 2) * 16  # so that numbers of curves with a common peak stand side by side
+            px, py = PAD + (x[peak] - low) / (high - low) * (W - 2 * PAD) + beside, H - PAD - y[peak] / top * (H - 1.5 * PAD)
+            body += (
+                _line(x, y, low, high, top, k)
+                + f'<text class="bold halo" x="{px:.0f}" y="{py - 5:.0f}" text-anchor="middle">{k + 1}</text>'
+            )
+    return _frame(title, across, low, high, ticks, body, f"{label} ({_('tertinggi %(n)s', n=number(top / 1.15))})")
 
 
 LW, LH, LPAD = 300, 26, 6
