@@ -121,28 +121,25 @@ def _errors(result: SimulationResult, aim: float | None) -> str:
 
 
 def comparison_figures(plans: Sequence[tuple[Sequence[str], SimulationResult]], name_of: Callable[[str], str]) -> list[Markup]:
-    """Plans side by side, each of (competencies, result) a curve with its number: mean SE along the scale, on the first competency that they share, and
-    the share of people by length of the test.
+    """Plans side by side, each of (competencies, result) a curve with its number: mean SE along the scale, on the first competency of the first plan, of
+    those that test it, and the share of people by length of the test.
     """
-    shared = next((code for code in plans[0][0] if all(code in competencies for competencies, _result in plans)), None)
-    drawn = []
-    if shared is not None:
-        edges = np.arange(-3.0, 3.01, 0.5)
-        middle = edges[:-1] + 0.25
-        curves = []
-        for competencies, result in plans:
-            s = list(competencies).index(shared)
-            inside = [(result.true[:, s] >= low) & (result.true[:, s] < low + 0.5) for low in edges[:-1]]
-            enough = np.array([here.sum() >= LEAST_IN_BIN for here in inside])
-            curves.append((middle[enough], np.array([result.se[here, s].mean() for here in inside if here.sum() >= LEAST_IN_BIN])))
-        name = name_of(shared)
-        title, label = _("SE menurut kemampuan, %(name)s", name=name), f"SE, {name}"
-        drawn.append(_curves(title, _("kemampuan sebenarnya"), curves, -3, 3, [-3.0, -1.5, 0.0, 1.5, 3.0], label))
+    first = plans[0][0][0]
+    edges = np.arange(-3.0, 3.01, 0.5)
+    curves = []
+    for competencies, result in plans:
+        s = list(competencies).index(first) if first in competencies else None
+        bins = [] if s is None else [(low + 0.25, (result.true[:, s] >= low) & (result.true[:, s] < low + 0.5)) for low in edges[:-1]]
+        points = [(middle, float(result.se[inside, s].mean())) for middle, inside in bins if inside.sum() >= LEAST_IN_BIN]
+        curves.append((np.array([x for x, _y in points]), np.array([y for _x, y in points])))
+    name = name_of(first)
+    title = _("SE menurut kemampuan, %(name)s", name=name)
+    along = _curves(title, _("kemampuan sebenarnya"), curves, -3, 3, [-3.0, -1.5, 0.0, 1.5, 3.0], f"SE, {name}")
     lengths = [result.length for _competencies, result in plans]
     low, high = float(min(n.min() for n in lengths)) - 1, float(max(n.max() for n in lengths)) + 1
     places = np.arange(low, high + 1)
     shares = [(places, np.array([(n == place).mean() for place in places])) for n in lengths]
-    return [*drawn, _curves(_("Panjang tes"), _("banyaknya butir"), shares, low, high, sorted({low + 1, high - 1}), _("bagian orang"))]
+    return [along, _curves(_("Panjang tes"), _("banyaknya butir"), shares, low, high, sorted({low + 1, high - 1}), _("bagian orang"))]
 
 
 def _curves(
