@@ -134,7 +134,7 @@ def comparison_figures(plans: Sequence[tuple[Sequence[str], SimulationResult]], 
         curves.append((np.array([x for x, _y in points]), np.array([y for _x, y in points])))
     name = name_of(first)
     title = _("SE menurut kemampuan, %(name)s", name=name)
-    along = _curves(title, _("kemampuan sebenarnya"), curves, -3, 3, [-3.0, -1.5, 0.0, 1.5, 3.0], f"SE, {name}")
+    along = _curves(title, _("kemampuan sebenarnya"), curves, -3, 3, [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0], f"SE, {name}")
     lengths = [result.length for _competencies, result in plans]
     low, high = float(min(n.min() for n in lengths)) - 1, float(max(n.max() for n in lengths)) + 1
     places = np.arange(low, high + 1)
@@ -145,18 +145,21 @@ def comparison_figures(plans: Sequence[tuple[Sequence[str], SimulationResult]], 
 def _curves(
     title: str, across: str, curves: Sequence[tuple[Floats, Floats]], low: float, high: float, ticks: Sequence[float], label: str
 ) -> Markup:  # fmt: skip
-    """Curves on common axes, the k-th with its number at its highest point."""
+    """Curves on common axes, the k-th with its number at its highest point where no other number stands."""
     top = max([0.01, *(float(y.max()) for _x, y in curves if len(y))]) * 1.15
     body = ""
+    taken: list[tuple[float, float]] = []
     for k, (x, y) in enumerate(curves):
-        if len(y):
-            peak = int(y.argmax())
-            beside = (k - (len(curves) - 1) / 2) * 16  # so that numbers of curves with a common peak stand side by side
-            px, py = PAD + (x[peak] - low) / (high - low) * (W - 2 * PAD) + beside, H - PAD - y[peak] / top * (H - 1.5 * PAD)
-            body += (
-                _line(x, y, low, high, top, k)
-                + f'<text class="bold halo" x="{px:.0f}" y="{py - 5:.0f}" text-anchor="middle">{k + 1}</text>'
-            )
+        if not len(y):
+            continue
+        px, py = PAD + (x - low) / (high - low) * (W - 2 * PAD), H - PAD - y / top * (H - 1.5 * PAD) - 5
+        places = list(zip(px[np.argsort(py, kind="stable")].tolist(), np.sort(py).tolist(), strict=True))
+        free = (at for at in places if all(abs(at[0] - other[0]) > 14 or abs(at[1] - other[1]) > 16 for other in taken))
+        taken.append(next(free, places[0]))
+        at_x, at_y = taken[-1]
+        body += (
+            _line(x, y, low, high, top, k) + f'<text class="bold halo" x="{at_x:.0f}" y="{at_y:.0f}" text-anchor="middle">{k + 1}</text>'
+        )
     return _frame(title, across, low, high, ticks, body, f"{label} ({_('tertinggi %(n)s', n=number(top / 1.15))})")
 
 
