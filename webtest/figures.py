@@ -147,8 +147,8 @@ def _curves(
 ) -> Markup:  # fmt: skip
     """Curves on common axes, the k-th with its number at its highest point where no other number stands."""
     top = max([0.01, *(float(y.max()) for _x, y in curves if len(y))]) * 1.15
-    body = ""
     taken: list[tuple[float, float]] = []
+    lines = labels = ""  # the numbers over the lines
     for k, (x, y) in enumerate(curves):
         if not len(y):
             continue
@@ -157,10 +157,9 @@ def _curves(
         free = (at for at in places if all(abs(at[0] - other[0]) > 14 or abs(at[1] - other[1]) > 16 for other in taken))
         taken.append(next(free, places[0]))
         at_x, at_y = taken[-1]
-        body += (
-            _line(x, y, low, high, top, k) + f'<text class="bold halo" x="{at_x:.0f}" y="{at_y:.0f}" text-anchor="middle">{k + 1}</text>'
-        )
-    return _frame(title, across, low, high, ticks, body, f"{label} ({_('tertinggi %(n)s', n=number(top / 1.15))})")
+        lines += _line(x, y, low, high, top, k)
+        labels += f'<text class="bold halo" x="{at_x:.0f}" y="{at_y:.0f}" text-anchor="middle">{k + 1}</text>'
+    return _frame(title, across, low, high, ticks, lines + labels, f"{label} ({_('tertinggi %(n)s', n=number(top / 1.15))})")
 
 
 LW, LH, LPAD = 300, 26, 6
