@@ -130,7 +130,7 @@ def _score_then(moment: Moment, n: int, position: int, since: Ints) -> Floats:
 
 
 def _pace(moment: Moment, n: int) -> Pace | None:
-    """The pace of session n; None where times are not known, as in a simulation."""
+    """The pace of session n; None where times are not known, as in a simulation without them."""
     batch, row = moment.batch, moment.rows[n]
     if batch.times is None or moment.pool.seconds is None:
         return None

@@ -19,9 +19,9 @@ from cat_engine.families import Floats, Ints
 from cat_engine.irt import ItemParams, probabilities_up_to
 from cat_engine.plan import Section, TestPlan
 from cat_engine.pool import Pool
-from cat_engine.pretest import Seeding
+from cat_engine.pretest import PRETEST, Seeding
 from cat_engine.randomness import Draws, Picked
-from cat_engine.simulated import SimulationResult
+from cat_engine.simulated import WHY, SimulationResult, Steps, in_order
 from cat_engine.stop import BANK, TIME, reasons, section_reason
 from cat_engine.timing import ItemTimes, draw_seconds
 
@@ -119,9 +119,9 @@ class People:
 @dataclass(slots=True, eq=False)
 class Block:
     """What a block of N people gave: final theta, se and count [N, S]; why each section and each competency ended; answers[4, R] (person, position,
-    item, category) and abilities[2, R] (theta, se), by person and position; step_seconds[R] and seconds[N, sections], where answers take time; held[N],
-    whether exposure control was never dropped; visited[K], the segments of ability that were visited; pretest[4, R'], the answers to pretest items,
-    whose positions count items of both kinds; lots[N, K, I] of exposure control, where the plan has that.
+    item, category), abilities[2, R] (theta, se) and why[R] (of simulated.WHY), by person and position; step_seconds[R] and seconds[N, sections], where
+    answers take time; held[N], whether exposure control was never dropped; visited[K], the segments of ability that were visited; unscored, the
+    answers to pretest items, whose positions count items of both kinds; lots[N, K, I] of exposure control, where the plan has that.
     """
 
     people: People
@@ -132,12 +132,25 @@ class Block:
     stops: list[list[str]]
     answers: Ints
     abilities: Floats
+    why: NDArray[np.int8]
     step_seconds: Floats | None
     seconds: Floats | None
     held: NDArray[np.bool_]
     visited: NDArray[np.bool_]
-    pretest: Ints
+    unscored: Steps
     lots: NDArray[np.bool_] | None
+
+    @property
+    def pretest(self) -> Ints:
+        """The answers to pretest items, [4, R']: person, position among items of both kinds, item, category."""
+        return np.stack([self.unscored.person, self.unscored.position, self.unscored.item, self.unscored.category])
+
+    @property
+    def steps(self) -> Steps:
+        """The answers to items of both kinds, in the order in which people met them."""
+        person, position, item, category = self.answers
+        theta, se = self.abilities
+        return in_order(Steps(person, position, item, category, theta, se, self.why, self.step_seconds), self.unscored)
 
     @property
     def finished(self) -> Finished:
@@ -255,6 +268,7 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
     known = pool.places(plan.competencies)
     drawn = draw_lots(plan, pool, memory, Picked(seeds, np.arange(n)))
     abilities, took = np.zeros((2, *batch.items.shape)), np.zeros(batch.items.shape)
+    why, routed = np.zeros(batch.items.shape, dtype=np.int8), WHY.index("adaptive" if plan.select.routed else "fixed")
     batch.times = None if clock is None else took  # written in place, as the answers are
 
     def end(section: Section, scales: Ints, over: Ints, verdict: Ints, unfinished: str) -> None:
@@ -286,11 +300,12 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
             if seeded is not None and (due := (extra := seeded.seeding.due(rows, own_seeds)) >= 0).any():
                 who, item = rows[due], extra[due]  # they answer it, and then everybody is asked again
                 seeded.seeding.met[who, item] = True
+                seconds = None
                 if clock is not None:
-                    _, late = clock.answer(who, item, k, 60 * section.time_budget_min)
+                    seconds, late = clock.answer(who, item, k, 60 * section.time_budget_min)
                     end(section, outlook.scales, who[late], verdict[due][late], TIME)
-                    rows, who, item = rows[~np.isin(rows, who[late])], who[~late], item[~late]
-                seeded.give(who, item)
+                    rows, who, item, seconds = rows[~np.isin(rows, who[late])], who[~late], item[~late], seconds[~late]
+                seeded.give(who, item, batch.theta[who, scale[item]], batch.se[who, scale[item]], seconds)
                 continue
             admission = admit(plan, batch, rows, eligible, drawn)
             held[rows[admission.dropped]] = False
@@ -310,25 +325,26 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
             if seeded is not None:
                 seeded.seeding.given[rows] += 1
             abilities[:, rows, position] = batch.theta[rows, scale[item]], batch.se[rows, scale[item]]
+            why[rows, position] = np.where(position - begun[rows] < plan.start.length, WHY.index("start"), routed)
     theta, se = batch.final()
     step = np.nonzero(np.arange(batch.items.shape[1]) < batch.count.sum(axis=1)[:, None])
     answers = np.stack([step[0] + people.first, step[1], batch.items[step], batch.categories[step]])
     return Block(
-        people, theta, se, batch.count, ends, stops, answers, abilities[:, step[0], step[1]], None if clock is None else took[step],
-        None if clock is None else clock.spent, held, visited,
-        np.zeros((4, 0), dtype=int) if seeded is None else np.concatenate(seeded.answers, axis=1), drawn,
+        people, theta, se, batch.count, ends, stops, answers, abilities[:, step[0], step[1]], why[step],
+        None if clock is None else took[step],
+        None if clock is None else clock.spent, held, visited, Steps.none(timed=clock is not None) if seeded is None else Steps.joined(seeded.parts), drawn,
     )  # fmt: skip
 
 
 @dataclass(slots=True, eq=False)
 class _Seeded:
-    """The pretest items of a block, and the answers to them so far, in parts of [4, M]."""
+    """The pretest items of a block, and the answers to them so far, in parts."""
 
     trial: Trial
     people: People
     seeding: Seeding
     uniform: Floats
-    answers: list[Ints]
+    parts: list[Steps]
 
     @classmethod
     def of(cls, trial: Trial, people: People) -> "_Seeded":
@@ -340,17 +356,15 @@ class _Seeded:
         drawn = _in_sheets(
             people.first, len(people), lambda sheet: np.random.default_rng([trial.seed, sheet, SHEET, UNSCORED]).random((SHEET, length))
         )
-        return cls(trial, people, Seeding.of(trial.pool, met), drawn, [np.zeros((4, 0), dtype=int)])
+        return cls(trial, people, Seeding.of(trial.pool, met), drawn, [Steps.none(timed=trial.times is not None)])
 
-    def give(self, rows: Ints, item: Ints) -> None:
-        """Sessions `rows`[M] answer item[M]."""
-        at, real = self.seeding.given[rows], self.people.answers
+    def give(self, rows: Ints, item: Ints, theta: Floats, se: Floats, seconds: Floats | None) -> None:
+        """Sessions `rows`[M], whose ability stands at theta[M], se[M], answer item[M] in seconds[M]."""
+        at, true, real = self.seeding.given[rows], self.people.true, self.people.answers
         truth = self.trial.pool.params if self.trial.truth is None else self.trial.truth
-        if real is None:
-            category = draw_category(truth, self.people.true[rows, truth.scale[item]], item, self.uniform[rows, at])
-        else:
-            category = real[rows, item]
-        self.answers.append(np.stack([rows + self.people.first, at, item, category]))
+        category = draw_category(truth, true[rows, truth.scale[item]], item, self.uniform[rows, at]) if real is None else real[rows, item]
+        why = np.full(len(rows), WHY.index(PRETEST), dtype=np.int8)
+        self.parts.append(Steps(rows + self.people.first, at, item, category, theta, se, why, seconds))
         self.seeding.given[rows] += 1
 
 

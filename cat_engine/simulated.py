@@ -1,10 +1,67 @@
 """What N simulated tests gave, with every step; for the running sums of a simulation too large for that see tally.py."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cat_engine.families import Floats, Ints
+
+WHY = ("adaptive", "fixed", "start", "pretest")  # an item was given: see engine.Evidence
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Steps:
+    """Answers as columns of length R: person, position (items before), item, category; theta and se, ability of the item's competency after the answer;
+    why (of WHY); seconds, where answers take time.
+    """
+
+    person: Ints
+    position: Ints
+    item: Ints
+    category: Ints
+    theta: Floats
+    se: Floats
+    why: NDArray[np.int8]
+    seconds: Floats | None
+
+    def __len__(self) -> int:
+        return len(self.person)
+
+    @classmethod
+    def none(cls, *, timed: bool) -> "Steps":
+        """No answers."""
+        whole, real = np.zeros(0, dtype=int), np.zeros(0)
+        return cls(whole, whole, whole, whole, real, real, np.zeros(0, dtype=np.int8), real if timed else None)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Steps"]) -> "Steps":
+        """The answers of all parts (at least one), by person and position."""
+        person, position = (np.concatenate([getattr(part, name) for part in parts]) for name in ("person", "position"))
+        order = np.lexsort((position, person))
+        item, category, theta, se, why = (
+            np.concatenate([getattr(part, name) for part in parts])[order] for name in ("item", "category", "theta", "se", "why")
+        )
+        seconds = [part.seconds for part in parts if part.seconds is not None]
+        timed = np.concatenate(seconds)[order] if seconds else None
+        return cls(person[order], position[order], item, category, theta, se, why, timed)
+
+
+def in_order(scored: Steps, unscored: Steps) -> Steps:
+    """The answers to items of both kinds in the order in which people met them, by person and position.
+
+    Positions in `scored` count scored items alone, those in `unscored` items of both kinds, and so do those of the outcome. Both are sorted.
+    """
+    if not len(unscored):
+        return scored
+    people = np.unique(unscored.person, return_index=True, return_counts=True)
+    rank = np.arange(len(unscored)) - np.repeat(people[1], people[2])  # among the unscored items of the person
+    # An unscored item after b scored ones comes before the scored item at position b: the two sort together by person and b.
+    width = int(max(scored.position.max(initial=0), unscored.position.max())) + 1
+    ahead = np.searchsorted(unscored.person * width + unscored.position - rank, scored.person * width + scored.position, side="right")
+    ahead -= np.searchsorted(unscored.person, scored.person, side="left")
+    return Steps.joined([replace(scored, position=scored.position + ahead), unscored])
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from webtest.scoring import LevelResult
 from webtest.services.results import Profile, WaveResults
 
 W, H, PAD = 460, 240, 34
+LEAST_IN_BIN = 5  # people behind a point of a curve
 SURE = 0.7  # below this probability a placement is drawn, and said, as uncertain
 Z80 = 1.2816  # half-width of a central 80 % band, in standard errors
 
@@ -117,6 +118,48 @@ def _errors(result: SimulationResult, aim: float | None) -> str:
         goal = _("sasaran %(n)s", n=number(aim))
         body += f'<path class="aim" d="M{PAD},{height(aim):.1f}H{W - PAD}"/><text x="{W - PAD}" y="{height(aim) - 4:.1f}" text-anchor="end">{escape(goal)}</text>'
     return body
+
+
+def comparison_figures(plans: Sequence[tuple[Sequence[str], SimulationResult]], name_of: Callable[[str], str]) -> list[Markup]:
+    """Plans side by side, each of (competencies, result) a curve with its number: mean SE along the scale, on the first competency of the first plan, of
+    those that test it, and the share of people by length of the test.
+    """
+    first = plans[0][0][0]
+    edges = np.arange(-3.0, 3.01, 0.5)
+    curves = []
+    for competencies, result in plans:
+        s = list(competencies).index(first) if first in competencies else None
+        bins = [] if s is None else [(low + 0.25, (result.true[:, s] >= low) & (result.true[:, s] < low + 0.5)) for low in edges[:-1]]
+        points = [(middle, float(result.se[inside, s].mean())) for middle, inside in bins if inside.sum() >= LEAST_IN_BIN]
+        curves.append((np.array([x for x, _y in points]), np.array([y for _x, y in points])))
+    name = name_of(first)
+    title = _("SE menurut kemampuan, %(name)s", name=name)
+    along = _curves(title, _("kemampuan sebenarnya"), curves, -3, 3, [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0], f"SE, {name}")
+    lengths = [result.length for _competencies, result in plans]
+    low, high = float(min(n.min() for n in lengths)) - 1, float(max(n.max() for n in lengths)) + 1
+    places = np.arange(low, high + 1)
+    shares = [(places, np.array([(n == place).mean() for place in places])) for n in lengths]
+    return [along, _curves(_("Panjang tes"), _("banyaknya butir"), shares, low, high, sorted({low + 1, high - 1}), _("bagian orang"))]
+
+
+def _curves(
+    title: str, across: str, curves: Sequence[tuple[Floats, Floats]], low: float, high: float, ticks: Sequence[float], label: str
+) -> Markup:  # fmt: skip
+    """Curves on common axes, the k-th with its number at its highest point where no other number stands."""
+    top = max([0.01, *(float(y.max()) for _x, y in curves if len(y))]) * 1.15
+    taken: list[tuple[float, float]] = []
+    lines = labels = ""  # the numbers over the lines
+    for k, (x, y) in enumerate(curves):
+        if not len(y):
+            continue
+        px, py = PAD + (x - low) / (high - low) * (W - 2 * PAD), H - PAD - y / top * (H - 1.5 * PAD) - 5
+        places = list(zip(px[np.argsort(py, kind="stable")].tolist(), np.sort(py).tolist(), strict=True))
+        free = (at for at in places if all(abs(at[0] - other[0]) > 14 or abs(at[1] - other[1]) > 16 for other in taken))
+        taken.append(next(free, places[0]))
+        at_x, at_y = taken[-1]
+        lines += _line(x, y, low, high, top, k)
+        labels += f'<text class="bold halo" x="{at_x:.0f}" y="{at_y:.0f}" text-anchor="middle">{k + 1}</text>'
+    return _frame(title, across, low, high, ticks, lines + labels, f"{label} ({_('tertinggi %(n)s', n=number(top / 1.15))})")
 
 
 LW, LH, LPAD = 300, 26, 6

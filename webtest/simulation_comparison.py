@@ -83,7 +83,7 @@ def _figures(runs: Sequence[Simulated], head: Sequence[str]) -> str:
     for key, (words, digits, best) in SHOWN.items():
         found = [run.figures[key] for run in runs]
         if any(v is not None for v in found):
-            marks |= {(len(rows), k + 1): "best" for k in _best(found, best)}
+            marks |= {(len(rows), k + 1): "best" for k in best_of(found, best)}
             rows.append([words, *(percent(v) if digits is None else value(v, digits) for v in found)])
     return table(["Ukuran", *head], rows, marks=marks)
 
@@ -93,12 +93,12 @@ def _own(runs: Sequence[Simulated], head: Sequence[str], key: str, best: str) ->
     marks: dict[tuple[int, int], str] = {}
     for name in competencies(runs):
         found = [run.figures[f"{key}_by_competency"].get(name) for run in runs]
-        marks |= {(len(rows), k + 1): "best" for k in _best(found, best)}
+        marks |= {(len(rows), k + 1): "best" for k in best_of(found, best)}
         rows.append([html.escape(name), *(value(v, 1 if key == "length" else 3) for v in found)])
     return table(["Kompetensi", *head], rows, marks=marks)
 
 
-def _best(found: Sequence[float | None], best: str) -> list[int]:
+def best_of(found: Sequence[float | None], best: str) -> list[int]:
     """Which of the figures are best; none where they are all the same."""
     rank = {k: {"low": v, "high": -v, "near": abs(v)}[best] for k, v in enumerate(found) if v is not None and best}
     top = [k for k, v in rank.items() if v == min(rank.values())]

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from cat_engine import Fault, Faulty
-from cat_engine.irt import Floats
+from cat_engine.irt import Floats, Ints
+from cat_engine.pretest import is_pretest
 from cat_engine.section_time import SectionAdvice, section_advice
 from cat_engine.simulate import Mapper, People, Trial, blocks, in_turn
 from cat_engine.tally import LEVELS, Tally
@@ -47,10 +48,12 @@ def run(
     begun, trial = time.perf_counter(), design.trial
     tally = Tally.of(trial, design.people.true, GRID)
     sample: list[Floats] = []
+    unscored = np.zeros(len(trial.pool), dtype=int)
     with recording(trial, design.person_ids, folder, steps) as record:
         for block in blocks(trial, design.people, mapper=mapper):
             tally.add(block)
             record.add(block)
+            unscored += np.bincount(block.unscored.item, minlength=len(unscored))
             if tally.people - len(block.people) < DOTS:
                 sample.append(np.stack([block.people.true, block.theta]))
             if watch is not None:
@@ -58,13 +61,10 @@ def run(
     advice = () if trial.times is None else section_advice(trial.plan, trial.pool, trial.times, design.speeds)
     seconds = time.perf_counter() - begun
     done = Simulated(
-        design.name, tally, np.concatenate(sample, axis=1)[:, :DOTS], advice, summary(design, tally, advice, seconds)
+        design.name, tally, np.concatenate(sample, axis=1)[:, :DOTS], advice, summary(design, tally, unscored, advice, seconds)
     )  # fmt: skip
-    pool = trial.pool
-    competencies = [pool.competencies[s] for s in pool.params.scale.tolist()]
-    write_csv(
-        folder / "items.csv", ("item_id", "exposure", "competency"), zip(pool.ids, tally.exposure.tolist(), competencies, strict=True)
-    )
+    rows = item_rows(tally, unscored)
+    write_csv(folder / "items.csv", tuple(rows[0]), (tuple(row.values()) for row in rows))
     rows = decile_rows(tally)
     write_csv(folder / "deciles.csv", tuple(rows[0]), (tuple(row.values()) for row in rows))
     write_json(folder / "summary.json", done.figures)
@@ -72,8 +72,10 @@ def run(
     return done
 
 
-def summary(design: Design, tally: Tally, advice: Sequence[SectionAdvice], seconds: float) -> dict[str, Any]:
-    """The figures of summary.json; rmse, bias and se over all people and competencies, and per competency. None where a figure has no meaning."""
+def summary(design: Design, tally: Tally, unscored: Ints, advice: Sequence[SectionAdvice], seconds: float) -> dict[str, Any]:
+    """The figures of summary.json; rmse, bias and se over all people and competencies, and per competency. None where a figure has no meaning.
+    unscored[I]: answers to pretest items.
+    """
     pool, whole = design.trial.pool, tally.deciles.whole
     n = float(whole.n.sum())
 
@@ -98,6 +100,7 @@ def summary(design: Design, tally: Tally, advice: Sequence[SectionAdvice], secon
         "reliability": float(tally.reliability.mean()),
         "squared_correlation": finite(tally.squared_correlation.mean()),
         "accuracy": sum(accuracy.values()) / len(accuracy) if accuracy else None,
+        "mean_pretest": None if pool.need is None else float(unscored.sum()) / tally.people,
         "mean_minutes": tally.mean_minutes,
         "out_of_time": tally.out_of_time,
         "rmse_by_competency": by(whole.rmse[:, 0]),
@@ -140,6 +143,20 @@ def reached_rows(tally: Tally) -> list[dict[str, Any]]:
                 "minutes": float(tally.reached.seconds[s, k]) / 60 / n if n and tally.times else None,
             })  # fmt: skip
     return rows
+
+
+def item_rows(tally: Tally, unscored: Ints) -> list[dict[str, Any]]:
+    """Per item of either kind: how many people answered it, and what share of all; unscored[I], the answers to pretest items."""
+    pool, answers = tally.trial.pool, tally.given + unscored
+    return [
+        {
+            "item_id": item_id, "exposure": share, "competency": pool.competencies[s], "answers": n,
+            "status": "pretest" if is_pretest(pool, i) else "active",
+        }
+        for i, (item_id, share, s, n) in enumerate(
+            zip(pool.ids, (answers / tally.people).tolist(), pool.params.scale.tolist(), answers.tolist(), strict=True)
+        )
+    ]  # fmt: skip
 
 
 def decile_rows(tally: Tally) -> list[dict[str, Any]]:

@@ -124,6 +124,8 @@ def html_report(done: Simulated) -> str:
     }  # fmt: skip
     if f["accuracy"] is not None:
         shown["Ketepatan kelas"] = percent(f["accuracy"])
+    if f["mean_pretest"] is not None:
+        shown["Butir uji coba"] = f"{number(f['mean_pretest'], 1)} <small>tiap orang</small>"
     if f["mean_minutes"] is not None:
         shown |= {"Waktu rata-rata": f"{number(f['mean_minutes'], 1)} <small>menit</small>", "Kehabisan waktu": percent(f["out_of_time"])}
     parts = [

@@ -13,9 +13,11 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
 from cat_engine.simulate import Block, Trial
+from cat_engine.simulated import WHY
 
 CHUNK = 200_000  # rows written at once
 WAITING = 2  # chunks that may wait for the disk
+REASONS = pa.array(WHY, pa.string())
 
 
 class Table:
@@ -70,8 +72,9 @@ class Table:
 
 
 class Record:
-    """The tables of one simulation. steps: person_id, position, item_id, category, theta, se, and rt_s where answers take time; people: person_id,
-    theta_true, theta, se, length, stop_reason, then competency where there are several, and minutes where answers take time.
+    """The tables of one simulation. steps, the answers to items of both kinds: person_id, position, item_id, category, theta, se, rt_s where answers
+    take time, and why the item was given; people: person_id, theta_true, theta, se, length (scored items), stop_reason, then competency where there are
+    several, and minutes where answers take time.
     """
 
     def __init__(self, trial: Trial, person_ids: Sequence[str], steps: Table | None, people: Table) -> None:
@@ -86,11 +89,12 @@ class Record:
         self._people.add(self._people_columns(block, ids))
 
     def _step_columns(self, block: Block, ids: pa.Array) -> dict[str, Any]:
-        person, position, item, category = block.answers
-        timed = {} if block.step_seconds is None else {"rt_s": block.step_seconds}
+        steps = block.steps
+        timed = {} if steps.seconds is None else {"rt_s": steps.seconds}
         return {
-            "person_id": ids.take(pa.array(person - block.people.first)), "position": position, "item_id": self._item_ids.take(pa.array(item)),
-            "category": category, "theta": block.abilities[0], "se": block.abilities[1], **timed,
+            "person_id": ids.take(pa.array(steps.person - block.people.first)), "position": steps.position,
+            "item_id": self._item_ids.take(pa.array(steps.item)), "category": steps.category, "theta": steps.theta, "se": steps.se, **timed,
+            "why": REASONS.take(pa.array(steps.why)),
         }  # fmt: skip
 
     def _people_columns(self, block: Block, ids: pa.Array) -> dict[str, Any]:

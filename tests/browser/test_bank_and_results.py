@@ -98,6 +98,29 @@ def test_the_simulation_says_which_competency_would_miss_its_target(stage: Stage
     expect(page.get_by_role("alert")).to_contain_text("perlu diperbaiki")
 
 
+@pytest.mark.parametrize("width", [1366, 360])
+def test_plans_stand_side_by_side(stage: Stage, open_context: Opener, width: int) -> None:
+    page = open_context(viewport={"width": width, "height": 768}).new_page()
+    officer_in(page, stage.url, "psikometrisi")
+    page.goto(f"{stage.url}/petugas/bank/simulasi")
+    page.fill("#plan", plan(("M.01", 3, 30.0), se=0.5).replace('"Uji"', '"Pendek"'))
+    page.get_by_text("Rencana 2, sebagai pembanding").click()
+    page.fill("#plan2", plan(("M.01 M.02", 8, 30.0), se=0.5).replace('"Uji"', '"Panjang"'))
+    page.get_by_label("Orang maya").fill("60")
+    page.click("text=Jalankan simulasi")
+    expect(page.get_by_role("status").locator("li")).to_have_text(
+        ["1 Pendek: 1 dari 1 kompetensi tidak mencapai sasaran.", "2 Panjang: Ya: setiap kompetensi mencapai sasaran ketelitiannya."]
+    )
+    expect(page.get_by_role("region", name="Perbandingan pada orang yang sama").locator("thead th")).to_have_text(
+        ["Ukuran", "1 Pendek", "2 Panjang"]
+    )
+    row = page.get_by_role("region", name="Sasaran per kompetensi").locator("tbody tr").filter(has_text="Kerja sama")
+    expect(row).to_contain_text("tidak diujikan")
+    expect(page.get_by_text("waktu tes tidak dapat ditaksir")).to_be_visible()
+    expect(page.locator("#plan2")).to_be_visible()  # what was compared stays open
+    assert page.evaluate("document.documentElement.scrollWidth") == width  # wide tables scroll by themselves
+
+
 def test_an_assessor_uploads_performance_reads_the_nine_boxes_exports_and_releases(
     stage: Stage, closed: str, open_context: Opener, watch: Watch
 ) -> None:

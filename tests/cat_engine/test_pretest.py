@@ -28,11 +28,15 @@ from cat_engine import (
     start,
     tell,
 )
+from cat_engine.beginning import AtRandom
 from cat_engine.eligibility import Fading
 from cat_engine.exposure import Randomesque
+from cat_engine.joint import Joint
 from cat_engine.pretest import Pretest, draw, operational_part
 from cat_engine.select import InOrder, RandomItem
-from cat_engine.simulate import attempt_seed
+from cat_engine.simulate import People, Trial, attempt_seed, run_block
+from cat_engine.simulated import WHY, Steps, in_order
+from cat_engine.state import State
 from cat_engine.stop import AnsweringTime, PosteriorSD
 from cat_engine.timing import ItemTimes
 from tests.cat_engine.conftest import mixed_row
@@ -180,6 +184,51 @@ def test_live_and_simulator_give_the_same_pretest_items(sit: Sit, rule: Fading |
         np.testing.assert_array_equal(estimate(plan, pool, state).theta, result.theta[person])
     assert result.exposure[~pool.operational].max() == 0
     np.testing.assert_array_equal(result.theta, simulate(plan, without(pool), true, seed=9).theta)  # and no test is another for them
+
+
+@pytest.mark.parametrize("more", [{}, {"start": AtRandom(2)}, {"select": InOrder()}, {"joint": Joint(0.5)}])
+def test_the_steps_of_a_simulation_are_those_of_the_live_session_with_pretest_items_in_their_place(
+    sit: Sit, more: dict[str, object]
+) -> None:
+    pool, plan, n = seeded_pool(), seeded_plan(Pretest(3, 1, 5), **more), 6
+    rate = ItemTimes(np.full(len(pool), 2.0), np.linspace(2.0, 3.0, len(pool)))
+    true = np.random.default_rng(1).normal(size=(n, 3))
+    ran = run_block(Trial(plan, pool, 9, times=rate), People(true, np.zeros(n)))
+    steps = ran.steps
+    assert len(steps) == ran.count.sum() + ran.pretest.shape[1] > ran.count.sum() + 3 * n
+    for person in range(n):
+        mine = steps.person == person
+        answers = dict(zip(steps.item[mine].tolist(), steps.category[mine].tolist(), strict=True))
+        state, decisions = sit(plan, pool, attempt_seed(9, person), lambda _, item, answers=answers: answers[item], rt_s=1.0)
+        given = [d for d in decisions if isinstance(d, Present)]
+        assert steps.position[mine].tolist() == list(range(len(given)))
+        assert steps.item[mine].tolist() == list(state.items)
+        assert [WHY[k] for k in steps.why[mine]] == [d.evidence.why for d in given]
+        for at, (decision, theta, se) in enumerate(zip(given, steps.theta[mine].tolist(), steps.se[mine].tolist(), strict=True)):
+            if decision.evidence.why == "pretest":  # nothing moves
+                assert (theta, se) == (decision.evidence.theta, decision.evidence.se)
+            else:
+                so_far = State(state.seed, state.items[: at + 1], state.categories[: at + 1], state.rt_s[: at + 1])
+                found, s = estimate(plan, pool, so_far), pool.params.scale[decision.item]
+                assert (theta, se) == (found.theta[s], found.se[s])
+        assert ran.seconds is not None
+        assert steps.seconds is not None
+        assert steps.seconds[mine].sum() == pytest.approx(ran.seconds[person].sum())
+
+
+@given(st.lists(st.lists(st.booleans(), max_size=12), max_size=6), st.integers(0, 3))
+def test_answers_of_both_kinds_come_back_into_the_order_they_were_taken_apart_from(people: list[list[bool]], first: int) -> None:
+    whole = [(first + n, at, unscored) for n, kinds in enumerate(people) for at, unscored in enumerate(kinds)]
+    person, position, unscored = (np.array([row[k] for row in whole], dtype=int) for k in range(3))
+    label, extra = np.arange(len(whole)), unscored == 1
+
+    def steps(of: np.ndarray, places: np.ndarray) -> Steps:
+        return Steps(person[of], places, label[of], label[of], label[of] / 2, label[of] / 4, unscored[of], label[of] / 8)
+
+    counted = [sum(not kind for kind in people[n - first][:at]) for n, at, _ in whole]
+    found = in_order(steps(~extra, np.array(counted, dtype=int)[~extra]), steps(extra, position[extra]))
+    for name, expected in (("person", person), ("position", position), ("item", label), ("why", unscored), ("seconds", label / 8)):
+        np.testing.assert_array_equal(getattr(found, name), expected)
 
 
 def test_a_pool_whose_needs_are_not_those_of_its_pretest_items_is_refused() -> None:

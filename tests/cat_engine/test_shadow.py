@@ -2,23 +2,45 @@
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cat_engine import Answered, Faulty, ItemParams, Pool, Present, Presented, Row, Section, TestPlan, ask, check, simulate, start, tell
+from cat_engine import (
+    Answered,
+    EndSection,
+    Faulty,
+    ItemParams,
+    Pool,
+    Present,
+    Presented,
+    Row,
+    Section,
+    SectionEnded,
+    Stop,
+    TestPlan,
+    ask,
+    check,
+    estimate,
+    simulate,
+    start,
+    tell,
+)
 from cat_engine.assembly import Assembly
 from cat_engine.batch import Batch
 from cat_engine.blueprint import BlueprintRow, Content
 from cat_engine.conflict import conflict_faults, smallest_conflict
 from cat_engine.content import LADDER, ShadowTest
 from cat_engine.plan_text import dump_plan, load_plan
+from cat_engine.pretest import Pretest
 from cat_engine.refresh import last_refresh
-from cat_engine.simulate import attempt_seed
+from cat_engine.simulate import Block, People, Trial, attempt_seed, run_block
+from cat_engine.simulated import Steps
 from cat_engine.state import State
+from cat_engine.timing import ItemTimes
 
 AREAS, KINDS = 3, 2
 
@@ -331,6 +353,66 @@ def test_a_row_of_seconds_counts_what_was_taken_and_what_is_expected_of_the_pers
     row = assembly.matrix[assembly.timed].toarray()[0]
     assert 150 + pool.seconds[free].sum() / 2 - 500 == pytest.approx((row[[4, 7, *free]].sum() - high[assembly.timed][0]) / 2)
     assert pool.assembly(BLUEPRINT).limits(np.array([4]), np.array([100.0]), 0.0) is None
+
+
+PER_PART = (
+    *rows_of(LENGTH, ("number", "item", "AREA", 2, 4), ("time", "item", "KIND == 1", 0, 150)),
+    BlueprintRow("all", "time", "item", "", 0, 480),
+)
+
+
+def steps_of(block: Block, person: int) -> Steps:
+    """One person's."""
+    steps = block.steps
+    mine = steps.person == person
+    return Steps(*(None if (column := getattr(steps, f.name)) is None else column[mine] for f in fields(Steps)))
+
+
+def followed(plan: TestPlan, pool: Pool, seed: int, steps: Steps, reasons: Sequence[str]) -> State:
+    """The live session that gives the answers of a simulated one, in the time that they took there, cut short where that was."""
+    state, left = start(seed), list(zip(steps.item.tolist(), steps.category.tolist(), steps.seconds.tolist(), strict=True))
+    while not isinstance(decision := ask(plan, pool, state), Stop):
+        if isinstance(decision, EndSection):
+            state = tell(state, SectionEnded(decision.reason))
+        elif left and decision.item == left[0][0]:
+            state = tell(tell(state, Presented(decision.item)), Answered(*left.pop(0)[1:]))
+        else:
+            assert reasons[state.section] == "time", f"{decision.item} was not given in the simulation"
+            state = tell(tell(state, Presented(decision.item)), SectionEnded("time"))
+    assert not left
+    return state
+
+
+@pytest.mark.parametrize(
+    ("options", "seeded"),
+    [
+        ({}, True),
+        pytest.param({"refresh": "interval", "interval": 3}, True, marks=pytest.mark.slow),
+        pytest.param({"refresh": "threshold", "threshold": 0.3}, False, marks=pytest.mark.slow),
+    ],
+)
+def test_live_and_simulator_keep_rows_of_seconds_at_the_same_pace(options: dict, seeded: bool) -> None:
+    pool = bank()
+    pretest = Pretest(2, 2, 6) if seeded else None
+    if seeded:
+        new = np.arange(len(pool)) % 7 == 3
+        pool = replace(pool, operational=~new, need=np.where(new, 50, 0))
+    sections = tuple(Section(code, code, ("A",), 9, 9, budget, (), PER_PART, pretest) for code, budget in (("s", 7.5), ("t", 30.0)))
+    plan = TestPlan("t", sections, content=ShadowTest(**options))
+    times = ItemTimes(np.full(len(pool), 2.0), np.log(pool.seconds) - 0.125)
+    tau = np.array([-0.4, 0.4])
+    ran = run_block(Trial(plan, pool, 4, times=times), People(np.zeros((2, 1)), tau))
+    for person in range(2):
+        mine = steps_of(ran, person)
+        state = followed(plan, pool, attempt_seed(4, person), mine, ran.reasons[person])
+        assert list(state.items) == mine.item.tolist()
+        assert list(state.ended) == ran.reasons[person]
+        found = estimate(plan, pool, state)
+        assert (found.theta.tolist(), found.se.tolist()) == (ran.theta[person].tolist(), ran.se[person].tolist())
+    assert {found[0] for found in ran.reasons} == {"time", "length"}  # some are cut short
+    # The pace matters: expected seconds alone, as in a simulation without times, give other items.
+    untimed = run_block(Trial(plan, pool, 4), People(np.zeros((2, 1))))
+    assert [steps_of(untimed, person).item.tolist() for person in range(2)] != [steps_of(ran, person).item.tolist() for person in range(2)]
 
 
 def test_asking_again_at_any_pace_gives_the_same_item() -> None:

@@ -5,7 +5,6 @@ held against what the server did.
 """
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from cat_engine.content import CONTENT
 from cat_engine.eligibility import ELIGIBILITY
 from cat_engine.estimators import ESTIMATOR
 from cat_engine.exposure import EXPOSURE
-from cat_engine.families import Ints
+from cat_engine.families import Floats, Ints
 from cat_engine.priors import PRIOR
 from cat_engine.registry import Registry
 from cat_engine.select import SELECTION
@@ -28,7 +27,7 @@ from tests.webtest.conftest import HOUR, MINUTE, SECOND, Room, open_room
 from webtest.config import House
 from webtest.session import Session
 
-RT_S = 10  # every answer takes so long
+RT_S = 10  # every answer takes so long, unless a test says otherwise
 OPTIONS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
     "start": {"items": {"items": ["M01-01", "P01-02"]}, "thetas": {"thetas": [-1.0, 1.0]}},
     "eligibility": {"fading": {"r_max": 0.6, "cuts": [0.0]}, "restricted": {"r_max": 0.7}, "sympson_hetter": {"r_max": 0.7}},
@@ -101,18 +100,32 @@ def mixed_plan(i: int, more: int = 0) -> str:
 
 @dataclass(frozen=True)
 class Sat:
-    """A closed wave, its people's sessions, and the table of their answers, [N, I] in the terms of the wave's pool."""
+    """A closed wave, its people's sessions, and the table of their answers, [N, I] in the terms of the wave's pool; how long each item takes, seconds[I],
+    and how many times as long each person, slowness[N].
+    """
 
     room: Room
     sessions: tuple[Session, ...]
     answers: Ints
+    seconds: Floats
+    slowness: Floats
 
 
-def sit_wave(house: House, text: str, people: int, seed: int, now: int) -> Sat:
-    """Make, open, sit and close a wave of `people`: everything goes through the services."""
+def sit_wave(house: House, text: str, people: int, seed: int, now: int, *, paced: bool = False) -> Sat:
+    """Make, open, sit and close a wave of `people`: everything goes through the services. `paced`: items take about what the pool expects, and people
+    are slower and faster; else every answer takes RT_S.
+    """
     room = open_room(house, people, text, name=f"Uji {seed}", now=now)
     kit = house.catalog.kit(room.wave)
-    answers = np.random.default_rng(seed).integers(0, 1000, (people, len(kit.pool))) % kit.pool.params.n_cat
+    rng = np.random.default_rng(seed)
+    answers = rng.integers(0, 1000, (people, len(kit.pool))) % kit.pool.params.n_cat
+    seconds, slowness = np.full(len(kit.pool), float(RT_S)), np.ones(people)
+    if paced:
+        assert kit.pool.seconds is not None
+        seconds, slowness = (
+            np.maximum(np.round(kit.pool.seconds * rng.uniform(0.6, 1.5, len(kit.pool))), 2),
+            2.0 ** (np.arange(people) % 3 - 1),
+        )
     for t in room.takers:
         room.enter(t, now)
     room.start(now + MINUTE)
@@ -124,23 +137,24 @@ def sit_wave(house: House, text: str, people: int, seed: int, now: int) -> Sat:
                 screen = room.begin(t, at)
                 continue
             assert screen.content is not None
-            wanted = int(answers[n, kit.pool.index[screen.content.item_id]])
-            at += RT_S * SECOND
+            item = kit.pool.index[screen.content.item_id]
+            wanted = int(answers[n, item])
+            at += round(seconds[item] * slowness[n] * SECOND)
             screen = room.answer(t, screen, screen.content.categories.index(wanted), at)
     room.close(now + HOUR)
-    return Sat(room, tuple(house.store.load(t.attempt) for t in room.takers), answers)
+    return Sat(room, tuple(house.store.load(t.attempt) for t in room.takers), answers, seconds, slowness)
 
 
 def simulated(house: House, sat: Sat) -> Block:
     """The same people in the simulator, stepped together; the snapshot of a wave does not learn from person to person."""
     kit, people, items = house.catalog.kit(sat.room.wave), len(sat.sessions), sat.answers.shape[1]
-    times = ItemTimes(np.full(items, 1e9), np.full(items, math.log(RT_S)))  # a spread too small to see
+    times = ItemTimes(np.full(items, 1e9), np.log(sat.seconds))  # a spread too small to see
     seen = np.zeros(sat.answers.shape, dtype=bool)
     for n, session in enumerate(sat.sessions):
         seen[n, list(session.engine.seen)] = True
     seeds = tuple(session.engine.seed for session in sat.sessions)
     true = np.zeros((people, len(kit.pool.competencies)))
-    return run_block(Trial(kit.plan, kit.pool, 0, times=times), People(true, np.zeros(people), sat.answers, seeds=seeds, seen=seen))
+    return run_block(Trial(kit.plan, kit.pool, 0, times=times), People(true, -np.log(sat.slowness), sat.answers, seeds=seeds, seen=seen))
 
 
 def differences(house: House, sat: Sat) -> list[str]:

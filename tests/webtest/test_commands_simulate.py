@@ -40,12 +40,13 @@ def test_a_simulation_writes_what_the_engine_gives(files: Path) -> None:
     expected = simulate(plan, Pool.of(("x1", "x2", "x3", "x4"), params, ("A",)), Population(0.6).abilities(30, 1, 5), 5)
     people, steps, items = (table(files / "out" / name) for name in ("people.csv", "steps.csv", "items.csv"))
     assert list(people[0]) == ["person_id", "theta_true", "theta", "se", "length", "stop_reason"]
-    assert list(steps[0]) == ["person_id", "position", "item_id", "category", "theta", "se"]
+    assert list(steps[0]) == ["person_id", "position", "item_id", "category", "theta", "se", "why"]
+    assert {row["why"] for row in steps} == {"adaptive"}
     assert [float(row["theta"]) for row in people] == expected.theta[:, 0].tolist()
     assert [row["item_id"] for row in steps] == [f"x{i + 1}" for i in expected.step_item]
     assert [float(row["exposure"]) for row in items] == expected.exposure.tolist()
     figures = json.loads((files / "out" / "summary.json").read_text())
-    assert (files / "out" / "steps.csv").read_text().startswith("person_id,position,item_id,category,theta,se\n1,0,x")
+    assert (files / "out" / "steps.csv").read_text().startswith("person_id,position,item_id,category,theta,se,why\n1,0,x")
     assert figures["rmse"] == pytest.approx(expected.rmse[0])
     assert {"rmse", "bias", "mean_length", "max_exposure", "overlap", "unused", "seconds"} <= set(figures)
     report = (files / "out" / "report.html").read_text()
@@ -231,7 +232,7 @@ def test_a_bank_with_response_times_lets_time_pass(files: Path) -> None:
     (files / "plan.toml").write_text(PLAN.replace("time_budget_min = 10", "time_budget_min = 2.5"))
     assert sim(files, "--n", "300", "--seed", "5", "--speed-sd", "0.2", "--speed-correlation", "0.4").exit_code == 0
     steps, people = (table(files / "out" / name) for name in ("steps.csv", "people.csv"))
-    assert list(steps[0]) == ["person_id", "position", "item_id", "category", "theta", "se", "rt_s"]
+    assert list(steps[0]) == ["person_id", "position", "item_id", "category", "theta", "se", "rt_s", "why"]
     assert list(people[0]) == ["person_id", "theta_true", "theta", "se", "length", "stop_reason", "minutes"]
     bank, plan = read_bank_csv(TIMED + "\n"), load_plan((files / "plan.toml").read_text())
     pool = pool_for(bank, plan)
@@ -280,6 +281,118 @@ def test_a_plans_acceptance_limits_are_checked(files: Path) -> None:
     assert [(c["figure"], c["holds"]) for c in figures["acceptance"]] == [("rmse", False), ("items", True)]
     assert figures["acceptance"][0]["value"] == pytest.approx(figures["rmse"])
     assert "Syarat rancangan" in (files / "out" / "report.html").read_text()
+
+
+# pretest items
+
+
+def with_new_items(folder: Path, *, items: int = 14, new: int = 2, first: int = 2, last: int = 5) -> str:
+    """bank.csv: two competencies of 2PL items, of each three in pretest, n1 to n3 and m1 to m3; plan.toml gives `new` of them. Gives the bank."""
+    header = "item_id,competency,model,a,b1,c,d,status,rt_alpha,rt_beta"
+    rng = np.random.default_rng(8)
+    rows = [
+        f"{c}{i},{c.upper()},2pl,{rng.uniform(0.9, 1.8):.3f},{b:.3f},,,active,2,3"
+        for c in "xy"
+        for i, b in enumerate(np.linspace(-2.2, 2.2, items))
+    ]
+    rows += [
+        f"{name}{i},{c},2pl,{1.0 + 0.3 * i:.1f},{0.6 * i - 1.2:.1f},,,pretest,2,3"
+        for name, c in (("n", "X"), ("m", "Y"))
+        for i in (1, 2, 3)
+    ]
+    text = "\n".join([header, *rows]) + "\n"
+    (folder / "bank.csv").write_text(text)
+    seeded = f"[pretest]\ncount = {new}\nfirst = {first}\nlast = {last}\n" if new else ""
+    plan = PLAN.replace('["A"]', '["X", "Y"]').replace("min_items = 2\nmax_items = 3", "min_items = 4\nmax_items = 6")
+    plan = plan.replace("time_budget_min = 10", "time_budget_min = 60")
+    (folder / "plan.toml").write_text(plan.replace("[[sections]]", seeded + "[[sections]]"))
+    return text
+
+
+def test_answers_to_pretest_items_stand_in_their_place_and_change_no_ability(files: Path) -> None:
+    with_new_items(files)
+    assert sim(files, "--n", "40", "--seed", "5").exit_code == 0
+    steps, people, items = (table(files / "out" / name) for name in ("steps.csv", "people.csv", "items.csv"))
+    with_new_items(files, new=0)
+    assert (
+        run(
+            "simulate", "--bank", files / "bank.csv", "--plan", files / "plan.toml", "--n", 40, "--seed", 5, "--out", files / "bare"
+        ).exit_code
+        == 0
+    )
+    bare, plain = table(files / "bare" / "steps.csv"), table(files / "bare" / "people.csv")
+    scored = [row for row in steps if row["why"] != "pretest"]
+    # Where there is time enough, the test around them is the one without them.
+    assert [{**row, "position": "", "rt_s": ""} for row in scored] == [{**row, "position": "", "rt_s": ""} for row in bare]
+    assert [{**row, "minutes": ""} for row in people] == [{**row, "minutes": ""} for row in plain]
+    per_person = {row["person_id"]: [r for r in steps if r["person_id"] == row["person_id"]] for row in people}
+    lengths = {row["person_id"]: sum(int(r["length"]) for r in people if r["person_id"] == row["person_id"]) for row in people}
+    for person, mine in per_person.items():
+        assert [int(row["position"]) for row in mine] == list(range(lengths[person] + 2))  # and it is longer by two
+        places = [int(row["position"]) for row in mine if row["why"] == "pretest"]
+        assert len(places) == 2
+        assert set(places) <= {1, 2, 3, 4}  # from the second item to the fifth
+        stands = {"X": ("0.0", "1.0"), "Y": ("0.0", "1.0")}  # the prior, before the first answer
+        for row in mine:
+            competency = "X" if row["item_id"][0] in "xn" else "Y"
+            now = (row["theta"], row["se"])
+            assert row["why"] == "adaptive" or [float(v) for v in now] == pytest.approx(
+                [float(v) for v in stands[competency]], abs=1e-6
+            )  # the grid
+            stands[competency] = now
+    for row in items:
+        assert int(row["answers"]) == sum(step["item_id"] == row["item_id"] for step in steps)
+        assert float(row["exposure"]) == int(row["answers"]) / 40
+        assert row["status"] == ("pretest" if row["item_id"][0] in "nm" else "active")
+    assert sum(int(row["answers"]) for row in items if row["status"] == "pretest") == 80
+    figures = json.loads((files / "out" / "summary.json").read_text())
+    assert figures["mean_pretest"] == 2
+    assert figures["mean_length"] == pytest.approx(np.mean(list(lengths.values())))
+    assert "Butir uji coba" in (files / "out" / "report.html").read_text()
+
+
+def test_minutes_are_those_of_items_of_both_kinds(files: Path) -> None:
+    with_new_items(files)
+    assert sim(files, "--n", "20", "--seed", "5").exit_code == 0
+    steps, people = (table(files / "out" / name) for name in ("steps.csv", "people.csv"))
+    for row in people:
+        mine = sum(float(step["rt_s"]) for step in steps if step["person_id"] == row["person_id"])
+        assert float(row["minutes"]) == pytest.approx(mine / 60)
+
+
+def test_a_replay_gives_only_pretest_items_that_the_person_answered(files: Path) -> None:
+    with_new_items(files)
+    ids = [f"{c}{i}" for c in "xy" for i in range(14)]
+    (files / "r.csv").write_text(f"person_id,{','.join(ids)},n2\nann,{','.join('01' * 14)},1\nbob,{','.join('10' * 14)},\n")
+    assert sim(files, "--responses", files / "r.csv").exit_code == 0
+    extra = [row for row in table(files / "out" / "steps.csv") if row["why"] == "pretest"]
+    assert [(row["person_id"], row["item_id"], row["category"]) for row in extra] == [("ann", "n2", "1")]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_pretest_items_can_be_calibrated_from_the_steps(files: Path, kind: str) -> None:
+    text = with_new_items(files, new=3, first=1, last=9)
+    assert sim(files, "--n", "1500", "--seed", "5", "--steps", kind, "--correlation", "0").exit_code == 0
+    rows = [line.split(",") for line in text.splitlines()]
+    given = {row["item_id"] for row in table(files / "out" / "items.csv") if int(row["answers"])}
+    anchors = [",".join([row[0], *row[2:7]]) for row in rows if row[7] == "active" and row[1] == "X" and row[0] in given]
+    (files / "anchors.csv").write_text("item_id,model,a,b1,c,d\n" + "\n".join(anchors) + "\n")
+    steps = files / "out" / f"steps.{kind}"
+    if kind == "csv":  # of one scale
+        lines = steps.read_text().splitlines()
+        steps.write_text("\n".join([lines[0], *(line for line in lines if line.split(",")[2][0] in "xn")]) + "\n")
+    else:
+        answers = pyarrow.parquet.read_table(steps)
+        pyarrow.parquet.write_table(answers.filter([name[0] in "xn" for name in answers["item_id"].to_pylist()]), steps)
+    done = run("calibrate", steps, "--model", "2pl", "--anchors", files / "anchors.csv", "--priors", "none", "--out", files / "P.csv")
+    assert done.exit_code == 0, done.stderr
+    found = {row["item_id"]: row for row in table(files / "P.csv")}
+    for row in rows:
+        if row[7] == "pretest" and row[1] == "X":
+            own = found[row[0]]
+            for name, truth in (("a", row[3]), ("b1", row[4])):
+                assert abs(float(own[name]) - float(truth)) < 3.3 * float(own[f"se_{name}"])  # six comparisons: 1 in 170 by chance
+                assert float(own[f"se_{name}"]) < 0.25
 
 
 # several plans
@@ -361,6 +474,7 @@ def scheduler() -> Iterator[str]:
 
 def test_a_cluster_and_several_processes_give_the_same_files_as_one(files: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("webtest.simulation_cluster.TASK", 1)
+    with_new_items(files)
     more = ("--n", "1600", "--seed", "5")  # four blocks, so four tasks
     assert sim(files, *more).exit_code == 0
     for name, where in (("cluster", ("--scheduler", scheduler)), ("processes", ("--workers", "2"))):

@@ -84,6 +84,41 @@ def test_mixed_waves_are_the_same_live_simulated_and_audited(hasty: House) -> No
     assert {"adaptive", "fixed", "start", "pretest", "full"} <= given.keys()
 
 
+TIMED = """name = "paced"
+[content]
+name = "shadow"
+[pretest]
+count = 2
+first = 2
+last = 4
+answers = 20
+[[sections]]
+code = "kompetensi"
+competencies = ["M.01", "M.02"]
+min_items = 3
+max_items = 3
+time_budget_min = 20
+blueprint = [{kind = "number", low = 6, high = 6}, {kind = "time", high = 2000}, {kind = "time", condition = "COMPETENCY == 'M.01'", high = HALF, priority = 3}]
+[[sections]]
+code = "intelektual"
+competencies = ["P.01"]
+min_items = 4
+max_items = 4
+time_budget_min = 20
+blueprint = [{kind = "number", low = 4, high = 4}, {kind = "time", high = WHOLE}]
+"""
+
+
+def test_rows_of_seconds_are_kept_at_the_same_pace_live_simulated_and_audited(hasty: House) -> None:
+    tight, loose = (
+        sit_wave(hasty, TIMED.replace("HALF", half).replace("WHOLE", whole), 3, 1, T0 + 2 * HOUR * k, paced=True)
+        for k, (half, whole) in enumerate((("50", "70"), ("900", "1200")))
+    )
+    everything_agrees(hasty, [tight, loose])
+    changed = [a.engine.items != b.engine.items for a, b in zip(tight.sessions, loose.sessions, strict=True)]
+    assert any(changed)  # the limits decide about items
+
+
 @pytest.mark.slow
 def test_two_hundred_mixed_sessions_are_the_same_live_simulated_and_audited(hasty: House) -> None:
     sat = sit_all(hasty, 50, 4, 3)

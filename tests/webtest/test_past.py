@@ -88,7 +88,7 @@ def test_a_plan_that_the_bank_cannot_serve_is_refused_with_every_fault(lite: Pla
 def test_the_simulation_of_the_page_refuses_it_too(lite: Place) -> None:
     house = lite.open()
     with pytest.raises(Faulty, match="how long its items take"):
-        Psychometrics(house.engine, house.store).simulate(short('[select]\nname = "mfi_per_time"'), 10, 1)
+        Psychometrics(house.engine, house.store).simulate([short('[select]\nname = "mfi_per_time"')], 10, 1)
     house.close()
 
 

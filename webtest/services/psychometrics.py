@@ -13,13 +13,15 @@ from calibration.expectation import Here, Hold
 from calibration.pipeline import CalibrationOptions, Proposal, calibrate
 from calibration.report import html_report
 from calibration.responses import Response, ResponseLog
-from cat_engine import Pool, SimulationResult, TestPlan, load_plan, simulate
+from cat_engine import Fault, Faulty, Pool, SimulationResult, TestPlan, load_plan, simulate
 from cat_engine.population import Population
+from cat_engine.section_time import SectionAdvice, section_advice
 from itembank.bank import Bank, Change, ItemContent, diff
 from itembank.models import BankVersion
 from itembank.store import load_bank, load_contents, save_version, versions
 from webtest.engine_inputs import pool_for
 from webtest.events import Kind
+from webtest.item_times import times_for
 from webtest.models import Attempt, CalibrationRun, Person, Wave
 from webtest.refusal import Refused
 from webtest.roster import sex_of
@@ -33,6 +35,21 @@ class Use:
 
     answers: int
     exposure: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tried:
+    """A plan tried out on simulated people; advice on its sections, where answers take time."""
+
+    plan: TestPlan
+    pool: Pool
+    result: SimulationResult
+    advice: tuple[SectionAdvice, ...]
+
+    @property
+    def unused(self) -> float:
+        """Share of scored items that nobody was given."""
+        return float((self.result.exposure[self.pool.operational] == 0).mean())
 
 
 class Psychometrics:
@@ -106,12 +123,31 @@ class Psychometrics:
         counts = np.bincount(log.item, minlength=len(log.item_ids))
         return {item_id: Use(int(n), float(n / len(log.person_ids))) for item_id, n in zip(log.item_ids, counts, strict=True)}
 
-    def simulate(self, plan_text: str, n: int, seed: int) -> tuple[TestPlan, Bank, Pool, SimulationResult]:
-        """The plan on the newest published bank, and the pool that it gives, with n people, abilities N(0, 1) correlated at .6. Raises Faulty for a faulty plan."""
-        plan = load_plan(plan_text)
+    def simulate(self, texts: Sequence[str], n: int, seed: int) -> tuple[Bank, tuple[Tried, ...]]:
+        """Plans on the newest published bank, each given to the same n people of abilities N(0, 1) correlated at .6. Answers take time where the bank
+        knows of every item how long. Raises Faulty with the faults of every plan.
+        """
         bank, _ = self.bank()
-        pool = pool_for(bank, plan)
-        return plan, bank, pool, simulate(plan, pool, Population().abilities(n, len(pool.competencies), seed), seed)
+        plans: list[tuple[TestPlan, Pool]] = []
+        faults: list[Fault] = []
+        for number, text in enumerate(texts, start=1):
+            try:
+                plan = load_plan(text)
+                plans.append((plan, pool_for(bank, plan)))
+            except Faulty as error:
+                faults += [replace(f, where=f"plan {number}, {f.where}") if len(texts) > 1 else f for f in error.faults]
+        if faults:
+            raise Faulty(faults)
+        wanted = {code for plan, _ in plans for code in plan.competencies}
+        competencies = [code for code in bank.competencies if code in wanted]
+        population = Population()
+        true = population.abilities(n, len(competencies), seed)
+        tau, tried = population.tau(true, seed), []
+        for plan, pool in plans:
+            own, times = true[:, [competencies.index(code) for code in pool.competencies]], times_for(bank, pool)
+            result = simulate(plan, pool, own, seed, times=times, tau=None if times is None else tau)
+            tried.append(Tried(plan, pool, result, () if times is None else section_advice(plan, pool, times, population.speeds)))
+        return bank, tuple(tried)
 
     def calibrate(
         self, waves: Sequence[str], options: CalibrationOptions, *, actor: str, now: int, truth: Bank | None = None, hold: Hold = Here

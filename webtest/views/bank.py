@@ -12,17 +12,16 @@ from cat_engine import Faulty
 from itembank.demo import plan_text
 from webtest.accounts import Right
 from webtest.app import house, needs, now_ms, officer, see_other
-from webtest.figures import item_figure, simulation_figures, small_information
+from webtest.figures import comparison_figures, item_figure, simulation_figures, small_information
 from webtest.refusal import Refused
 from webtest.services.psychometrics import Psychometrics
 from webtest.services.review import Decision, Review
 from webtest.views.banktable import Choice, chosen, shifts
 from webtest.views.estimates import estimates_csv, estimates_json
-from webtest.views.simulated import ENOUGH, targets
+from webtest.views.simulated import ENOUGH, MOST_PLANS, PEOPLE, SEEDS, Asked, by_competency, measures, section_minutes, targets
 from webtest.views.words import competency
 
 pages = Blueprint("bank", __name__, url_prefix="/petugas/bank")
-MOST_SIMULATED = 2000
 
 
 def _service() -> Psychometrics:
@@ -71,23 +70,32 @@ def item(item_id: str) -> Any:
 @pages.get("/simulasi")
 @needs(Right.SEE_BANK)
 def simulation() -> Any:
-    return render_template("officer/simulation.html", plan=plan_text(), n=200, seed=1)
+    return _simulation(Asked((plan_text(),)))
+
+
+def _simulation(asked: Asked, **found: Any) -> str:
+    return render_template("officer/simulation.html", asked=asked, most=MOST_PLANS, people=PEOPLE, seeds=SEEDS, **found)
 
 
 @pages.post("/simulasi")
 @needs(Right.SEE_BANK)
 def simulate() -> Any:
-    text, n, seed = request.form.get("plan", ""), request.form.get("n", 200, type=int), request.form.get("seed", 1, type=int)
-    n = min(max(n, 10), MOST_SIMULATED)
+    asked = Asked.of(request.form)
     try:
-        plan, bank, pool, result = _service().simulate(text, n, seed)
+        n, seed = asked.numbers()
+        bank, trials = _service().simulate(asked.texts, n, seed)
     except Faulty as error:
-        return render_template("officer/simulation.html", plan=text, n=n, seed=seed, faults=error.faults), 422
-    rows = targets(plan, pool, result)
-    figures = simulation_figures(result, lambda s: competency(pool.competencies[s]), next((r.aim for r in rows if r.aim is not None), None))
-    return render_template(
-        "officer/simulation.html", plan=text, n=n, seed=seed, result=result, rows=rows, enough=ENOUGH, figures=figures, version=bank.version,
-        provisional=bank.provisional,
+        return _simulation(asked, faults=error.faults), 422
+    rows = [targets(tried.plan, tried.pool, tried.result) for tried in trials]
+    first = trials[0]
+    if len(trials) == 1:
+        aim = next((r.aim for r in rows[0] if r.aim is not None), None)
+        figures = simulation_figures(first.result, lambda s: competency(first.pool.competencies[s]), aim)
+    else:
+        figures = comparison_figures([(tried.pool.competencies, tried.result) for tried in trials], competency)
+    return _simulation(
+        asked, trials=trials, rows=rows, measures=measures(trials), competencies=by_competency(rows), enough=ENOUGH, figures=figures,
+        minutes=[section_minutes(tried) for tried in trials], version=bank.version, provisional=bank.provisional,
     )  # fmt: skip
 
 

@@ -11,8 +11,9 @@ from cat_engine import Fault
 FIELDS = {
     "nip": "NIP", "name": _l("nama"), "job_level": _l("jenjang jabatan"), "unit": _l("unit kerja"), "room": _l("ruang"), "kinerja": _l("kinerja"),
     "potensi lain": _l("potensi lain"), "agency": _l("instansi"), "place": _l("tempat"), "day": _l("tanggal"),
+    "people": _l("orang maya"), "seed": _l("benih acak"), "plan": _l("rencana tes"),
 }  # fmt: skip
-PLACES = {"file": _l("berkas"), "wave": _l("gelombang"), "roster": _l("daftar peserta"), "bank": _l("bank soal")}
+PLACES = {"form": _l("isian"), "file": _l("berkas"), "wave": _l("gelombang"), "roster": _l("daftar peserta"), "bank": _l("bank soal")}
 # (pattern of the whole English message, what happened, what to do); groups of the pattern fill {0}, {1} ...
 SAID = [
     (r"is not 18 digits.*", _l("bukan 18 angka"), _l("simpan kolom NIP sebagai teks, lalu periksa angkanya")),
@@ -25,6 +26,8 @@ SAID = [
     (r"is longer than (\d+) characters", _l("lebih dari {0} huruf"), _l("singkat isinya")),
     (r"'(.*)' is not a number from 0 to 100", _l("'{0}' bukan angka 0 sampai 100"), _l("isi dengan angka, misalnya 82,5")),
     (r"the column is missing", _l("kolom ini tidak ada"), _l("tulis nama kolom pada baris pertama")),
+    (r"'(.*)' is not a whole number from (\d+) to (\d+)", _l("'{0}' bukan bilangan bulat dari {1} sampai {2}"), _l("isi dengan bilangan dalam batas itu")),
+    (r"(\d+) plans are too many to compare", _l("{0} rencana terlalu banyak untuk dibandingkan"), _l("paling banyak empat")),
     (r"holds no rows", _l("tidak berisi baris peserta"), _l("baris pertama memuat nama kolom, baris berikutnya satu orang")),
     (r"is not UTF-8 text", _l("tidak terbaca sebagai teks"), _l("simpan sebagai CSV UTF-8 atau XLSX")),
     (r"is not a spreadsheet that can be read", _l("tidak terbaca sebagai lembar kerja"), _l("simpan sebagai XLSX atau CSV UTF-8")),
@@ -51,6 +54,8 @@ def say_fault(fault: Fault) -> Said:
     """The fault in the reader's words; one that has none here (of a test plan, for the psychometrician) keeps its own."""
     row = re.fullmatch(r"row (\d+)", str(fault.where))
     where = _("baris %(n)s", n=row[1]) if row else str(PLACES.get(str(fault.where), fault.where))
+    plan = re.fullmatch(r"plan (\d+), (.*)", where)
+    where = _("rencana %(n)s, %(w)s", n=plan[1], w=plan[2]) if plan else where
     field = str(FIELDS.get(str(fault.field), fault.field))
     for pattern, message, remedy in SAID:
         found = re.fullmatch(pattern, str(fault.message))
