@@ -70,12 +70,15 @@ class Standing:
 
     @once
     def best(self) -> tuple[Floats, Ints]:
-        """The largest information that an available item has at the interim ability, and that item: [N, S] each; -inf where there is none."""
+        """The largest information that an available item has at the interim ability, and that item, ties on 1e-12 to the lowest index as where an item
+        is chosen: [N, S] each; -inf where there is none.
+        """
         info = np.where(self.available, self.batch.information(self.rows), -np.inf)
         own = self.batch.pool.params.scale[None, :] == self.scales[:, None]
         by_scale = np.where(own[None], info[:, None, :], -np.inf)
+        alike = by_scale.round(12)
         return by_scale.max(axis=-1, initial=-np.inf), np.asarray(
-            by_scale.argmax(axis=-1) if by_scale.shape[-1] else by_scale.sum(axis=-1).astype(int)
+            alike.argmax(axis=-1) if alike.shape[-1] else alike.sum(axis=-1).astype(int)
         )
 
     def each(self, function: "Callable[[Given], Floats]") -> Floats:

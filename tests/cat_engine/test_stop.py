@@ -132,6 +132,13 @@ def test_minimum_information_looks_at_the_best_item_left() -> None:
     assert not MinimumInformation(0.2).reached(standing_after(rows, [1, 0, 1], 3))[0, 0]  # the bank is used up: another reason
 
 
+def test_of_items_that_differ_in_their_last_bits_the_first_is_the_best_as_where_one_is_chosen() -> None:
+    now = standing_after([Row("2pl", 1.0, [0.7]), Row("2pl", 1.0, [0.7 - 1e-14])], [], 0)
+    info = now.batch.information(now.rows)[0]
+    assert info[1] > info[0]
+    assert [found.tolist() for found in now.best] == [[[info[1]]], [[0]]]
+
+
 def test_predicted_reduction_is_the_fall_of_the_expected_posterior_sd() -> None:
     rows = [Row("2pl", 1.5, [0.0]), Row("2pl", 1.5, [0.1]), Row("2pl", 0.3, [0.0])]
     now = standing_after(rows, [1], 1)

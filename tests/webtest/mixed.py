@@ -5,10 +5,11 @@ held against what the server did.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 
 from cat_engine import estimate
 from cat_engine.beginning import START
@@ -23,8 +24,10 @@ from cat_engine.select import SELECTION
 from cat_engine.simulate import Block, People, Trial, run_block
 from cat_engine.stop import STOP
 from cat_engine.timing import ItemTimes
-from tests.webtest.conftest import HOUR, MINUTE, SECOND, Room, open_room
+from tests.webtest.conftest import HOUR, MINUTE, SECOND, T0, Room, open_room
+from webtest import snapshots
 from webtest.config import House
+from webtest.services import waves
 from webtest.session import Session
 
 RT_S = 10  # every answer takes so long, unless a test says otherwise
@@ -143,6 +146,17 @@ def sit_wave(house: House, text: str, people: int, seed: int, now: int, *, paced
             screen = room.answer(t, screen, screen.content.categories.index(wanted), at)
     room.close(now + HOUR)
     return Sat(room, tuple(house.store.load(t.attempt) for t in room.takers), answers, seconds, slowness)
+
+
+def hurry(patch: pytest.MonkeyPatch) -> None:
+    """Simulations before a wave are made with few people: nothing here depends on how many."""
+    for module, name, fewer in ((waves, "TRIED", 2), (snapshots, "PEOPLE", 10), (snapshots, "CYCLES", 2)):
+        patch.setattr(module, name, fewer)
+
+
+def sit_all(house: House, plans: int, people: int, more: int) -> Iterator[Sat]:
+    """Plan after plan, a wave each."""
+    return (sit_wave(house, mixed_plan(i, more), people, i, T0 + 2 * HOUR * i) for i in range(plans))
 
 
 def simulated(house: House, sat: Sat) -> Block:

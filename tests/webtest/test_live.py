@@ -15,19 +15,15 @@ from cat_engine.priors import PRIOR
 from cat_engine.select import SELECTION
 from cat_engine.stop import STOP, table_of
 from tests.webtest.conftest import HOUR, T0
-from tests.webtest.mixed import Sat, differences, mixed_plan, sit_wave
-from webtest import snapshots
+from tests.webtest.mixed import Sat, differences, hurry, mixed_plan, sit_all, sit_wave
 from webtest.audit import audit_wave
 from webtest.config import House
 from webtest.events import Kind
-from webtest.services import waves
 
 
 @pytest.fixture
 def hasty(mixed_house: House, monkeypatch: pytest.MonkeyPatch) -> House:
-    """Simulations before a wave are made with few people: nothing here depends on how many."""
-    for module, name, fewer in ((waves, "TRIED", 2), (snapshots, "PEOPLE", 10), (snapshots, "CYCLES", 2)):
-        monkeypatch.setattr(module, name, fewer)
+    hurry(monkeypatch)
     return mixed_house
 
 
@@ -61,10 +57,6 @@ def test_the_plans_hold_every_registered_strategy(plans: int) -> None:
     assert used["pretest"] == {True, False}
 
 
-def sit_all(house: House, plans: int, people: int, more: int) -> list[Sat]:
-    return [sit_wave(house, mixed_plan(i, more), people, i, T0 + 2 * HOUR * i) for i in range(plans)]
-
-
 def everything_agrees(house: House, all_sat: list[Sat]) -> Counter[str]:
     """Audit and simulator find nothing; gives how many items were given for which reason and on which rung."""
     given: Counter[str] = Counter()
@@ -80,7 +72,7 @@ def everything_agrees(house: House, all_sat: list[Sat]) -> Counter[str]:
 
 
 def test_mixed_waves_are_the_same_live_simulated_and_audited(hasty: House) -> None:
-    given = everything_agrees(hasty, sit_all(hasty, 18, 1, 0))
+    given = everything_agrees(hasty, list(sit_all(hasty, 18, 1, 0)))
     assert {"adaptive", "fixed", "start", "pretest", "full"} <= given.keys()
 
 
@@ -121,7 +113,7 @@ def test_rows_of_seconds_are_kept_at_the_same_pace_live_simulated_and_audited(ha
 
 @pytest.mark.slow
 def test_two_hundred_mixed_sessions_are_the_same_live_simulated_and_audited(hasty: House) -> None:
-    sat = sit_all(hasty, 50, 4, 3)
+    sat = list(sit_all(hasty, 50, 4, 3))
     assert sum(len(one.sessions) for one in sat) == 200
     given = everything_agrees(hasty, sat)
     assert min(given[name] for name in ("adaptive", "fixed", "start", "pretest", "full")) > 50
