@@ -38,6 +38,8 @@ REFUSALS = {
     "wave_not_closed": "the wave is not closed yet; close it with 'cact wave close'",
     "untried": "try this version first: 'cact bank try' simulates a plan on it",
     "limits_missed": "the simulation of this version misses a limit of the plan; publishing it needs --reason",
+    "superseded": "decisions of the review replaced this draft; publish the draft that they made ('cact bank list' shows it)",
+    "outdated": "a newer version was published since this draft was made; make a new draft from that version",
     "not_draft": "this version is not a draft; only a draft can be published",
     "no_bank": "no bank version is published; 'cact bank publish' publishes a draft",
     "no_answers": "the waves named hold no answers",

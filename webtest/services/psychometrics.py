@@ -17,7 +17,7 @@ from cat_engine import Pool, SimulationResult, TestPlan, load_plan, simulate
 from cat_engine.trial import people
 from itembank.bank import Bank, Change, ItemContent, diff
 from itembank.models import BankVersion
-from itembank.store import load_bank, load_contents, save_version, versions
+from itembank.store import hold_versions, load_bank, load_contents, save_version, versions
 from webtest.engine_inputs import pool_for
 from webtest.events import Kind
 from webtest.models import Attempt, CalibrationRun, Person, Wave
@@ -129,7 +129,7 @@ class Psychometrics:
         tally = {name: sum(v.verdict == name for v in proposal.verdicts) for name in ("adopt", "keep", "reject")}
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
             draft = None
-            sql.get_one(BankVersion, bank.version, with_for_update=True)  # one new version of it at a time
+            hold_versions(sql)
             if proposal.adopted():
                 new = proposal.apply(bank)
                 same = sql.exec(select(BankVersion.version).where(BankVersion.digest == new.digest)).first()
