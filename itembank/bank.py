@@ -190,7 +190,7 @@ def expected_seconds(attributes: Mapping[str, str]) -> float | None:
     seconds, alpha, beta = (_number(attributes.get(name, "")) for name in ("seconds", "rt_alpha", "rt_beta"))
     try:
         found = math.exp(beta + 1 / (2 * alpha**2)) if alpha > 0 and math.isfinite(alpha) and math.isfinite(beta) else seconds
-    except OverflowError:
+    except (OverflowError, ZeroDivisionError):  # alpha^2 may be too small to be a number
         return None
     return found if math.isfinite(found) and found > 0 else None
 
