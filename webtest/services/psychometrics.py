@@ -69,7 +69,7 @@ class Psychometrics:
             raise Refused("wave_not_closed")
         rows: list[Response] = []
         dropped = {"dibatalkan": 0}
-        for wave in waves:
+        for wave in dict.fromkeys(waves):  # a wave named twice counts once
             for attempt, events in self._store.wave_events(wave).items():
                 answers = [e.payload for e in events if e.kind == Kind.ANSWERED]
                 if any(e.kind == Kind.VOIDED for e in events):
@@ -121,6 +121,7 @@ class Psychometrics:
         `truth`: the bank by which the answers of a rehearsal were made; the report then says how near the estimates came. `hold`: where
         the work is done (calibration.expectation).
         """
+        waves = list(dict.fromkeys(waves))
         log, dropped = self.responses(waves)
         bank, contents = self.bank()
         proposal = replace(calibrate(log, bank, options, self._groups(log, waves), hold), dropped=dropped)

@@ -26,6 +26,8 @@ SAID = [
     (r"'(.*)' is not a number from 0 to 100", _l("'{0}' bukan angka 0 sampai 100"), _l("isi dengan angka, misalnya 82,5")),
     (r"the column is missing", _l("kolom ini tidak ada"), _l("tulis nama kolom pada baris pertama")),
     (r"holds no rows", _l("tidak berisi baris peserta"), _l("baris pertama memuat nama kolom, baris berikutnya satu orang")),
+    (r"'(.*)' is not a date", _l("'{0}' bukan tanggal"), _l("tulis seperti 2026-11-24")),
+    (r"no rules .* are valid on (.*)", _l("tidak ada aturan penilaian yang berlaku pada {0}"), _l("pilih tanggal lain, atau muat aturan hari itu")),
     (r"is not UTF-8 text", _l("tidak terbaca sebagai teks"), _l("simpan sebagai CSV UTF-8 atau XLSX")),
     (r"is not a spreadsheet that can be read", _l("tidak terbaca sebagai lembar kerja"), _l("simpan sebagai XLSX atau CSV UTF-8")),
     (r"is larger than (\d+) MB", _l("lebih besar dari {0} MB"), _l("bagi menjadi beberapa berkas")),
