@@ -23,6 +23,7 @@ from webtest.refusal import Refused
 
 DECISIONS = ("adopt", "keep", "hold")
 SEED = 1
+LONGEST_REASON = 500
 LARGEST_NUMBER = 2**31 - 1  # of a column of integers
 
 
@@ -129,7 +130,13 @@ class Review:
             for k, (item_id, d) in enumerate(changed.items(), start=n + 1):
                 sql.add(
                     CalibrationDecision(
-                        run_id=run_id, n=k, at=now, actor=actor, item_id=item_id, decision=d.decision, reason=d.reason.strip()
+                        run_id=run_id,
+                        n=k,
+                        at=now,
+                        actor=actor,
+                        item_id=item_id,
+                        decision=d.decision,
+                        reason=d.reason.strip()[:LONGEST_REASON],
                     )
                 )
             sql.flush()
@@ -201,7 +208,7 @@ class Review:
                 _may_publish(sql, found, reason)
             outcome = "published" if verdict == "publish" else "refused"
             decide(sql, version, outcome, actor=actor, now=now)
-            sql.add(VersionVerdict(version=version, at=now, actor=actor, verdict=outcome, reason=reason.strip()))
+            sql.add(VersionVerdict(version=version, at=now, actor=actor, verdict=outcome, reason=reason.strip()[:LONGEST_REASON]))
 
 
 def _may_publish(sql: SqlSession, draft: BankVersion, reason: str) -> None:
