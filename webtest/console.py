@@ -22,6 +22,7 @@ from rich.markup import escape
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 
 from cat_engine import Fault, Faulty
+from itembank.rows import broken_text
 from webtest.config import House, open_house
 from webtest.refusal import MESSAGES, Refused
 
@@ -81,6 +82,7 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         faults: Sequence[Fault] = ()
         try:
+            _refuse_broken_text(kwargs)
             return function(*args, **kwargs)
         except Faulty as error:
             code, faults = "faulty", error.faults
@@ -99,6 +101,13 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
         sys.exit(EXIT_FAULTY)
 
     return run
+
+
+def _refuse_broken_text(options: Mapping[str, Any]) -> None:
+    """Raises Faulty for words of the command line that were no UTF-8: no database holds them, and no terminal shows them."""
+    names = [name for name, value in options.items() if isinstance(value, str | Path) and broken_text(str(value))]
+    if names:
+        raise Faulty([Fault(name, "", "is not UTF-8 text", "type it again in a terminal set to UTF-8") for name in names])
 
 
 def _failure(error: LookupError | OSError | DatabaseError) -> tuple[str, str, str]:
