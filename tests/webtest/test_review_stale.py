@@ -30,8 +30,7 @@ def imported(house: House, name: str) -> int:
 
 def test_a_draft_that_decisions_have_replaced_is_not_published_in_place_of_theirs(house: House) -> None:
     run, ids = a_run(house)
-    first = run.draft_version or 0
-    review = tried(house, first)
+    first, review = run.draft_version or 0, Review(house.engine)
     second = review.override(run.id or 0, {ids[2]: Decision("hold", "bocor")}, actor=WHO, now=T0 + 1) or 0
     third = review.override(run.id or 0, {ids[1]: Decision("hold", "bocor juga")}, actor=WHO, now=T0 + 2) or 0
     for left in (first, second):
@@ -55,7 +54,7 @@ def test_a_calibration_on_an_older_bank_does_not_undo_what_was_published_since(h
     run, _ = a_run(house)
     draft = run.draft_version or 0
     assert draft > newer
-    review = tried(house, draft)
+    review = Review(house.engine)
     review.decide(newer, "publish", actor=WHO, now=T0)
     with refused("outdated"):
         review.decide(draft, "publish", actor=WHO, now=T0, reason="tetap saja")
