@@ -22,7 +22,6 @@ from rich.markup import escape
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 
 from cat_engine import Fault, Faulty
-from itembank.rows import broken_text
 from webtest.config import House, open_house
 from webtest.refusal import MESSAGES, Refused
 
@@ -103,13 +102,6 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def _refuse_broken_text(options: Mapping[str, Any]) -> None:
-    """Raises Faulty for words of the command line that were no UTF-8: no database holds them, and no terminal shows them."""
-    names = [name for name, value in options.items() if isinstance(value, str | Path) and broken_text(str(value))]
-    if names:
-        raise Faulty([Fault(name, "", "is not UTF-8 text", "type it again in a terminal set to UTF-8") for name in names])
-
-
 def _failure(error: LookupError | OSError | DatabaseError) -> tuple[str, str, str]:
     """Where, field and message of a failure that is not the program's own fault; what is one is raised again."""
     if isinstance(error, DatabaseError):
@@ -121,6 +113,21 @@ def _failure(error: LookupError | OSError | DatabaseError) -> tuple[str, str, st
     if type(error) is not LookupError:  # a KeyError or IndexError is a mistake in the program
         raise error
     return "refused", "", str(error)
+
+
+def _refuse_broken_text(options: Mapping[str, Any]) -> None:
+    """Raises Faulty for words of the command line that were no UTF-8: no database holds them, and no terminal shows them."""
+    names = [name for name, value in options.items() if isinstance(value, str | Path) and _broken(str(value))]
+    if names:
+        raise Faulty([Fault(name, "", "is not UTF-8 text", "type it again in a terminal set to UTF-8") for name in names])
+
+
+def _broken(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def refusal_words(code: str) -> str:
