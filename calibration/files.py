@@ -20,8 +20,10 @@ from itembank.rows import Rows, slope_columns, threshold_columns
 ONLY = "all"  # the competency of a file that names none
 
 
-def cells_by_row(text: str, needed: Sequence[str]) -> Iterable[tuple[str, Mapping[str, str]]]:
-    """("row 2", cells by column) of each row that is not empty. Raises Faulty for a header that lacks or repeats a column."""
+def cells_by_row(text: str, needed: Sequence[str], misfits: list[Fault] | None = None) -> Iterable[tuple[str, Mapping[str, str]]]:
+    """("row 2", cells by column) of each row that is not empty. Raises Faulty for a header that lacks or repeats a column, and for rows that do not
+    fit it; where the caller has more to find, those are left out and added to `misfits`.
+    """
     lines = csv_lines(text)
     header = [cell.strip() for cell in lines[0]] if lines else []
     faults = [Fault("row 1", name, "the column is missing", "separate columns by commas") for name in needed if name not in header]
@@ -32,10 +34,13 @@ def cells_by_row(text: str, needed: Sequence[str]) -> Iterable[tuple[str, Mappin
     for number, line in enumerate(lines[1:], start=2):
         cells = [cell.strip() for cell in line]
         if any(cells):
-            if len(cells) != len(header):
+            if len(cells) == len(header):
+                rows.append((f"row {number}", dict(zip(header, cells, strict=True))))
+            else:
                 faults.append(Fault(f"row {number}", "", f"has {len(cells)} cells, the header {len(header)}"))
-            rows.append((f"row {number}", dict(zip(header, cells, strict=False))))
-    if faults:
+    if misfits is not None:
+        misfits += faults
+    elif faults:
         raise Faulty(faults)
     return rows
 
@@ -46,9 +51,11 @@ def _rows(table: Sequence[tuple[str, Mapping[str, str]]]) -> Rows:
     return Rows(threshold_columns(header), slope_columns(header))
 
 
-def read_items_csv(text: str) -> dict[str, Row]:
-    """Item parameters by item id, in file order. Raises Faulty with every fault by row and column."""
-    table = list(cells_by_row(text, ("item_id", "model", "a", "b1")))
+def read_items_csv(text: str, *, blanks: bool = False) -> dict[str, Row]:
+    """Item parameters by item id, in file order; with `blanks`, rows without b1 (of items that could not be estimated) are left out. Raises Faulty with
+    every fault by row and column.
+    """
+    table = [(where, cells) for where, cells in cells_by_row(text, ("item_id", "model", "a", "b1")) if cells["b1"] or not blanks]
     rows = _rows(table)
     for where, cells in table:
         rows.add(where, {**cells, "competency": ONLY}, {})

@@ -12,6 +12,7 @@ from itembank.csv_lines import csv_lines
 
 WHY = ("adaptive", "pretest", "fixed", "start")
 HIGHEST_CATEGORY = 50  # more is a score or a typing error
+MOST_DIGITS = 15  # of a whole number in a cell: more than any time or position has, and a 64-bit integer holds it
 CATEGORIES = {text: k for k in range(HIGHEST_CATEGORY + 1) for text in (str(k), f"{k:02d}")}
 
 
@@ -154,7 +155,7 @@ def _is_whole(cell: str) -> bool:
 def _whole(where: str, name: str, cell: str, faults: list[Fault]) -> int:
     if not cell:
         return -1
-    if not _is_whole(cell):
-        faults.append(Fault(where, name, f"'{cell}' is not a whole number"))
+    if not _is_whole(cell) or len(cell) > MOST_DIGITS:
+        faults.append(Fault(where, name, f"'{cell[:20]}' is not a whole number", f"at most {MOST_DIGITS} digits"))
         return -1
     return int(cell)

@@ -201,7 +201,7 @@ def expected_seconds(attributes: Mapping[str, str]) -> float | None:
     own = lognormal_time(attributes)
     try:
         found = number(attributes.get("seconds", "")) if own is None else math.exp(own[1] + 1 / (2 * own[0] ** 2))
-    except OverflowError:
+    except (OverflowError, ZeroDivisionError):  # alpha^2 may be too small to be a number
         return None
     return found if found is not None and math.isfinite(found) and found > 0 else None
 

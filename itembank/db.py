@@ -1,15 +1,21 @@
 """The database: one URL, SQLite or PostgreSQL, brought up to date by migrations."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from cat_engine import Fault, Faulty
 
 HERE = Path(__file__).parent / "migrations"
+NO_ADDRESS = "not the address of a database"
 
 
 def data_url(folder: Path) -> str:
@@ -22,9 +28,14 @@ def open_engine(url: str, *, pool_size: int = 40) -> Engine:
 
     SQLite runs in WAL with synchronous=FULL: a commit that has returned is on disk. Every transaction on SQLite begins IMMEDIATE when the
     connection carries the execution option `write=True`, because a reader that turns writer late is refused, not queued. Values of a statement
-    that fails (a NIP, a name) do not appear in its error.
+    that fails (a NIP, a name) do not appear in its error. Raises ArgumentError, which shows nothing of it, where `url` is neither.
     """
-    target = make_url(url)
+    try:
+        target = make_url(url)
+    except (ArgumentError, ValueError):  # the port; the message would hold a part of the password
+        raise ArgumentError(NO_ADDRESS) from None
+    if not target.drivername.startswith(("sqlite", "postgres")):
+        raise ArgumentError(NO_ADDRESS)
     if target.drivername in ("postgres", "postgresql"):
         target = target.set(drivername="postgresql+psycopg")
     if target.drivername.startswith("postgresql"):
@@ -47,13 +58,22 @@ def _begin_sqlite(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
+@contextmanager
+def _newer_named() -> Iterator[None]:
+    try:
+        yield
+    except CommandError as error:
+        fault = Fault("database", "", f"was made by another version of CACT: {error}", "use that version, or a newer one")
+        raise Faulty([fault]) from None
+
+
 def upgrade(engine: Engine, locations: Sequence[Path] = ()) -> None:
-    """Run every migration that the database has not seen: this package's own and those in `locations`."""
+    """Run every migration that the database has not seen: this package's own and those in `locations`. Raises Faulty where it has seen others."""
     config = Config()
     config.set_main_option("script_location", str(HERE))
     config.set_main_option("path_separator", "os")
     versions = os.pathsep.join(str(path) for path in (HERE / "versions", *locations))
     config.set_main_option("version_locations", versions.replace("%", "%%"))
-    with engine.execution_options(write=True).begin() as connection:
+    with _newer_named(), engine.execution_options(write=True).begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "heads")

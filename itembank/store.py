@@ -14,13 +14,20 @@ from itembank.bank import Bank, ItemContent, canonical, key_faults
 from itembank.models import BankItem, BankVersion, ContentRow
 
 
+def hold_versions(session: Session) -> None:
+    """From here to the end of the transaction nobody else makes or decides on a version; called before any row is locked, so that nobody waits in a
+    circle. The session writes from its start (execution option `write=True`), which is enough on SQLite.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection().exec_driver_sql("LOCK TABLE bank_version IN SHARE ROW EXCLUSIVE MODE")
+
+
 def save_version(session: Session, bank: Bank, contents: Mapping[str, ItemContent], *, note: str, actor: str, now: int) -> int:
     """Write `bank` as a new draft and give its number. Raises Faulty where the same bank is already there.
 
     The session writes from its start (execution option `write=True`): versions are numbered one writer after another.
     """
-    if session.get_bind().dialect.name == "postgresql":
-        session.connection().exec_driver_sql("LOCK TABLE bank_version IN SHARE ROW EXCLUSIVE MODE")
+    hold_versions(session)
     same = session.exec(select(BankVersion).where(BankVersion.digest == bank.digest)).first()
     if same is not None:
         raise Faulty([Fault("bank", "digest", f"version {same.version} ({same.status}) is the same bank", "nothing to save")])

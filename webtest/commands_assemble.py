@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+from rich.markup import escape
 
 from cat_engine import Fault, Faulty, Pool, information
 from cat_engine.blueprint import Content, read_rows, row_faults
@@ -59,7 +60,7 @@ def assemble(
     with whole_file(out_file) as part:
         write_csv(part, ("item_id", "info"), ((pool.ids[i], float(info[i])) for i in items))
     figures = {"items": len(items), "total_info": float(info[items].sum()), "rows": len(rows)}
-    put(figures, as_json, f"{figures['items']} items, total information {figures['total_info']:.4f}; written to {out_file}")
+    put(figures, as_json, f"{figures['items']} items, total information {figures['total_info']:.4f}; written to {escape(str(out_file))}")
 
 
 def _content(pool: Pool, own: list, attribute_file: Path | None, stimulus_file: Path | None) -> Content:  # type: ignore[type-arg]
@@ -67,15 +68,21 @@ def _content(pool: Pool, own: list, attribute_file: Path | None, stimulus_file: 
     columns = {name: [row.get(name, "") for row in own] for name in names}
     columns["COMPETENCY"] = [pool.competencies[s] for s in pool.params.scale.tolist()]
     if attribute_file is not None:
-        table = {_cell(row, "ID"): row for row in read_table(read_text(attribute_file), "ID")}
+        table = _by(attribute_file, "ID")
         faults = [Fault(str(attribute_file), "ID", f"item '{i}' is missing") for i in pool.ids if i not in table]
         if faults:
             raise Faulty(faults)
         for name in next(iter(table.values()), {}):
             columns[name] = [table[i][name] for i in pool.ids]
-    stimuli = {} if stimulus_file is None else {_cell(row, "STID"): row for row in read_table(read_text(stimulus_file), "STID")}
+    stimuli = {} if stimulus_file is None else _by(stimulus_file, "STID")
     return Content.of(pool.ids, columns, stimuli)
 
 
-def _cell(row: dict[str, str], name: str) -> str:
-    return next(value for key, value in row.items() if key.upper() == name)
+def _by(file: Path, name: str) -> dict[str, dict[str, str]]:
+    """The rows of a file by what stands in column `name`, each once. Raises Faulty."""
+    rows = read_table(read_text(file), name)
+    ids = [next(value for key, value in row.items() if key.upper() == name) for row in rows]
+    faults = [Fault(str(file), name, f"'{i}' stands twice", "one row each") for i in dict.fromkeys(ids) if ids.count(i) > 1]
+    if faults:
+        raise Faulty(faults)
+    return dict(zip(ids, rows, strict=True))

@@ -1,7 +1,5 @@
 """`cact fit`: how well answers fit given item parameters."""
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,7 +19,7 @@ from calibration.responses import ResponseLog
 from cat_engine import Fault, Faulty, Grid, ItemParams, NormalPrior, Row, probabilities
 from cat_engine.ability import weights
 from cat_engine.irt import Floats, Ints
-from webtest.console import check_target, err, guarded, json_option, out, put_table, read_text, write_file
+from webtest.console import check_target, err, guarded, json_option, out, put_table, read_text, write_files
 from webtest.csv_table import csv_table, rounded
 from webtest.response_files import read_responses
 
@@ -63,24 +61,24 @@ def fit(
         if target is not None:
             check_target(target, force=True)
     log = read_responses(answers)
-    asked = _Asked.of(log, read_items_csv(_without_blanks(read_text(items))), str(items))
+    asked = _Asked.of(log, read_items_csv(read_text(items), blanks=True), str(items))
     found = residuals(asked.person, asked.item, asked.category, asked.rows, mean, sd)
     by_score, pairs, whole, why = _of_whole_forms(asked, mean, sd, known)
     if model_file is not None and whole is None:
         raise Faulty([Fault("--model-fit", "", f"cannot be told: {why}")])
     table = _items(asked.names, found, by_score, pairs)
-    if out_file is not None:
-        write_file(out_file, csv_table(FIT_COLUMNS, table), force=True)
+    contents = {out_file: csv_table(FIT_COLUMNS, table)}
     if pairs_file is not None:
-        write_file(pairs_file, csv_table(PAIR_COLUMNS, _pairs(asked.names, found, pairs)), force=True)
+        contents[pairs_file] = csv_table(PAIR_COLUMNS, _pairs(asked.names, found, pairs))
     if model_file is not None and whole is not None:
-        write_file(model_file, (json.dumps(_figures(whole), indent=1) + "\n").encode(), force=True)
+        contents[model_file] = (json.dumps(_figures(whole), indent=1) + "\n").encode()
     if persons_file is not None:
         people = [
             {"person_id": name, **{column: rounded(getattr(found, column)[k], 4) for column in PERSON_COLUMNS}}
             for k, name in enumerate(asked.people)
         ]
-        write_file(persons_file, csv_table(("person_id", *PERSON_COLUMNS), people), force=True)
+        contents[persons_file] = csv_table(("person_id", *PERSON_COLUMNS), people)
+    write_files({path: content for path, content in contents.items() if path is not None}, force=True)
     put_table(table, as_json, FIT_COLUMNS, "no items")
     if whole is None:
         err.print(f"Without S-X2, LD-X2 or M2: {why}." if by_score is None else f"Without M2: {why}.")
@@ -191,13 +189,3 @@ def _sentence(whole: ModelFit) -> str:
         f"M2 {whole.m2:.2f}, df {whole.df}, p {whole.p:.4f}; RMSEA {whole.rmsea:.3f} ({between}); SRMSR {whole.srmsr:.3f}; TLI {whole.tli:.3f}; "
         f"CFI {whole.cfi:.3f}"
     )
-
-
-def _without_blanks(text: str) -> str:
-    """The rows of a parameter file that hold parameters: an item that could not be estimated stands there with its flag alone."""
-    lines = list(csv.reader(io.StringIO(text)))
-    at = lines[0].index("b1") if lines and "b1" in lines[0] else None
-    kept = lines if at is None else [line for k, line in enumerate(lines) if k == 0 or len(line) <= at or line[at].strip()]
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(kept)
-    return out.getvalue()

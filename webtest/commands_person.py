@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import numpy as np
+from rich.markup import escape
 
 from calibration.files import cells_by_row, read_ids
 from calibration.personfit import met
@@ -24,7 +25,7 @@ from cat_engine import Fault, Faulty, Pool, TestPlan, load_plan
 from cat_engine.estimators import ESTIMATOR
 from itembank.bank import Bank
 from webtest.commands_engine import bank_of, bank_option, folder_option
-from webtest.console import check_target, err, guarded, json_option, opened, put, put_table, read_text, write_file
+from webtest.console import check_target, err, guarded, json_option, opened, put, put_table, read_text, write_file, write_files
 from webtest.csv_table import csv_table
 from webtest.engine_inputs import pool_for, to_number
 from webtest.response_files import PARQUET, read_responses
@@ -209,7 +210,7 @@ def personfit(
     lines += [f"  {counts[name]:>6} {words[name]}" for name in FLAGS]
     if handed.routed and test is None:
         err.print("Note: these are answers of an adaptive test; only with its --plan do p_lz and p_cusum keep their level.")
-    put({"people": len(flags), "level": level, "flagged": counts}, as_json, "\n".join([*lines, f"written to {out_file}"]))
+    put({"people": len(flags), "level": level, "flagged": counts}, as_json, escape("\n".join([*lines, f"written to {out_file}"])))
 
 
 def _test(plan_text: str | None, bank: Bank) -> tuple[TestPlan, Pool] | None:
@@ -263,11 +264,10 @@ def items_command(
     told = foretell(scorer, speeds, population(sittings, speeds))
     watched = watch(sittings, told, people, Leak(share, solve, haste), level, replicates, seed)
     table = [_row(bank, asdict(one)) for one in sorted(watched, key=lambda one: (one.p_adjusted, one.p, -one.peak))]
-    write_file(out_file, csv_table(ITEM_COLUMNS, table), force=True)
+    contents = {out_file: csv_table(ITEM_COLUMNS, table)}
     if windows_file is not None:
-        write_file(
-            windows_file, csv_table(WINDOW_COLUMNS, [_row(bank, asdict(one)) for one in by_window(sittings, told, people)]), force=True
-        )
+        contents[windows_file] = csv_table(WINDOW_COLUMNS, [_row(bank, asdict(one)) for one in by_window(sittings, told, people)])
+    write_files(contents, force=True)
     named = table if as_json else [row for row in table if row["p_adjusted"] <= level]
     put_table(named, as_json, ITEM_COLUMNS, f"none of {len(table)} items stands out at level {level:g}")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import numpy as np
+from rich.markup import escape
 
 from calibration.correlations import correlations
 from calibration.files import read_groups_csv, read_ids
@@ -19,7 +20,7 @@ from calibration.responses import ResponseLog
 from cat_engine import Fault, Faulty
 from itembank.bank import Bank
 from itembank.exchange import read_bank_csv
-from webtest.console import check_target, guarded, json_option, put, put_table, read_text, write_file
+from webtest.console import check_target, guarded, json_option, put, put_table, read_text, write_file, write_files
 from webtest.csv_table import csv_table
 from webtest.response_files import read_responses
 
@@ -63,10 +64,8 @@ def correlations_command(answers: Path, bank_file: Path, out_file: Path | None, 
     if len(found.competencies) < 2:
         raise Faulty([Fault("answers", "", "are of one competency", "two or more correlate")])
     names, definite = found.competencies, found.definite
-    if out_file is not None:
-        write_file(out_file, _matrix_csv(names, found.matrix), force=True)
-    if se_file is not None:
-        write_file(se_file, _matrix_csv(names, found.se), force=True)
+    targets = ((out_file, found.matrix), (se_file, found.se))
+    write_files({path: _matrix_csv(names, matrix) for path, matrix in targets if path is not None}, force=True)
     figures: dict[str, Any] = {
         "competencies": names, "means": found.means.tolist(), "sds": found.sds.tolist(), "n": found.n.tolist(),
         "matrix": [[_finite(x) for x in row] for row in found.matrix.tolist()], "se": [[_finite(x) for x in row] for row in found.se.tolist()],
@@ -82,7 +81,7 @@ def correlations_command(answers: Path, bank_file: Path, out_file: Path | None, 
         values = ", ".join("[" + ", ".join(f"{x:.3f}" for x in row) + "]" for row in definite)
         raised = "" if definite is found.matrix else " (its lowest eigenvalues raised)"
         last = f"For a plan{raised}, competencies in this order:\n\\[joint]\nmatrix = \\[{values}]"
-    put(figures, as_json, "\n".join([f"Correlations (standard errors), {len(log.person_ids)} people", *rows, last]))
+    put(figures, as_json, "\n".join([f"Correlations (standard errors), {len(log.person_ids)} people", *map(escape, rows), last]))
 
 
 @click.command("drift")

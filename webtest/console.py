@@ -38,6 +38,8 @@ REFUSALS = {
     "wave_not_closed": "the wave is not closed yet; close it with 'cact wave close'",
     "untried": "try this version first: 'cact bank try' simulates a plan on it",
     "limits_missed": "the simulation of this version misses a limit of the plan; publishing it needs --reason",
+    "superseded": "decisions of the review replaced this draft; publish the draft that they made ('cact bank list' shows it)",
+    "outdated": "a newer version was published since this draft was made; make a new draft from that version",
     "not_draft": "this version is not a draft; only a draft can be published",
     "no_bank": "no bank version is published; 'cact bank publish' publishes a draft",
     "no_answers": "the waves named hold no answers",
@@ -79,6 +81,7 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         faults: Sequence[Fault] = ()
         try:
+            _refuse_broken_text(kwargs)
             return function(*args, **kwargs)
         except Faulty as error:
             code, faults = "faulty", error.faults
@@ -110,6 +113,21 @@ def _failure(error: LookupError | OSError | DatabaseError) -> tuple[str, str, st
     if type(error) is not LookupError:  # a KeyError or IndexError is a mistake in the program
         raise error
     return "refused", "", str(error)
+
+
+def _refuse_broken_text(options: Mapping[str, Any]) -> None:
+    """Raises Faulty for words of the command line that were no UTF-8: no database holds them, and no terminal shows them."""
+    names = [name for name, value in options.items() if isinstance(value, str | Path) and _broken(str(value))]
+    if names:
+        raise Faulty([Fault(name, "", "is not UTF-8 text", "type it again in a terminal set to UTF-8") for name in names])
+
+
+def _broken(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def refusal_words(code: str) -> str:

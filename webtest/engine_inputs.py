@@ -1,13 +1,14 @@
 """What the engine's commands read: lists of numbers, abilities, answers, priors and grids, with every fault named."""
 
-import csv
-import io
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from calibration.files import cells_by_row
 from cat_engine import Fault, Faulty, Grid, NormalPrior, Pool, TestPlan
 from cat_engine.irt import Floats, Ints
 from cat_engine.priors import PRIOR, Prior
@@ -44,36 +45,32 @@ def pool_for(bank: Bank, plan: TestPlan) -> Pool:
 
 
 def read_table(text: str, *columns: str) -> list[dict[str, str]]:
-    """The rows of a CSV file by column name. Raises Faulty where a column is missing."""
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    header = [(name or "").strip() for name in reader.fieldnames or []]
-    known = {name.upper() for name in header}
+    """The rows of a CSV file by column name; `columns` in any case. Raises Faulty where a column is missing or a row does not fit the header."""
+    rows = [dict(cells) for _, cells in cells_by_row(text, ())]
+    if not rows:
+        raise Faulty([Fault("file", "", "holds no rows", "row 1 names the columns")])
+    known = {name.upper() for name in rows[0]}
     faults = [Fault("row 1", name, "the column is missing") for name in columns if name.upper() not in known]
     if faults:
         raise Faulty(faults)
-    reader.fieldnames = header
-    return [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
+    return rows
 
 
 def read_thetas(text: str, competencies: tuple[str, ...]) -> tuple[tuple[str, ...], Floats]:
     """`person_id` and a column a competency, or `person_id,theta` where there is one competency. Raises Faulty with every fault."""
-    rows = list(csv.reader(io.StringIO(text, newline="")))
-    header = [cell.strip() for cell in rows[0]] if rows else []
-    columns = ["theta"] if len(competencies) == 1 and "theta" in header else list(competencies)
-    faults = [Fault("row 1", name, "the column is missing") for name in ("person_id", *columns) if name not in header]
-    if faults:
-        raise Faulty(faults)
-    at, person = [header.index(name) for name in columns], header.index("person_id")
+    single = len(competencies) == 1 and "theta" in (name.strip() for name in text.split("\n", 1)[0].split(","))
+    columns = ["theta"] if single else list(competencies)
     found: dict[str, list[float]] = {}
-    for where, cells in _whole_rows(rows, faults):
-        person_id, values = cells[person].strip(), [to_number(cells[k]) for k in at]
+    faults: list[Fault] = []
+    for where, cells in cells_by_row(text, ("person_id", *columns), faults):
+        person_id, values = cells["person_id"], [to_number(cells[name]) for name in columns]
         if not person_id:
             faults.append(Fault(where, "person_id", "is empty"))
-        if person_id in found:
-            faults.append(Fault(where, "person_id", f"'{person_id}' stands in an earlier row already"))
-        for name, k, value in zip(columns, at, values, strict=True):
+        if person_id in found:  # not named: an id may be a NIP
+            faults.append(Fault(where, "person_id", "the person stands in an earlier row already", "one row a person"))
+        for name, value in zip(columns, values, strict=True):
             if not math.isfinite(value):
-                faults.append(Fault(where, name, f"'{cells[k]}' is not a number", "write a number with a decimal point"))
+                faults.append(Fault(where, name, f"'{cells[name]}' is not a number", "write a number with a decimal point"))
         found[person_id] = values
     if not found and not faults:
         faults.append(Fault("file", "", "holds no people"))
@@ -82,31 +79,27 @@ def read_thetas(text: str, competencies: tuple[str, ...]) -> tuple[tuple[str, ..
     return tuple(found), np.array(list(found.values()))
 
 
-def _whole_rows(rows: Sequence[Sequence[str]], faults: list[Fault]) -> Iterator[tuple[str, Sequence[str]]]:
-    """("row 2", its cells) of each row below the header that is not empty; one with more or fewer cells than the header is added to `faults`."""
-    for number, cells in enumerate(rows[1:], start=2):
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) == len(rows[0]):
-            yield f"row {number}", cells
-        else:
-            faults.append(Fault(f"row {number}", "", f"has {len(cells)} cells, the header {len(rows[0])}"))
-
-
 def read_correlations(text: str, competencies: Sequence[str], faults: list[Fault]) -> Floats | None:
     """`competency` and a column a competency, as the correlation matrix [S, S] of `competencies`; what is wrong is added to `faults`."""
-    rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    table = {(row.get("competency") or "").strip(): row for row in rows}
+    table: dict[str, Mapping[str, str]] = {}
+    try:
+        for where, cells in cells_by_row(text, ("competency",)):
+            if cells["competency"] in table:
+                faults.append(Fault(f"--correlations, {where}", "competency", f"'{cells['competency']}' stands in an earlier row already"))
+            table[cells["competency"]] = cells
+    except Faulty as error:
+        faults += [replace(fault, where=f"--correlations, {fault.where}") for fault in error.faults]
+        return None
     found = np.full((len(competencies), len(competencies)), np.nan)
     for i, one in enumerate(competencies):
         if one not in table:
             faults.append(Fault("--correlations", one, "has no row", "a row and a column for each competency, headed 'competency'"))
             continue
         for j, other in enumerate(competencies):
-            cell = table[one].get(other)
-            found[i, j] = to_number(cell or "")
+            cell = table[one].get(other, "")
+            found[i, j] = to_number(cell)
             if not math.isfinite(found[i, j]):
-                faults.append(Fault(f"--correlations, row {one}", other, f"'{cell or ''}' is not a number", "a correlation from -1 to 1"))
+                faults.append(Fault(f"--correlations, row {one}", other, f"'{cell}' is not a number", "a correlation from -1 to 1"))
     return None if faults else found
 
 
@@ -116,9 +109,11 @@ def read_answers(path: Path, pool: Pool) -> tuple[tuple[str, ...], Ints]:
     answers = np.full((len(log.person_ids), len(pool)), -1)
     column = np.array([pool.index[item_id] for item_id in log.item_ids])
     answers[log.person, column[log.item]] = log.category
-    faults = [
-        Fault(f"person {log.person_ids[n]}", pool.ids[i], f"{answers[n, i]} is not a category", f"from 0 to {pool.params.n_cat[i] - 1}")
-        for n, i in np.argwhere(answers >= pool.params.n_cat).tolist()
+    above = answers >= pool.params.n_cat
+    faults = [  # by item: a person's id may be a NIP
+        Fault("answers", pool.ids[i], f"{category} is not a category ({n} answers)", f"from 0 to {pool.params.n_cat[i] - 1}")
+        for i in np.flatnonzero(above.any(axis=0)).tolist()
+        for category, n in Counter(answers[above[:, i], i].tolist()).items()
     ]
     if faults:
         raise Faulty(faults)
@@ -127,25 +122,21 @@ def read_answers(path: Path, pool: Pool) -> tuple[tuple[str, ...], Ints]:
 
 def read_given(text: str, pool: Pool) -> tuple[list[int], list[int]]:
     """`item_id,category` in order of answering, as item indices and categories; the file may hold no row. Raises Faulty with every fault."""
-    rows = list(csv.reader(io.StringIO(text, newline="")))
-    header = [cell.strip() for cell in rows[0]] if rows else []
-    faults = [Fault("row 1", name, "the column is missing", "item_id,category") for name in ("item_id", "category") if name not in header]
-    if faults:
-        raise Faulty(faults)
     items: list[int] = []
     answers: list[int] = []
-    for where, cells in _whole_rows(rows, faults):
-        item_id, cell = (cells[header.index(name)].strip() for name in ("item_id", "category"))
+    faults: list[Fault] = []
+    for where, cells in cells_by_row(text, ("item_id", "category"), faults):
+        item_id, cell = cells["item_id"], cells["category"]
         item = pool.index.get(item_id)
         if item is None:
             faults.append(Fault(where, "item_id", f"'{item_id}' is not an active item of the bank"))
         elif item in items:
             faults.append(Fault(where, "item_id", f"'{item_id}' was answered in an earlier row"))
-        elif not cell.isdigit() or int(cell) >= pool.params.n_cat[item]:
-            faults.append(Fault(where, "category", f"'{cell}' is not a category", f"from 0 to {pool.params.n_cat[item] - 1}"))
+        elif cell not in (legal := [str(k) for k in range(pool.params.n_cat[item])]):
+            faults.append(Fault(where, "category", f"'{cell[:20]}' is not a category", f"from 0 to {legal[-1]}"))
         else:
             items.append(item)
-            answers.append(int(cell))
+            answers.append(legal.index(cell))
     if faults:
         raise Faulty(faults)
     return items, answers

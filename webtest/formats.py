@@ -18,6 +18,11 @@ def number(value: float, digits: int = 2) -> str:
     return format_decimal(value, format=f"0.{'0' * digits}" if digits else "0", locale=_language())
 
 
+def today(at: int, zone: str = "WIB") -> str:
+    """The date in a zone at a time (ms UTC), as '2026-11-24': the server's own may still be at the day before."""
+    return dt.datetime.fromtimestamp(at / 1000, tz=get_timezone(ZONES[zone])).date().isoformat()
+
+
 def moment(at: int | None, zone: str = "WIB", form: str = "d MMMM y HH.mm") -> str:
     """A time (ms UTC) with its zone, as people write it: '14.05 WIB' in Indonesian, '14:05 WIB' in English; a dash for None."""
     if at is None:

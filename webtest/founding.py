@@ -16,6 +16,7 @@ from itembank.models import BankVersion
 from itembank.store import decide, save_version
 from webtest.accounts import RIGHTS
 from webtest.config import House
+from webtest.formats import today
 from webtest.models import Norm, Wave
 from webtest.roster import RosterRow
 from webtest.services.waves import NewWave
@@ -106,7 +107,7 @@ def demo_wave(house: House) -> tuple[str, list[tuple[str, str, str]]]:
     if found is not None:
         return found, []
     now = time.time_ns() // 1_000_000
-    new = NewWave("Gladi Bersih", "Pemerintah Kota (contoh)", "Ruang CAT", dt.datetime.now(dt.UTC).date().isoformat())
+    new = NewWave("Gladi Bersih", "Pemerintah Kota (contoh)", "Ruang CAT", today(now))
     wave_id = house.waves.create(new, invented_roster(30), plan_text(), actor=SYSTEM, now=now)
     house.waves.open(wave_id, actor=SYSTEM, now=now)
     ids = [line.attempt for line in house.monitor.board(wave_id, now).lines]

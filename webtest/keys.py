@@ -12,6 +12,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from cat_engine import Fault, Faulty
+
+SHORTEST = 32  # bytes of a key
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
@@ -28,7 +32,7 @@ class Keys:
 
 
 def load_keys(folder: Path) -> Keys:
-    """Read FOLDER/keys.json, or make it. Raises OSError where the folder cannot be written."""
+    """Read FOLDER/keys.json, or make it. Raises OSError where the folder cannot be written, Faulty where the file is damaged."""
     path = folder / "keys.json"
     if not path.exists():
         made = {name: secrets.token_hex(32) for name in ("cookie", "pepper", "signing")}
@@ -40,9 +44,15 @@ def load_keys(folder: Path) -> Keys:
         with suppress(FileExistsError):  # another process was first: its keys hold
             os.link(draft, path)  # whole or not at all
         draft.unlink()
-    held = json.loads(path.read_text())
-    seed = bytes.fromhex(held["signing"])
-    return Keys(bytes.fromhex(held["cookie"]), bytes.fromhex(held["pepper"]), Ed25519PrivateKey.from_private_bytes(seed))
+    try:
+        held = json.loads(path.read_bytes())
+        cookie, pepper, seed = (bytes.fromhex(held[name]) for name in ("cookie", "pepper", "signing"))
+        if min(len(cookie), len(pepper)) < SHORTEST:
+            raise ValueError
+        return Keys(cookie, pepper, Ed25519PrivateKey.from_private_bytes(seed))
+    except (ValueError, KeyError, TypeError):  # what stands in it is not shown
+        remedy = "put back the copy that was kept with this database; new keys would open no PIN and sign no old wave"
+        raise Faulty([Fault(str(path), "", "is damaged", remedy)]) from None
 
 
 def pin_hash(pepper: bytes, attempt: str, pin: str) -> str:

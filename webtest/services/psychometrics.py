@@ -18,7 +18,7 @@ from cat_engine.population import Population
 from cat_engine.section_time import SectionAdvice, section_advice
 from itembank.bank import Bank, Change, ItemContent, diff
 from itembank.models import BankVersion
-from itembank.store import load_bank, load_contents, save_version, versions
+from itembank.store import hold_versions, load_bank, load_contents, save_version, versions
 from webtest.engine_inputs import pool_for
 from webtest.events import Kind
 from webtest.item_times import times_for
@@ -86,7 +86,7 @@ class Psychometrics:
             raise Refused("wave_not_closed")
         rows: list[Response] = []
         dropped = {"dibatalkan": 0}
-        for wave in waves:
+        for wave in dict.fromkeys(waves):  # a wave named twice counts once
             for attempt, events in self._store.wave_events(wave).items():
                 answers = [e.payload for e in events if e.kind == Kind.ANSWERED]
                 if any(e.kind == Kind.VOIDED for e in events):
@@ -157,6 +157,7 @@ class Psychometrics:
         `truth`: the bank by which the answers of a rehearsal were made; the report then says how near the estimates came. `hold`: where
         the work is done (calibration.expectation).
         """
+        waves = list(dict.fromkeys(waves))
         log, dropped = self.responses(waves)
         bank, contents = self.bank()
         proposal = replace(calibrate(log, bank, options, self._groups(log, waves), hold), dropped=dropped)
@@ -165,7 +166,7 @@ class Psychometrics:
         tally = {name: sum(v.verdict == name for v in proposal.verdicts) for name in ("adopt", "keep", "reject")}
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
             draft = None
-            sql.get_one(BankVersion, bank.version, with_for_update=True)  # one new version of it at a time
+            hold_versions(sql)
             if proposal.adopted():
                 new = proposal.apply(bank)
                 same = sql.exec(select(BankVersion.version).where(BankVersion.digest == new.digest)).first()

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
-from cat_engine import estimate
+from cat_engine import Fault, Faulty, estimate
 from webtest.catalog import Catalog, Kit
 from webtest.checkpoints import write_checkpoint
 from webtest.events import Entry, Kind, SessionEvent, canonical
@@ -25,6 +25,7 @@ from webtest.tables import Cell
 
 POTENTIAL = "P."  # competencies whose code begins so are aspects of potential, not of competency
 VALID_YEARS = 3
+NORM_KINDS = ("levels", "standards", "potential", "categories", "ninebox")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +90,17 @@ class WaveResults:
 
 
 def norms_on(sql: SqlSession, day: str) -> Norms:
-    """The newest table of each kind with valid_from <= day. Raises LookupError where one is missing."""
+    """The newest table of each kind with valid_from <= day. Raises Faulty where one is missing."""
     bodies: dict[str, dict[str, Any]] = {}
     sources = []
     for norm in sql.exec(select(Norm).where(Norm.valid_from <= day).order_by(col(Norm.valid_from))).all():
         bodies[norm.kind] = json.loads(norm.body)
-    for kind in ("levels", "standards", "potential", "categories", "ninebox"):
-        if kind not in bodies:
-            msg = f"no table '{kind}' is valid on {day}; load the norms"
-            raise LookupError(msg)
+    missing = [kind for kind in NORM_KINDS if kind not in bodies]
+    if missing:
+        raise Faulty(
+            [Fault("wave", "day", f"no rules ({', '.join(missing)}) are valid on {day}", "another day, or load the rules of that day")]
+        )
+    for kind in NORM_KINDS:
         newest = sql.exec(select(Norm).where(Norm.kind == kind, Norm.valid_from <= day).order_by(col(Norm.valid_from).desc())).first()
         sources.append(newest.source if newest else "")
     box = bodies["ninebox"]
@@ -127,7 +130,7 @@ class Results:
         self._engine, self._store, self._catalog, self._keys = engine, store, catalog, keys
 
     def wave(self, wave_id: str) -> WaveResults:
-        """Every profile of a closed wave. Raises Refused("unknown" | "wave_not_closed")."""
+        """Every profile of a closed wave. Raises Refused("unknown" | "wave_not_closed"), and Faulty where no rules hold on its day."""
         with SqlSession(self._engine, expire_on_commit=False) as sql:
             wave = self._closed(sql, wave_id)
             norms = norms_on(sql, wave.day)

@@ -16,13 +16,14 @@ from cat_engine.trial import PEOPLE, BankTrial, trial
 from itembank.bank import Bank
 from itembank.demo import plan_text
 from itembank.models import BankVersion
-from itembank.store import decide, load_bank, load_contents, save_version
+from itembank.store import decide, hold_versions, load_bank, load_contents, save_version
 from webtest.engine_inputs import pool_for
 from webtest.models import CalibrationDecision, CalibrationRun, VersionTrial, VersionVerdict, Wave
 from webtest.refusal import Refused
 
 DECISIONS = ("adopt", "keep", "hold")
 SEED = 1
+LONGEST_REASON = 500
 LARGEST_NUMBER = 2**31 - 1  # of a column of integers
 
 
@@ -129,7 +130,13 @@ class Review:
             for k, (item_id, d) in enumerate(changed.items(), start=n + 1):
                 sql.add(
                     CalibrationDecision(
-                        run_id=run_id, n=k, at=now, actor=actor, item_id=item_id, decision=d.decision, reason=d.reason.strip()
+                        run_id=run_id,
+                        n=k,
+                        at=now,
+                        actor=actor,
+                        item_id=item_id,
+                        decision=d.decision,
+                        reason=d.reason.strip()[:LONGEST_REASON],
                     )
                 )
             sql.flush()
@@ -185,26 +192,46 @@ class Review:
     def decide(self, version: int, verdict: str, *, actor: str, now: int, reason: str = "") -> None:
         """Publish or refuse a draft. A draft of a calibration is tried first; one that misses a limit is published for a reason only.
 
-        Raises Refused("not_draft" | "untried" | "limits_missed").
+        Nothing older than what is published is published over it, and no draft that a decision of the review has replaced.
+        Raises Refused("unknown" | "not_draft" | "superseded" | "outdated" | "untried" | "limits_missed").
         """
         if version > LARGEST_NUMBER:
             raise Refused("unknown")
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            hold_versions(sql)
             found = sql.get(BankVersion, version, with_for_update=True)  # of two verdicts at once the first one holds
             if found is None:
                 raise Refused("unknown")
             if found.status != "draft":
                 raise Refused("not_draft")
-            calibrated = sql.exec(select(CalibrationRun.id).where(CalibrationRun.draft_version == version)).first() is not None
-            if verdict == "publish" and calibrated:
-                tried = _tried(sql, version)
-                if tried is None:
-                    raise Refused("untried")
-                if not tried.after.holds and not reason.strip():
-                    raise Refused("limits_missed")
+            if verdict == "publish":
+                _may_publish(sql, found, reason)
             outcome = "published" if verdict == "publish" else "refused"
             decide(sql, version, outcome, actor=actor, now=now)
-            sql.add(VersionVerdict(version=version, at=now, actor=actor, verdict=outcome, reason=reason.strip()))
+            sql.add(VersionVerdict(version=version, at=now, actor=actor, verdict=outcome, reason=reason.strip()[:LONGEST_REASON]))
+
+
+def _may_publish(sql: SqlSession, draft: BankVersion, reason: str) -> None:
+    calibrated = sql.exec(select(CalibrationRun.id).where(CalibrationRun.draft_version == draft.version)).first() is not None
+    if not calibrated and _replaced(sql, draft):
+        raise Refused("superseded")
+    newest = sql.exec(select(func.max(BankVersion.version)).where(BankVersion.status == "published")).one() or 0
+    if newest > draft.version or (calibrated and newest != draft.parent):
+        raise Refused("outdated")
+    if calibrated:
+        tried = _tried(sql, draft.version)
+        if tried is None:
+            raise Refused("untried")
+        if not tried.after.holds and not reason.strip():
+            raise Refused("limits_missed")
+
+
+def _replaced(sql: SqlSession, draft: BankVersion) -> bool:
+    """Whether a version that no run names as its draft was one: it was saved in the instant of a run on its parent, or of a decision on such a run."""
+    runs = select(CalibrationRun.id).where(CalibrationRun.base_version == draft.parent)
+    first = sql.exec(runs.where(CalibrationRun.at == draft.created_at)).first()
+    decided = runs.join(CalibrationDecision, col(CalibrationDecision.run_id) == CalibrationRun.id)
+    return first is not None or sql.exec(decided.where(CalibrationDecision.at == draft.created_at)).first() is not None
 
 
 def _status(sql: SqlSession, version: int | None) -> str | None:

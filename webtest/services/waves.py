@@ -22,6 +22,7 @@ from webtest.models import Attempt, Checkpoint, Person, Wave
 from webtest.refusal import Refused
 from webtest.roster import RosterRow
 from webtest.services.acts import Acts, reasoned, under_way
+from webtest.services.results import norms_on
 from webtest.services.taking import end_section
 from webtest.session import Phase, Session
 from webtest.snapshots import plan_faults
@@ -59,8 +60,7 @@ class Waves(Acts):
             for name in ("name", "agency", "place")
             if len(getattr(new, name)) > LONGEST_TEXT
         ]
-        if not _is_day(new.day):
-            faults.append(Fault("wave", "day", f"'{new.day}' is not a date", "as 2026-11-24"))
+        faults += self._day_faults(new.day)
         plan = load_plan(plan_text)
         bank = self._newest_bank()
         faults += plan_faults(plan, bank, pool_of(bank, plan.competencies, self._past.pretest(plan, bank)))
@@ -87,6 +87,17 @@ class Waves(Acts):
             ]
             self._store.write_in(sql, wave.id, wave.id, lambda _: entries, actor=actor, now=now)
             return wave.id
+
+    def _day_faults(self, day: str) -> list[Fault]:
+        """A wave of a day without rules could be held, and would never have results."""
+        if not _is_day(day):
+            return [Fault("wave", "day", f"'{day}' is not a date", "as 2026-11-24")]
+        with SqlSession(self._engine) as sql:
+            try:
+                norms_on(sql, day)
+            except Faulty as error:
+                return list(error.faults)
+        return []
 
     def _newest_bank(self) -> Bank:
         with SqlSession(self._engine) as sql:
@@ -127,7 +138,7 @@ class Waves(Acts):
         kit = self._catalog.kit(wave_id)
         active = set(kit.pool.ids)
         faults = [fault for fault in check_bank(bank, contents) if fault.where in active]
-        faults += plan_faults(kit.plan, bank, kit.pool)
+        faults += plan_faults(kit.plan, bank, kit.pool) + self._day_faults(wave.day)
         if not people:
             faults.append(Fault("roster", "", "nobody is expected", "load a roster"))
         if not faults:

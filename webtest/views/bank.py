@@ -135,8 +135,10 @@ def calibration_run(run_id: int) -> Any:
 @needs(Right.CALIBRATE)
 def override(run_id: int) -> Any:
     form = request.form
-    wanted = {
-        item: Decision(form[f"putusan-{item}"], form.get("reason", "")) for item in form.getlist("butir") if f"putusan-{item}" in form
+    wanted = {  # what the page showed (tadi) and nobody changed on it may have been decided elsewhere since
+        item: Decision(form[f"putusan-{item}"], form.get("reason", ""))
+        for item in form.getlist("butir")
+        if f"putusan-{item}" in form and form[f"putusan-{item}"] != form.get(f"tadi-{item}")
     }
     _review().override(run_id, wanted, actor=officer().actor, now=now_ms())
     flash(_("Putusan disimpan; rancangan versi disusun ulang."), "success")

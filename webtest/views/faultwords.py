@@ -29,6 +29,8 @@ SAID = [
     (r"'(.*)' is not a whole number from (\d+) to (\d+)", _l("'{0}' bukan bilangan bulat dari {1} sampai {2}"), _l("isi dengan bilangan dalam batas itu")),
     (r"(\d+) plans are too many to compare", _l("{0} rencana terlalu banyak untuk dibandingkan"), _l("paling banyak empat")),
     (r"holds no rows", _l("tidak berisi baris peserta"), _l("baris pertama memuat nama kolom, baris berikutnya satu orang")),
+    (r"'(.*)' is not a date", _l("'{0}' bukan tanggal"), _l("tulis seperti 2026-11-24")),
+    (r"no rules .* are valid on (.*)", _l("tidak ada aturan penilaian yang berlaku pada {0}"), _l("pilih tanggal lain, atau muat aturan hari itu")),
     (r"is not UTF-8 text", _l("tidak terbaca sebagai teks"), _l("simpan sebagai CSV UTF-8 atau XLSX")),
     (r"is not a spreadsheet that can be read", _l("tidak terbaca sebagai lembar kerja"), _l("simpan sebagai XLSX atau CSV UTF-8")),
     (r"is larger than (\d+) MB", _l("lebih besar dari {0} MB"), _l("bagi menjadi beberapa berkas")),

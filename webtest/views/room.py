@@ -1,7 +1,6 @@
 """The room: waves, roster, PIN cards, board, actions, minutes."""
 
 import csv
-import datetime as dt
 import io
 from typing import Any
 
@@ -13,7 +12,7 @@ from cat_engine import Faulty
 from itembank.demo import plan_text
 from webtest.accounts import Right
 from webtest.app import house, needs, now_ms, officer, see_other, wants_fragment
-from webtest.formats import ZONES
+from webtest.formats import ZONES, today
 from webtest.minutes import minutes_of, minutes_pdf
 from webtest.refusal import Refused
 from webtest.roster import RosterRow, read_roster
@@ -38,7 +37,7 @@ def waves() -> Any:
 @pages.get("/gelombang/baru")
 @needs(Right.MAKE_WAVES)
 def new_wave() -> Any:
-    return render_template("officer/new_wave.html", form={"day": dt.date.today().isoformat(), "zone": "WIB"}, zones=ZONES)
+    return render_template("officer/new_wave.html", form={"day": today(now_ms()), "zone": "WIB"}, zones=ZONES)
 
 
 @pages.post("/gelombang/baru")

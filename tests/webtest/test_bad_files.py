@@ -1,0 +1,156 @@
+"""Files that no program wrote well: each command says what is wrong and where, and never falls over them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from webtest.cli import main
+
+BANK = "item_id,competency,model,a,b1\n" + "".join(f"I{k},A,2pl,1.2,{k - 2}\n" for k in range(5))
+PLAN = """name = "x"
+[[sections]]
+code = "k"
+competencies = ["A"]
+min_items = 1
+max_items = 2
+time_budget_min = 10
+"""
+ROWS = "CONSTRAINT_ID,TYPE,WHAT,CONDITION,LB,UB\nC1,Number,Item,,2,3\n"
+NEXT = ("next", "--bank", "bank.csv", "--out", "out.csv", "--administered")
+ASSEMBLE = ("assemble", "--bank", "bank.csv", "--out", "out.csv")
+SIMULATE = ("simulate", "--bank", "bank.csv", "--plan", "plan.toml", "--seed", "1", "--out", "new")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name, text in {"bank.csv": BANK, "plan.toml": PLAN, "rows.csv": ROWS}.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def refused(folder: Path, *words: str) -> str:
+    """What the command says, that refuses and leaves nothing behind."""
+    before = {path.name for path in folder.iterdir()}
+    result = CliRunner().invoke(main, list(words))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 2, result.output
+    assert {path.name for path in folder.iterdir()} == before
+    return result.stderr
+
+
+TABLES = {
+    "given": (*NEXT, "bad.csv"),
+    "rows": (*ASSEMBLE, "--constraints", "bad.csv"),
+    "attributes": (*ASSEMBLE, "--constraints", "rows.csv", "--attributes", "bad.csv"),
+    "stimuli": (*ASSEMBLE, "--constraints", "rows.csv", "--stimuli", "bad.csv"),
+    "thetas": (*SIMULATE, "--thetas", "bad.csv"),
+    "correlations": (*SIMULATE, "--n", "5", "--correlations", "bad.csv"),
+}
+HEADERS = {
+    "given": "item_id,category", "rows": ROWS.splitlines()[0], "attributes": "ID,TOPIC", "stimuli": "STID,TOPIC", "thetas": "person_id,theta",
+    "correlations": "competency,A",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_quotation_mark_that_is_never_closed_is_named(folder: Path, kind: str) -> None:
+    width = HEADERS[kind].count(",")
+    for body in ('"' + "x" * 200_000, "y" * 200_000 + "," * width, '"abc' + "," * width + "\nI1,1"):
+        (folder / "bad.csv").write_text(f"{HEADERS[kind]}\n{body}\n")
+        assert "is not CSV" in refused(folder, *TABLES[kind])
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_rows_and_headers_that_do_not_fit_are_named(folder: Path, kind: str) -> None:
+    header = HEADERS[kind]
+    last = header.split(",")[-1]
+    cells = ",".join("1" * len(header.split(",")))
+    (folder / "bad.csv").write_text(f"{header}\n{cells},1\n")
+    assert "row 2" in refused(folder, *TABLES[kind])
+    (folder / "bad.csv").write_text(f"{header},{last}\n{cells},1\n")
+    assert "stands twice" in refused(folder, *TABLES[kind])
+    (folder / "bad.csv").write_text("")
+    assert "row 1" in refused(folder, *TABLES[kind])
+
+
+@pytest.mark.parametrize("cell", ["²", "٣", "9" * 5000, "-1", "1.0", ""])
+def test_a_category_is_a_whole_number_in_plain_digits(folder: Path, cell: str) -> None:
+    (folder / "bad.csv").write_text(f"item_id,category\nI0,{cell}\n")
+    assert "row 2, category" in refused(folder, *NEXT, "bad.csv")
+
+
+@pytest.mark.parametrize(("kind", "first"), [("attributes", "I0,a"), ("stimuli", "S1,a"), ("correlations", "A,1")])
+def test_a_row_that_stands_twice_is_named(folder: Path, kind: str, first: str) -> None:
+    (folder / "bad.csv").write_text(f"{HEADERS[kind]}\n{first}\n{first}\n")
+    assert ("row 3" if kind == "correlations" else "stands twice") in refused(folder, *TABLES[kind])
+
+
+def test_a_blueprint_without_rows_is_no_blueprint(folder: Path) -> None:
+    (folder / "bad.csv").write_text(HEADERS["rows"] + "\n")
+    assert "holds no rows" in refused(folder, *TABLES["rows"])
+
+
+def test_a_person_is_not_named_in_a_fault_since_an_id_may_be_a_nip(folder: Path) -> None:
+    nip = "198001012005011001"
+    (folder / "bad.csv").write_text(f"person_id,theta\n{nip},0\n{nip},1\n")
+    said = refused(folder, *TABLES["thetas"])
+    assert "row 3, person_id" in said
+    assert nip not in said
+    (folder / "answers.csv").write_text(f"person_id,I0,I1\n{nip},7,1\n")
+    said = refused(folder, "score", "--bank", "bank.csv", "--responses", "answers.csv", "--out", "out.csv")
+    assert "I0" in said
+    assert nip not in said
+
+
+@pytest.mark.parametrize("alpha", ["1e-320", "1e-200", "1e200"])
+def test_a_time_parameter_that_gives_no_time_leaves_the_item_without_one(folder: Path, alpha: str) -> None:
+    (folder / "timed.csv").write_text(BANK.replace("b1\n", "b1,rt_alpha,rt_beta\n", 1).replace("0\n", f"0,{alpha},3\n", 1))
+    result = CliRunner().invoke(main, ["plan", "check", "plan.toml", "--bank", "timed.csv"])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+COMMANDS: Sequence[Sequence[str]] = (
+    ("assemble", "--bank", "bank.csv", "--constraints", "rows.csv", "--out", "[/x].csv"),
+    ("score", "--bank", "bank.csv", "--responses", "answers.csv", "--out", "[/x].csv"),
+)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+def test_a_name_with_brackets_is_printed_as_it_is(folder: Path, words: Sequence[str]) -> None:
+    (folder / "answers.csv").write_text("person_id,I0,I1\np,0,1\n")
+    result = CliRunner().invoke(main, list(words))
+    assert result.exit_code == 0, result.output or result.exception
+    assert (folder / "[/x].csv").exists()
+
+
+def answered(folder: Path) -> None:
+    """Twenty people's answers to two items, both solved by some, and the items' parameters."""
+    lines = [f"p{k},{k % 2},{k % 3 % 2}" for k in range(20)]
+    (folder / "answers.csv").write_text("\n".join(["person_id,I0,I1", *lines]) + "\n")
+    (folder / "items.csv").write_text("item_id,model,a,b1\nI0,2pl,1.2,0\nI1,2pl,1.2,0.5\n")
+
+
+def test_of_files_that_belong_together_none_is_written_where_one_cannot_be(folder: Path) -> None:
+    answered(folder)
+    words = ("fit", "answers.csv", "--items", "items.csv", "--out", "out.csv", "--persons", "y" * 246 + ".csv")
+    assert "cannot be written" in refused(folder, *words)
+
+
+def test_parameter_rows_are_numbered_as_in_the_file_whatever_was_left_out(folder: Path) -> None:
+    answered(folder)
+    (folder / "items.csv").write_text("item_id,model,a,b1\nI2,2pl,,\nI0,2pl,1.2,0\nI1,2pl,1.2,x\n")
+    assert "row 4, b1" in refused(folder, "fit", "answers.csv", "--items", "items.csv")
+    for text in ("item_id,model,a,b1\rI0,2pl,1,0\r", "item_id,model,a,b1\n" + '"' + "x" * 200_000):
+        (folder / "items.csv").write_text(text)
+        result = CliRunner().invoke(main, ["fit", "answers.csv", "--items", "items.csv"])
+        assert isinstance(result.exception, SystemExit | None), result.exception
+
+
+@pytest.mark.parametrize("number", ["9" * 30, "9" * 5000])
+def test_a_time_of_too_many_digits_is_named(folder: Path, number: str) -> None:
+    (folder / "answers.csv").write_text(f"person_id,item_id,category,rt_ms\np,I0,1,{number}\n")
+    assert "row 2, rt_ms" in refused(folder, "score", "--bank", "bank.csv", "--responses", "answers.csv", "--out", "out.csv")

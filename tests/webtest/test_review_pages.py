@@ -1,0 +1,64 @@
+"""The page on which a calibration is reviewed, with two people at it."""
+
+import json
+import re
+
+from sqlmodel import Session as SqlSession
+
+from tests.conftest import PASSWORD
+from tests.webtest.conftest import MakeRoom
+from tests.webtest.site import Browser
+from tests.webtest.test_review import T0, WHO, a_run, bank_of
+from webtest.app import create_app
+from webtest.models import CalibrationRun
+from webtest.services.review import LONGEST_REASON, Decision, Review
+
+FIELD = re.compile(r'<input type="hidden" name="((?:butir|tadi-)[^"]*)" value="([^"]*)">')
+CHOICE = re.compile(r'<select name="(putusan-[^"]+)".*?</select>')
+CHOSEN = re.compile(r'<option value="([^"]+)" selected>')
+
+
+def form_of(page: str) -> dict[str, object]:
+    """What a browser sends of the form if nobody touches it."""
+    fields: dict[str, object] = {}
+    for name, value in FIELD.findall(page):
+        fields[name] = [*fields.get(name, []), value] if name == "butir" else value  # type: ignore[misc]
+    for found in CHOICE.finditer(page):
+        chosen = CHOSEN.search(found[0])
+        assert chosen is not None
+        fields[found[1]] = chosen[1]
+    return fields
+
+
+def test_a_page_opened_earlier_does_not_undo_what_somebody_else_has_decided_since(light: MakeRoom) -> None:
+    house = light(1).house
+    run, ids = a_run(house)
+    with SqlSession(house.engine.execution_options(write=True)) as sql, sql.begin():
+        kept = sql.get_one(CalibrationRun, run.id)
+        kept.summary = json.dumps({"adopt": 1, "keep": 1, "reject": 1, "answers": 600, "dropped": {}, "seconds": 0.1})
+        sql.add(kept)
+    site = create_app(house)
+    one, other = (Browser(site).officer("psikometrisi", PASSWORD) for _ in range(2))
+    path = f"/petugas/bank/kalibrasi/{run.id}"
+    pages = [form_of(browser.get(path).text) for browser in (one, other)]
+    assert pages[0] == pages[1]
+    assert set(pages[0]["butir"]) == set(ids)  # type: ignore[call-overload]
+    assert one.post(f"{path}/putusan", {**pages[0], f"putusan-{ids[0]}": "hold", "reason": "bocor"}).status_code == 303
+    assert other.post(f"{path}/putusan", {**pages[1], f"putusan-{ids[1]}": "adopt", "reason": "cukup"}).status_code == 303
+    decided = Review(house.engine).decisions(run.id or 0)
+    assert {item: (d.decision, d.reason) for item, d in decided.items()} == {ids[0]: ("hold", "bocor"), ids[1]: ("adopt", "cukup")}
+    assert other.post(f"{path}/putusan", {**form_of(other.get(path).text), "reason": ""}).status_code == 303  # sent twice: nothing changes
+    assert len(Review(house.engine).decisions(run.id or 0)) == 2
+
+
+def test_a_reason_is_kept_as_long_as_the_page_lets_it_be(light: MakeRoom) -> None:
+    house = light(1).house
+    run, ids = a_run(house)
+    review = Review(house.engine)
+    draft = review.override(run.id or 0, {ids[1]: Decision("hold", "x" * 100_000)}, actor=WHO, now=T0 + 1) or 0
+    assert len(review.decisions(run.id or 0)[ids[1]].reason) == LONGEST_REASON
+    review.decide(draft, "refuse", actor=WHO, now=T0 + 2, reason="y" * 100_000)
+    verdict = review.verdict(draft)
+    assert verdict is not None
+    assert len(verdict.reason) == LONGEST_REASON
+    assert bank_of(house, None).version == 1
