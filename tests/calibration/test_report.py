@@ -11,8 +11,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from calibration.language import INDONESIAN
 from calibration.pipeline import CalibrationOptions, calibrate
-from calibration.plots import Frame, number, shifts
+from calibration.plots import Frame, shifts
 from calibration.report import html_report
 from calibration.sorting import POLICY_HASH
 from cat_engine import Row
@@ -72,7 +73,7 @@ def test_a_nominal_item_has_a_curve_for_each_category_and_its_slopes(draw: Calla
     assert picture.count('stroke-width="2"') == 6
     assert [f">{k}</text>" in picture for k in range(3)] == [True] * 3
     new = proposal.adopted()["n2"]
-    first = f"a {number(new.slopes[0], 2)}; {number(new.slopes[1], 2)}; b {number(new.b[0], 2)}; {number(new.b[1], 2)}"
+    first = f"a {INDONESIAN.number(new.slopes[0], 2)}; {INDONESIAN.number(new.slopes[1], 2)}; b {INDONESIAN.number(new.b[0], 2)}; {INDONESIAN.number(new.b[1], 2)}"
     assert first in page
     # The observed shares of category 2 rise with ability, as its curve does (downward in the picture's coordinates).
     dots = [(float(x), float(y)) for x, y in re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="2" fill="#1b6e3c"', picture)]
@@ -90,11 +91,11 @@ def test_an_item_that_moved_is_named_in_the_picture_of_shifts(draw: Callable[...
 
 
 def test_numbers_are_written_the_indonesian_way() -> None:
-    assert number(1234567.891, 1) == "1.234.567,9"
-    assert number(-0.5, 2) == "−0,50"
-    assert number(-0.0004, 2) == "0,00"
-    assert number(float("nan"), 2) == "–"
-    assert number(1052) == "1.052"
+    assert INDONESIAN.number(1234567.891, 1) == "1.234.567,9"
+    assert INDONESIAN.number(-0.5, 2) == "−0,50"
+    assert INDONESIAN.number(-0.0004, 2) == "0,00"
+    assert INDONESIAN.number(float("nan"), 2) == "–"
+    assert INDONESIAN.number(1052) == "1.052"
 
 
 def test_points_outside_the_axes_are_held_at_the_edge() -> None:

@@ -20,7 +20,8 @@ from itembank.models import BankVersion
 from itembank.store import load_bank, load_contents, save_version, versions
 from webtest.engine_inputs import pool_for
 from webtest.events import Kind
-from webtest.models import Attempt, CalibrationRun, Person, Wave
+from webtest.languages import INDONESIAN, LANGUAGES, language
+from webtest.models import Attempt, CalibrationReport, CalibrationRun, Person, Wave
 from webtest.refusal import Refused
 from webtest.roster import sex_of
 from webtest.services.review import LARGEST_NUMBER, as_json
@@ -116,7 +117,7 @@ class Psychometrics:
     def calibrate(
         self, waves: Sequence[str], options: CalibrationOptions, *, actor: str, now: int, truth: Bank | None = None, hold: Hold = Here
     ) -> tuple[int, Proposal]:
-        """Calibrate the answers of closed waves on the newest published bank; keeps the report and, where items are adopted, a draft version.
+        """Calibrate the answers of closed waves on the newest published bank; keeps the report in each language and, where items are adopted, a draft version.
 
         `truth`: the bank by which the answers of a rehearsal were made; the report then says how near the estimates came. `hold`: where
         the work is done (calibration.expectation).
@@ -125,7 +126,7 @@ class Psychometrics:
         bank, contents = self.bank()
         proposal = replace(calibrate(log, bank, options, self._groups(log, waves), hold), dropped=dropped)
         known = {item_id: truth.row(i) for i, item_id in enumerate(truth.ids)} if truth else None
-        report = html_report(proposal, provisional=bank.provisional, title=f"Laporan kalibrasi bank versi {bank.version}", truth=known)
+        reports = {code: html_report(proposal, provisional=bank.provisional, truth=known, language=language(code)) for code in LANGUAGES}
         tally = {name: sum(v.verdict == name for v in proposal.verdicts) for name in ("adopt", "keep", "reject")}
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
             draft = None
@@ -136,12 +137,14 @@ class Psychometrics:
                 note = f"Kalibrasi {len(log)} jawaban dari {len(waves)} gelombang"
                 draft = same or save_version(sql, new, contents, note=note, actor=actor, now=now)
             run = CalibrationRun(
-                at=now, actor=actor, waves=json.dumps(list(waves)), base_version=bank.version, report=report, draft_version=draft,
+                at=now, actor=actor, waves=json.dumps(list(waves)), base_version=bank.version, draft_version=draft,
                 estimates=as_json(proposal), summary=json.dumps({**tally, "answers": len(log), "dropped": dropped, "seconds": round(proposal.seconds, 2)}),
             )  # fmt: skip
             sql.add(run)
             sql.flush()
-            return run.id or 0, proposal
+            run_id = run.id or 0
+            sql.add_all(CalibrationReport(run_id=run_id, language=code, html=report) for code, report in reports.items())
+            return run_id, proposal
 
     def runs(self) -> list[CalibrationRun]:
         """All calibration runs, newest first."""
@@ -155,6 +158,13 @@ class Psychometrics:
         if found is None:
             raise Refused("unknown")
         return found
+
+    def report(self, run_id: int, code: str) -> str:
+        """The report of a run as HTML in a language of LANGUAGES, in Indonesian where it was not made in that one. Raises Refused("unknown")."""
+        self.run(run_id)
+        with SqlSession(self._engine) as sql:
+            found = sql.get(CalibrationReport, (run_id, code)) or sql.get_one(CalibrationReport, (run_id, INDONESIAN.code))
+            return found.html
 
     def changes(self, version: int) -> list[Change]:
         """What a version changes against its parent."""

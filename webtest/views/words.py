@@ -7,6 +7,7 @@ from flask import Flask
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from calibration.flags import FLAGS as MARKED
 from webtest.views.faultwords import say_fault
 
 JOB_LEVELS = {
@@ -64,14 +65,7 @@ ROLES = {
     "auditor": _l("auditor"), "admin": _l("admin"),
 }  # fmt: skip
 DROPPED = {"dibatalkan": _l("dibatalkan")}  # why answers were left out of a calibration, as its record has it
-FLAGS = {  # of an estimate, calibration.estimate.SENTENCES
-    "no_answers": _l("tanpa jawaban"), "few": _l("jawaban terlalu sedikit"), "one_category": _l("satu kategori saja"),
-    "empty_category": _l("kategori kosong"), "uncertain": _l("SE terlalu besar"), "low_a": _l("daya beda rendah"), "at_bound": _l("di batas"),
-    "misfit": _l("tidak cocok model"), "anchor": _l("butir jangkar"), "disconnected": _l("tidak tersambung dengan butir lain"),
-    "no_run": _l("butir sekompetensi terlalu sedikit"), "no_anchor": _l("tidak ada butir jangkar yang dijawab"),
-    "not_converged": _l("estimasi tidak konvergen"), "drift": _l("jangkar bergeser, dilepas"),
-    "dif": _l("berfungsi lain bagi suatu kelompok"),
-}  # fmt: skip
+FLAGS = {flag: _l(text) for flag, text in MARKED.items()}  # of an estimate
 KINDS = {
     "situasional": _l("situasional"), "deret_angka": _l("deret angka"), "analogi_verbal": _l("analogi verbal"), "silogisme": _l("silogisme"),
     "membaca_tabel": _l("membaca tabel"),
