@@ -24,7 +24,7 @@ h3{font-size:1rem;margin:1.6rem 0 .5rem}p{max-width:46rem;margin:.5rem 0}.soft,f
 .facts dt{font-size:.85rem;color:var(--soft)}.facts dd{margin:0;font-size:1.45rem;font-variant-numeric:tabular-nums}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;min-width:100%}
 th,td{padding:.28rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}th{font-size:.85rem;color:var(--soft);font-weight:600}
-td.n,th.n{text-align:right;white-space:nowrap}th button{all:unset;cursor:pointer}th button:focus-visible{outline:2px solid #0b5394;outline-offset:2px}
+td.n,th.n{text-align:right}td.n{white-space:nowrap}td.why{min-width:8rem}th button{all:unset;cursor:pointer}th button:focus-visible{outline:2px solid #0b5394;outline-offset:2px}
 th[aria-sort=ascending] button::after{content:" ▲"}th[aria-sort=descending] button::after{content:" ▼"}td.p{white-space:nowrap}
 .note{background:#fff3dc;border-left:5px solid #8a4b00;padding:.6rem 1rem;max-width:none}
 .adopt{color:#1b6e3c}.keep{color:#8a4b00}.reject{color:#a3201c;font-weight:700}
@@ -34,7 +34,7 @@ nav{margin:1rem 0}nav a{margin-right:.9rem;color:#0b5394}
 svg{width:100%;height:auto;display:block}svg text{font:10px system-ui,sans-serif;fill:var(--soft)}
 @page{size:A4;margin:14mm}@media print{body{font-size:10pt;margin:0;max-width:none;padding:0}nav{display:none}h2{break-after:avoid}tr{break-inside:avoid}thead{display:table-header-group}.curves{grid-template-columns:repeat(3,1fr)}}
 """
-VERDICTS = {"adopt": N_("dipakai"), "keep": N_("tetap lama"), "reject": N_("ditahan")}
+VERDICTS = {"adopt": N_("dipakai"), "keep": N_("lama dipertahankan"), "reject": N_("ditahan")}
 GROUPINGS = {"sex": N_("Jenis kelamin"), "job_level": N_("Jenjang jabatan"), "unit": N_("Unit kerja"), "wave": N_("Gelombang")}
 DROPPED = {"dibatalkan": N_("dibatalkan")}  # why answers were left out, as the installation's record has it
 DIF_GUIDE = N_(
@@ -112,7 +112,7 @@ def _document(
     }  # fmt: skip
     out.append('<dl class="facts">' + "".join(f"<div><dt>{k}</dt><dd>{language.number(n)}</dd></div>" for k, n in facts.items()) + "</dl>")
     if len(scales) > 1:
-        links = "".join(f'<a href="#k-{k}">{html.escape(run.competency)}</a>' for k, run in enumerate(scales))
+        links = " ".join(f'<a href="#k-{k}">{html.escape(run.competency)}</a>' for k, run in enumerate(scales))
         label = _("Kompetensi")
         out.append(f'<nav aria-label="{label}">{links}</nav>')
     out += _decisions([v for v in verdicts if v.new is not None and v.verdict != "adopt"], language)
@@ -240,7 +240,7 @@ def _items_table(verdicts: Sequence[ItemVerdict], language: Language) -> str:
         )
         out.append("".join(f'<td class="n">{cell}</td>' for cell in numbers))
         flags = ", ".join(_(FLAGS[flag]) for flag in v.flags)
-        out.append(f'<td class="p {v.verdict}">{_(VERDICTS[v.verdict])}</td><td>{flags}</td></tr>')
+        out.append(f'<td class="p {v.verdict}">{_(VERDICTS[v.verdict])}</td><td class="why">{flags}</td></tr>')
     return "".join(out) + "</tbody></table></div>"
 
 

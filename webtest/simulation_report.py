@@ -145,7 +145,7 @@ def html_report(done: Simulated, language: Language = INDONESIAN) -> str:
     known = TRUTHS[f["truth"]]
     parts = [
         f'<p class="soft">{size} {_(known)}</p>', facts(shown), *_acceptance(done, language),
-        heading(_("Kompetensi")), _competencies(done, language), heading(_("Ketelitian yang tercapai")), _reached(done, language),
+        heading(_("Menurut kompetensi")), _competencies(done, language), heading(_("Ketelitian yang tercapai")), _reached(done, language),
     ]  # fmt: skip
     if done.advice:
         parts += [heading(_("Waktu")), _sections(done, language)]

@@ -127,7 +127,7 @@ def test_the_minutes_are_in_the_readers_language_and_the_indonesian_ones_are_the
     ("language", "said", "unsaid"),
     [
         ("id", "Berita acara pelaksanaan tes; Pada hari Selasa, 24 November 2026 bertempat di; Gangguan teknis: Komputer macet. komputer macet", "Terjemahan"),
-        ("en", "Minutes of the test; On Tuesday, 24 November 2026, at; Technical fault: Workstation froze. komputer macet; Translation.", ""),
+        ("en", "Minutes of the test; On Tuesday, 24 November 2026, at; Technical fault: Computer frozen. komputer macet; Translation.", ""),
     ],
 )  # fmt: skip
 def test_the_printed_sheet_says_all_its_texts_in_one_language(
