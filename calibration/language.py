@@ -23,8 +23,8 @@ class Language:
     thousands: str = "."
 
     def gettext(self, text: str) -> str:
-        """An Indonesian text in this language."""
-        return self.texts.gettext(text)
+        """An Indonesian text in this language; what is none, an item's name say, stays as it is."""
+        return self.texts.gettext(text) if text else ""
 
     def ngettext(self, one: str, many: str, n: int) -> str:
         """The text for n of something."""

@@ -168,8 +168,8 @@ def _dif_section(dif: Sequence[DifFinding], language: Language) -> list[str]:
 
 
 def _group(f: DifFinding, language: Language) -> str:
-    """A group by what it is a group of and by its own name."""
-    return f"{html.escape(language.gettext(GROUPINGS.get(f.grouping, f.grouping)))}: {html.escape(f.group)}"
+    """A group by what it is a group of and by its own name, translated where it is one of the installation's texts."""
+    return f"{html.escape(language.gettext(GROUPINGS.get(f.grouping, f.grouping)))}: {html.escape(language.gettext(f.group))}"
 
 
 def _decisions(verdicts: Sequence[ItemVerdict], language: Language) -> list[str]:

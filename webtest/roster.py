@@ -188,8 +188,8 @@ def nip_fault(nip: str) -> str | None:
 
 
 def sex_of(nip: str) -> str:
-    """ "L" (male) or "P" (female), as the NIP's 15th digit says."""
-    return {"1": "L", "2": "P"}[nip[14]]
+    """What the NIP's 15th digit says, in words."""
+    return {"1": N_("laki-laki"), "2": N_("perempuan")}[nip[14]]
 
 
 def read_roster(content: bytes, filename: str) -> list[RosterRow]:

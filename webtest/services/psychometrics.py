@@ -23,7 +23,7 @@ from webtest.events import Kind
 from webtest.languages import INDONESIAN, LANGUAGES, language
 from webtest.models import Attempt, CalibrationReport, CalibrationRun, Person, Wave
 from webtest.refusal import Refused
-from webtest.roster import sex_of
+from webtest.roster import JOB_LEVELS, sex_of
 from webtest.services.review import LARGEST_NUMBER, as_json
 from webtest.store import EventStore
 
@@ -86,7 +86,7 @@ class Psychometrics:
         return ResponseLog.of(rows), {reason: n for reason, n in dropped.items() if n}
 
     def _groups(self, log: ResponseLog, waves: Sequence[str]) -> dict[str, list[str]]:
-        """Sex (by the NIP), job level, unit and wave of each person of a log."""
+        """Sex (by the NIP), job level, unit and wave of each person of a log, in Indonesian."""
         with SqlSession(self._engine) as sql:
             query = select(Attempt.id, Attempt.wave_id, Person.nip, Person.job_level, Person.unit).join(
                 Person, col(Attempt.person_id) == Person.id
@@ -94,7 +94,7 @@ class Psychometrics:
             rows = {row[0]: row[1:] for row in sql.exec(query.where(col(Attempt.wave_id).in_(waves))).all()}
         people = [rows[person_id] for person_id in log.person_ids]
         return {
-            "sex": [sex_of(nip) for _, nip, _, _ in people], "job_level": [level for _, _, level, _ in people],
+            "sex": [sex_of(nip) for _, nip, _, _ in people], "job_level": [JOB_LEVELS.get(level, level) for _, _, level, _ in people],
             "unit": [unit for *_, unit in people], "wave": [wave for wave, *_ in people],
         }  # fmt: skip
 
