@@ -97,7 +97,8 @@ def _incidents(house: House, wave_id: str, zone: str) -> tuple[Incident, ...]:
         for event in events:
             if event.kind not in WHAT or not event.actor.startswith("user:"):
                 continue
-            payload = event.payload.get("officer_reason", event.payload)
+            own = {} if event.kind == Kind.FINISHED else event.payload  # there the reason is why the test ended, a code
+            payload = event.payload.get("officer_reason", own)
             what = _what(Kind(event.kind), payload.get("minutes"))
             key = (event.at, what, str(payload.get("code", "")), str(payload.get("reason", "")))
             together[key] = together.get(key, 0) + 1
@@ -128,7 +129,7 @@ PAGE = """
 *#t.seal* \\
 #if d.root == "" [#t.unsealed] else [
   #grid(columns: (1fr, 3cm), gutter: 8pt, [#t.short: #strong(code(13pt, d.short)) \\
-  #t.root: #code(7.5pt, d.root) \\ #t.sealed; #t.key #code(7.5pt, d.public_key)],
+  #t.root: #code(7.5pt, d.root) \\ #t.sealed\\; #t.key #code(7.5pt, d.public_key)],
   image("qr.svg", width: 2.6cm))]
 #v(1cm)
 #grid(columns: (1fr, 1fr, 1fr), gutter: 14pt, ..t.signatures.map(r => [#align(center)[#r #v(2.2cm) #line(length: 100%, stroke: 0.5pt) NIP]]))
@@ -155,7 +156,7 @@ def minutes_pdf(m: Minutes) -> bytes:
         (_("Tidak hadir"), str(len(m.absent))), (_("Selesai"), str(m.finished)), (_("Jawaban tersimpan"), str(m.answers)),
         (_("Ruang – meja tidak hadir"), ", ".join(m.absent) or "–"),
     ]  # fmt: skip
-    incidents = [(i.at, i.what, f"{reason(i.code)}. {i.reason}" if i.reason else "", str(i.people)) for i in m.incidents]
+    incidents = [(i.at, i.what, f"{reason(i.code)}. {i.reason}" if i.code else i.reason, str(i.people)) for i in m.incidents]
     sheet = {
         "language": language, "texts": texts, "name": m.wave.name, "facts": facts, "incidents": incidents, "root": m.root, "short": m.short,
         "public_key": m.public_key,

@@ -18,17 +18,26 @@ from calibration.report import html_report
 from calibration.sorting import POLICY_HASH
 from cat_engine import Row
 from itembank.bank import Bank
+from webtest.languages import LANGUAGES, language
 
 ROWS = [Row("2pl", 1.2, [float(b)]) for b in np.linspace(-1.2, 1.2, 6)] + [Row("grm", 1.3, [-0.5, 0.5])]
 
 
-@pytest.fixture
-def report(draw: Callable[..., Any], bank_of: Callable[..., Bank]) -> str:
+@pytest.fixture(scope="module")
+def reports(draw: Callable[..., Any], bank_of: Callable[..., Bank]) -> dict[str, str]:
+    """The report of one run in each language."""
     rows = [*ROWS, Row("2pl", 0.05, [0.0]), Row("2pl", 1.0, [0.0])]
     bank = bank_of([*ROWS, ROWS[0], ROWS[0]], [*(f"i{k}" for k in range(6)), "<b>&tajam", "datar", "sepi"], ("A & B",))
     log = draw(rows[:8], np.random.default_rng(301).normal(size=2000), 302).log(bank.ids)
-    proposal = calibrate(log, bank, CalibrationOptions(girth=True))
-    return html_report(proposal, provisional=True, truth=dict(zip(bank.ids, [*ROWS, rows[7], rows[8]], strict=True)))
+    groups = {"sex": ["laki-laki", "perempuan"] * 1000}
+    proposal = calibrate(log, bank, CalibrationOptions(girth=True), groups)
+    truth = dict(zip(bank.ids, [*ROWS, rows[7], rows[8]], strict=True))
+    return {code: html_report(proposal, provisional=True, truth=truth, language=language(code)) for code in LANGUAGES}
+
+
+@pytest.fixture
+def report(reports: dict[str, str]) -> str:
+    return reports["id"]
 
 
 def test_a_provisional_bank_is_called_a_sample_that_is_not_calibrated(report: str) -> None:
@@ -56,7 +65,7 @@ def test_it_loads_nothing_runs_its_one_script_and_its_pictures_are_well_formed(r
     [script] = re.findall(r"<script>(.*?)</script>", report, re.DOTALL)
     assert "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() == POLICY_HASH
     pictures = re.findall(r"<svg.*?</svg>", report)
-    assert len(pictures) == 8 + 5
+    assert len(pictures) == 8 + 6
     for picture in pictures:
         ElementTree.fromstring(picture)  # noqa: S314 - our own text
         assert "nan" not in picture
@@ -103,3 +112,26 @@ def test_points_outside_the_axes_are_held_at_the_edge() -> None:
     assert frame.at_x(-99) == frame.at_x(-4)
     assert frame.at_x(99) == frame.at_x(4) == 100 - frame.right
     assert frame.at_y(2) == frame.top
+
+
+def test_in_english_no_word_is_left_in_indonesian_and_nothing_else_differs(reports: dict[str, str]) -> None:
+    english = reports["en"]
+    labels = " ".join(re.findall(r'aria-label="([^"]*)"', english))
+    text = re.sub(r"<style>.*?</style>|<script>.*?</script>|<[^>]*>", " ", english + labels, flags=re.DOTALL)
+    text = re.sub(r"\b(?:datar|sepi|tajam)\b", "", text)
+    assert (
+        re.findall(r"\b(?:butir|dan|dengan|di|jawaban|kelompok|kemampuan|lama|orang|perempuan|rerata|semua|tidak|yang)\b", text, re.I) == []
+    )
+    assert '<html lang="en">' in english
+    assert "low discrimination" in english
+    assert "Against the true parameters (8 items): RMSE of b 0." in english
+    assert "Sex: men" in english or "Sex: women" in english
+    drawn = [re.findall(r' d="([^"]*)"', page) for page in reports.values()]
+    assert drawn[0] == drawn[1]
+
+
+def test_a_language_writes_numbers_its_own_way_and_translates_no_empty_text() -> None:
+    english = language("en")
+    assert (english.number(1234567.891, 1), english.number(-0.5, 2), english.number(1052)) == ("1,234,567.9", "−0.50", "1,052")
+    assert english.gettext("") == ""
+    assert INDONESIAN.gettext("Butir") == "Butir"
