@@ -26,8 +26,8 @@ lint: $(VENV)/ready  ## mend what ruff can mend, then check the rest
 bench: $(VENV)/peers  ## speed, beside the peers
 	$(BIN)/python -m tests.bench
 
-messages: $(VENV)/ready  ## collect the texts of the pages, merge them into the translations, compile
-	$(BIN)/pybabel -q extract -F pyproject.toml -k _l -k _n:1,2 --no-location --sort-output --omit-header -o webtest/translations/messages.pot webtest
+messages: $(VENV)/ready  ## collect the texts of the pages and reports, merge them into the translations, compile
+	$(BIN)/pybabel -q extract -F pyproject.toml -k _l -k _n:1,2 --no-location --sort-output --omit-header -o webtest/translations/messages.pot webtest calibration
 	$(BIN)/pybabel -q update -i webtest/translations/messages.pot -d webtest/translations --no-fuzzy-matching --ignore-obsolete --omit-header
 	$(BIN)/pybabel -q compile --use-fuzzy -d webtest/translations  # a file without a header counts as fuzzy
 

@@ -20,38 +20,6 @@ from calibration.uncertainty import Errors, standard_errors
 from cat_engine import ItemParams, Row
 from cat_engine.irt import Floats, Ints
 
-SENTENCES = {
-    "no_answers": "nobody has answered the item",
-    "few": "too few answers to estimate it",
-    "one_category": "all answers fell into one category",
-    "empty_category": "a category was never chosen, so its threshold cannot be estimated",
-    "disconnected": "nobody who answered it answered items that link it to the rest or to an anchor",
-    "no_run": "too few items of its competency can be estimated",
-    "no_anchor": "nobody answered an anchor of its competency",
-    "anchor": "it is an anchor and keeps its parameters",
-    "not_converged": "the estimation did not converge",
-    "uncertain": "the standard error is larger than allowed",
-    "low_a": "it hardly tells able from less able people",
-    "at_bound": "an estimate ran into its bound",
-    "drift": "as an anchor it no longer fitted its parameters and was released",
-    "misfit": "observed answers depart from the model's curve",
-    "dif": "it functions differently for a group of people",
-}
-ADVICE = {
-    "no_answers": "give it to people, or leave it out",
-    "few": "collect answers, or lower --min-n and look at its standard error",
-    "one_category": "check its key; if that is right it is too easy or too hard to say anything",
-    "empty_category": "collect answers, or score two neighbouring categories as one",
-    "disconnected": "give items of both parts to the same people, or name an anchor in each part",
-    "no_run": "calibrate it with other items of its competency, or with anchors",
-    "no_anchor": "give anchors to the same people, or leave all items free",
-    "not_converged": "raise --tol, or give items with few answers a prior",
-    "uncertain": "collect answers, or give it a simpler model",
-    "low_a": "review its text and its key",
-    "at_bound": "check its key; collect answers from abler or less able people; give it a prior",
-    "drift": "review it before it is used as an anchor again",
-    "misfit": "look at its curve in the report; try another model, check its key",
-}
 LOWEST_A = 0.35
 FARTHEST_B = 5.5
 LARGEST_RMSD = 0.1
@@ -83,7 +51,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimates:
-    """counts[I][n_cat] answers by category, flags[I] (of SENTENCES) of all items handed in, and the run, unless nothing can be estimated."""
+    """counts[I][n_cat] answers by category, flags[I] (of flags.FLAGS) of all items handed in, and the run, unless nothing can be estimated."""
 
     counts: tuple[Ints, ...]
     flags: tuple[tuple[str, ...], ...]

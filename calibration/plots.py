@@ -1,4 +1,4 @@
-"""Plots of the calibration report as SVG text: no library, no file, no script."""
+"""Plots of the calibration report as SVG text, in a Language: no library, no file, no script."""
 
 import html
 import itertools
@@ -9,6 +9,7 @@ import numpy as np
 
 from calibration.dif_run import LARGEST_SHIFT, DifFinding
 from calibration.drift import LARGEST_Z, SMALLEST_SPREAD, robust_z
+from calibration.language import INDONESIAN, Language
 from calibration.linking import middles
 from calibration.verdicts import ItemVerdict, ScaleRun
 from cat_engine import ItemParams, Row, expected_score, information, probabilities
@@ -33,6 +34,7 @@ class Frame:
     bottom: int = 30
     top: int = 10
     right: int = 18
+    language: Language = INDONESIAN
 
     def at_x(self, value: float) -> float:
         """Horizontal place of a value, held within the frame."""
@@ -55,12 +57,12 @@ class Frame:
         for tick in y_ticks:
             y = self.at_y(tick)
             out.append(f'<path d="M{self.left},{y:.1f}H{self.width - self.right}" stroke="{FAINT}"/>')
-            out.append(f'<text x="{self.left - 4}" y="{y + 3.5:.1f}" text-anchor="end">{number(tick)}</text>')
+            out.append(f'<text x="{self.left - 4}" y="{y + 3.5:.1f}" text-anchor="end">{self.language.number(tick)}</text>')
         floor = self.height - self.bottom
         for tick in x_ticks:
             x = self.at_x(tick)
             out.append(f'<path d="M{x:.1f},{floor}v4" stroke="{INK}"/>')
-            out.append(f'<text x="{x:.1f}" y="{floor + 14}" text-anchor="middle">{number(tick)}</text>')
+            out.append(f'<text x="{x:.1f}" y="{floor + 14}" text-anchor="middle">{self.language.number(tick)}</text>')
         out.append(f'<path d="M{self.left},{self.top}V{floor}H{self.width - self.right}" fill="none" stroke="{INK}"/>')
         out.append(f'<text x="{(self.left + self.width) / 2:.0f}" y="{self.height - 4}" text-anchor="middle">{titles[0]}</text>')
         if titles[1]:
@@ -69,27 +71,17 @@ class Frame:
         return "".join([*out, *parts, "</svg>"])
 
 
-def number(value: float, digits: int | None = None) -> str:
-    """A number as Indonesian writes it: decimal comma, points between thousands, a true minus; "–" for none."""
-    if not np.isfinite(value):
-        return "–"
-    text = f"{value:,g}" if digits is None else f"{value:,.{digits}f}"
-    if float(text.replace(",", "")) == 0:
-        text = text.removeprefix("-")
-    return text.translate(str.maketrans(",.", ".,")).replace("-", "−")
-
-
 def line_style(colour: str, *, dashed: bool = False) -> str:
     """Stroke of a curve."""
     return f'stroke="{colour}" stroke-width="2"' + (' stroke-dasharray="5 3"' if dashed else "")
 
 
-def item_curve(verdict: ItemVerdict, run: ScaleRun, k: int) -> str:
+def item_curve(verdict: ItemVerdict, run: ScaleRun, k: int, language: Language = INDONESIAN) -> str:
     """Expected score (0-1) under old (grey, dashed) and new (blue) parameters, with observed means in ability bins and 95 % bands.
 
     Of a nominal item instead the probability of each category, numbered at its peak, with observed shares in the colour of its curve.
     """
-    frame = Frame(270, 168, (-4, 4), (0, 1))
+    frame = Frame(270, 168, (-4, 4), (0, 1), language=language)
     nominal = bool(verdict.shape.slopes)
     parts = []
     for row, colour, dashed in ((verdict.old, OLD, True), (verdict.new, NEW, False)):
@@ -108,8 +100,9 @@ def item_curve(verdict: ItemVerdict, run: ScaleRun, k: int) -> str:
         x = frame.at_x(theta)
         parts.append(f'<path d="M{x:.1f},{frame.at_y(mean + spread):.1f}V{frame.at_y(mean - spread):.1f}" stroke="{INK}"/>')
         parts.append(f'<circle cx="{x:.1f}" cy="{frame.at_y(mean):.1f}" r="2.6" fill="{INK}"/>')
-    titles = ("kemampuan", "peluang kategori" if nominal else "harapan skor")
-    return frame.draw(f"Kurva butir {verdict.item_id}", parts, (-4, -2, 0, 2, 4), (0, 0.5, 1), titles)
+    vertical = language.gettext("peluang kategori") if nominal else language.gettext("harapan skor")
+    titles = (language.gettext("kemampuan"), vertical)
+    return frame.draw(language.gettext("Kurva butir {item}").format(item=verdict.item_id), parts, (-4, -2, 0, 2, 4), (0, 0.5, 1), titles)
 
 
 def _observed(run: ScaleRun, k: int) -> Iterator[tuple[float, float, Floats]]:
@@ -142,9 +135,9 @@ def _share(row: Row, theta: Floats) -> Floats:
     return expected_score(ItemParams.from_rows([row._replace(scale=0)]), theta)[:, 0] / len(row.b)
 
 
-def difficulty_scatter(verdicts: Sequence[ItemVerdict]) -> str:
+def difficulty_scatter(verdicts: Sequence[ItemVerdict], language: Language = INDONESIAN) -> str:
     """Where items lie (their mean b), old against new; what is not adopted is an open circle."""
-    frame = Frame(340, 300, (-4, 4), (-4, 4))
+    frame = Frame(340, 300, (-4, 4), (-4, 4), language=language)
     parts = [f'<path d="M{frame.at_x(-4)},{frame.at_y(-4)}L{frame.at_x(4)},{frame.at_y(4)}" stroke="{OLD}" stroke-dasharray="5 3"/>']
     for v in verdicts:
         if v.old is not None and v.new is not None:
@@ -153,10 +146,11 @@ def difficulty_scatter(verdicts: Sequence[ItemVerdict]) -> str:
             x, y = frame.at_x(before), frame.at_y(after)
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.4" {fill}><title>{html.escape(v.item_id)}</title></circle>')
     ticks = (-4, -2, 0, 2, 4)
-    return frame.draw("Kesukaran lama dan baru", parts, ticks, ticks, ("rerata b lama", "rerata b baru"))
+    titles = (language.gettext("rerata b lama"), language.gettext("rerata b baru"))
+    return frame.draw(language.gettext("Kesukaran lama dan baru"), parts, ticks, ticks, titles)
 
 
-def shifts(verdicts: Sequence[ItemVerdict]) -> str:
+def shifts(verdicts: Sequence[ItemVerdict], language: Language = INDONESIAN) -> str:
     """Drift: the shift of mean b (new - old) against old b, with 95 % bars, and the bounds of robust z; items beyond them are red and named."""
     pairs = [(v, v.new, v.old) for v in verdicts if v.new is not None and v.old is not None]
     new, old = [row for _, row, _ in pairs], [row for _, _, row in pairs]
@@ -166,7 +160,7 @@ def shifts(verdicts: Sequence[ItemVerdict]) -> str:
     if np.ptp(z) > 0:
         unit = float(np.ptp(moved) / np.ptp(z))
     high = _round_up(max(0.5, float(np.abs(moved).max()) * 1.15))
-    frame = Frame(340, 300, (-4, 4), (-high, high))
+    frame = Frame(340, 300, (-4, 4), (-high, high), language=language)
     bounds = (middle - LARGEST_Z * unit, middle + LARGEST_Z * unit)
     across = f'H{frame.width - frame.right}" stroke="{OLD}" stroke-dasharray="5 3"/>'
     parts = [f'<path d="M{frame.left},{frame.at_y(bound):.1f}{across}' for bound in bounds]
@@ -180,14 +174,15 @@ def shifts(verdicts: Sequence[ItemVerdict]) -> str:
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}" fill-opacity=".7"><title>{name}</title></circle>')
         if beyond:
             parts.append(f'<text x="{x + 5:.1f}" y="{y + 3:.1f}">{name}</text>')
-    return frame.draw("Pergeseran kesukaran", parts, (-4, -2, 0, 2, 4), (-high, 0, high), ("rerata b lama", "pergeseran b"))
+    titles = (language.gettext("rerata b lama"), language.gettext("pergeseran b"))
+    return frame.draw(language.gettext("Pergeseran kesukaran"), parts, (-4, -2, 0, 2, 4), (-high, 0, high), titles)
 
 
-def group_shifts(findings: Sequence[DifFinding]) -> str:
+def group_shifts(findings: Sequence[DifFinding], language: Language = INDONESIAN) -> str:
     """DIF of one group: each item's shift with its 95 % bar, sorted; flagged items are red and named."""
     ordered = sorted(findings, key=lambda f: f.shift)
     high = _round_up(max(0.2, *(abs(f.shift) + 1.96 * np.nan_to_num(f.se) for f in ordered)))
-    frame = Frame(340, 220, (0, len(ordered) + 1), (-high, high))
+    frame = Frame(340, 220, (0, len(ordered) + 1), (-high, high), language=language)
     across = f'H{frame.width - frame.right}" stroke="{OLD}" stroke-dasharray="5 3"/>'
     parts = [f'<path d="M{frame.left},{frame.at_y(bound):.1f}{across}' for bound in (-LARGEST_SHIFT, LARGEST_SHIFT)]
     for k, f in enumerate(ordered, start=1):
@@ -200,40 +195,43 @@ def group_shifts(findings: Sequence[DifFinding]) -> str:
         )
         if f.flagged:
             parts.append(f'<text x="{x + 4:.1f}" y="{frame.at_y(f.shift) + 3:.1f}">{html.escape(f.item_id)}</text>')
-    return frame.draw("Pergeseran antarkelompok", parts, (), (-high, 0, high), ("butir, menurut pergeseran", "pergeseran"))
+    titles = (language.gettext("butir, menurut pergeseran"), language.gettext("pergeseran"))
+    return frame.draw(language.gettext("Pergeseran antarkelompok"), parts, (), (-high, 0, high), titles)
 
 
-def error_by_answers(verdicts: Sequence[ItemVerdict], max_se: float) -> str:
+def error_by_answers(verdicts: Sequence[ItemVerdict], max_se: float, language: Language = INDONESIAN) -> str:
     """The largest SE of b against the number of answers, and the largest that is adopted."""
     shown = [(v.n, max(v.se_b)) for v in verdicts if v.new is not None and np.isfinite(v.se_b).all()]
     most = _round_up(max((n for n, _ in shown), default=100))
     high = max(2 * max_se, 0.5)
-    frame = Frame(340, 300, (0, most), (0, high))
+    frame = Frame(340, 300, (0, most), (0, high), language=language)
     parts = [f'<path d="M{frame.left},{frame.at_y(max_se):.1f}H{frame.width - frame.right}" stroke="#a3201c" stroke-dasharray="5 3"/>']
     parts += [f'<circle cx="{frame.at_x(n):.1f}" cy="{frame.at_y(se):.1f}" r="3" fill="{NEW}" fill-opacity=".5"/>' for n, se in shown]
     ticks = [0, most / 2, most]
-    return frame.draw("Galat baku dan banyaknya jawaban", parts, ticks, (0, round(max_se, 2), round(high, 2)), ("jawaban", "SE b terbesar"))
+    titles = (language.gettext("jawaban per butir"), language.gettext("SE b terbesar"))
+    return frame.draw(language.gettext("Galat baku dan banyaknya jawaban"), parts, ticks, (0, round(max_se, 2), round(high, 2)), titles)
 
 
-def information_curves(old: Sequence[Row], new: Sequence[Row]) -> str:
+def information_curves(old: Sequence[Row], new: Sequence[Row], language: Language = INDONESIAN) -> str:
     """Information of a competency's items under old (grey, dashed) and proposed (blue) parameters."""
     totals = [information(ItemParams.from_rows([row._replace(scale=0) for row in rows]), THETA).sum(axis=1) for rows in (old, new) if rows]
     top = _round_up(max(float(total.max()) for total in totals))
-    frame = Frame(340, 190, (-4, 4), (0, top))
+    frame = Frame(340, 190, (-4, 4), (0, top), language=language)
     parts = [frame.path(THETA, totals[-1], line_style(NEW))]
     if len(totals) == 2:
         parts.insert(0, frame.path(THETA, totals[0], line_style(OLD, dashed=True)))
-    return frame.draw("Informasi bank", parts, (-4, -2, 0, 2, 4), (0, top / 2, top), ("kemampuan", "informasi"))
+    titles = (language.gettext("kemampuan"), language.gettext("informasi"))
+    return frame.draw(language.gettext("Informasi bank"), parts, (-4, -2, 0, 2, 4), (0, top / 2, top), titles)
 
 
-def ability(run: ScaleRun) -> str:
+def ability(run: ScaleRun, language: Language = INDONESIAN) -> str:
     """Where people stand (bars, on the bank's scale) above where the steps of the estimated items lie (ticks)."""
     nodes = run.slope * run.fit.nodes + run.intercept
     mass = run.fit.ability()
     edges = np.arange(-4, 4.01, 0.4)
     height = np.array([mass[(nodes >= low) & (nodes < low + 0.4)].sum() for low in edges[:-1]])
     top = max(0.05, float(np.ceil(height.max() * 20) / 20))
-    frame = Frame(340, 190, (-4, 4), (0, top), bottom=44)
+    frame = Frame(340, 190, (-4, 4), (0, top), bottom=44, language=language)
     parts = []
     for low, share in zip(edges.tolist(), height.tolist(), strict=False):
         x, y = frame.at_x(low), frame.at_y(share)
@@ -243,8 +241,9 @@ def ability(run: ScaleRun) -> str:
     floor = frame.at_y(0) + 17
     steps = [run.slope * b + run.intercept for row in run.fit.rows for b in (middles([row]).tolist() if row.slopes else row.b)]
     parts += [f'<path d="M{frame.at_x(b):.1f},{floor:.1f}v9" stroke="{INK}" stroke-opacity=".45"/>' for b in steps]
+    title = language.gettext("Peta Wright: sebaran kemampuan dan letak butir")
     return frame.draw(
-        "Peta Wright: sebaran kemampuan dan letak butir", parts, (-4, -2, 0, 2, 4), (0, top), ("kemampuan; garis: letak b", "bagian orang")
+        title, parts, (-4, -2, 0, 2, 4), (0, top), (language.gettext("kemampuan; garis: letak b"), language.gettext("bagian orang"))
     )
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from calibration.curves import curves, pack
-from calibration.estimate import SENTENCES
+from calibration.flags import SENTENCES
+from calibration.language import INDONESIAN, Language
 from calibration.mml import MmlOptions
 from calibration.pipeline import CalibrationOptions, calibrate
 from calibration.priors import Priors
@@ -58,9 +59,13 @@ class PretestItem:
 
 
 def pretest_design(
-    log: ResponseLog, bank: Bank, pretest: Collection[str], demands: PretestDemands | None = None
+    log: ResponseLog,
+    bank: Bank,
+    pretest: Collection[str],
+    demands: PretestDemands | None = None,
+    language: Language = INDONESIAN,
 ) -> tuple[PretestItem, ...]:
-    """The state and the needs of the items `pretest` of `bank`, those that teach most first.
+    """The state and the needs of the items `pretest` of `bank`, those that teach most first; reasons in a language.
 
     Raises Faulty for ids that the bank does not have, for a bank without operational items, and as `calibrate`.
     """
@@ -79,7 +84,9 @@ def pretest_design(
     nodes = demands.mml.grid.nodes()
     for scale in proposal.scales:
         met |= dict(zip(scale.items, scale.fit.expected.sum(axis=1), strict=True))
-    found = [_item(v, met.get(v.item_id, np.zeros(len(nodes))), nodes, demands) for v in proposal.verdicts if v.item_id in pretest]
+    found = [
+        _item(v, met.get(v.item_id, np.zeros(len(nodes))), nodes, demands, language) for v in proposal.verdicts if v.item_id in pretest
+    ]
     return tuple(sorted(found, key=lambda item: (item.verdict != "keep", -item.gain)))
 
 
@@ -94,24 +101,25 @@ def gain(row: Row, met: Floats, nodes: Floats, priors: Priors) -> Floats:
     return np.asarray(np.linalg.slogdet(known + information)[1] - np.linalg.slogdet(known)[1])
 
 
-def _item(v: ItemVerdict, met: Floats, nodes: Floats, demands: PretestDemands) -> PretestItem:
+def _item(v: ItemVerdict, met: Floats, nodes: Floats, demands: PretestDemands, language: Language) -> PretestItem:
     row = v.new or v.shape
     inside = np.abs(nodes) <= FARTHEST_THETA
     teaches = gain(row, met, nodes, demands.mml.priors)[inside]
     near = nodes[inside][teaches >= NEAR_BEST * teaches.max()]
     se = max(v.se_b) if v.new is not None else float("nan")
-    verdict, why = _verdict(v, se, demands)
+    verdict, why = _verdict(v, se, demands, language)
     needed = demands.min_n if not np.isfinite(se) else max(demands.min_n, int(np.ceil(v.n * (se / demands.max_se) ** 2)))
     wanted = max(0, min(needed, demands.most_n) - v.n) if verdict == "keep" else 0
     return PretestItem(v.item_id, v.competency, v.n, se, wanted, float(near[0]), float(near[-1]), float(teaches.max()), verdict, why)
 
 
-def _verdict(v: ItemVerdict, se: float, demands: PretestDemands) -> tuple[str, str]:
-    reasons = "; ".join(SENTENCES[flag] for flag in v.flags)
+def _verdict(v: ItemVerdict, se: float, demands: PretestDemands, language: Language) -> tuple[str, str]:
+    _, n = language.gettext, language.number(v.n)
+    reasons = "; ".join(_(SENTENCES[flag]) for flag in v.flags)
     if v.new is not None and not v.flags:
-        return "promote", f"precise enough (n = {v.n}, largest SE of b {se:.2f}) and fits"
+        return "promote", _("cukup teliti (n = {n}, SE b terbesar {se}) dan cocok dengan model").format(n=n, se=language.number(se, 2))
     if v.new is not None and set(v.flags) & set(REJECTING):
         return "reject", reasons
     if v.n >= demands.most_n:
-        return "reject", f"{reasons}, after {v.n} answers"
+        return "reject", _("{reasons}, setelah {n} jawaban").format(reasons=reasons, n=n)
     return "keep", reasons

@@ -1,4 +1,4 @@
-"""The calibration report: one self-contained HTML file that a psychometrician can read on screen or print."""
+"""The calibration report: one self-contained HTML file that a psychometrician can read on screen or print, in a Language."""
 
 import html
 from collections.abc import Sequence
@@ -6,8 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from calibration.dif_run import DifFinding
+from calibration.flags import FLAGS
+from calibration.language import INDONESIAN, N_, Language
 from calibration.pipeline import Proposal, recovery
-from calibration.plots import ability, difficulty_scatter, error_by_answers, group_shifts, information_curves, item_curve, number, shifts
+from calibration.plots import ability, difficulty_scatter, error_by_answers, group_shifts, information_curves, item_curve, shifts
 from calibration.sorting import SCRIPT
 from calibration.standalone import FileCalibration
 from calibration.verdicts import ItemVerdict, ScaleRun
@@ -22,7 +24,7 @@ h3{font-size:1rem;margin:1.6rem 0 .5rem}p{max-width:46rem;margin:.5rem 0}.soft,f
 .facts dt{font-size:.85rem;color:var(--soft)}.facts dd{margin:0;font-size:1.45rem;font-variant-numeric:tabular-nums}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;min-width:100%}
 th,td{padding:.28rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}th{font-size:.85rem;color:var(--soft);font-weight:600}
-td.n,th.n{text-align:right;white-space:nowrap}th button{all:unset;cursor:pointer}th button:focus-visible{outline:2px solid #0b5394;outline-offset:2px}
+td.n,th.n{text-align:right}td.n{white-space:nowrap}td.why{min-width:8rem}th button{all:unset;cursor:pointer}th button:focus-visible{outline:2px solid #0b5394;outline-offset:2px}
 th[aria-sort=ascending] button::after{content:" ▲"}th[aria-sort=descending] button::after{content:" ▼"}td.p{white-space:nowrap}
 .note{background:#fff3dc;border-left:5px solid #8a4b00;padding:.6rem 1rem;max-width:none}
 .adopt{color:#1b6e3c}.keep{color:#8a4b00}.reject{color:#a3201c;font-weight:700}
@@ -32,21 +34,15 @@ nav{margin:1rem 0}nav a{margin-right:.9rem;color:#0b5394}
 svg{width:100%;height:auto;display:block}svg text{font:10px system-ui,sans-serif;fill:var(--soft)}
 @page{size:A4;margin:14mm}@media print{body{font-size:10pt;margin:0;max-width:none;padding:0}nav{display:none}h2{break-after:avoid}tr{break-inside:avoid}thead{display:table-header-group}.curves{grid-template-columns:repeat(3,1fr)}}
 """
-VERDICTS = {"adopt": "dipakai", "keep": "tetap lama", "reject": "ditahan"}
-FLAGS = {
-    "no_answers": "tanpa jawaban", "few": "jawaban terlalu sedikit", "one_category": "satu kategori saja", "empty_category": "kategori kosong",
-    "uncertain": "SE terlalu besar", "low_a": "daya beda rendah", "at_bound": "di batas", "misfit": "tidak cocok model", "anchor": "butir jangkar",
-    "disconnected": "tidak tersambung dengan butir lain", "no_run": "butir sekompetensi terlalu sedikit", "no_anchor": "tidak ada butir jangkar yang dijawab",
-    "not_converged": "estimasi tidak konvergen", "drift": "jangkar bergeser, dilepas",
-    "dif": "berfungsi lain bagi suatu kelompok",
-}  # fmt: skip
-GROUPINGS = {"sex": "Jenis kelamin", "job_level": "Jenjang jabatan", "unit": "Unit kerja", "wave": "Gelombang"}
-DIF_GUIDE = (
+VERDICTS = {"adopt": N_("dipakai"), "keep": N_("lama dipertahankan"), "reject": N_("ditahan")}
+GROUPINGS = {"sex": N_("Jenis kelamin"), "job_level": N_("Jenjang jabatan"), "unit": N_("Unit kerja"), "wave": N_("Gelombang")}
+DROPPED = {"dibatalkan": N_("dibatalkan")}  # why answers were left out, as the installation's record has it
+DIF_GUIDE = N_(
     "Setiap kelompok dengan sedikitnya 100 jawaban per butir dibandingkan dengan peserta lain yang berkemampuan sama menurut jawaban mereka yang lain "
-    "(RDIF, Lim &amp; Choe 2023). Pergeseran: bagian rentang skor; di bawah 0 merugikan kelompok itu. Merah: p &lt; 0,01 setelah koreksi Holm dan "
+    "(RDIF, Lim & Choe 2023). Pergeseran: bagian rentang skor; di bawah 0 merugikan kelompok itu. Merah: p < 0,01 setelah koreksi Holm dan "
     "pergeseran sedikitnya 0,1."
 )
-GUIDE = (
+GUIDE = N_(
     "Kurva: garis putus-putus = parameter lama, garis biru = parameter baru, titik = rerata skor teramati dengan pita 95 % menurut posterior "
     "kemampuan peserta. RMSD: beda rerata kurva teramati dari model, per satuan skor; di atas 0,1 dianggap tidak cocok. SE: galat baku dari "
     "informasi teramati (Oakes). Butir nominal: satu kurva tiap kategori, titik = bagian jawaban teramati; a = kemiringan dan b = intersep kategori "
@@ -55,31 +51,40 @@ GUIDE = (
 )
 
 
-def html_report(proposal: Proposal, *, provisional: bool, title: str = "Laporan kalibrasi", truth: dict[str, Row] | None = None) -> str:
+def html_report(proposal: Proposal, *, provisional: bool, truth: dict[str, Row] | None = None, language: Language = INDONESIAN) -> str:
     """The report of a run on a bank, with nothing loaded from elsewhere. `truth` adds the recovery of known parameters."""
+    _, number = language.gettext, language.number
+    title = _("Laporan kalibrasi bank versi {version}").format(version=proposal.base_version)
     notes = []
     if provisional:
-        notes.append("Bank contoh, belum terkalibrasi: parameter lama bersifat sementara dan belum berasal dari jawaban peserta.")
+        notes.append(_("Bank contoh, belum terkalibrasi: parameter lama bersifat sementara dan belum berasal dari jawaban peserta."))
     options = proposal.options
-    how = "bebas, disetarakan ke skala bank (Stocking-Lord)" if options.mode == "free" else "butir jangkar tetap (FIPC)"
+    free = options.mode == "free"
+    how = _("semua butir bebas, disetarakan ke skala bank (Stocking-Lord)") if free else _("butir jangkar tetap (FIPC)")
     lines = [
-        f"Bank versi {proposal.base_version}. Cara: {how}. Parameter baru dipakai bila n ≥ {options.min_n} dan SE(b) ≤ {number(options.max_se, 2)}. "
-        f"Waktu hitung {number(proposal.seconds, 1)} detik."
+        _("Cara: {how}. Parameter baru dipakai bila n ≥ {n} dan SE(b) ≤ {se}. Waktu hitung {seconds} detik.").format(
+            how=how, n=number(options.min_n), se=number(options.max_se, 2), seconds=number(proposal.seconds, 1)
+        )
     ]
     if proposal.dropped:
-        lines.append("Jawaban yang tidak dipakai: " + ", ".join(f"{html.escape(k)} {number(n)}" for k, n in proposal.dropped.items()) + ".")
+        dropped = ", ".join(f"{_(DROPPED.get(why, why))} {number(n)}" for why, n in proposal.dropped.items())
+        lines.append(_("Jawaban yang tidak dipakai: {dropped}.").format(dropped=dropped))
     if truth is not None:
         r = recovery(proposal, truth)
-        lines.append(
-            f"Terhadap parameter sebenarnya ({r.n_items} butir): RMSE b {number(r.rmse_b, 3)} (r {number(r.r_b, 3)}), "
-            f"RMSE a {number(r.rmse_a, 3)} (r {number(r.r_a, 3)})."
+        near = language.ngettext(
+            "Terhadap parameter sebenarnya ({num} butir): RMSE b {b} (r {rb}), RMSE a {a} (r {ra}).",
+            "Terhadap parameter sebenarnya ({num} butir): RMSE b {b} (r {rb}), RMSE a {a} (r {ra}).",
+            r.n_items,
         )
-    return _document(title, notes, lines, proposal.verdicts, proposal.scales, options.max_se, proposal.dif)
+        figures = {"b": r.rmse_b, "rb": r.r_b, "a": r.rmse_a, "ra": r.r_a}
+        lines.append(near.format(num=number(r.n_items), **{name: number(value, 3) for name, value in figures.items()}))
+    return _document(title, notes, lines, proposal.verdicts, proposal.scales, options.max_se, language, proposal.dif)
 
 
-def html_file_report(found: FileCalibration, *, max_se: float, title: str = "Laporan kalibrasi berkas") -> str:
+def html_file_report(found: FileCalibration, *, max_se: float, language: Language = INDONESIAN) -> str:
     """The report of a run on a file of answers that belongs to no bank."""
-    return _document(title, [], [f"Waktu hitung {number(found.seconds, 1)} detik."], found.verdicts, found.scales, max_se)
+    line = language.gettext("Waktu hitung {seconds} detik.").format(seconds=language.number(found.seconds, 1))
+    return _document(language.gettext("Laporan kalibrasi berkas"), [], [line], found.verdicts, found.scales, max_se, language)
 
 
 def _document(
@@ -89,110 +94,138 @@ def _document(
     verdicts: Sequence[ItemVerdict],
     scales: Sequence[ScaleRun],
     max_se: float,
+    language: Language,
     dif: Sequence[DifFinding] = (),
 ) -> str:
+    _ = language.gettext
+    caution = _("Perhatian.")
     out = [
-        f'<!doctype html><html lang="id"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<!doctype html><html lang="{language.code}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{html.escape(title)}</title><style>{CSS}</style></head><body><h1>{html.escape(title)}</h1>"
     ]
-    out += [f'<p class="note"><strong>Perhatian.</strong> {html.escape(note)}</p>' for note in notes]
-    out += [f'<p class="soft">{line}</p>' for line in lines]
+    out += [f'<p class="note"><strong>{caution}</strong> {html.escape(note)}</p>' for note in notes]
+    out += [f'<p class="soft">{html.escape(line)}</p>' for line in lines]
     tally = {name: sum(v.verdict == name for v in verdicts) for name in VERDICTS}
     facts = {
-        "Butir": len(verdicts), "Parameter baru dipakai": tally["adopt"], "Tetap lama": tally["keep"], "Ditahan": tally["reject"],
-        "Jawaban": sum(run.n_answers for run in scales), "Orang": max((run.n_persons for run in scales), default=0),
+        _("Butir"): len(verdicts), _("Parameter baru dipakai"): tally["adopt"], _("Tetap lama"): tally["keep"], _("Ditahan"): tally["reject"],
+        _("Jawaban"): sum(run.n_answers for run in scales), _("Orang"): max((run.n_persons for run in scales), default=0),
     }  # fmt: skip
-    out.append('<dl class="facts">' + "".join(f"<div><dt>{k}</dt><dd>{number(n)}</dd></div>" for k, n in facts.items()) + "</dl>")
+    out.append('<dl class="facts">' + "".join(f"<div><dt>{k}</dt><dd>{language.number(n)}</dd></div>" for k, n in facts.items()) + "</dl>")
     if len(scales) > 1:
-        links = "".join(f'<a href="#k-{k}">{html.escape(run.competency)}</a>' for k, run in enumerate(scales))
-        out.append(f'<nav aria-label="Kompetensi">{links}</nav>')
-    out += _decisions([v for v in verdicts if v.new is not None and v.verdict != "adopt"])
-    out += ["<h2>Jalannya estimasi</h2>", _scales_table(scales)]
-    pair = [error_by_answers(verdicts, max_se)]
+        links = " ".join(f'<a href="#k-{k}">{html.escape(run.competency)}</a>' for k, run in enumerate(scales))
+        label = _("Kompetensi")
+        out.append(f'<nav aria-label="{label}">{links}</nav>')
+    out += _decisions([v for v in verdicts if v.new is not None and v.verdict != "adopt"], language)
+    out += [_heading(_("Jalannya estimasi")), _scales_table(scales, language)]
+    pair = [error_by_answers(verdicts, max_se, language)]
     if any(v.old is not None and v.new is not None for v in verdicts):
-        pair = [difficulty_scatter(verdicts), shifts(verdicts), *pair]
-    out.append('<div class="pair">' + "".join(f"<figure>{svg}</figure>" for svg in pair) + f'</div><p class="soft">{GUIDE}</p>')
-    out += _dif_section(dif)
+        pair = [difficulty_scatter(verdicts, language), shifts(verdicts, language), *pair]
+    guide = html.escape(_(GUIDE), quote=False)
+    out.append('<div class="pair">' + "".join(f"<figure>{svg}</figure>" for svg in pair) + f'</div><p class="soft">{guide}</p>')
+    out += _dif_section(dif, language)
     for k, run in enumerate(scales):
-        out += _scale_section(k, run, [v for v in verdicts if v.competency == run.competency])
+        out += _scale_section(k, run, [v for v in verdicts if v.competency == run.competency], language)
     silent = [v for v in verdicts if v.competency not in {run.competency for run in scales}]
     if silent:
-        out += ["<h2>Tanpa estimasi</h2>", *_unestimated(silent)]
+        out += [_heading(_("Tanpa estimasi")), *_unestimated(silent, language)]
     return "".join(out) + f"<script>{SCRIPT}</script></body></html>"
 
 
-def _dif_section(dif: Sequence[DifFinding]) -> list[str]:
+def _heading(text: str) -> str:
+    return f"<h2>{text}</h2>"
+
+
+def _numeric(heads: Sequence[str]) -> str:
+    """Heads of columns of numbers."""
+    return "".join(f'<th class="n">{head}</th>' for head in heads)
+
+
+def _dif_section(dif: Sequence[DifFinding], language: Language) -> list[str]:
     """What was tested between groups of people: a picture a group, and the items that are flagged."""
     if not dif:
         return []
-    out = ["<h2>Keberfungsian butir antarkelompok (DIF)</h2>", f'<p class="soft">{DIF_GUIDE}</p><div class="pair">']
+    _, number = language.gettext, language.number
+    guide = html.escape(_(DIF_GUIDE), quote=False)
+    out = [_heading(_("Keberfungsian butir antarkelompok (DIF)")), f'<p class="soft">{guide}</p><div class="pair">']
     for grouping, group in dict.fromkeys((f.grouping, f.group) for f in dif):
         own = [f for f in dif if (f.grouping, f.group) == (grouping, group)]
-        caption = f"{html.escape(GROUPINGS.get(grouping, grouping))}: {html.escape(group)} ({len(own)} butir diuji)"
-        out.append(f"<figure>{group_shifts(own)}<figcaption>{caption}</figcaption></figure>")
+        tested = language.ngettext("{num} butir diuji", "{num} butir diuji", len(own)).format(num=number(len(own)))
+        out.append(f"<figure>{group_shifts(own, language)}<figcaption>{_group(own[0], language)} ({tested})</figcaption></figure>")
     out.append("</div>")
     flagged = sorted((f for f in dif if f.flagged), key=lambda f: -abs(f.shift))
     if not flagged:
-        return [*out, "<p>Tidak ada butir yang ditandai.</p>"]
-    heads = ("n kelompok", "n lainnya", "Pergeseran", "SE", "p (Holm)")
-    out += [
-        '<div class="wide"><table><thead><tr><th>Butir</th><th>Kelompok</th>',
-        *(f'<th class="n">{h}</th>' for h in heads),
-        "</tr></thead><tbody>",
-    ]
+        return [*out, "<p>", _("Tidak ada butir yang ditandai."), "</p>"]
+    item, group = language.pgettext("satu", "Butir"), _("Kelompok")
+    heads = _numeric((_("n kelompok"), _("n lainnya"), _("Pergeseran"), "SE", "p (Holm)"))
+    out.append(f'<div class="wide"><table><thead><tr><th>{item}</th><th>{group}</th>{heads}</tr></thead><tbody>')
     for f in flagged:
         cells = (number(f.n_focal), number(f.n_reference), number(f.shift, 3), number(f.se, 3), number(f.p, 4))
-        name = f"{html.escape(GROUPINGS.get(f.grouping, f.grouping))}: {html.escape(f.group)}"
+        name = _group(f, language)
         out.append(
             f'<tr><td class="p">{html.escape(f.item_id)}</td><td>{name}</td>' + "".join(f'<td class="n">{c}</td>' for c in cells) + "</tr>"
         )
     return [*out, "</tbody></table></div>"]
 
 
-def _decisions(verdicts: Sequence[ItemVerdict]) -> list[str]:
+def _group(f: DifFinding, language: Language) -> str:
+    """A group by what it is a group of and by its own name, translated where it is one of the installation's texts."""
+    return f"{html.escape(language.gettext(GROUPINGS.get(f.grouping, f.grouping)))}: {html.escape(language.gettext(f.group))}"
+
+
+def _decisions(verdicts: Sequence[ItemVerdict], language: Language) -> list[str]:
     """First what a person has to decide: estimates that are not adopted by themselves."""
+    _ = language.gettext
     if not verdicts:
-        return ["<h2>Perlu diputuskan</h2><p>Tidak ada: semua butir yang dapat diestimasi memenuhi syarat.</p>"]
+        return [_heading(_("Perlu diputuskan")), "<p>", _("Tidak ada: semua butir yang dapat diestimasi memenuhi syarat."), "</p>"]
     ordered = sorted(verdicts, key=lambda v: (v.verdict != "reject", v.item_id))
-    return [f"<h2>Perlu diputuskan ({len(ordered)})</h2>", _items_table(ordered)]
+    return [_heading(_("Perlu diputuskan ({n})").format(n=language.number(len(ordered)))), _items_table(ordered, language)]
 
 
-def _scales_table(scales: Sequence[ScaleRun]) -> str:
+def _scales_table(scales: Sequence[ScaleRun], language: Language) -> str:
+    _, number = language.gettext, language.number
     girth = any(np.isfinite(run.girth_correlation) for run in scales)
-    heads = ["Orang", "Jawaban", "Rerata", "SD", "A", "B", "log-kemungkinan", "Siklus", *["r dengan girth"] * girth]
-    out = ['<div class="wide"><table><thead><tr><th>Kompetensi</th>', *(f'<th class="n">{head}</th>' for head in heads), "<th>Konvergen</th></tr></thead><tbody>"]  # fmt: skip
+    heads = [_("Orang"), _("Jawaban"), _("Rerata"), _("SD"), "A", "B", _("log-kemungkinan"), _("Siklus"), *[_("r dengan girth")] * girth]
+    competency, converged, whole, yes, no = _("Kompetensi"), _("Konvergen"), _("Semua butir"), _("ya"), _("tidak")
+    out = [f'<div class="wide"><table><thead><tr><th>{competency}</th>{_numeric(heads)}<th>{converged}</th></tr></thead><tbody>']
     for run in scales:
         cells = [
             number(run.n_persons), number(run.n_answers), number(run.mean, 2), number(run.sd, 2), number(run.slope, 3), number(run.intercept, 3),
             number(run.loglik, 1), number(run.n_cycles), *[number(run.girth_correlation, 3)] * girth,
         ]  # fmt: skip
-        out.append(f"<tr><td>{html.escape(run.competency) or 'semua butir'}</td>" + "".join(f'<td class="n">{cell}</td>' for cell in cells))
-        out.append("<td>ya</td></tr>" if run.converged else '<td class="reject">tidak</td></tr>')
+        out.append(f"<tr><td>{html.escape(run.competency) or whole}</td>" + "".join(f'<td class="n">{cell}</td>' for cell in cells))
+        out.append(f"<td>{yes}</td></tr>" if run.converged else f'<td class="reject">{no}</td></tr>')
     return "".join(out) + "</tbody></table></div>"
 
 
-def _scale_section(k: int, run: ScaleRun, verdicts: Sequence[ItemVerdict]) -> list[str]:
+def _scale_section(k: int, run: ScaleRun, verdicts: Sequence[ItemVerdict], language: Language) -> list[str]:
+    _, number = language.gettext, language.number
     place = {item_id: at for at, item_id in enumerate(run.items)}
     estimated = sorted((v for v in verdicts if v.new is not None), key=lambda v: v.item_id)
-    out = [f'<h2 id="k-{k}">{html.escape(run.competency) or "Semua butir"}</h2>']
+    name, curves = html.escape(run.competency) or _("Semua butir"), _("Kurva butir")
+    out = [f'<h2 id="k-{k}">{name}</h2>']
     old = [v.old for v in estimated if v.old is not None]
-    plots = [ability(run), *([information_curves(old, [v.new for v in estimated if v.new is not None])] if estimated else [])]
+    plots = [ability(run, language)]
+    if estimated:
+        plots.append(information_curves(old, [v.new for v in estimated if v.new is not None], language))
     out.append('<div class="pair">' + "".join(f"<figure>{svg}</figure>" for svg in plots) + "</div>")
-    out.append(_items_table(estimated))
-    out += _unestimated([v for v in verdicts if v.new is None])
-    out.append("<h3>Kurva butir</h3><div class=curves>")
+    out.append(_items_table(estimated, language))
+    out += _unestimated([v for v in verdicts if v.new is None], language)
+    out.append(f"<h3>{curves}</h3><div class=curves>")
     for v in estimated:
-        caption = f'{html.escape(v.item_id)} · n {number(v.n)} · <span class="{v.verdict}">{VERDICTS[v.verdict]}</span>'
-        out.append(f"<figure>{item_curve(v, run, place[v.item_id])}<figcaption>{caption}</figcaption></figure>")
+        caption = f'{html.escape(v.item_id)} · n {number(v.n)} · <span class="{v.verdict}">{_(VERDICTS[v.verdict])}</span>'
+        out.append(f"<figure>{item_curve(v, run, place[v.item_id], language)}<figcaption>{caption}</figcaption></figure>")
     return [*out, "</div>"]
 
 
-def _items_table(verdicts: Sequence[ItemVerdict]) -> str:
+def _items_table(verdicts: Sequence[ItemVerdict], language: Language) -> str:
+    _, number = language.gettext, language.number
     old = any(v.old is not None for v in verdicts)
     girth = any(np.isfinite(v.girth_b) for v in verdicts)
-    heads = ["n", "SE a", "SE b terbesar", "RMSD", *["b girth"] * girth]
-    out = ['<div class="wide"><table><thead><tr><th>Butir</th>', *(["<th>Lama</th>"] * old), "<th>Baru</th>"]
-    out += [*(f'<th class="n">{head}</th>' for head in heads), "<th>Putusan</th><th>Catatan</th></tr></thead><tbody>"]
+    words = [language.pgettext("satu", "Butir"), *[_("Lama")] * old, _("Baru")]
+    heads = ["n", _("SE a"), _("SE b terbesar"), "RMSD", *[_("b menurut girth")] * girth]
+    verdict, notes = _("Putusan"), _("Catatan")
+    out = ['<div class="wide"><table><thead><tr>', *(f"<th>{word}</th>" for word in words), _numeric(heads)]
+    out.append(f"<th>{verdict}</th><th>{notes}</th></tr></thead><tbody>")
     for v in verdicts:
         numbers = [
             number(v.n),
@@ -202,24 +235,30 @@ def _items_table(verdicts: Sequence[ItemVerdict]) -> str:
             *[number(v.girth_b, 2)] * girth,
         ]
         rows = [v.old, v.new] if old else [v.new]
-        out.append(f'<tr><td class="p">{html.escape(v.item_id)}</td>' + "".join(f'<td class="p">{_parameters(row)}</td>' for row in rows))
+        out.append(
+            f'<tr><td class="p">{html.escape(v.item_id)}</td>' + "".join(f'<td class="p">{_parameters(row, language)}</td>' for row in rows)
+        )
         out.append("".join(f'<td class="n">{cell}</td>' for cell in numbers))
-        out.append(f'<td class="p {v.verdict}">{VERDICTS[v.verdict]}</td><td>{", ".join(FLAGS[flag] for flag in v.flags)}</td></tr>')
+        flags = ", ".join(_(FLAGS[flag]) for flag in v.flags)
+        out.append(f'<td class="p {v.verdict}">{_(VERDICTS[v.verdict])}</td><td class="why">{flags}</td></tr>')
     return "".join(out) + "</tbody></table></div>"
 
 
-def _unestimated(verdicts: Sequence[ItemVerdict]) -> list[str]:
+def _unestimated(verdicts: Sequence[ItemVerdict], language: Language) -> list[str]:
     """Items without an estimate, by reason, with their number of answers."""
     out = []
     for flag in dict.fromkeys(v.flags[0] for v in verdicts):
-        mine = [f"{html.escape(v.item_id)} ({number(v.n)})" for v in verdicts if v.flags[0] == flag]
-        out.append(f"<p><strong>{FLAGS[flag].capitalize()}</strong> – {len(mine)} butir tanpa estimasi (n): {', '.join(mine)}.</p>")
+        mine = [f"{html.escape(v.item_id)} ({language.number(v.n)})" for v in verdicts if v.flags[0] == flag]
+        reason = language.gettext(FLAGS[flag])
+        count = language.ngettext("{num} butir tanpa estimasi (n)", "{num} butir tanpa estimasi (n)", len(mine)).format(num=len(mine))
+        out.append(f"<p><strong>{reason[0].upper()}{reason[1:]}</strong> – {count}: {', '.join(mine)}.</p>")
     return out
 
 
-def _parameters(row: Row | None) -> str:
+def _parameters(row: Row | None, language: Language) -> str:
     if row is None:
         return "–"
+    number = language.number
     ends = [("c", row.c)] if row.model in ("3pl", "4pl") else []
     ends += [("d", row.d)] if row.model == "4pl" else []
     slopes = "; ".join(number(v, 2) for v in row.slopes or [row.a])

@@ -4,12 +4,14 @@ import base64
 import hashlib
 
 SCRIPT = """
+const language = document.documentElement.lang;
 const key = (cell) => {
   const text = cell.textContent.trim();
-  const value = Number(text.replaceAll(".", "").replace(",", ".").replace("\\u2212", "-"));
+  const plain = language === "en" ? text.replaceAll(",", "") : text.replaceAll(".", "").replace(",", ".");
+  const value = Number(plain.replace("\\u2212", "-"));
   return text === "" || text === "\\u2013" ? [2, 0, ""] : Number.isNaN(value) ? [1, 0, text] : [0, value, ""];
 };
-const order = (a, b) => a[0] - b[0] || a[1] - b[1] || a[2].localeCompare(b[2], "id", { numeric: true });
+const order = (a, b) => a[0] - b[0] || a[1] - b[1] || a[2].localeCompare(b[2], language, { numeric: true });
 for (const table of document.querySelectorAll("table")) {
   table.querySelectorAll("thead th").forEach((head, at) => {
     const button = document.createElement("button");

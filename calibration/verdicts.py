@@ -1,20 +1,27 @@
 """What a calibration run proposes for an item, and why."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.estimate import SENTENCES
+from calibration.flags import SENTENCES
+from calibration.language import INDONESIAN, N_, Language
 from calibration.mml import MmlFit
 from cat_engine import Row
 from cat_engine.irt import Ints
 
 REJECTING = ("low_a", "misfit", "dif")
+VERDICTS = {
+    "adopt": N_("Parameter baru cukup teliti (n = {n}, SE b terbesar {se}) dan cocok dengan model."),
+    "keep": N_("Parameter lama tetap dipakai: {reasons} (n = {n})."),
+    "reject": N_("Butir sebaiknya ditahan dan ditelaah: {reasons} (n = {n})."),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class ItemVerdict:
-    """The old and new parameters of an item on the bank's scale, with SEs, and flags (stable codes, of estimate.SENTENCES).
+    """The old and new parameters of an item on the bank's scale, with SEs, and flags (stable codes, of flags.FLAGS).
 
     old is None where there is no bank, new where nothing could be estimated; shape is a row of the item's model and number of steps. rmsd: misfit per scale point. girth_b: the second opinion's mean difficulty on the bank's scale, NaN
     where there is none. se_slopes: of a nominal item, which has no SE of a.
@@ -47,15 +54,15 @@ class ItemVerdict:
         """SE of the mean b, as the mean over its steps; NaN of a nominal item, whose place is a ratio of differences."""
         return float("nan") if self.se_slopes else float(np.mean(self.se_b))
 
-    @property
-    def why(self) -> str:
+    def why(self, language: Language = INDONESIAN) -> str:
         """The verdict in a sentence."""
-        reasons = "; ".join(SENTENCES[flag] for flag in self.flags)
-        return {
-            "adopt": f"The new parameters are precise enough (n = {self.n}, largest SE of b {max(self.se_b):.2f}) and fit.",
-            "keep": f"The old parameters stay: {reasons} (n = {self.n}).",
-            "reject": f"The item should be held and reviewed: {reasons} (n = {self.n}).",
-        }[self.verdict]
+        return verdict_sentence(self.verdict, self.flags, self.n, max(self.se_b), language)
+
+
+def verdict_sentence(verdict: str, flags: Sequence[str], n: int, se_b: float, language: Language = INDONESIAN) -> str:
+    """A verdict and its reasons; n answers, and the largest SE of b."""
+    reasons = "; ".join(language.gettext(SENTENCES[flag]) for flag in flags)
+    return language.gettext(VERDICTS[verdict]).format(reasons=reasons, n=language.number(n), se=language.number(se_b, 2))
 
 
 def unestimated(item_id: str, old: Row, counts: Ints, flags: tuple[str, ...], competency: str) -> ItemVerdict:

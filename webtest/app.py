@@ -19,10 +19,10 @@ from cat_engine import Faulty
 from webtest.accounts import Officer, Right
 from webtest.config import House
 from webtest.formats import day, moment, number
+from webtest.languages import LANGUAGES
 from webtest.refusal import MESSAGES, Refused
 from webtest.store import Conflict
 
-LANGUAGES = ("id", "en")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'; frame-src 'self'",

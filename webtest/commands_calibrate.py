@@ -12,9 +12,10 @@ import numpy as np
 from rich.markup import escape
 
 from calibration.drift import LARGEST_Z, robust_z
-from calibration.estimate import ADVICE, SENTENCES, Demands
+from calibration.estimate import Demands
 from calibration.expectation import Hold
 from calibration.files import read_groups_csv, read_ids, read_items_csv, read_models_csv, write_estimates_csv, write_items_csv
+from calibration.flags import ADVICE, SENTENCES
 from calibration.linking import METHODS, link, transform
 from calibration.mml import DENSITIES, FIPC, MmlOptions, Priors
 from calibration.pipeline import CalibrationOptions, recovery
@@ -34,6 +35,7 @@ from webtest.console import (
     check_target,
     data_option,
     guarded,
+    language_option,
     now_ms,
     opened,
     out,
@@ -42,6 +44,7 @@ from webtest.console import (
     write_file,
     write_files,
 )
+from webtest.languages import language
 from webtest.response_files import read_labelled
 from webtest.services.psychometrics import Psychometrics
 from webtest.services.review import Review
@@ -91,6 +94,7 @@ def attach(main: click.Group) -> None:
 )
 @click.option("--publish", is_flag=True, help="Publish the draft, after printing what changes.")
 @click.option("--report", "report_file", type=FILE, help="Write the report as HTML.")
+@language_option
 @click.pass_context
 @guarded
 def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
@@ -148,7 +152,9 @@ def _calibrate_file(answers: Path, mml: MmlOptions, options: Mapping[str, Any], 
     if options["json_file"] is not None:
         contents[options["json_file"]] = (json.dumps(_figures(found, names, options["model"]), indent=1) + "\n").encode()
     if options["report_file"] is not None:
-        contents[options["report_file"]] = html_file_report(found, max_se=options["max_se"]).encode()
+        contents[options["report_file"]] = html_file_report(
+            found, max_se=options["max_se"], language=language(options["language"])
+        ).encode()
     write_files(contents, force=True)
     if found.run is None:
         out.print("No item could be estimated:")
@@ -204,8 +210,9 @@ def _print_flags(items: list[tuple[str, int, tuple[str, ...]]]) -> None:
     out.print(f"{len(items) - len(flagged)} of {len(items)} items without a flag")
     for item_id, n, flags in flagged:
         out.print(escape(f"  {item_id}: {', '.join(flags)} (n = {n})"))
+    english = language("en")
     for flag in dict.fromkeys(flag for _, _, flags in flagged for flag in flags if flag in ADVICE):
-        out.print(escape(f"{flag}: {SENTENCES[flag]}; {ADVICE[flag]}"))
+        out.print(escape(f"{flag}: {english.gettext(SENTENCES[flag])}; {ADVICE[flag]}"))
 
 
 def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any], hold: Hold) -> None:
@@ -236,7 +243,7 @@ def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any], hold: Hold) ->
                 f"Against the truth, {near.n_items} items: RMSE of b {near.rmse_b:.3f} (r {near.r_b:.3f}), of a {near.rmse_a:.3f} (r {near.r_a:.3f})"
             )
         if options["report_file"] is not None:
-            write_file(options["report_file"], run.report.encode(), force=True)
+            write_file(options["report_file"], service.report(run_id, options["language"]).encode(), force=True)
         if run.draft_version is None:
             out.print("No item meets the demands: no draft was made.")
             sys.exit(0)

@@ -5,7 +5,20 @@ from pathlib import Path
 import click
 from rich.markup import escape
 
-from webtest.console import check_target, data_option, err, format_of, guarded, json_option, opened, output_options, put, write_file
+from webtest.console import (
+    check_target,
+    data_option,
+    err,
+    format_of,
+    guarded,
+    json_option,
+    language_option,
+    opened,
+    output_options,
+    put,
+    write_file,
+)
+from webtest.languages import language as language_of
 from webtest.services.results import Results
 from webtest.tables import as_csv, as_xlsx
 
@@ -27,9 +40,10 @@ def results() -> None:
 @click.argument("wave_id", metavar="WAVE")
 @click.option("--format", "chosen", type=click.Choice(FORMATS), default=None, help="Default: what the name of FILE ends in.")
 @output_options
+@language_option
 @json_option
 @guarded
-def export(data: Path, wave_id: str, chosen: str | None, target: Path, force: bool, as_json: bool) -> None:
+def export(data: Path, wave_id: str, chosen: str | None, target: Path, force: bool, language: str, as_json: bool) -> None:
     """Write the results of closed WAVE to FILE, a row a person: levels, gaps, job person match, category, box.
 
     FILE holds NIPs and results: keep it secret.
@@ -38,7 +52,7 @@ def export(data: Path, wave_id: str, chosen: str | None, target: Path, force: bo
     check_target(target, force=force)
     with opened(data) as house:
         service = Results(house.engine, house.store, house.catalog, house.keys)
-        table, view = service.table(wave_id), service.wave(wave_id)
+        table, view = service.table(wave_id, language_of(language)), service.wave(wave_id)
     content = as_xlsx(table) if kind == "xlsx" else as_csv(table).encode("utf-8-sig")
     write_file(target, content, force=force)
     released = view.wave.released_at is not None

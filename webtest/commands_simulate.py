@@ -11,6 +11,7 @@ import numpy as np
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from calibration.language import Language
 from cat_engine import Fault, Faulty, NormalPrior, Pool, TestPlan, load_plan
 from cat_engine.batch import Batch
 from cat_engine.irt import Floats, Ints
@@ -21,8 +22,10 @@ from cat_engine.timing import Speeds
 from itembank.bank import Bank, pool_of
 from webtest.cli import err, guarded, json_option, put, read_text
 from webtest.commands_engine import bank_of, bank_option, folder_option
+from webtest.console import language_option
 from webtest.engine_inputs import parse_prior, pool_for, read_answers, read_correlations, read_thetas
 from webtest.item_times import times_for
+from webtest.languages import language as language_of
 from webtest.simulation_cluster import spread
 from webtest.simulation_comparison import write_comparison
 from webtest.simulation_files import STEPS, Design, new_folder_fault, run, whole
@@ -122,12 +125,13 @@ class Asked:
 @click.option("--scheduler", help="Address of a Dask cluster to simulate on: tcp://HOST:8786.")
 @click.option("--steps", type=click.Choice(STEPS), default="csv", show_default=True, help="How every single answer is written.")
 @click.option("--out", "out_folder", type=click.Path(path_type=Path), required=True, help="New folder for the results.")
+@language_option
 @json_option
 @guarded
 def simulate_command(
     bank_file: Path | None, data: Path | None, plan_files: tuple[Path, ...], n: int | None, seed: int | None, theta_file: Path | None,
     response_file: Path | None, abilities: str | None, correlation: float, correlation_file: Path | None, speed_sd: float,
-    speed_correlation: float, workers: int, scheduler: str | None, steps: str, out_folder: Path, as_json: bool,
+    speed_correlation: float, workers: int, scheduler: str | None, steps: str, out_folder: Path, language: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Give the test of a plan to simulated people, or replay real answers; write steps, people, items, summary and report."""
     asked = Asked(n, seed, theta_file, response_file, correlation, correlation_file, abilities, speed_sd, speed_correlation)
@@ -138,8 +142,8 @@ def simulate_command(
     if workers > 1 or scheduler is not None:
         _spread_faults(designs, "--workers" if scheduler is None else "--scheduler")
     with spread(workers, scheduler) as mapper, whole(out_folder) as part:
-        runs = _run_all(designs, part, steps, mapper)
-        rows = write_comparison(runs, part) if len(runs) > 1 else []
+        runs = _run_all(designs, part, steps, mapper, language_of(language))
+        rows = write_comparison(runs, part, language_of(language)) if len(runs) > 1 else []
     put(
         rows or runs[0].figures, as_json,
         escape("\n".join([*(line for done in runs for line in _lines(done, named=len(runs) > 1)), f"written to {out_folder}"])),
@@ -227,7 +231,7 @@ def _spread_faults(designs: Sequence[Design], option: str) -> None:
         raise Faulty(faults)
 
 
-def _run_all(designs: Sequence[Design], part: Path, steps: str, mapper: Mapper) -> list[Simulated]:
+def _run_all(designs: Sequence[Design], part: Path, steps: str, mapper: Mapper, language: Language) -> list[Simulated]:
     """Each design, in `part` itself where there is one, else in a folder of its own."""
     runs = []
     with _bar() as bar:
@@ -235,7 +239,12 @@ def _run_all(designs: Sequence[Design], part: Path, steps: str, mapper: Mapper) 
             folder = part if len(designs) == 1 else part / design.name
             folder.mkdir(exist_ok=True)
             task = bar.add_task("simulating" if len(designs) == 1 else design.name, total=len(design.people))
-            runs.append(run(design, folder, steps=steps, mapper=mapper, watch=lambda done, task=task: bar.update(task, completed=done)))
+            runs.append(
+                run(
+                    design, folder, steps=steps, mapper=mapper, watch=lambda done, task=task: bar.update(task, completed=done),
+                    language=language,
+                )
+            )  # fmt: skip
     return runs
 
 

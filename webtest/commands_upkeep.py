@@ -22,6 +22,7 @@ from itembank.bank import Bank
 from itembank.exchange import read_bank_csv
 from webtest.console import check_target, guarded, json_option, put, put_table, read_text, write_file, write_files
 from webtest.csv_table import csv_table
+from webtest.languages import language
 from webtest.response_files import read_responses
 
 FILE = click.Path(path_type=Path)
@@ -130,7 +131,8 @@ def pretest(
     """
     log, bank = _read(answers, bank_file, (out_file,))
     chosen = read_ids(read_text(items)) if items is not None else [i for i, s in zip(bank.ids, bank.status, strict=True) if s == "pretest"]
-    table = [_row(asdict(item), PRETEST_COLUMNS) for item in pretest_design(log, bank, chosen, PretestDemands(min_n, max_se, most_n))]
+    found = pretest_design(log, bank, chosen, PretestDemands(min_n, max_se, most_n), language("en"))
+    table = [_row(asdict(item), PRETEST_COLUMNS) for item in found]
     if out_file is not None:
         write_file(out_file, csv_table(PRETEST_COLUMNS, table), force=True)
     put_table(table, as_json, PRETEST_COLUMNS, "no pretest item")

@@ -4,7 +4,6 @@ A command reads its files, calls one service and prints. Exit codes: 0 done; 1 c
 """
 
 import datetime as dt
-import gettext
 import json
 import os
 import pwd
@@ -23,6 +22,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, Oper
 
 from cat_engine import Fault, Faulty
 from webtest.config import House, open_house
+from webtest.languages import INDONESIAN, LANGUAGES, language
 from webtest.refusal import MESSAGES, Refused
 
 EXIT_NOT_SOUND = 1
@@ -132,8 +132,7 @@ def _broken(word: str) -> bool:
 
 def refusal_words(code: str) -> str:
     """A refusal in the language of the command line: its own words, else the web's in English."""
-    english = gettext.translation("messages", Path(__file__).parent / "translations", ["en"], fallback=True)
-    return REFUSALS.get(code) or english.gettext(str(MESSAGES[code]))
+    return REFUSALS.get(code) or language("en").gettext(str(MESSAGES[code]))
 
 
 def data_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -153,6 +152,17 @@ def data_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """--json: print JSON for a program."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")(function)
+
+
+def language_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--language: of what is written for people, id or en."""
+    return click.option(
+        "--language",
+        type=click.Choice(LANGUAGES),
+        default=INDONESIAN.code,
+        show_default=True,
+        help="Language of what is written for people: Indonesian or English.",
+    )(function)
 
 
 def output_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -243,8 +243,9 @@ def talent_map(view: WaveResults, shown: Sequence[Profile], link: Callable[[Prof
         parts.append(
             f'<text class="faint" x="{pad - 8}" y="{size - at:.0f}" text-anchor="middle" transform="rotate(-90 {pad - 8} {size - at:.0f})">{escape(up)}</text>'
         )
+    performance, potential = escape(_("kinerja (ekspektasi)")), escape(_("potensial"))
     parts.append(
-        f'<text x="{size / 2}" y="{size - 8}" text-anchor="middle">{escape(_("kinerja (ekspektasi)"))}</text>'
-        f'<text x="14" y="{size / 2}" text-anchor="middle" transform="rotate(-90 14 {size / 2})">{escape(_("potensial"))}</text></svg>'
+        f'<text x="{size / 2}" y="{size - 8}" text-anchor="middle">{performance}</text>'
+        f'<text x="14" y="{size / 2}" text-anchor="middle" transform="rotate(-90 14 {size / 2})">{potential}</text></svg>'
     )
     return Markup("".join(parts))  # noqa: S704 - numbers, our own words and escaped names only

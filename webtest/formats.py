@@ -4,18 +4,15 @@ import datetime as dt
 
 from babel.dates import format_date, format_datetime, get_timezone
 from babel.numbers import format_decimal
-from flask_babel import get_locale
+
+from webtest.languages import reader
 
 ZONES = {"WIB": "Asia/Jakarta", "WITA": "Asia/Makassar", "WIT": "Asia/Jayapura"}
 
 
-def _language() -> str:
-    return str(get_locale() or "id")
-
-
 def number(value: float, digits: int = 2) -> str:
     """A number with the language's own decimal sign."""
-    return format_decimal(value, format=f"0.{'0' * digits}" if digits else "0", locale=_language())
+    return format_decimal(value, format=f"0.{'0' * digits}" if digits else "0", locale=reader().code)
 
 
 def today(at: int, zone: str = "WIB") -> str:
@@ -27,7 +24,7 @@ def moment(at: int | None, zone: str = "WIB", form: str = "d MMMM y HH.mm") -> s
     """A time (ms UTC) with its zone, as people write it: '14.05 WIB' in Indonesian, '14:05 WIB' in English; a dash for None."""
     if at is None:
         return "–"
-    language = _language()
+    language = reader().code
     if language != "id":
         form = form.replace("HH.mm.ss", "HH:mm:ss").replace("HH.mm", "HH:mm")
     when = dt.datetime.fromtimestamp(at / 1000, tz=dt.UTC)
@@ -40,4 +37,4 @@ def day(text: str) -> str:
         date = dt.date.fromisoformat(text)
     except ValueError:
         return text
-    return format_date(date, "EEEE, d MMMM y", locale=_language())
+    return format_date(date, "EEEE, d MMMM y", locale=reader().code)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import segno
 import typst
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel import ngettext
+from flask_babel import ngettext, pgettext
 from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
@@ -15,8 +16,10 @@ from webtest.checkpoints import short_form
 from webtest.config import House
 from webtest.events import Kind
 from webtest.formats import day, moment
+from webtest.languages import INDONESIAN, reader
 from webtest.models import Checkpoint, Wave
 from webtest.monitor import Board
+from webtest.views.words import reason
 
 CLOCK = "HH.mm"
 
@@ -94,7 +97,8 @@ def _incidents(house: House, wave_id: str, zone: str) -> tuple[Incident, ...]:
         for event in events:
             if event.kind not in WHAT or not event.actor.startswith("user:"):
                 continue
-            payload = event.payload.get("officer_reason", event.payload)
+            own = {} if event.kind == Kind.FINISHED else event.payload  # there the reason is why the test ended, a code
+            payload = event.payload.get("officer_reason", own)
             what = _what(Kind(event.kind), payload.get("minutes"))
             key = (event.at, what, str(payload.get("code", "")), str(payload.get("reason", "")))
             together[key] = together.get(key, 0) + 1
@@ -108,39 +112,56 @@ def _what(kind: Kind, minutes: int | None) -> str:
 
 
 PAGE = """
-#set page(paper: "a4", margin: 2.2cm, footer: context [#set text(8pt); CACT · #counter(page).display()])
-#set text(size: 10.5pt, lang: "id")
 #let d = json("minutes.json")
-#align(center)[#text(14pt, weight: "bold")[BERITA ACARA PELAKSANAAN TES] \\ #d.name]
+#let t = d.texts
+#set page(paper: "a4", margin: 2.2cm, footer: context [#set text(8pt); CACT · #counter(page).display()])
+#set text(size: 10.5pt, lang: d.language)
+#let code(size, body) = text(size, font: "DejaVu Sans Mono", body)
+#align(center)[#text(14pt, weight: "bold")[#upper(t.title)] \\ #d.name]
+#if t.translation != "" [#align(center)[#text(9pt, style: "italic")[#t.translation]]]
 #v(6pt)
-Pada hari #d.day bertempat di #d.place telah dilaksanakan tes kompetensi adaptif bagi pegawai #d.agency.
-#table(columns: (5cm, 1fr), stroke: 0.4pt + gray,
-  [Dibuka – ditutup], [#d.opened – #d.closed], [Peserta terdaftar], [#d.expected], [Hadir], [#d.present], [Tidak hadir], [#d.n_absent],
-  [Selesai], [#d.finished], [Jawaban tersimpan], [#d.answers], [Ruang – meja tidak hadir], [#d.absent])
-*Catatan kejadian*
-#if d.incidents.len() == 0 [Tidak ada.] else {
-  table(columns: (2.2cm, 3.6cm, 1fr, 1.6cm), stroke: 0.4pt + gray, table.header([*Pukul*], [*Tindakan*], [*Alasan*], [*Orang*]),
-    ..d.incidents.map(i => (i.at, i.what, i.reason, str(i.people))).flatten())
+#t.opening
+#table(columns: (5cm, 1fr), stroke: 0.4pt + gray, ..d.facts.flatten())
+*#t.incidents*
+#if d.incidents.len() == 0 [#t.none] else {
+  table(columns: (2.2cm, 3.6cm, 1fr, 1.6cm), stroke: 0.4pt + gray, table.header(..t.heads.map(head => [*#head*])), ..d.incidents.flatten())
 }
-*Segel catatan* \\
-#if d.root == "" [Gelombang belum ditutup; catatan belum disegel.] else [
-  #grid(columns: (1fr, 3cm), gutter: 8pt, [Bentuk pendek: #text(13pt, weight: "bold", font: "DejaVu Sans Mono")[#d.short] \\
-  Akar Merkle: #text(7.5pt, font: "DejaVu Sans Mono")[#d.root] \\ Disegel pukul #d.sealed; kunci publik #text(7.5pt, font: "DejaVu Sans Mono")[#d.public_key]],
+*#t.seal* \\
+#if d.root == "" [#t.unsealed] else [
+  #grid(columns: (1fr, 3cm), gutter: 8pt, [#t.short: #strong(code(13pt, d.short)) \\
+  #t.root: #code(7.5pt, d.root) \\ #t.sealed\\; #t.key #code(7.5pt, d.public_key)],
   image("qr.svg", width: 2.6cm))]
 #v(1cm)
-#grid(columns: (1fr, 1fr, 1fr), gutter: 14pt, ..("Pengawas 1", "Pengawas 2", "Koordinator").map(r => [#align(center)[#r #v(2.2cm) #line(length: 100%, stroke: 0.5pt) NIP]]))
+#grid(columns: (1fr, 1fr, 1fr), gutter: 14pt, ..t.signatures.map(r => [#align(center)[#r #v(2.2cm) #line(length: 100%, stroke: 0.5pt) NIP]]))
 """
 
 
 def minutes_pdf(m: Minutes) -> bytes:
-    """The minutes as PDF (A4), set by Typst: an Indonesian document, so `m` is gathered in Indonesian. Every text goes in as JSON, so nothing a person typed is read as markup."""
-    facts = {
-        "name": m.wave.name, "agency": m.wave.agency, "place": m.wave.place, "day": m.day, "opened": m.opened, "closed": m.closed,
-        "expected": str(m.expected), "present": str(m.present), "n_absent": str(len(m.absent)), "absent": ", ".join(m.absent) or "–",
-        "finished": str(m.finished), "answers": str(m.answers), "root": m.root, "short": m.short, "sealed": m.sealed, "public_key": m.public_key,
-        "incidents": [{"at": i.at, "what": i.what, "reason": f"{i.code}: {i.reason}" if i.reason else "", "people": i.people} for i in m.incidents],
+    """The minutes as PDF (A4), set by Typst, in the reader's language as `m` itself. Every text goes in as JSON, so nothing a person typed is read as markup."""
+    language, proctor = reader().code, pgettext("berita acara", "Pengawas")
+    texts = {
+        "title": _("Berita acara pelaksanaan tes"),
+        "translation": "" if language == INDONESIAN.code else _("Terjemahan. Yang ditandatangani dan berlaku ialah berita acara berbahasa Indonesia."),
+        "opening": _(
+            "Pada hari %(day)s bertempat di %(place)s telah dilaksanakan tes kompetensi adaptif bagi pegawai %(agency)s.",
+            day=m.day, place=m.wave.place, agency=m.wave.agency,
+        ),
+        "incidents": _("Catatan kejadian"), "none": _("Tidak ada."), "heads": [_("Pukul"), _("Tindakan"), _("Alasan"), _("Orang")],
+        "seal": _("Segel catatan"), "unsealed": _("Gelombang belum ditutup; catatan belum disegel."), "short": _("Bentuk pendek"),
+        "root": _("Akar Merkle"), "sealed": _("Disegel pukul %(t)s", t=m.sealed), "key": _("kunci publik"),
+        "signatures": [f"{proctor} 1", f"{proctor} 2", _("Koordinator")],
+    }  # fmt: skip
+    facts = [
+        (_("Dibuka – ditutup"), f"{m.opened} – {m.closed}"), (_("Peserta terdaftar"), str(m.expected)), (_("Hadir"), str(m.present)),
+        (_("Tidak hadir"), str(len(m.absent))), (_("Selesai"), str(m.finished)), (_("Jawaban tersimpan"), str(m.answers)),
+        (_("Ruang – meja tidak hadir"), ", ".join(m.absent) or "–"),
+    ]  # fmt: skip
+    incidents = [(i.at, i.what, f"{reason(i.code)}. {i.reason}" if i.code else i.reason, str(i.people)) for i in m.incidents]
+    sheet = {
+        "language": language, "texts": texts, "name": m.wave.name, "facts": facts, "incidents": incidents, "root": m.root, "short": m.short,
+        "public_key": m.public_key,
     }  # fmt: skip
     picture = io.BytesIO()
     segno.make(f"cact:{m.wave.id}:{m.root}", error="m").save(picture, kind="svg", border=2)
-    files = {"main.typ": PAGE.encode(), "minutes.json": json.dumps(facts, ensure_ascii=False).encode(), "qr.svg": picture.getvalue()}
+    files = {"main.typ": PAGE.encode(), "minutes.json": json.dumps(sheet, ensure_ascii=False).encode(), "qr.svg": picture.getvalue()}
     return bytes(typst.compile(files))

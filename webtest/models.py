@@ -137,9 +137,17 @@ class CalibrationRun(SQLModel, table=True):
     waves: str
     base_version: int
     summary: str
-    report: str
     draft_version: int | None = None
     estimates: str = "[]"
+
+
+class CalibrationReport(SQLModel, table=True):
+    """The report of a calibration as HTML, in a language of languages.LANGUAGES."""
+
+    __tablename__ = "calibration_report"
+    run_id: int = Field(primary_key=True, foreign_key="calibration_run.id")
+    language: str = Field(primary_key=True)
+    html: str
 
 
 class CalibrationDecision(SQLModel, table=True):

@@ -14,12 +14,15 @@ from xml.parsers import expat
 
 import python_calamine
 
+from calibration.language import N_
 from cat_engine import Fault, Faulty
 
-JOB_LEVELS = (
-    "jpt_utama", "jpt_madya", "jpt_pratama", "administrator", "pengawas", "pelaksana", "fungsional", "ahli_utama", "ahli_madya", "ahli_muda",
-    "ahli_pertama", "penyelia", "mahir", "terampil", "pemula",
-)  # fmt: skip
+JOB_LEVELS = {
+    "jpt_utama": N_("JPT Utama"), "jpt_madya": N_("JPT Madya"), "jpt_pratama": N_("JPT Pratama"), "administrator": N_("Administrator"),
+    "pengawas": N_("Pengawas"), "pelaksana": N_("Pelaksana"), "fungsional": N_("Fungsional"), "ahli_utama": N_("JF Ahli Utama"),
+    "ahli_madya": N_("JF Ahli Madya"), "ahli_muda": N_("JF Ahli Muda"), "ahli_pertama": N_("JF Ahli Pertama"), "penyelia": N_("JF Penyelia"),
+    "mahir": N_("JF Mahir"), "terampil": N_("JF Terampil"), "pemula": N_("JF Pemula"),
+}  # fmt: skip
 MAX_BYTES = 8_000_000
 MAX_UNPACKED = 80_000_000
 MAX_ROWS = 20_000
@@ -185,8 +188,8 @@ def nip_fault(nip: str) -> str | None:
 
 
 def sex_of(nip: str) -> str:
-    """ "L" (male) or "P" (female), as the NIP's 15th digit says."""
-    return {"1": "L", "2": "P"}[nip[14]]
+    """What the NIP's 15th digit says, in words."""
+    return {"1": N_("laki-laki"), "2": N_("perempuan")}[nip[14]]
 
 
 def read_roster(content: bytes, filename: str) -> list[RosterRow]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from calibration.language import INDONESIAN, Language
 from cat_engine import Fault, Faulty
 from cat_engine.irt import Floats, Ints
 from cat_engine.pretest import is_pretest
@@ -42,9 +43,15 @@ class Design:
 
 
 def run(
-    design: Design, folder: Path, *, steps: str = "csv", mapper: Mapper = in_turn, watch: Callable[[int], None] | None = None
+    design: Design,
+    folder: Path,
+    *,
+    steps: str = "csv",
+    mapper: Mapper = in_turn,
+    watch: Callable[[int], None] | None = None,
+    language: Language = INDONESIAN,
 ) -> Simulated:
-    """Simulate a design and write its files into `folder`, which is there. `watch` hears how many people have sat it so far."""
+    """Simulate a design and write its files into `folder`, which is there. `watch` hears how many people have sat it so far; the report is in a language."""
     begun, trial = time.perf_counter(), design.trial
     tally = Tally.of(trial, design.people.true, GRID)
     sample: list[Floats] = []
@@ -68,7 +75,7 @@ def run(
     rows = decile_rows(tally)
     write_csv(folder / "deciles.csv", tuple(rows[0]), (tuple(row.values()) for row in rows))
     write_json(folder / "summary.json", done.figures)
-    (folder / "report.html").write_text(html_report(done), encoding="utf-8")
+    (folder / "report.html").write_text(html_report(done, language), encoding="utf-8")
     return done
 
 

@@ -1,9 +1,11 @@
 """Plots of simulations as SVG text, in the manner of the calibration report."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 
+from calibration.language import INDONESIAN, Language
 from calibration.plots import Frame, line_style
 from cat_engine import information
 from cat_engine.irt import Floats
@@ -29,8 +31,8 @@ def ticks(low: float, high: float) -> list[float]:
     return [round(float(k * step), 12) for k in range(int(np.ceil(low / step - 1e-9)), int(np.floor(high / step + 1e-9)) + 1)]
 
 
-def _frame(x: tuple[float, float], y: tuple[float, float]) -> Frame:
-    return Frame(W, H, x, y, left=50, bottom=34)
+def _frame(x: tuple[float, float], y: tuple[float, float], language: Language) -> Frame:
+    return Frame(W, H, x, y, left=50, bottom=34, language=language)
 
 
 def _bars(frame: Frame, edges: Floats, heights: Floats, colour: str) -> str:
@@ -59,31 +61,33 @@ def by_ability(by: ByAbility, values: Floats) -> Floats:
     return np.where(by.n >= LEAST_IN_BIN, values, np.nan)
 
 
-def truth(sample: Floats, s: int, name: str) -> str:
+def truth(sample: Floats, s: int, name: str, language: Language = INDONESIAN) -> str:
     """Estimates against true abilities: sample[2, M, S]."""
-    frame = _frame((-REACH, REACH), (-REACH, REACH))
+    frame = _frame((-REACH, REACH), (-REACH, REACH), language)
     dots = "".join(f"M{frame.at_x(a):.1f},{frame.at_y(b):.1f}h0" for a, b in zip(*sample[:, :, s].tolist(), strict=True))
     ends = np.array([-REACH, REACH])
     parts = [
         f'<path d="{dots}" stroke="{BLUE}" stroke-opacity=".35" stroke-width="4" stroke-linecap="round"/>',
         frame.path(ends, ends, line_style(RED, dashed=True)),
     ]
-    return frame.draw(f"{name}: kemampuan sebenarnya dan perkiraan", parts, ABILITIES, ABILITIES, ("theta sebenarnya", "perkiraan"))
+    label = language.gettext("{name}: kemampuan sebenarnya dan perkiraan").format(name=name)
+    return frame.draw(label, parts, ABILITIES, ABILITIES, (language.gettext("theta sebenarnya"), language.gettext("perkiraan")))
 
 
-def conditional(tally: Tally, s: int, name: str) -> str:
+def conditional(tally: Tally, s: int, name: str, language: Language = INDONESIAN) -> str:
     """RMSE, bias and mean SE by true ability."""
     by = tally.grid
     rmse, bias, se = (by_ability(by, values)[s] for values in (by.rmse, by.bias, by.mean_se))
     seen = np.abs(np.concatenate([rmse, bias, se]))
     top = float(np.ceil(max(0.5, seen[np.isfinite(seen)].max(initial=0.0)) * 5) / 5)
     low = float(np.floor(min(0.0, bias[np.isfinite(bias)].min(initial=0.0)) * 5) / 5)
-    frame = _frame((-REACH, REACH), (low, top))
+    frame = _frame((-REACH, REACH), (low, top), language)
     parts = [
         _zero(frame), _curve(frame, MIDDLE, rmse, line_style(BLUE)), _curve(frame, MIDDLE, se, line_style(GREEN, dashed=True)),
         _curve(frame, MIDDLE, bias, line_style(RED)),
     ]  # fmt: skip
-    return frame.draw(f"{name}: RMSE, SE dan bias menurut kemampuan", parts, ABILITIES, ticks(low, top), ("theta sebenarnya", "galat"))
+    label = language.gettext("{name}: RMSE, SE dan bias menurut kemampuan").format(name=name)
+    return frame.draw(label, parts, ABILITIES, ticks(low, top), (language.gettext("theta sebenarnya"), language.gettext("galat")))
 
 
 def most_items(tally: Tally, s: int) -> int:
@@ -93,37 +97,41 @@ def most_items(tally: Tally, s: int) -> int:
     return min(own, next((section.max_items for section in plan.sections if pool.competencies[s] in section.competencies), 0))
 
 
-def supply(tally: Tally, s: int, name: str) -> str:
+def supply(tally: Tally, s: int, name: str, language: Language = INDONESIAN) -> str:
     """Information of the bank's best items against what was reached, over the distribution of people."""
     pool, by = tally.trial.pool, tally.grid
     info = information(pool.params.take(np.flatnonzero((pool.params.scale == s) & pool.operational)), THETA)
     best = -np.sort(-info, axis=1)[:, : most_items(tally, s)].sum(axis=1)
     reached = by_ability(by, by.mean_se**-2.0)[s]
     top = float(max(best.max(initial=0.0), reached[np.isfinite(reached)].max(initial=0.0), 1e-9)) * 1.05
-    frame = _frame((-REACH, REACH), (0.0, top))
+    frame = _frame((-REACH, REACH), (0.0, top), language)
     edges = np.concatenate([[-REACH], GRID, [REACH]])
     parts = [
         _bars(frame, edges, by.n[s] / by.n[s].max() * top * 0.6, PALE), _curve(frame, THETA, best, line_style(BLUE)),
         _curve(frame, MIDDLE, reached, line_style(RED, dashed=True)),
     ]  # fmt: skip
-    return frame.draw(f"{name}: informasi bank dan kebutuhan", parts, ABILITIES, ticks(0, top), ("theta", "informasi"))
+    label = language.gettext("{name}: informasi bank dan kebutuhan").format(name=name)
+    return frame.draw(label, parts, ABILITIES, ticks(0, top), ("theta", language.gettext("informasi")))
 
 
-def exposures(tallies: Mapping[str, Tally]) -> str:
+def exposures(tallies: Mapping[str, Tally], language: Language = INDONESIAN) -> str:
     """Exposure of the items, the most exposed first; bars for one design, a curve each for several."""
     rates = [-np.sort(-tally.exposure) for tally in tallies.values()]
     most = max(len(r) for r in rates)
     top = max(0.05, float(np.ceil(max(r.max(initial=0.0) for r in rates) * 20) / 20))
-    frame = _frame((0, most), (0, top))
+    frame = _frame((0, most), (0, top), language)
     if len(rates) == 1:
         parts = [_bars(frame, np.arange(most + 1.0), rates[0], BLUE)]
     else:
         parts = [frame.path(np.arange(len(r)) + 0.5, r, line_style(c)) for r, c in zip(rates, COLOURS, strict=False)]
-    title = "Paparan butir, dari yang paling sering"
-    return frame.draw(title, parts, ticks(0, most), ticks(0, top), ("urutan butir", "bagian orang"))
+    title, titles = (
+        language.gettext("Paparan butir, dari yang paling sering"),
+        (language.gettext("urutan butir"), language.gettext("bagian orang")),
+    )
+    return frame.draw(title, parts, ticks(0, most), ticks(0, top), titles)
 
 
-def lengths(tallies: Mapping[str, Tally]) -> str:
+def lengths(tallies: Mapping[str, Tally], language: Language = INDONESIAN) -> str:
     """How many people had a test of each length."""
     used = [np.flatnonzero(tally.lengths) for tally in tallies.values()]
     low, high = min(int(u.min()) for u in used) - 1, max(int(u.max()) for u in used) + 1
@@ -133,17 +141,18 @@ def lengths(tallies: Mapping[str, Tally]) -> str:
     if low < 0:
         shares, low = [share[1:] for share in shares], 0
     top = float(max(share.max() for share in shares)) * 1.05
-    frame = _frame((low - 0.5, high + 0.5), (0, top))
+    frame = _frame((low - 0.5, high + 0.5), (0, top), language)
     places = np.arange(low, high + 1.0)
     if len(shares) == 1:
         parts = [_bars(frame, np.arange(low, high + 2) - 0.5, shares[0], BLUE)]
     else:
         parts = [frame.path(places, share, line_style(c)) for share, c in zip(shares, COLOURS, strict=False)]
     marks = [t for t in ticks(low, high) if t == int(t)]
-    return frame.draw("Panjang tes", parts, marks, ticks(0, top), ("butir", "bagian orang"))
+    titles = (language.gettext("banyaknya butir"), language.gettext("bagian orang"))
+    return frame.draw(language.gettext("Panjang tes"), parts, marks, ticks(0, top), titles)
 
 
-def section_time(spent: SectionTime, limit_s: float, name: str) -> str:
+def section_time(spent: SectionTime, limit_s: float, name: str, language: Language = INDONESIAN) -> str:
     """How long people who end in time spend in a section, with its budget and the advised limit, unless that is far off the picture."""
     slices = spent.slices.copy()
     slices[-1] -= spent.late
@@ -152,25 +161,32 @@ def section_time(spent: SectionTime, limit_s: float, name: str) -> str:
     edges = np.linspace(0, budget, SLICES // 5 + 1)
     top = max(float(groups.max()), 1e-3) * 1.05
     right = max(budget, min(limit_s / 60, FAR * budget)) * 1.02
-    frame = _frame((0, right), (0, top))
+    frame = _frame((0, right), (0, top), language)
     parts = [_bars(frame, edges, groups, BLUE)]
     for at, colour in ((budget, RED), (limit_s / 60, GREEN)):
         if at <= right:
             parts.append(f'<path d="M{frame.at_x(at):.1f},{frame.at_y(0):.1f}V{frame.at_y(top):.1f}" {line_style(colour, dashed=True)}/>')
-    return frame.draw(f"{name}: waktu pengerjaan", parts, ticks(0, right), ticks(0, top), ("menit", "bagian orang"))
+    label = language.gettext("{name}: waktu pengerjaan").format(name=name)
+    return frame.draw(label, parts, ticks(0, right), ticks(0, top), (language.gettext("menit"), language.gettext("bagian orang")))
 
 
-def compared(tallies: Mapping[str, Tally], competency: str, kind: str) -> str:
+def compared(tallies: Mapping[str, Tally], competency: str, kind: Literal["rmse", "items"], language: Language = INDONESIAN) -> str:
     """RMSE, or the items given, by true ability on one competency: a curve for each design that has it."""
+    label, vertical = (
+        (language.gettext("{name}: RMSE menurut kemampuan"), "RMSE")
+        if kind == "rmse"
+        else (language.gettext("{name}: banyaknya butir menurut kemampuan"), language.gettext("banyaknya butir"))
+    )
     curves = []
     for tally, colour in zip(tallies.values(), COLOURS, strict=False):
         if competency in tally.trial.pool.competencies:
             by, s = tally.grid, tally.trial.pool.competencies.index(competency)
-            curves.append((by_ability(by, by.rmse if kind == "RMSE" else by.mean(by.items))[s], colour))
+            curves.append((by_ability(by, by.rmse if kind == "rmse" else by.mean(by.items))[s], colour))
     top = max([0.1, *(float(v[np.isfinite(v)].max(initial=0.0)) for v, _ in curves)]) * 1.1
-    frame = _frame((-REACH, REACH), (0, top))
+    frame = _frame((-REACH, REACH), (0, top), language)
     parts = [_curve(frame, MIDDLE, values, line_style(colour)) for values, colour in curves]
-    return frame.draw(f"{competency}: {kind} menurut kemampuan", parts, ABILITIES, ticks(0, top), ("theta sebenarnya", kind))
+    titles = (language.gettext("theta sebenarnya"), vertical)
+    return frame.draw(label.format(name=competency), parts, ABILITIES, ticks(0, top), titles)
 
 
 def figure(svg: str, title: str, legend: Sequence[tuple[str, str, bool]] = ()) -> str:

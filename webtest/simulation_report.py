@@ -1,11 +1,11 @@
-"""The report of a simulation: one self-contained HTML file, its plots as inline SVG."""
+"""The report of a simulation: one self-contained HTML file, its plots as inline SVG, in a Language."""
 
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from calibration.plots import number
+from calibration.language import INDONESIAN, N_, Language
 from calibration.report import CSS
 from cat_engine.irt import Floats
 from cat_engine.section_time import SectionAdvice
@@ -42,17 +42,18 @@ details{margin:.8rem 0}summary{cursor:pointer;color:#0b5394}.wide{max-width:100%
 """
 )
 TRUTHS = {
-    "drawn": "Kemampuan sebenarnya diundi.", "given": "Kemampuan sebenarnya diberikan dalam berkas.",
-    "all responses": "Jawaban nyata diputar ulang; perkiraan dari semua jawaban seseorang menggantikan kemampuan sebenarnya.",
+    "drawn": N_("Kemampuan sebenarnya diundi."), "given": N_("Kemampuan sebenarnya diberikan dalam berkas."),
+    "all responses": N_("Jawaban nyata diputar ulang; perkiraan dari semua jawaban seseorang menggantikan kemampuan sebenarnya."),
 }  # fmt: skip
 REASONS = {
-    "precision": "ketelitian tercapai", "length": "panjang maksimum", "time": "waktu habis", "bank": "butir habis", "classified": "kelas pasti",
-    "information": "informasi habis", "stable": "perkiraan stabil", "diminishing": "tambahan terlalu kecil", "": "tidak diujikan",
+    "precision": N_("ketelitian tercapai"), "length": N_("panjang maksimum"), "time": N_("waktu habis"), "bank": N_("butir habis"),
+    "classified": N_("kelas pasti"), "information": N_("informasi habis"), "stable": N_("perkiraan stabil"),
+    "diminishing": N_("tambahan terlalu kecil"), "": N_("tidak diujikan"),
 }  # fmt: skip
-
 LIMITS = {
-    "rmse": "RMSE tiap kompetensi", "bias": "bias tiap kompetensi (mutlak)", "reliability": "reliabilitas tiap kompetensi (terhadap ragam sebenarnya)",
-    "items": "panjang rata-rata", "exposure": "paparan tiap butir", "overlap": "tumpang tindih dua tes",
+    "rmse": N_("RMSE tiap kompetensi"), "bias": N_("bias tiap kompetensi (mutlak)"),
+    "reliability": N_("reliabilitas tiap kompetensi (terhadap ragam sebenarnya)"), "items": N_("panjang rata-rata"),
+    "exposure": N_("paparan tiap butir"), "overlap": N_("tumpang tindih dua tes"),
 }  # fmt: skip
 
 
@@ -69,19 +70,25 @@ class Simulated:
     figures: Mapping[str, Any]
 
 
-def value(found: float | None, digits: int = 3) -> str:
+def value(language: Language, found: float | None, digits: int = 3) -> str:
     """A figure as it is printed; a dash where there is none."""
-    return "–" if found is None else number(found, digits)
+    return "–" if found is None else language.number(found, digits)
 
 
-def percent(found: float | None) -> str:
+def percent(language: Language, found: float | None) -> str:
     """A share as it is printed."""
-    return "–" if found is None else f"{number(100 * found, 1)} %"
+    return "–" if found is None else f"{language.number(100 * found, 1)} %"
 
 
-def reason_words(reason: str) -> str:
+def reason_words(language: Language, reason: str) -> str:
     """Why a competency ended, in words; of rules that fired together, each."""
-    return " dan ".join(REASONS.get(part, html.escape(part)) for part in reason.split("+"))
+    words = (language.gettext(REASONS[part]) if part in REASONS else html.escape(part) for part in reason.split("+"))
+    return language.gettext(" dan ").join(words)
+
+
+def heading(text: str) -> str:
+    """The head of a section."""
+    return f"<h2>{text}</h2>"
 
 
 def table(
@@ -106,153 +113,173 @@ def facts(shown: Mapping[str, str]) -> str:
     return '<dl class="facts">' + "".join(f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in shown.items()) + "</dl>"
 
 
-def document(title: str, parts: Sequence[str]) -> str:
+def document(language: Language, title: str, parts: Sequence[str]) -> str:
     """A whole HTML document with nothing loaded from elsewhere."""
     return (
-        '<!doctype html><html lang="id"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<!doctype html><html lang="{language.code}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body><h1>{html.escape(title)}</h1>{''.join(parts)}</body></html>\n"
     )
 
 
-def html_report(done: Simulated) -> str:
+def html_report(done: Simulated, language: Language = INDONESIAN) -> str:
     """The report of one design."""
     f, tally = done.figures, done.tally
+    _, number = language.gettext, language.number
+    items, minutes = _("butir"), _("menit")
     shown = {
-        "RMSE": value(f["rmse"]), "Bias": value(f["bias"]), "Reliabilitas": value(f["reliability"]),
-        "Panjang rata-rata": f"{number(f['mean_length'], 1)} <small>butir</small>", "Paparan tertinggi": percent(f["max_exposure"]),
-        "Tumpang tindih": percent(f["overlap"]), "Butir tak terpakai": percent(f["unused"]),
+        "RMSE": value(language, f["rmse"]), _("Bias"): value(language, f["bias"]), _("Reliabilitas"): value(language, f["reliability"]),
+        _("Panjang rata-rata"): f"{number(f['mean_length'], 1)} <small>{items}</small>",
+        _("Paparan tertinggi"): percent(language, f["max_exposure"]), _("Tumpang tindih"): percent(language, f["overlap"]),
+        _("Butir tak terpakai"): percent(language, f["unused"]),
     }  # fmt: skip
     if f["accuracy"] is not None:
-        shown["Ketepatan kelas"] = percent(f["accuracy"])
+        shown[_("Ketepatan kelas")] = percent(language, f["accuracy"])
     if f["mean_pretest"] is not None:
-        shown["Butir uji coba"] = f"{number(f['mean_pretest'], 1)} <small>tiap orang</small>"
+        each = _("tiap orang")
+        shown[_("Butir uji coba")] = f"{number(f['mean_pretest'], 1)} <small>{each}</small>"
     if f["mean_minutes"] is not None:
-        shown |= {"Waktu rata-rata": f"{number(f['mean_minutes'], 1)} <small>menit</small>", "Kehabisan waktu": percent(f["out_of_time"])}
+        shown |= {
+            _("Waktu rata-rata"): f"{number(f['mean_minutes'], 1)} <small>{minutes}</small>",
+            _("Kehabisan waktu"): percent(language, f["out_of_time"]),
+        }
+    size = _("{people} orang, {items} butir; dihitung dalam {seconds} detik.").format(
+        people=number(f["people"]), items=number(f["items"]), seconds=number(f["seconds"], 1)
+    )
+    known = TRUTHS[f["truth"]]
     parts = [
-        f'<p class="soft">{number(f["people"])} orang, {number(f["items"])} butir; dihitung dalam {number(f["seconds"], 1)} detik. '
-        f"{TRUTHS[f['truth']]}</p>",
-        facts(shown), *_acceptance(done), "<h2>Kompetensi</h2>", _competencies(done), "<h2>Ketelitian yang tercapai</h2>", _reached(done),
+        f'<p class="soft">{size} {_(known)}</p>', facts(shown), *_acceptance(done, language),
+        heading(_("Menurut kompetensi")), _competencies(done, language), heading(_("Ketelitian yang tercapai")), _reached(done, language),
     ]  # fmt: skip
     if done.advice:
-        parts += ["<h2>Waktu</h2>", _sections(done)]
-    parts += ["<h2>Alasan berhenti</h2>", _stops(tally), "<h2>Butir dan panjang tes</h2>", '<div class="plots">']
+        parts += [heading(_("Waktu")), _sections(done, language)]
+    parts += [heading(_("Alasan berhenti")), _stops(tally, language), heading(_("Butir dan panjang tes")), '<div class="plots">']
     parts += [
-        figure(lengths({"": tally}), "Panjang tes"), figure(exposures({"": tally}), "Paparan butir, dari yang paling sering"), "</div>",
-        "<h2>Galat menurut kemampuan</h2>",
+        figure(lengths({"": tally}, language), _("Panjang tes")),
+        figure(exposures({"": tally}, language), _("Paparan butir, dari yang paling sering")), "</div>",
+        heading(_("Galat menurut kemampuan")),
     ]  # fmt: skip
     for s, name in enumerate(tally.trial.pool.competencies):
-        parts += [f"<h3>{html.escape(name)}</h3>", _plots(done, s, name), _deciles(tally, s)]
-    return document(f"Laporan simulasi: {f['plan']}", parts)
+        parts += [f"<h3>{html.escape(name)}</h3>", _plots(done, s, name, language), _deciles(tally, s, language)]
+    return document(language, _("Laporan simulasi: {plan}").format(plan=f["plan"]), parts)
 
 
-def _acceptance(done: Simulated) -> list[str]:
+def _acceptance(done: Simulated, language: Language) -> list[str]:
     """The plan's acceptance limits, where it has some, and which are kept."""
-    checks = done.figures["acceptance"]
+    checks, _ = done.figures["acceptance"], language.gettext
     if not checks:
         return []
-    rows = [[LIMITS[c["figure"]], value(c["limit"]), value(c["value"]), "ya" if c["holds"] else "tidak"] for c in checks]
+    yes, no = _("ya"), _("tidak")
+    limits = {figure: _(words) for figure, words in LIMITS.items()}
+    rows = [[limits[c["figure"]], value(language, c["limit"]), value(language, c["value"]), yes if c["holds"] else no] for c in checks]
     marks = {(r, 3): "warn" for r, c in enumerate(checks) if not c["holds"]}
-    return ["<h2>Syarat rancangan</h2>", table(["Syarat", "Batas", "Nilai terburuk", "Dipenuhi"], rows, marks=marks)]
+    return [heading(_("Syarat rancangan")), table([_("Syarat"), _("Batas"), _("Nilai terburuk"), _("Dipenuhi")], rows, marks=marks)]
 
 
-def _competencies(done: Simulated) -> str:
-    f = done.figures
-    keys = {"Butir": ("length", 1), "RMSE": ("rmse", 3), "Bias": ("bias", 3), "Rata-rata SE": ("se", 3), "Reliabilitas": ("reliability", 3), "r² dengan kebenaran": ("squared_correlation", 3)}  # fmt: skip
-    head = ["Kompetensi", *keys, *(["Ketepatan kelas"] if f["accuracy_by_competency"] else [])]
+def _competencies(done: Simulated, language: Language) -> str:
+    f, _ = done.figures, language.gettext
+    keys = {
+        _("Butir"): ("length", 1), "RMSE": ("rmse", 3), _("Bias"): ("bias", 3), _("Rata-rata SE"): ("se", 3),
+        _("Reliabilitas"): ("reliability", 3), _("r² dengan kemampuan sebenarnya"): ("squared_correlation", 3),
+    }  # fmt: skip
+    head = [_("Kompetensi"), *keys, *([_("Ketepatan kelas")] if f["accuracy_by_competency"] else [])]
     rows = [
         [
-            html.escape(name), *(value(f[f"{key}_by_competency"][name], digits) for key, digits in keys.values()),
-            *([percent(f["accuracy_by_competency"].get(name))] if f["accuracy_by_competency"] else []),
+            html.escape(name), *(value(language, f[f"{key}_by_competency"][name], digits) for key, digits in keys.values()),
+            *([percent(language, f["accuracy_by_competency"].get(name))] if f["accuracy_by_competency"] else []),
         ]
         for name in done.tally.trial.pool.competencies
     ]  # fmt: skip
-    note = "Reliabilitas: 1 − rata-rata SE² / ragam prior. r²: kuadrat korelasi perkiraan dengan kemampuan sebenarnya."
+    note = _("Reliabilitas: 1 − rata-rata SE² / ragam prior. r²: kuadrat korelasi perkiraan dengan kemampuan sebenarnya.")
     return table(head, rows) + f'<p class="soft">{note}</p>'
 
 
-def _reached(done: Simulated) -> str:
+def _reached(done: Simulated, language: Language) -> str:
     """A row a competency, three cells a level of reliability."""
-    timed = bool(done.advice)
-    head = ["Kompetensi"]
+    timed, _ = bool(done.advice), language.gettext
+    head = [_("Kompetensi")]
     for level in LEVELS:
-        words = f"reliabilitas {number(level, 1)}"
-        head += [f"Mencapai {words}", "butir", *(["menit"] if timed else [])]
+        reached = _("Mencapai reliabilitas {level}").format(level=language.number(level, 1))
+        head += [reached, _("butir"), *([_("menit")] if timed else [])]
     rows = []
     for name in done.tally.trial.pool.competencies:
         row = [html.escape(name)]
         for one in (r for r in done.figures["reached"] if r["competency"] == name):
-            row += [percent(one["share"]), value(one["items"], 1), *([value(one["minutes"], 1)] if timed else [])]
+            minutes = [value(language, one["minutes"], 1)] if timed else []
+            row += [percent(language, one["share"]), value(language, one["items"], 1), *minutes]
         rows.append(row)
-    note = "Bagian orang yang mencapai tingkat itu, dan banyaknya butir kompetensi itu" + (
-        " serta menit sejak tes mulai sampai tercapai (rata-rata mereka yang mencapainya)."
-        if timed
-        else " sampai tercapai (rata-rata mereka yang mencapainya)."
+    untimed_note = _(
+        "Bagian orang yang mencapai tingkat itu, dan banyaknya butir kompetensi itu sampai tercapai (rata-rata mereka yang mencapainya)."
     )
-    return table(head, rows) + f'<p class="soft">{note}</p>'
+    timed_note = _(
+        "Bagian orang yang mencapai tingkat itu, dan banyaknya butir kompetensi itu serta menit sejak tes mulai sampai tercapai "
+        "(rata-rata mereka yang mencapainya)."
+    )
+    return table(head, rows) + f'<p class="soft">{timed_note if timed else untimed_note}</p>'
 
 
-def _sections(done: Simulated) -> str:
+def _sections(done: Simulated, language: Language) -> str:
+    _ = language.gettext
     head = [
-        "Bagian",
-        "Rata-rata",
-        "95 % selesai dalam",
-        "Kehabisan waktu",
-        "Batas waktu",
-        "Taksiran panjang penuh",
-        "Saran batas",
-        "Paling lama",
-    ]
+        _("Bagian"), _("Rata-rata"), _("Selesai dalam (95 %)"), _("Kehabisan waktu"), _("Batas waktu"), _("Taksiran panjang penuh"),
+        _("Saran batas"), _("Paling lama"),
+    ]  # fmt: skip
     rows: list[list[str]] = []
     marks: dict[tuple[int, int], str] = {}
     for r, (one, advised) in enumerate(zip(done.figures["sections"], done.advice, strict=True)):
-        keys = ("mean_minutes", "p95_minutes", "", "budget_minutes", "expected_minutes", "advised_minutes", "longest_minutes")
-        rows.append([html.escape(advised.section.title), *(percent(one["out_of_time"]) if not key else value(one[key], 1) for key in keys)])
+        late = percent(language, one["out_of_time"])
+        mean, p95, *rest = (
+            value(language, one[f"{key}_minutes"], 1) for key in ("mean", "p95", "budget", "expected", "advised", "longest")
+        )
+        rows.append([html.escape(advised.section.title), mean, p95, late, *rest])
         if advised.tight:
             marks[r, 4] = "warn"
-    note = (
+    note = _(
         "Dalam menit. Saran batas: 95 dari 100 kali orang lambat (persentil ke-5) selesai, pada panjang penuh dengan butir yang diundi; "
         "paling lama: sama, dengan butir-butir yang paling makan waktu (van der Linden, 2011). Batas waktu yang lebih pendek dari saran ditandai merah."
     )
     plots = []
     for one, spent, advised in zip(done.figures["sections"], done.tally.times, done.advice, strict=True):
         title, limit_s = html.escape(advised.section.title), advised.advice.limit_s
-        legend = [(RED, "batas waktu", True), *([(GREEN, "saran batas", True)] if limit_s <= FAR * advised.budget_s else [])]
-        caption = f"{title}: yang selesai tepat waktu ({percent(1 - one['out_of_time'])})"
-        plots.append(figure(section_time(spent, limit_s, title), caption, legend))
+        legend = [(RED, _("batas waktu"), True), *([(GREEN, _("saran batas"), True)] if limit_s <= FAR * advised.budget_s else [])]
+        caption = _("{section}: yang selesai tepat waktu ({share})").format(section=title, share=percent(language, 1 - one["out_of_time"]))
+        plots.append(figure(section_time(spent, limit_s, title, language), caption, legend))
     return table(head, rows, marks=marks) + f'<p class="soft">{note}</p><div class="plots">{"".join(plots)}</div>'
 
 
-def _stops(tally: Tally) -> str:
+def _stops(tally: Tally, language: Language) -> str:
     names = tally.trial.pool.competencies
     reasons = sorted({reason for _, reason in tally.stops}, key=lambda reason: -sum(tally.stops[s, reason] for s in range(len(names))))
     rows = [
-        [html.escape(name), *(percent(tally.stops[s, reason] / tally.people) for reason in reasons)] for s, name in enumerate(names)
-    ]  # fmt: skip
-    return table(["Kompetensi", *(reason_words(reason).capitalize() for reason in reasons)], rows)
+        [html.escape(name), *(percent(language, tally.stops[s, reason] / tally.people) for reason in reasons)]
+        for s, name in enumerate(names)
+    ]
+    return table([language.gettext("Kompetensi"), *(reason_words(language, reason).capitalize() for reason in reasons)], rows)
 
 
-def _plots(done: Simulated, s: int, name: str) -> str:
-    name, most = html.escape(name), most_items(done.tally, s)
+def _plots(done: Simulated, s: int, name: str, language: Language) -> str:
+    name, most, _ = html.escape(name), most_items(done.tally, s), language.gettext
+    best = language.ngettext("{num} butir terbaik", "{num} butir terbaik", most).format(num=language.number(most))
     shown = [
-        figure(truth(done.sample, s, name), "Sebenarnya dan perkiraan"),
+        figure(truth(done.sample, s, name, language), _("Sebenarnya dan perkiraan")),
         figure(
-            conditional(done.tally, s, name), "Galat menurut kemampuan",
-            [(BLUE, "RMSE", False), (GREEN, "rata-rata SE", True), (RED, "bias", False)],
+            conditional(done.tally, s, name, language), _("Galat menurut kemampuan"),
+            [(BLUE, "RMSE", False), (GREEN, _("rata-rata SE"), True), (RED, _("bias"), False)],
         ),
         figure(
-            supply(done.tally, s, name), "Informasi bank dan kebutuhan",
-            [(BLUE, f"{most} butir terbaik", False), (RED, "tercapai, 1/SE²", True), (PALE, "orang", False)],
+            supply(done.tally, s, name, language), _("Informasi bank dan kebutuhan"),
+            [(BLUE, best, False), (RED, _("tercapai, 1/SE²"), True), (PALE, _("orang"), False)],
         ),
     ]  # fmt: skip
     return f'<div class="plots">{"".join(shown)}</div>'
 
 
-def _deciles(tally: Tally, s: int) -> str:
-    by = tally.deciles
+def _deciles(tally: Tally, s: int, language: Language) -> str:
+    by, _, number = tally.deciles, language.gettext, language.number
     columns = (by.mean(by.true), by.bias, by.rmse, by.mean_se, by.mean(by.items))
     rows = [
         [str(k + 1), number(by.n[s, k]), *(number(float(values[s, k]), d) for values, d in zip(columns, (2, 3, 3, 3, 1), strict=True))]
         for k in range(by.n.shape[1])
     ]
-    head = ["Desil", "Orang", "Rata-rata theta", "Bias", "RMSE", "Rata-rata SE", "Butir"]
-    return f"<details><summary>Menurut desil kemampuan</summary>{table(head, rows)}</details>"
+    head = [_("Desil"), _("Orang"), _("Rata-rata theta"), _("Bias"), "RMSE", _("Rata-rata SE"), _("Butir")]
+    summary = _("Menurut desil kemampuan")
+    return f"<details><summary>{summary}</summary>{table(head, rows)}</details>"

@@ -278,6 +278,8 @@ def test_closed_waves_become_a_draft_that_is_published_on_request(lite: Place, t
     assert "no_answers" in said
     report = (tmp_path / "L.html").read_text()
     assert "Bank contoh, belum terkalibrasi" in report
+    ok(*where, *demands, "--waves", wave, "--report", tmp_path / "E.html", "--language", "en")
+    assert "Sample bank, not yet calibrated" in (tmp_path / "E.html").read_text()
     house = lite.open()
     with SqlSession(house.engine) as sql:
         assert load_bank(sql, None).version == 1

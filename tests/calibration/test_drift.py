@@ -32,7 +32,7 @@ def test_an_anchor_that_moved_is_released_estimated_and_left_to_a_person(draw: C
         assert "drift" in released.flags
         assert released.verdict == "keep"
         assert released.new.b[0] == pytest.approx(ROWS[k].b[0] + shift, abs=0.2)
-        assert "no longer fitted its parameters" in released.why
+        assert "tidak lagi sesuai dengan parameternya" in released.why()
     assert {name for name, v in found.items() if v.flags == ("anchor",)} == ANCHORS - {"i4", "i7"}
     for k in range(10, 14):  # the others are not drawn along
         assert found[f"i{k}"].new.b[0] == pytest.approx(ROWS[k].b[0], abs=0.2)

@@ -11,23 +11,33 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from calibration.language import INDONESIAN
 from calibration.pipeline import CalibrationOptions, calibrate
-from calibration.plots import Frame, number, shifts
+from calibration.plots import Frame, shifts
 from calibration.report import html_report
 from calibration.sorting import POLICY_HASH
 from cat_engine import Row
 from itembank.bank import Bank
+from webtest.languages import LANGUAGES, language
 
 ROWS = [Row("2pl", 1.2, [float(b)]) for b in np.linspace(-1.2, 1.2, 6)] + [Row("grm", 1.3, [-0.5, 0.5])]
 
 
-@pytest.fixture
-def report(draw: Callable[..., Any], bank_of: Callable[..., Bank]) -> str:
+@pytest.fixture(scope="module")
+def reports(draw: Callable[..., Any], bank_of: Callable[..., Bank]) -> dict[str, str]:
+    """The report of one run in each language."""
     rows = [*ROWS, Row("2pl", 0.05, [0.0]), Row("2pl", 1.0, [0.0])]
     bank = bank_of([*ROWS, ROWS[0], ROWS[0]], [*(f"i{k}" for k in range(6)), "<b>&tajam", "datar", "sepi"], ("A & B",))
     log = draw(rows[:8], np.random.default_rng(301).normal(size=2000), 302).log(bank.ids)
-    proposal = calibrate(log, bank, CalibrationOptions(girth=True))
-    return html_report(proposal, provisional=True, truth=dict(zip(bank.ids, [*ROWS, rows[7], rows[8]], strict=True)))
+    groups = {"sex": ["laki-laki", "perempuan"] * 1000}
+    proposal = calibrate(log, bank, CalibrationOptions(girth=True), groups)
+    truth = dict(zip(bank.ids, [*ROWS, rows[7], rows[8]], strict=True))
+    return {code: html_report(proposal, provisional=True, truth=truth, language=language(code)) for code in LANGUAGES}
+
+
+@pytest.fixture
+def report(reports: dict[str, str]) -> str:
+    return reports["id"]
 
 
 def test_a_provisional_bank_is_called_a_sample_that_is_not_calibrated(report: str) -> None:
@@ -55,7 +65,7 @@ def test_it_loads_nothing_runs_its_one_script_and_its_pictures_are_well_formed(r
     [script] = re.findall(r"<script>(.*?)</script>", report, re.DOTALL)
     assert "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() == POLICY_HASH
     pictures = re.findall(r"<svg.*?</svg>", report)
-    assert len(pictures) == 8 + 5
+    assert len(pictures) == 8 + 6
     for picture in pictures:
         ElementTree.fromstring(picture)  # noqa: S314 - our own text
         assert "nan" not in picture
@@ -72,7 +82,7 @@ def test_a_nominal_item_has_a_curve_for_each_category_and_its_slopes(draw: Calla
     assert picture.count('stroke-width="2"') == 6
     assert [f">{k}</text>" in picture for k in range(3)] == [True] * 3
     new = proposal.adopted()["n2"]
-    first = f"a {number(new.slopes[0], 2)}; {number(new.slopes[1], 2)}; b {number(new.b[0], 2)}; {number(new.b[1], 2)}"
+    first = f"a {INDONESIAN.number(new.slopes[0], 2)}; {INDONESIAN.number(new.slopes[1], 2)}; b {INDONESIAN.number(new.b[0], 2)}; {INDONESIAN.number(new.b[1], 2)}"
     assert first in page
     # The observed shares of category 2 rise with ability, as its curve does (downward in the picture's coordinates).
     dots = [(float(x), float(y)) for x, y in re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="2" fill="#1b6e3c"', picture)]
@@ -90,11 +100,11 @@ def test_an_item_that_moved_is_named_in_the_picture_of_shifts(draw: Callable[...
 
 
 def test_numbers_are_written_the_indonesian_way() -> None:
-    assert number(1234567.891, 1) == "1.234.567,9"
-    assert number(-0.5, 2) == "−0,50"
-    assert number(-0.0004, 2) == "0,00"
-    assert number(float("nan"), 2) == "–"
-    assert number(1052) == "1.052"
+    assert INDONESIAN.number(1234567.891, 1) == "1.234.567,9"
+    assert INDONESIAN.number(-0.5, 2) == "−0,50"
+    assert INDONESIAN.number(-0.0004, 2) == "0,00"
+    assert INDONESIAN.number(float("nan"), 2) == "–"
+    assert INDONESIAN.number(1052) == "1.052"
 
 
 def test_points_outside_the_axes_are_held_at_the_edge() -> None:
@@ -102,3 +112,26 @@ def test_points_outside_the_axes_are_held_at_the_edge() -> None:
     assert frame.at_x(-99) == frame.at_x(-4)
     assert frame.at_x(99) == frame.at_x(4) == 100 - frame.right
     assert frame.at_y(2) == frame.top
+
+
+def test_in_english_no_word_is_left_in_indonesian_and_nothing_else_differs(reports: dict[str, str]) -> None:
+    english = reports["en"]
+    labels = " ".join(re.findall(r'aria-label="([^"]*)"', english))
+    text = re.sub(r"<style>.*?</style>|<script>.*?</script>|<[^>]*>", " ", english + labels, flags=re.DOTALL)
+    text = re.sub(r"\b(?:datar|sepi|tajam)\b", "", text)
+    assert (
+        re.findall(r"\b(?:butir|dan|dengan|di|jawaban|kelompok|kemampuan|lama|orang|perempuan|rerata|semua|tidak|yang)\b", text, re.I) == []
+    )
+    assert '<html lang="en">' in english
+    assert "low discrimination" in english
+    assert "Against the true parameters (8 items): RMSE of b 0." in english
+    assert "Sex: men" in english or "Sex: women" in english
+    drawn = [re.findall(r' d="([^"]*)"', page) for page in reports.values()]
+    assert drawn[0] == drawn[1]
+
+
+def test_a_language_writes_numbers_its_own_way_and_translates_no_empty_text() -> None:
+    english = language("en")
+    assert (english.number(1234567.891, 1), english.number(-0.5, 2), english.number(1052)) == ("1,234,567.9", "−0.50", "1,052")
+    assert english.gettext("") == ""
+    assert INDONESIAN.gettext("Butir") == "Butir"

@@ -111,6 +111,8 @@ def test_from_an_empty_folder_to_results_and_a_sound_audit(empty_shell: Shell) -
     rows = list(csv.reader(io.StringIO(results.read_text("utf-8-sig"))))
     assert [row[0] for row in rows] == ["nip", "198001012005011001", "198001012005012002"]
     shell.ok("results", "export", wave, "-o", shell.folder / "hasil.xlsx")
+    shell.ok("results", "export", wave, "-o", shell.folder / "results.csv", "--language", "en")
+    assert (shell.folder / "results.csv").read_text(encoding="utf-8-sig").startswith("nip,name,job level,unit,")
     sheet = openpyxl.load_workbook(shell.folder / "hasil.xlsx").active
     assert sheet is not None
     assert [str(cell.value) for cell in sheet["A"]] == [row[0] for row in rows]

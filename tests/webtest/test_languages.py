@@ -1,4 +1,4 @@
-"""The reader's language: figures, times, counts and the minutes follow it; the printed minutes are Indonesian whoever prints them."""
+"""The reader's language: figures, times, counts, the minutes and the export follow it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,15 +6,20 @@ from contextlib import contextmanager
 import pytest
 from flask_babel import force_locale
 from markupsafe import Markup
+from sqlmodel import Session as SqlSession
 
+from calibration.pipeline import CalibrationOptions
 from cat_engine import Row
 from tests.webtest.conftest import HOUR, MINUTE, OFFICER, T0, MakeRoom, Room, finished_room
 from tests.webtest.site import Browser, site_of
 from webtest.figures import item_figure, level_strip, talent_map
 from webtest.formats import day, moment, number
-from webtest.minutes import Minutes, minutes_of
+from webtest.languages import language as language_of
+from webtest.minutes import Minutes, minutes_of, minutes_pdf
+from webtest.models import CalibrationReport
 from webtest.roster import PerformanceRow
 from webtest.scoring import LevelResult
+from webtest.services.psychometrics import Psychometrics
 from webtest.services.results import Results
 from webtest.views import room as room_pages
 
@@ -97,7 +102,7 @@ def extended(room: Room) -> Browser:
     return browser
 
 
-def test_the_minutes_on_the_page_are_in_the_readers_language_and_the_printed_ones_are_indonesian(
+def test_the_minutes_are_in_the_readers_language_and_the_indonesian_ones_are_there_to_be_signed(
     light: MakeRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = light(2)
@@ -109,10 +114,64 @@ def test_the_minutes_on_the_page_are_in_the_readers_language_and_the_printed_one
     printed: list[Minutes] = []
     print_it = room_pages.minutes_pdf
     monkeypatch.setattr(room_pages, "minutes_pdf", lambda m: (printed.append(m), print_it(m))[1])
-    browser.get(f"/petugas/gelombang/{room.wave}/berita-acara.pdf")
-    assert printed == [minutes_of(room.house, room.wave, T0)]
-    assert printed[0].incidents[0].what == "Perpanjangan waktu 1 menit"
-    assert printed[0].day == "Selasa, 24 November 2026"
+    path = f"/petugas/gelombang/{room.wave}/berita-acara.pdf"
+    assert f'href="{path}?bahasa=id"' in page
+    browser.get(path)
+    browser.get(f"{path}?bahasa=id")
+    assert [m.incidents[0].what for m in printed] == ["Time extended by 1 minute", "Perpanjangan waktu 1 menit"]
+    assert printed[0].day == "Tuesday, 24 November 2026"
+    assert printed[1] == minutes_of(room.house, room.wave, T0)
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "unsaid"),
+    [
+        ("id", "Berita acara pelaksanaan tes; Pada hari Selasa, 24 November 2026 bertempat di; Gangguan teknis: Komputer macet. komputer macet", "Terjemahan"),
+        ("en", "Minutes of the test; On Tuesday, 24 November 2026, at; Technical fault: Computer frozen. komputer macet; Translation.", ""),
+    ],
+)  # fmt: skip
+def test_the_printed_sheet_says_all_its_texts_in_one_language(
+    light: MakeRoom, monkeypatch: pytest.MonkeyPatch, language: str, said: str, unsaid: str
+) -> None:
+    room = light(2)
+    extended(room)
+    sheets: list[dict[str, bytes]] = []
+    monkeypatch.setattr("webtest.minutes.typst.compile", lambda files: sheets.append(files) or b"")
+    with reading(room, language):
+        minutes_pdf(minutes_of(room.house, room.wave, T0))
+    sheet = sheets[0]["minutes.json"].decode()
+    assert all(text in sheet for text in said.split("; "))
+    assert not unsaid or unsaid not in sheet
+
+
+def test_the_export_has_its_header_and_job_levels_in_the_readers_language(light: MakeRoom) -> None:
+    room = finished_room(light(2).house, 1)
+    service = Results(room.house.engine, room.house.store, room.house.catalog, room.house.keys)
+    (indonesian, *own), (english, *same) = (service.table(room.wave, language_of(code)) for code in ("id", "en"))
+    assert indonesian[:5] == ["nip", "nama", "jenjang", "unit", f"{str(indonesian[4]).split()[0]} level"]
+    assert english[:4] == ["nip", "name", "job level", "unit"]
+    assert {"kategori", "kotak", "JPM dibatasi"} <= set(indonesian)
+    assert {"category", "box", "JPM capped"} <= set(english)
+    assert [row[4:] for row in own] == [row[4:] for row in same]
+
+
+def test_a_calibration_keeps_its_report_and_says_its_reasons_in_each_language(light: MakeRoom) -> None:
+    room = finished_room(light(2).house, 2)
+    service = Psychometrics(room.house.engine, room.house.store)
+    run_id, _proposal = service.calibrate([room.wave], CalibrationOptions(), actor=OFFICER, now=T0 + 2 * HOUR)
+    browser = site_of(room.house).browser().officer("psikometrisi")
+    path = f"/petugas/bank/kalibrasi/{run_id}"
+    indonesian, reasons = browser.get(f"{path}/laporan").text, browser.get(f"{path}/butir.json").text
+    assert '<html lang="id">' in indonesian
+    assert "belum ada yang menjawab butir ini" in reasons
+    browser.post("/bahasa/en")
+    english, reasons = browser.get(f"{path}/laporan").text, browser.get(f"{path}/butir.json").text
+    assert '<html lang="en">' in english
+    assert "<h2>Course of the estimation</h2>" in english
+    assert "nobody has answered the item" in reasons
+    with SqlSession(room.house.engine.execution_options(write=True)) as sql, sql.begin():  # a report of before there were two
+        sql.delete(sql.get_one(CalibrationReport, (run_id, "en")))
+    assert browser.get(f"{path}/laporan").text == indonesian
 
 
 def test_words_with_two_meanings_have_two_translations(light: MakeRoom) -> None:

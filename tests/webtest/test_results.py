@@ -157,7 +157,7 @@ def test_a_calibration_run_is_kept_with_its_report_and_changes_no_published_bank
     run_id, proposal = service.calibrate([room.wave], CalibrationOptions(mode="anchored", girth=False), actor="user:3", now=T0 + 2 * HOUR)
     run = service.run(run_id)
     assert (run.actor, run.base_version) == ("user:3", 1)
-    assert "<html" in run.report
+    assert [f'<html lang="{code}">' in service.report(run_id, code) for code in ("id", "en")] == [True, True]
     assert proposal.verdicts
     assert service.bank()[0].digest == before
     assert [r.id for r in service.runs()] == [run_id]

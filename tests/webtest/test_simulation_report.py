@@ -11,6 +11,7 @@ from cat_engine import ItemParams, Pool, Row, load_plan
 from cat_engine.population import Population
 from cat_engine.simulate import People, Trial
 from cat_engine.timing import ItemTimes
+from webtest.languages import language
 from webtest.simulation_comparison import html_comparison
 from webtest.simulation_files import Design, run
 from webtest.simulation_plots import ticks
@@ -120,3 +121,29 @@ def test_ticks_are_round_numbers_within_the_axis() -> None:
     assert ticks(-0.4, 1.2) == [0, 0.5, 1.0]
     assert ticks(0, 500) == [0, 100, 200, 300, 400, 500]
     assert ticks(0, 0.0312) == [0, 0.01, 0.02, 0.03]
+
+
+INDONESIAN_WORDS = re.compile(
+    r"\b(?:bagian|butir|dan|dengan|di|galat|kemampuan|menit|menurut|orang|paparan|perkiraan|rata-rata|tes|tidak|waktu|yang)\b", re.I
+)
+
+
+def words_of(page: str) -> str:
+    """The text of a page, with what its pictures are called, without names that people chose."""
+    labels = " ".join(re.findall(r'aria-label="([^"]*)"', page))
+    text = re.sub(r"<style>.*?</style>|<[^>]*>", " ", page + labels, flags=re.S)
+    return text.replace("Kecil &amp; cepat", "").replace("tanpa-waktu", "")
+
+
+def test_in_english_no_word_is_left_in_indonesian(runs: list[Simulated]) -> None:
+    english = language("en")
+    for page in (*(html_report(done, english) for done in runs), html_comparison(runs, english)):
+        assert '<html lang="en">' in page
+        assert INDONESIAN_WORDS.findall(words_of(page)) == []
+    assert INDONESIAN_WORDS.search(words_of(html_report(runs[0])))
+
+
+def test_numbers_are_written_as_the_language_writes_them(runs: list[Simulated]) -> None:
+    rmse = runs[0].figures["rmse"]
+    assert f"<dt>RMSE</dt><dd>{rmse:.3f}</dd>" in html_report(runs[0], language("en"))
+    assert f"<dt>RMSE</dt><dd>{rmse:.3f}</dd>".replace(".", ",") in html_report(runs[0])

@@ -22,9 +22,10 @@ from itembank.store import hold_versions, load_bank, load_contents, save_version
 from webtest.engine_inputs import pool_for
 from webtest.events import Kind
 from webtest.item_times import times_for
-from webtest.models import Attempt, CalibrationRun, Person, Wave
+from webtest.languages import INDONESIAN, LANGUAGES, language
+from webtest.models import Attempt, CalibrationReport, CalibrationRun, Person, Wave
 from webtest.refusal import Refused
-from webtest.roster import sex_of
+from webtest.roster import JOB_LEVELS, sex_of
 from webtest.services.review import LARGEST_NUMBER, as_json
 from webtest.store import EventStore
 
@@ -102,7 +103,7 @@ class Psychometrics:
         return ResponseLog.of(rows), {reason: n for reason, n in dropped.items() if n}
 
     def _groups(self, log: ResponseLog, waves: Sequence[str]) -> dict[str, list[str]]:
-        """Sex (by the NIP), job level, unit and wave of each person of a log."""
+        """Sex (by the NIP), job level, unit and wave of each person of a log, in Indonesian."""
         with SqlSession(self._engine) as sql:
             query = select(Attempt.id, Attempt.wave_id, Person.nip, Person.job_level, Person.unit).join(
                 Person, col(Attempt.person_id) == Person.id
@@ -110,7 +111,7 @@ class Psychometrics:
             rows = {row[0]: row[1:] for row in sql.exec(query.where(col(Attempt.wave_id).in_(waves))).all()}
         people = [rows[person_id] for person_id in log.person_ids]
         return {
-            "sex": [sex_of(nip) for _, nip, _, _ in people], "job_level": [level for _, _, level, _ in people],
+            "sex": [sex_of(nip) for _, nip, _, _ in people], "job_level": [JOB_LEVELS.get(level, level) for _, _, level, _ in people],
             "unit": [unit for *_, unit in people], "wave": [wave for wave, *_ in people],
         }  # fmt: skip
 
@@ -152,7 +153,7 @@ class Psychometrics:
     def calibrate(
         self, waves: Sequence[str], options: CalibrationOptions, *, actor: str, now: int, truth: Bank | None = None, hold: Hold = Here
     ) -> tuple[int, Proposal]:
-        """Calibrate the answers of closed waves on the newest published bank; keeps the report and, where items are adopted, a draft version.
+        """Calibrate the answers of closed waves on the newest published bank; keeps the report in each language and, where items are adopted, a draft version.
 
         `truth`: the bank by which the answers of a rehearsal were made; the report then says how near the estimates came. `hold`: where
         the work is done (calibration.expectation).
@@ -162,7 +163,7 @@ class Psychometrics:
         bank, contents = self.bank()
         proposal = replace(calibrate(log, bank, options, self._groups(log, waves), hold), dropped=dropped)
         known = {item_id: truth.row(i) for i, item_id in enumerate(truth.ids)} if truth else None
-        report = html_report(proposal, provisional=bank.provisional, title=f"Laporan kalibrasi bank versi {bank.version}", truth=known)
+        reports = {code: html_report(proposal, provisional=bank.provisional, truth=known, language=language(code)) for code in LANGUAGES}
         tally = {name: sum(v.verdict == name for v in proposal.verdicts) for name in ("adopt", "keep", "reject")}
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
             draft = None
@@ -173,12 +174,14 @@ class Psychometrics:
                 note = f"Kalibrasi {len(log)} jawaban dari {len(waves)} gelombang"
                 draft = same or save_version(sql, new, contents, note=note, actor=actor, now=now)
             run = CalibrationRun(
-                at=now, actor=actor, waves=json.dumps(list(waves)), base_version=bank.version, report=report, draft_version=draft,
+                at=now, actor=actor, waves=json.dumps(list(waves)), base_version=bank.version, draft_version=draft,
                 estimates=as_json(proposal), summary=json.dumps({**tally, "answers": len(log), "dropped": dropped, "seconds": round(proposal.seconds, 2)}),
             )  # fmt: skip
             sql.add(run)
             sql.flush()
-            return run.id or 0, proposal
+            run_id = run.id or 0
+            sql.add_all(CalibrationReport(run_id=run_id, language=code, html=report) for code, report in reports.items())
+            return run_id, proposal
 
     def runs(self) -> list[CalibrationRun]:
         """All calibration runs, newest first."""
@@ -192,6 +195,13 @@ class Psychometrics:
         if found is None:
             raise Refused("unknown")
         return found
+
+    def report(self, run_id: int, code: str) -> str:
+        """The report of a run as HTML in a language of LANGUAGES, in Indonesian where it was not made in that one. Raises Refused("unknown")."""
+        self.run(run_id)
+        with SqlSession(self._engine) as sql:
+            found = sql.get(CalibrationReport, (run_id, code)) or sql.get_one(CalibrationReport, (run_id, INDONESIAN.code))
+            return found.html
 
     def changes(self, version: int) -> list[Change]:
         """What a version changes against its parent."""

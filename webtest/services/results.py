@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
+from calibration.language import INDONESIAN, Language
 from cat_engine import Fault, Faulty, estimate
 from webtest.catalog import Catalog, Kit
 from webtest.checkpoints import write_checkpoint
@@ -17,7 +18,7 @@ from webtest.events import Entry, Kind, SessionEvent, canonical
 from webtest.keys import Keys
 from webtest.models import Attempt, Norm, Performance, Person, Wave
 from webtest.refusal import Refused
-from webtest.roster import PerformanceRow
+from webtest.roster import JOB_LEVELS, PerformanceRow
 from webtest.scoring import BoxResult, JobMatch, LevelResult, NineBox, job_match, level_result
 from webtest.session import Session
 from webtest.store import EventStore
@@ -175,27 +176,18 @@ class Results:
             self._store.write_in(sql, wave_id, wave_id, lambda _: [entry], actor=actor, now=now)
             write_checkpoint(sql, wave_id, self._keys, now)
 
-    def table(self, wave_id: str) -> list[list[Cell]]:
-        """The results as a table with a header, one row a person."""
-        view = self.wave(wave_id)
+    def table(self, wave_id: str, language: Language = INDONESIAN) -> list[list[Cell]]:
+        """The results as a table with a header, one row a person; the header and job levels in a language."""
+        view, _ = self.wave(wave_id), language.gettext
         codes = sorted({r.code for p in view.profiles for r in (*p.levels, *p.aspects)})
-        header: list[Cell] = ["nip", "nama", "jenjang", "unit"]
-        for code in codes:
-            header += [f"{code} level", f"{code} standar", f"{code} kesenjangan", f"{code} P(memenuhi)", f"{code} theta", f"{code} SE"]
-        header += [
-            "JPM",
-            "JPM dibatasi",
-            "kategori",
-            *(f"P({name})" for name in view.norms.category_names),
-            "kinerja",
-            "potensial",
-            "kotak",
-            "P(kotak)",
-        ]
+        own_heads = (_("level"), _("standar"), _("kesenjangan"), _("P(memenuhi)"), "theta", "SE")
+        header: list[Cell] = ["nip", _("nama"), _("jenjang"), _("unit"), *(f"{code} {head}" for code in codes for head in own_heads)]
+        header += ["JPM", _("JPM dibatasi"), _("kategori"), *(f"P({name})" for name in view.norms.category_names)]
+        header += [_("kinerja"), _("potensial"), _("kotak"), _("P(kotak)")]
         rows: list[list[Cell]] = [header]
         for p in view.profiles:
             own = {r.code: r for r in (*p.levels, *p.aspects)}
-            row: list[Cell] = [p.nip, p.name, p.job_level, p.unit]
+            row: list[Cell] = [p.nip, p.name, _(JOB_LEVELS.get(p.job_level, p.job_level)), p.unit]
             for code in codes:
                 r = own.get(code)
                 row += [r.level, r.standard, r.gap, round(r.meets, 3), round(r.theta, 3), round(r.se, 3)] if r else [None] * 6

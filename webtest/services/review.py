@@ -9,7 +9,9 @@ from sqlalchemy import Engine, func
 from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
+from calibration.language import INDONESIAN, Language
 from calibration.pipeline import Proposal
+from calibration.verdicts import verdict_sentence
 from cat_engine import Row, TestPlan, load_plan
 from cat_engine.acceptance import Check
 from cat_engine.trial import PEOPLE, BankTrial, trial
@@ -73,7 +75,7 @@ def as_json(proposal: Proposal) -> str:
     return json.dumps(
         [
             {
-                "item_id": v.item_id, "competency": v.competency, "verdict": v.verdict, "flags": v.flags, "why": v.why, "n": v.n,
+                "item_id": v.item_id, "competency": v.competency, "verdict": v.verdict, "flags": v.flags, "n": v.n,
                 "se_b": max(v.se_b) if v.new is not None and max(v.se_b) == max(v.se_b) else None,
                 "new": None if v.new is None else v.new._asdict(),
             }
@@ -87,16 +89,21 @@ def _row(table: Mapping[str, Any]) -> Row:
     return Row(**{**table, "slopes": table.get("slopes") or ()})
 
 
+def _estimate(e: Mapping[str, Any], language: Language) -> Estimate:
+    nan = float("nan")
+    why = verdict_sentence(e["verdict"], e["flags"], e["n"], nan if e["se_b"] is None else e["se_b"], language)
+    return Estimate(**{**e, "flags": tuple(e["flags"]), "new": None if e["new"] is None else _row(e["new"]), "why": why})
+
+
 class Review:
     """Use cases on the drafts that calibrations made."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def estimates(self, run: CalibrationRun) -> list[Estimate]:
-        """What the run estimated, item by item; empty for runs of before it was kept."""
-        found = json.loads(run.estimates)
-        return [Estimate(**{**e, "flags": tuple(e["flags"]), "new": None if e["new"] is None else _row(e["new"])}) for e in found]
+    def estimates(self, run: CalibrationRun, language: Language = INDONESIAN) -> list[Estimate]:
+        """What the run estimated, item by item, and why in a language; empty for runs of before it was kept."""
+        return [_estimate(e, language) for e in json.loads(run.estimates)]
 
     def decisions(self, run_id: int) -> dict[str, CalibrationDecision]:
         """Item id -> the decision that counts."""

@@ -13,6 +13,7 @@ from itembank.demo import plan_text
 from webtest.accounts import Right
 from webtest.app import house, needs, now_ms, officer, see_other
 from webtest.figures import comparison_figures, item_figure, simulation_figures, small_information
+from webtest.languages import reader
 from webtest.refusal import Refused
 from webtest.services.psychometrics import Psychometrics
 from webtest.services.review import Decision, Review
@@ -151,7 +152,7 @@ def estimates(run_id: int, kind: str) -> Any:
     """The estimates of a run for a program: butir.csv or butir.json."""
     if kind not in ("csv", "json"):
         raise Refused("unknown")
-    found = _review().estimates(_service().run(run_id))
+    found = _review().estimates(_service().run(run_id), reader())
     body = estimates_csv(found) if kind == "csv" else estimates_json(found)
     response = Response(body, mimetype="text/csv" if kind == "csv" else "application/json")
     response.headers["Content-Disposition"] = f"attachment; filename=kalibrasi-{run_id}.{kind}"
@@ -161,8 +162,8 @@ def estimates(run_id: int, kind: str) -> Any:
 @pages.get("/kalibrasi/<int:run_id>/laporan")
 @needs(Right.CALIBRATE)
 def report(run_id: int) -> Any:
-    """The report as it was made; its own style sheet and the script that sorts its tables are inside, so it gets a policy of its own."""
-    response = Response(_service().run(run_id).report, mimetype="text/html")
+    """The report as it was made, in the reader's language; its own style sheet and the script that sorts its tables are inside, so it gets a policy of its own."""
+    response = Response(_service().report(run_id, reader().code), mimetype="text/html")
     response.headers["Content-Security-Policy"] = (
         f"default-src 'none'; style-src 'unsafe-inline'; script-src '{POLICY_HASH}'; sandbox allow-scripts; frame-ancestors 'self'"
     )

@@ -9,7 +9,8 @@ from typing import Any
 from flask import Blueprint, current_app, flash, redirect, render_template, request, session, url_for
 from flask_login import current_user, login_user, logout_user
 
-from webtest.app import LANGUAGES, OFFICER_LONGEST_MS, OfficerUser, TakerUser, house, now_ms, own_referrer, retry_after, see_other
+from webtest.app import OFFICER_LONGEST_MS, OfficerUser, TakerUser, house, now_ms, own_referrer, retry_after, see_other
+from webtest.languages import LANGUAGES
 from webtest.refusal import MESSAGES, Refused
 from webtest.roster import clean_nip
 

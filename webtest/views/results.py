@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 from webtest.accounts import Right
 from webtest.app import house, needs, now_ms, officer, see_other
 from webtest.figures import level_heads, level_strip, talent_map
+from webtest.languages import reader
 from webtest.refusal import Refused
 from webtest.roster import read_performance
 from webtest.services.results import Results, log_lines
@@ -84,7 +85,7 @@ def release(wave_id: str) -> Any:
 @pages.get("/<wave_id>/ekspor.<kind>")
 @needs(Right.SEE_RESULTS)
 def export(wave_id: str, kind: str) -> Any:
-    table = _results().table(wave_id)
+    table = _results().table(wave_id, reader())
     if kind == "xlsx":
         return _file(as_xlsx(table), f"hasil-{wave_id}.xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
     if kind == "csv":

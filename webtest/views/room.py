@@ -13,6 +13,7 @@ from itembank.demo import plan_text
 from webtest.accounts import Right
 from webtest.app import house, needs, now_ms, officer, see_other, wants_fragment
 from webtest.formats import ZONES, today
+from webtest.languages import LANGUAGES, reader
 from webtest.minutes import minutes_of, minutes_pdf
 from webtest.refusal import Refused
 from webtest.roster import RosterRow, read_roster
@@ -242,7 +243,9 @@ def minutes(wave_id: str) -> Any:
 @pages.get("/gelombang/<wave_id>/berita-acara.pdf")
 @needs(Right.SEE_WAVES)
 def minutes_file(wave_id: str) -> Any:
-    with force_locale("id"):  # an official document, whoever prints it
+    """The minutes in the reader's language, or with ?bahasa=id in Indonesian, which is the one to be signed."""
+    wanted = request.args.get("bahasa")
+    with force_locale(wanted if wanted in LANGUAGES else reader().code):
         response = make_response(minutes_pdf(minutes_of(house(), wave_id, now_ms())))
     response.headers["Content-Type"] = "application/pdf"
     response.headers["Content-Disposition"] = f'inline; filename="berita-acara-{wave_id}.pdf"'

@@ -7,14 +7,10 @@ from flask import Flask
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from calibration.flags import FLAGS as MARKED
+from webtest.roster import JOB_LEVELS
 from webtest.views.faultwords import say_fault
 
-JOB_LEVELS = {
-    "jpt_utama": _l("JPT Utama"), "jpt_madya": _l("JPT Madya"), "jpt_pratama": _l("JPT Pratama"), "administrator": _l("Administrator"),
-    "pengawas": _l("Pengawas"), "pelaksana": _l("Pelaksana"), "fungsional": _l("Fungsional"), "ahli_utama": _l("JF Ahli Utama"),
-    "ahli_madya": _l("JF Ahli Madya"), "ahli_muda": _l("JF Ahli Muda"), "ahli_pertama": _l("JF Ahli Pertama"), "penyelia": _l("JF Penyelia"),
-    "mahir": _l("JF Mahir"), "terampil": _l("JF Terampil"), "pemula": _l("JF Pemula"),
-}  # fmt: skip
 COMPETENCIES = {
     "M.01": _l("Integritas"), "M.02": _l("Kerja sama"), "M.03": _l("Komunikasi"), "M.04": _l("Orientasi pada hasil"), "M.05": _l("Pelayanan publik"),
     "M.06": _l("Pengembangan diri dan orang lain"), "M.07": _l("Mengelola perubahan"), "M.08": _l("Pengambilan keputusan"),
@@ -64,14 +60,7 @@ ROLES = {
     "auditor": _l("auditor"), "admin": _l("admin"),
 }  # fmt: skip
 DROPPED = {"dibatalkan": _l("dibatalkan")}  # why answers were left out of a calibration, as its record has it
-FLAGS = {  # of an estimate, calibration.estimate.SENTENCES
-    "no_answers": _l("tanpa jawaban"), "few": _l("jawaban terlalu sedikit"), "one_category": _l("satu kategori saja"),
-    "empty_category": _l("kategori kosong"), "uncertain": _l("SE terlalu besar"), "low_a": _l("daya beda rendah"), "at_bound": _l("di batas"),
-    "misfit": _l("tidak cocok model"), "anchor": _l("butir jangkar"), "disconnected": _l("tidak tersambung dengan butir lain"),
-    "no_run": _l("butir sekompetensi terlalu sedikit"), "no_anchor": _l("tidak ada butir jangkar yang dijawab"),
-    "not_converged": _l("estimasi tidak konvergen"), "drift": _l("jangkar bergeser, dilepas"),
-    "dif": _l("berfungsi lain bagi suatu kelompok"),
-}  # fmt: skip
+FLAGS = {flag: _l(text) for flag, text in MARKED.items()}  # of an estimate
 KINDS = {
     "situasional": _l("situasional"), "deret_angka": _l("deret angka"), "analogi_verbal": _l("analogi verbal"), "silogisme": _l("silogisme"),
     "membaca_tabel": _l("membaca tabel"),
@@ -89,7 +78,7 @@ def say(code: str, words: Mapping[str, Any]) -> str:
 
 def job_level(code: str) -> str:
     """'jpt_pratama' -> 'JPT Pratama'."""
-    return say(code, JOB_LEVELS)
+    return _(JOB_LEVELS[code]) if code in JOB_LEVELS else say(code, {})
 
 
 def competency(code: str) -> str:
