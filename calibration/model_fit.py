@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
-from scipy.optimize import brentq
-from scipy.stats import chi2, ncx2
+from scipy.special import chdtr, chdtrc, chndtr
 
 from calibration.complete import require_complete
 from calibration.curves import curves
@@ -79,7 +78,7 @@ def model_fit(scores: Ints, state: State, nodes: Floats) -> ModelFit:
     tli = (m2_alone / df_alone - m2 / df) / (m2_alone / df_alone - 1)
     worst = max(m2_alone - df_alone, m2 - df, 0.0)
     cfi = 1 - max(m2 - df, 0.0) / worst if worst else 1.0
-    return ModelFit(m2, df, float(chi2.sf(m2, df)), rmsea, low, high, srmsr, tli, cfi)
+    return ModelFit(m2, df, float(chdtrc(df, m2)), rmsea, low, high, srmsr, tli, cfi)
 
 
 def _check(scores: Ints) -> None:
@@ -184,6 +183,6 @@ def _distance(gap: Floats, covariance: Floats, slopes: Floats) -> float:
 
 def _noncentrality(x: float, df: int, tail: float) -> float:
     """lambda for which x cuts off `tail` above, of a chi-square with df; 0 where even a central one does not reach it."""
-    if chi2.cdf(x, df) <= tail:
+    if chdtr(df, x) <= tail:
         return 0.0
     return float(brentq(lambda excess: ncx2.cdf(x, df, excess) - tail, 1e-12, 10 * x + 100))
