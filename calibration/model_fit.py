@@ -22,6 +22,7 @@ from calibration.curves import curves
 from calibration.state import FIXED_SLOPE, State, shapes_of
 from cat_engine import Fault, Faulty, Row
 from cat_engine.irt import Floats, Ints
+from cat_engine.roots import root_between
 
 MOST_ITEMS = 80  # of whose 3,240 moments a covariance matrix takes 84 MB
 INTERVAL = 0.90
@@ -185,4 +186,4 @@ def _noncentrality(x: float, df: int, tail: float) -> float:
     """lambda for which x cuts off `tail` above, of a chi-square with df; 0 where even a central one does not reach it."""
     if chdtr(df, x) <= tail:
         return 0.0
-    return float(brentq(lambda excess: ncx2.cdf(x, df, excess) - tail, 1e-12, 10 * x + 100))
+    return float(root_between(lambda excess, _: chndtr(x, df, excess) - tail, np.zeros(1), np.array([10 * x + 100]))[0])

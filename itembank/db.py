@@ -1,13 +1,17 @@
 """The database: one URL, SQLite or PostgreSQL, brought up to date by migrations."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+
+from cat_engine import Fault, Faulty
 
 HERE = Path(__file__).parent / "migrations"
 
@@ -57,3 +61,17 @@ def upgrade(engine: Engine, locations: Sequence[Path] = ()) -> None:
     with engine.execution_options(write=True).begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "heads")
+
+
+@contextmanager
+def failures_named() -> Iterator[None]:
+    """Raises Faulty where DATABASE_URL is no address, or the database cannot be reached or used; a mistake in the program stays what it is."""
+    try:
+        yield
+    except (ArgumentError, NoSuchModuleError):
+        fault = Fault("DATABASE_URL", "", "is not the address of a database", "postgresql://user:password@host/name")
+        raise Faulty([fault]) from None
+    except DatabaseError as error:
+        if type(error) not in (DatabaseError, OperationalError):
+            raise
+        raise Faulty([Fault("database", "", f"cannot be used: {error.orig}".strip())]) from None

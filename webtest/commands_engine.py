@@ -8,7 +8,6 @@ from typing import Any
 import click
 import numpy as np
 from rich.markup import escape
-from sqlmodel import Session as SqlSession
 
 from cat_engine import (
     Fault,
@@ -28,11 +27,10 @@ from cat_engine.select import SELECTION, Moment
 from cat_engine.timing import Speeds
 from itembank.bank import Bank, pool_of
 from itembank.exchange import on_logistic_metric, read_bank_csv
-from itembank.store import load_bank
-from webtest.cli import guarded, json_option, opened, put, read_text
+from webtest.console import guarded, json_option, opened, put, read_text
 from webtest.engine_inputs import numbers, parse_grid, parse_prior, pool_for, read_answers, read_given
 from webtest.item_times import times_for
-from webtest.simulation_files import whole_file, write_csv
+from webtest.whole_files import whole_file, write_csv
 
 LARGEST_N = 1_000_000
 
@@ -59,8 +57,8 @@ def bank_of(bank_file: Path | None, data: Path | None) -> Bank:
         raise Faulty([Fault("--bank", "", "name one bank", "--bank FILE.csv, or --data FOLDER of an installation")])
     if data is None:
         return read_bank_csv(read_text(bank_file or Path()))
-    with opened(data) as house, SqlSession(house.engine) as sql:
-        return load_bank(sql)
+    with opened(data) as house:
+        return house.newest_bank()
 
 
 @click.command("check")

@@ -22,12 +22,12 @@ from sqlalchemy import text
 
 from cat_engine import Fault, Faulty
 from itembank.bank import Bank, ItemContent
-from itembank.db import data_url, open_engine
+from itembank.db import data_url, failures_named, open_engine
 from itembank.demo import load_demo
 from itembank.exchange import read_bank_json
 from webtest import founding
 from webtest import rehearse as stage
-from webtest.config import open_house
+from webtest.config import housed
 from webtest.console import err, guarded, put, read_text
 from webtest.serving import port_fault
 
@@ -117,13 +117,10 @@ def own_database(folder: Path, *, keep: bool) -> Iterator[str]:
 @contextmanager
 def throw_away(folder: Path, url: str, workers: int) -> Iterator[tuple[Server, dict[str, stage.Login]]]:
     """A new installation in `folder` and the database `url`, with a running server, and a login a role."""
-    house = open_house(folder, url)
-    try:
+    with housed(folder, url) as house:
         founding.load_norms(house)
         founding.publish_sample_bank(house)
         logins = {account.role: stage.Login(account.username, account.password) for account in founding.first_accounts(house)}
-    finally:
-        house.close()
     server = Server(folder, url, free_port(), workers)
     server.start()
     try:
@@ -186,6 +183,7 @@ def rehearse(
         )
     else:
         with (
+            failures_named(),
             tempfile.TemporaryDirectory(prefix="cact-rehearsal-") as folder,
             own_database(keep or Path(folder), keep=keep is not None) as own,
             throw_away(keep or Path(folder), own, workers) as (server, logins),
