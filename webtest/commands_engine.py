@@ -37,14 +37,8 @@ LARGEST_N = 1_000_000
 
 def attach(main: click.Group) -> None:
     """Add this module's commands."""
-    group = main.commands.get("plan")
-    if not isinstance(group, click.Group):
-        group = click.Group("plan", help="Test plans.")
-        main.add_command(group)
-    group.add_command(plan_check)
-    main.add_command(information_command)
-    main.add_command(score_command)
-    main.add_command(next_command)
+    for command in (plan, information_command, score_command, next_command):
+        main.add_command(command)
 
 
 bank_option = click.option("--bank", "bank_file", type=click.Path(path_type=Path), help="Parameter CSV of a bank.")
@@ -61,7 +55,12 @@ def bank_of(bank_file: Path | None, data: Path | None) -> Bank:
         return house.newest_bank()
 
 
-@click.command("check")
+@click.group()
+def plan() -> None:
+    """Test plans."""
+
+
+@plan.command("check")
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
 @bank_option
 @folder_option
