@@ -19,11 +19,13 @@ from calibration.expectation import LEAST_LOG
 from calibration.mml import MmlOptions, fit_mml
 from calibration.responses import ResponseLog
 from calibration.screening import answer_faults
+from calibration.state import SMALLEST_SD
 from cat_engine import Faulty, ItemParams, log_probabilities
 from cat_engine.irt import Floats, Ints
 from itembank.bank import Bank
 
 FEWEST_PEOPLE = 30  # who answered both competencies: fewer say nothing
+LARGEST_SE = 0.5  # of a number that lies in [-1, 1]: more is no knowledge
 FARTHEST_Z = 2.3  # rho = .98: beyond, two competencies are one
 LONGEST_STEP = 0.5
 TOLERANCE = 1e-8
@@ -34,7 +36,8 @@ LEAST_EIGENVALUE = 1e-3
 @dataclass(frozen=True, slots=True, eq=False)
 class Correlations:
     """Of S competencies (those with answers): means[S] and sds[S] of ability; matrix[S, S] and se[S, S], NaN for a pair that fewer than 30 people
-    answered; n[S, S] people with answers to both. `definite` is matrix as a plan's prior may use it: with eigenvalues of at least .001.
+    answered, or of which the answers tell nothing (a standard error above .5, or ability that does not vary, as where everybody is right);
+    n[S, S] people with answers to both. `definite` is matrix as a plan's prior may use it: with eigenvalues of at least .001.
     """
 
     competencies: tuple[str, ...]
@@ -78,9 +81,12 @@ def correlations(log: ResponseLog, bank: Bank) -> Correlations:
         for j in range(i):
             both = one.answered & margins[j].answered
             n[i, j] = n[j, i] = int(both.sum())
-            found = _Pair(one, margins[j], np.flatnonzero(both)).solve() if both.sum() >= FEWEST_PEOPLE else (float("nan"), float("nan"))
-            matrix[i, j] = matrix[j, i] = found[0]
-            se[i, j] = se[j, i] = found[1]
+            rho, error = float("nan"), float("nan")
+            if both.sum() >= FEWEST_PEOPLE and one.varies and margins[j].varies:
+                rho, error = _Pair(one, margins[j], np.flatnonzero(both)).solve()
+            told = error <= LARGEST_SE
+            matrix[i, j] = matrix[j, i] = rho if told else np.nan
+            se[i, j] = se[j, i] = error if told else np.nan
     return Correlations(
         tuple(bank.competencies[s] for s in used), np.array([m.mean for m in margins]), np.array([m.sd for m in margins]), matrix, se, n
     )
@@ -98,6 +104,11 @@ class _Margin:
     mean: float
     sd: float
     scores: Floats
+
+    @property
+    def varies(self) -> bool:
+        """Whether the sd stayed above its bound, so that there is something to correlate."""
+        return self.sd > SMALLEST_SD * (1 + 1e-6)
 
     @property
     def z(self) -> Floats:

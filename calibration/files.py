@@ -14,6 +14,7 @@ import numpy as np
 from calibration.verdicts import ItemVerdict
 from cat_engine import MODELS, Fault, Faulty, Row
 from cat_engine.irt import Ints
+from itembank.csv_lines import csv_lines
 from itembank.rows import Rows, slope_columns, threshold_columns
 
 ONLY = "all"  # the competency of a file that names none
@@ -21,10 +22,7 @@ ONLY = "all"  # the competency of a file that names none
 
 def cells_by_row(text: str, needed: Sequence[str]) -> Iterable[tuple[str, Mapping[str, str]]]:
     """("row 2", cells by column) of each row that is not empty. Raises Faulty for a header that lacks or repeats a column."""
-    try:
-        lines = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True))
-    except csv.Error as error:
-        raise Faulty([Fault("file", "", f"is not CSV: {error}", "check the quotation marks")]) from None
+    lines = csv_lines(text)
     header = [cell.strip() for cell in lines[0]] if lines else []
     faults = [Fault("row 1", name, "the column is missing", "separate columns by commas") for name in needed if name not in header]
     faults += [Fault("row 1", name, "the column stands twice") for name in sorted(set(header)) if name and header.count(name) > 1]

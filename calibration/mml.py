@@ -115,7 +115,7 @@ def fit_mml(
     group[P] numbers each person's group from 0. Ability is N(0, 1) in the first group and normal with free mean and sd in the others; the first
     group's sd is free too where slopes are given (pcm, rsm), and its mean and sd are where items are fixed. 1pl items share a slope; rsm and mgrm items
     of one number of categories share the distances between their b (Andrich, 1978; Muraki, 1990). `hold` says where the answers are kept and
-    worked on. Raises ValueError where the columns do not fit each other.
+    worked on. Raises ValueError where the columns do not fit each other, and for a number between groups that is nobody's.
     """
     options = options or MmlOptions()
     for name, value, legal in (("density", options.density, DENSITIES), ("fipc", options.fipc, FIPC)):
@@ -127,6 +127,9 @@ def fit_mml(
         msg = f"{len(person)} persons, {len(item)} items and {len(category)} categories of answers to {len(rows)} items do not fit"
         raise ValueError(msg)
     groups = np.zeros(int(person.max()) + 1, dtype=int) if group is None else group
+    if not np.bincount(groups).all():
+        msg = f"nobody is in group {np.bincount(groups).argmin()} of {groups.max() + 1}"
+        raise ValueError(msg)
     design = Design.of(person, item, category, groups, len(rows), max(len(row.b) for row in rows) + 1, hold)
     free = np.ones((design.n_groups, 2), dtype=bool)
     free[0] = held.any(), held.any() or any(row.model in FIXED_SLOPE for row in rows)

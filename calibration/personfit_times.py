@@ -28,6 +28,7 @@ from cat_engine.timing import ItemTimes, Speeds, calibrate_times, mean_time, rap
 
 LEAST_SD = 0.05  # of speed in the population: people who are all but alike would leave nothing to learn about one
 FEWEST_TO_SPREAD = 30  # people, for an interquartile range
+LEAST_RATIO = 1e-12  # of chi-square to its degrees of freedom: times all as expected have a logarithm too
 FAST = -2.326  # of e: faster than 99 in 100 given the person's other times
 
 
@@ -92,7 +93,7 @@ class TimeFit:
     def p_among(self) -> Floats:
         """p of the chi-square among the people, [P]; with fewer than FEWEST_TO_SPREAD people the exact one."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            w = (np.log(self.chi2 / self.df) + 1 / self.df) / np.sqrt(2 / self.df)
+            w = (np.log(np.maximum(self.chi2 / self.df, LEAST_RATIO)) + 1 / self.df) / np.sqrt(2 / self.df)
         known = w[~np.isnan(w)]
         if len(known) < FEWEST_TO_SPREAD:
             return self.p

@@ -1,7 +1,5 @@
 """Responses as columns, and the CSV files in which they are exchanged."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +8,7 @@ from numpy.typing import NDArray
 
 from cat_engine import Fault, Faulty
 from cat_engine.irt import Ints
+from itembank.csv_lines import csv_lines
 
 WHY = ("adaptive", "pretest", "fixed", "start")
 HIGHEST_CATEGORY = 50  # more is a score or a typing error
@@ -82,10 +81,7 @@ def read_responses_csv(text: str, known: Sequence[str] | None = None, *, why: st
 
     `known` are the item ids of a bank, where there is one. Raises Faulty with every fault by row and column.
     """
-    try:
-        lines = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True))
-    except csv.Error as error:
-        raise Faulty([Fault("file", "", f"is not CSV: {error}", "check the quotation marks")]) from None
+    lines = csv_lines(text)
     header = [cell.strip() for cell in lines[0]] if lines else []
     if "person_id" not in header:
         shapes = "wide: person_id + one column an item; long: person_id,item_id,category; separated by commas"

@@ -22,19 +22,20 @@ from calibration.curves import ASYMPTOTES, curves
 from calibration.expectation import Part
 from calibration.mml import MmlFit
 from calibration.priors import Priors
-from calibration.state import Shape
+from calibration.state import SMALLEST_SD, Shape
 from cat_engine import Fault, Faulty, Row
 from cat_engine.irt import NOMINAL, Floats, Ints
 
 METHODS = ("oakes", "xpd", "none")
 SVD_TOLERANCE = 1e-3
+LEAST_SHARE = 1e-9  # of a group's people at a node, beside the node where most are: nobody
 DIFFERENCE = 1e-4  # step of the numerical derivative of the analytic gradient
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Errors:
     """Standard errors: a[I], b[I, K-1], c[I], d[I], mean[G], sd[G]; of nominal items slopes[I, K-1], and the covariance[I, K-1] of each slope with its
-    intercept, the b beside it. NaN for what was fixed or cannot be told.
+    intercept, the b beside it. NaN for what was fixed or cannot be told, as mean and sd of a group whose sd ran into its bound: of one person, say.
     """
 
     a: Floats
@@ -113,7 +114,9 @@ def _m(fit: MmlFit) -> int:
 
 
 def _free_directions(fit: MmlFit) -> sparse.csr_matrix:
-    """[(I + G) m, free]: how each parameter of each item and group moves with those that are estimated."""
+    """[(I + G) m, free]: how each parameter of each item and group moves with those that are estimated. Mean and sd of a group stay where its sd ran
+    into its bound: the likelihood bends there in no way that says how well they are known, and would take the errors of all items with it.
+    """
     m = _m(fit)
     rows, columns, values, at = [], [], [], 0
     for shape in fit.state.shapes:
@@ -129,7 +132,7 @@ def _free_directions(fit: MmlFit) -> sparse.csr_matrix:
         columns += (at + tie).tolist()
         values += shape.ties[item, own, tie].tolist()
         at += shape.ties.shape[2]
-    group, own = np.nonzero(fit.state.free)
+    group, own = np.nonzero(fit.state.free & (fit.sds > SMALLEST_SD * (1 + 1e-6))[:, None])
     rows += ((fit.design.n_items + group) * m + own).tolist()
     columns += (at + np.arange(len(group))).tolist()
     values += [1.0] * len(group)
@@ -155,11 +158,16 @@ class _Basis:
         z = (nodes - fit.means[:, None]) / fit.sds[:, None]
         density = np.zeros((design.n_groups, m, len(nodes)))
         density[:, 0], density[:, 1] = z / fit.sds[:, None], z**2 - 1
+        # Of a narrow group they are enormous where the group is not: there they would leave the functions nothing for the items' scores.
+        density *= (fit.mass > LEAST_SHARE * fit.mass.max(axis=1, keepdims=True))[:, None]
         flat = np.concatenate([score.reshape(-1, len(nodes)), density.reshape(-1, len(nodes))])
         root = np.sqrt(fit.ability() + 1e-6)  # precision where people are
         weighted = flat * root
-        square, axes = np.linalg.eigh(weighted.T @ weighted)
-        phi = axes.T[square > SVD_TOLERANCE**2 * square[-1]]
+        size = np.linalg.norm(weighted, axis=1, keepdims=True)
+        alike = weighted * np.minimum(1, size[: -design.n_groups * m].max() / np.maximum(size, 1e-300))  # no density outweighs the items
+        square, axes = np.linalg.eigh(alike.T @ alike)
+        tolerance = SVD_TOLERANCE * min(1.0, float(fit.sds.min()))  # the posteriors of a narrow group see finer differences
+        phi = axes.T[square > tolerance**2 * square[-1]]
         items, groups = np.split(weighted @ phi.T, [score.size // len(nodes)])
         return cls(items.reshape(*score.shape[:3], -1), groups.reshape(design.n_groups, m, -1), phi / root, free)
 

@@ -121,7 +121,7 @@ class Admission:
     @property
     def rungs(self) -> tuple[str, ...]:
         """The rung of the fallback ladder that each session stands on so far."""
-        if not self.dropped.any():
+        if not np.count_nonzero(self.dropped):
             return (FULL,) * len(self.dropped)
         return tuple(OPEN if gone else FULL for gone in self.dropped.tolist())
 
@@ -151,7 +151,8 @@ def survey(
     found = verdict(section.rules, standing, section.min_items)
     going = found == GOING_ON
     if len(pool.competencies) == len(scales) == 1:
-        return Outlook(scales, found, *without_seen(available if going.all() else np.logical_and(available, going), seen))
+        everyone = np.count_nonzero(going) == len(rows)
+        return Outlook(scales, found, *without_seen(available if everyone else np.logical_and(available, going), seen))
     unfinished = np.zeros((len(rows), len(pool.competencies)), dtype=bool)
     unfinished[:, scales] = going
     eligible = unfinished.take(pool.params.scale, axis=1)
@@ -209,9 +210,10 @@ def _most_informative(plan: TestPlan, batch: Batch, rows: Ints, admission: Admis
     eligible, variance = admission.eligible, batch.se[rows] ** 2
     closed = LONGEST_LIST if plan.eligibility.active else int(batch.count.max())
     found = shortlist(ranking, batch.theta[rows], variance, eligible, closed, plan.exposure.depth)
-    everyone, sure = np.arange(len(rows)), bool(found.sure.all())
+    sure = np.count_nonzero(found.sure) == len(rows)
     column = plan.exposure.choose(found.score, draws) if sure else np.zeros(len(rows), dtype=int)
-    item, info = found.item[everyone, column], found.info[everyone, column]
+    place = column + found.item.shape[1] * np.arange(len(rows))
+    item, info = found.item.take(place), found.info.take(place)
     if not sure:
         some, open_still = np.flatnonzero(found.sure), np.flatnonzero(~found.sure)
         if some.size:

@@ -13,6 +13,7 @@ Of several roots the one is taken that is the highest maximum of the function's 
 inside the bounds the estimate is a bound. Where nothing was answered all give the prior's centre and sd.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -120,29 +121,25 @@ def _terms_on_nodes(given: Given, inside: NDArray[np.bool_]) -> Terms:
     return Terms(*(given.node_total(values[:, inside]) for values in (score, *(table[given.item] for table in sums))))
 
 
-class _Rooted:
-    """An estimator that is a root, between `low` and `high`, of its estimating function of theta[M] and the terms there."""
+class _Rooted(ABC):
+    """An estimator that is a root, between `low` and `high`, of its estimating function of theta[M]."""
 
     __slots__ = ()
     low: float
     high: float
 
-    def function(self, given: Given, terms: Terms, theta: Floats) -> Floats:
-        """The estimating function; theta and terms of the shape [M], or [Q] and [M, Q]."""
-        raise NotImplementedError
+    @abstractmethod
+    def on_nodes(self, given: Given, inside: NDArray[np.bool_]) -> Floats:
+        """The function at the nodes that are inside, [M, Q]."""
+
+    @abstractmethod
+    def at(self, given: Given, params: ItemParams, theta: Floats) -> Floats:
+        """The function at theta[M]; `params` are those of the items given."""
 
     def curvature(self, given: Given, theta: Floats) -> Floats:
         """What the estimator adds to the information at theta[M]: nothing where only the likelihood speaks."""
         del given
         return np.zeros(theta.shape)
-
-    def on_nodes(self, given: Given, inside: NDArray[np.bool_]) -> Floats:
-        """The function at the nodes that are inside, [M, Q]."""
-        return self.function(given, _terms_on_nodes(given, inside), given.pool.nodes[inside])
-
-    def at(self, given: Given, params: ItemParams, theta: Floats) -> Floats:
-        """The function at theta[M]."""
-        return self.function(given, _terms_at(given, params, theta), theta)
 
     def estimate(self, given: Given) -> tuple[Floats, Floats]:
         """The root, and 1 / sqrt(I + curvature) there."""
@@ -169,6 +166,24 @@ class _Rooted:
         return theta, se
 
 
+class _OfTerms(_Rooted):
+    """One whose function is made of the terms of a plain likelihood."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def function(self, given: Given, terms: Terms, theta: Floats) -> Floats:
+        """The estimating function; theta and terms of the shape [M], or [Q] and [M, Q]."""
+
+    def on_nodes(self, given: Given, inside: NDArray[np.bool_]) -> Floats:
+        """From the terms there."""
+        return self.function(given, _terms_on_nodes(given, inside), given.pool.nodes[inside])
+
+    def at(self, given: Given, params: ItemParams, theta: Floats) -> Floats:
+        """From the terms there."""
+        return self.function(given, _terms_at(given, params, theta), theta)
+
+
 def _bracket(nodes: Floats, g: Floats) -> tuple[Floats, Floats]:
     """Between which neighbouring nodes g[M, Q] falls through 0 at the highest maximum of its integral; twice a bound where it does not."""
     area = np.zeros(g.shape)
@@ -181,7 +196,7 @@ def _bracket(nodes: Floats, g: Floats) -> tuple[Floats, Floats]:
 
 @ESTIMATOR.register("mle")
 @dataclass(frozen=True, slots=True)
-class MaximumLikelihood(_Rooted):
+class MaximumLikelihood(_OfTerms):
     """Maximum likelihood, within bounds, since all right or all wrong has no maximum (Lord, 1980, ch. 4)."""
 
     low: float = -4.0
@@ -198,7 +213,7 @@ class MaximumLikelihood(_Rooted):
 
 @ESTIMATOR.register("map")
 @dataclass(frozen=True, slots=True)
-class MaximumAPosteriori(_Rooted):
+class MaximumAPosteriori(_OfTerms):
     """Posterior mode (Birnbaum, 1969; Mislevy, 1986), with the plan's prior; se 1 / sqrt(I - (log p)'')."""
 
     low: float = -6.0
@@ -223,7 +238,7 @@ class MaximumAPosteriori(_Rooted):
 
 @ESTIMATOR.register("wle")
 @dataclass(frozen=True, slots=True)
-class WeightedLikelihood(_Rooted):
+class WeightedLikelihood(_OfTerms):
     """Weighted likelihood (Warm, 1989): free of the first-order bias of maximum likelihood, and finite at all right or all wrong."""
 
     low: float = -4.0
@@ -240,7 +255,7 @@ class WeightedLikelihood(_Rooted):
 
 @ESTIMATOR.register("mlef")
 @dataclass(frozen=True, slots=True)
-class FencedLikelihood(_Rooted):
+class FencedLikelihood(_OfTerms):
     """Maximum likelihood with fences (Han, 2016): two imaginary 2PL items of slope `a` at -fence (right) and +fence (wrong) keep it inside.
 
     The fences carry no information: the standard error is that of the items given.

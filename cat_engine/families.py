@@ -26,8 +26,9 @@ Z_MAX = 700.0  # exp(700) and exp(-700) are still finite and not 0, so that noth
 
 
 class Family(Protocol):
-    """of(params, at[I]), the items of the family; log_p(theta[..., I]) -> [..., I, K], -inf padded; information(theta[..., I]) -> [..., I];
-    derivatives(theta[..., I]) -> the first two derivatives of log P(k), each [..., I, K], finite in the padding.
+    """of(params, at[I]), the items of the family; log_p(theta[..., I]) -> [..., I, K], -inf padded; up_to(theta[..., I]) -> [..., I, K - 1], the
+    probability of category k or a lower one, about 1 in the padding; information(theta[..., I]) -> [..., I]; derivatives(theta[..., I]) -> the first
+    two derivatives of log P(k), each [..., I, K], finite in the padding.
     """
 
     __slots__: ClassVar[tuple[str, ...]]
@@ -36,6 +37,8 @@ class Family(Protocol):
     def of(cls, params: "ItemParams", at: Ints) -> Self: ...
 
     def log_p(self, theta: Floats) -> Floats: ...
+
+    def up_to(self, theta: Floats) -> Floats: ...
 
     def information(self, theta: Floats) -> Floats: ...
 
@@ -75,6 +78,13 @@ class Dichotomous:
             low, span, high = np.log(self.c), np.log(self.d - self.c), np.log(1 - self.d)
         out[..., 0] = np.logaddexp(high, span + log_expit(-z))
         out[..., 1] = np.logaddexp(low, span + log_expit(z))
+        return out
+
+    def up_to(self, theta: Floats) -> Floats:
+        """1 - P = (1 - d) + (d - c) r."""
+        r = logistic(self.a * (theta - self.b))[1]
+        out = np.ones((*r.shape, self.width - 1))
+        out[..., 0] = (1 - self.d) + (self.d - self.c) * r
         return out
 
     def information(self, theta: Floats) -> Floats:
@@ -126,6 +136,10 @@ class Graded:
         out[..., 1:-1] += np.log(self.apart)
         return out
 
+    def up_to(self, theta: Floats) -> Floats:
+        """1 - s_{k+1}."""
+        return logistic(self.a[:, None] * (theta[..., None] - self.b))[1]
+
     def information(self, theta: Floats) -> Floats:
         """sum_k P'_k^2 / P_k (Samejima, 1969) with P'_k = a P_k (r_k - s_{k+1}), hence a^2 sum_k P_k (r_k - s_{k+1})^2."""
         s, r = logistic(self.a[:, None] * (theta[..., None] - self.b))
@@ -169,6 +183,10 @@ class PartialCredit:
         logits += self.floor
         return _log_softmax(logits)
 
+    def up_to(self, theta: Floats) -> Floats:
+        """The sum of P(j) over j <= k."""
+        return np.cumsum(np.exp(self.log_p(theta)), axis=-1)[..., :-1]
+
     def information(self, theta: Floats) -> Floats:
         """a^2 Var(k | theta) (Muraki, 1993)."""
         p = np.exp(self.log_p(theta))
@@ -205,6 +223,10 @@ class Nominal:
     def log_p(self, theta: Floats) -> Floats:
         """log P(k) by log-sum-exp."""
         return _log_softmax(self.slopes * theta[..., None] + self.intercepts)
+
+    def up_to(self, theta: Floats) -> Floats:
+        """The sum of P(j) over j <= k."""
+        return np.cumsum(np.exp(self.log_p(theta)), axis=-1)[..., :-1]
 
     def information(self, theta: Floats) -> Floats:
         """Var(slope_k | theta) (Bock, 1972)."""

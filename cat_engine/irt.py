@@ -29,7 +29,7 @@ from cat_engine.once import once
 
 __all__ = [
     "DICHOTOMOUS", "MODELS", "NOMINAL", "ORDERED", "Floats", "Ints", "ItemParams", "Row", "derivatives_at", "expected_score", "information", "information_at", "information_of", "item_terms", "log_probabilities",
-    "log_probabilities_at", "log_probabilities_of", "probabilities",
+    "log_probabilities_at", "probabilities", "probabilities_up_to",
 ]  # fmt: skip
 
 MODELS = tuple(FAMILIES)
@@ -271,9 +271,9 @@ def log_probabilities_at(params: ItemParams, theta: Floats) -> Floats:
     return _by_family(params, theta, (params.b.shape[1] + 1,), lambda family, own: family.log_p(own))
 
 
-def log_probabilities_of(params: ItemParams, item: Ints, theta: Floats) -> Floats:
-    """log P(k) of item[M] at theta[M] -> [M, K], -inf padded."""
-    return _of_items(params, item, theta, (params.b.shape[1] + 1,), lambda family, own: family.log_p(own))
+def probabilities_up_to(params: ItemParams, item: Ints, theta: Floats) -> Floats:
+    """The probability of category k or a lower one, k from 0 to K - 2, of item[M] at theta[M] -> [M, K - 1], about 1 in the padding."""
+    return _of_items(params, item, theta, (params.b.shape[1],), lambda family, own: family.up_to(own))
 
 
 def information_of(params: ItemParams, item: Ints, theta: Floats) -> Floats:

@@ -150,7 +150,7 @@ def shortlist(ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArr
     score = (info * weight).round(12)
     if not enough:
         score[item == count] = -np.inf
-    worst = score[np.arange(len(score)), score.argmax(axis=1)] if depth == 1 else np.partition(score, -depth, axis=1)[:, -depth]
+    worst = score.max(axis=1) if depth == 1 else np.partition(score, -depth, axis=1)[:, -depth]
     return Shortlist(known, info, score, (worst > limit * (1 + CAUTION) + ROUNDING) | (limit < 0))
 
 
@@ -164,8 +164,8 @@ def _first(
     row = cell.ravel()
     listed = ranking.order[row, :width]
     free = eligible.ravel().take(listed + count * np.arange(n)[:, None])
-    chosen = free & (free.cumsum(axis=1, dtype=np.int32) <= wanted)
-    place = np.flatnonzero(chosen)
+    chosen = free & (free.view(np.uint8).cumsum(axis=1, dtype=np.uint8) <= wanted)  # lists are shorter than 256
+    place = chosen.ravel().nonzero()[0]
     enough = place.size == n * wanted
     if enough:
         item = listed.ravel().take(place).reshape(n, wanted)

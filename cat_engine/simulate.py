@@ -16,7 +16,7 @@ from cat_engine.batch import Batch, capacity
 from cat_engine.eligibility import Finished, Memory, segments
 from cat_engine.engine import admit, choose, draw_lots, survey
 from cat_engine.families import Floats, Ints
-from cat_engine.irt import ItemParams, log_probabilities_of
+from cat_engine.irt import ItemParams, probabilities_up_to
 from cat_engine.plan import Section, TestPlan
 from cat_engine.pool import Pool
 from cat_engine.pretest import Seeding
@@ -33,9 +33,8 @@ BLOCK = 500  # sessions stepped together: keeps the [N, I] work arrays in cache
 
 def draw_category(params: ItemParams, theta: Floats, item: Ints, uniform: Floats) -> Ints:
     """Answers by the model: session n of ability theta[n] meets item[n]; the inverse of the category distribution at uniform[n]."""
-    p = np.exp(log_probabilities_of(params, item, theta))
     # Counted within the item's own categories, so that a cumulative sum of 1 - 1e-16 cannot give a category past the last one.
-    category = (uniform[:, None] > np.cumsum(p, axis=1)[:, :-1]).sum(axis=1)
+    category = (uniform[:, None] > probabilities_up_to(params, item, theta)).sum(axis=1)
     return np.asarray(np.minimum(category, params.n_cat[item] - 1))
 
 

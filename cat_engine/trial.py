@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from cat_engine.acceptance import Check
-from cat_engine.families import Floats
 from cat_engine.plan import TestPlan
 from cat_engine.pool import Pool
 from cat_engine.population import Population
@@ -13,7 +12,6 @@ from cat_engine.simulate import simulate
 from cat_engine.simulated import SimulationResult
 
 PEOPLE = 500
-CORRELATION = 0.6  # of the abilities of simulated people
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +39,7 @@ def worst(result: SimulationResult) -> dict[str, float]:
     }
 
 
-def people(n: int, n_competencies: int, seed: int) -> Floats:
-    """Abilities N(0, 1), correlated at .6, of n simulated people, [n, S]."""
-    return Population(CORRELATION).abilities(n, n_competencies, seed)
-
-
 def trial(plan: TestPlan, pool: Pool, seed: int, n: int = PEOPLE) -> BankTrial:
-    """Simulate the plan on a pool with n people; the same seed gives two versions of a bank the same people."""
-    figures = worst(simulate(plan, pool, people(n, len(pool.competencies), seed), seed))
+    """Simulate the plan on a pool with n people of the usual `Population`; the same seed gives two versions of a bank the same people."""
+    figures = worst(simulate(plan, pool, Population().abilities(n, len(pool.competencies), seed), seed))
     return BankTrial(figures, plan.acceptance.checks(figures))

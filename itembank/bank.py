@@ -10,6 +10,7 @@ import numpy as np
 
 from cat_engine import Fault, ItemParams, Pool, Row
 from cat_engine.blueprint import Content
+from cat_engine.conditions import number
 from cat_engine.irt import Floats
 from cat_engine.once import once
 
@@ -183,23 +184,26 @@ def pool_of(bank: Bank, competencies: Iterable[str], snapshot: Snapshot | None =
     )  # fmt: skip
 
 
-def expected_seconds(attributes: Mapping[str, str]) -> float | None:
-    """How long a person of average speed takes for an item: exp(beta + 1 / (2 alpha^2)) from its attributes rt_alpha and rt_beta (lognormal model,
-    van der Linden, 2006), or `seconds`. None where neither is there as a positive number.
+def lognormal_time(attributes: Mapping[str, str]) -> tuple[float, float] | None:
+    """An item's alpha > 0 and beta (log-seconds) of the lognormal model of response times (van der Linden, 2006), from its attributes rt_alpha and
+    rt_beta. None where these are no such numbers.
     """
-    seconds, alpha, beta = (_number(attributes.get(name, "")) for name in ("seconds", "rt_alpha", "rt_beta"))
+    alpha, beta = (number(attributes.get(name, "")) for name in ("rt_alpha", "rt_beta"))
+    if alpha is None or beta is None or not (alpha > 0 and math.isfinite(alpha) and math.isfinite(beta)):
+        return None
+    return alpha, beta
+
+
+def expected_seconds(attributes: Mapping[str, str]) -> float | None:
+    """How long a person of average speed takes for an item: exp(beta + 1 / (2 alpha^2)) by its `lognormal_time`, or else its attribute `seconds`.
+    None where neither is there as a positive number.
+    """
+    own = lognormal_time(attributes)
     try:
-        found = math.exp(beta + 1 / (2 * alpha**2)) if alpha > 0 and math.isfinite(alpha) and math.isfinite(beta) else seconds
+        found = number(attributes.get("seconds", "")) if own is None else math.exp(own[1] + 1 / (2 * own[0] ** 2))
     except OverflowError:
         return None
-    return found if math.isfinite(found) and found > 0 else None
-
-
-def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return math.nan
+    return found if found is not None and math.isfinite(found) and found > 0 else None
 
 
 def _known(seconds: list[float | None], operational: list[bool]) -> Floats | None:

@@ -17,6 +17,7 @@ import numpy as np
 from cat_engine import Fault, Faulty, ItemParams
 from cat_engine.irt import NOMINAL
 from itembank.bank import Bank, ItemContent
+from itembank.csv_lines import csv_lines
 from itembank.rows import KNOWN, NEEDED, Rows, broken_text, is_parameter, parameter_meant, slope_columns, threshold_columns
 
 FORMAT = "cact-bank-1"
@@ -41,7 +42,7 @@ def on_logistic_metric(bank: Bank, scaling: float) -> Bank:
 
 def read_bank_csv(text: str, contents: Mapping[str, ItemContent] | None = None) -> Bank:
     """Parse a parameter CSV; `contents` links items to the text they already have. Raises Faulty with every fault, by row and column."""
-    lines = _csv_lines(text)
+    lines = _numbered(text)
     at, header = next((number, [name.strip() for name in line]) for number, line in lines if any(line))
     rows = Rows(threshold_columns(header), slope_columns(header))
     faults = _header_faults(f"row {at}", header, [*NEEDED, *rows.thresholds, *rows.slopes])
@@ -62,7 +63,7 @@ def read_bank_csv(text: str, contents: Mapping[str, ItemContent] | None = None) 
     return _bank(rows, contents or {})
 
 
-def _csv_lines(text: str) -> list[tuple[int, list[str]]]:
+def _numbered(text: str) -> list[tuple[int, list[str]]]:
     text = text.removeprefix("\ufeff")
     if not text.strip():
         raise Faulty([Fault("file", "", "is empty", f"the first row names the columns: {HEADER}")])
@@ -70,10 +71,7 @@ def _csv_lines(text: str) -> list[tuple[int, list[str]]]:
     for sign, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
         if sign in first and "," not in first:
             raise Faulty([Fault("row 1", "", f"cells are separated by {name}", "separate them by commas, with decimal points in numbers")])
-    try:
-        return list(enumerate(csv.reader(io.StringIO(text, newline=""), strict=True), start=1))
-    except csv.Error as error:
-        raise Faulty([Fault("file", "", f"is not CSV: {error}", "check the quotation marks")]) from None
+    return list(enumerate(csv_lines(text), start=1))
 
 
 def _header_faults(where: str, header: list[str], needed: list[str]) -> list[Fault]:

@@ -3,37 +3,29 @@
 import asyncio
 import json
 import os
-import random
-import secrets
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from urllib.request import urlopen
 
 import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from sqlalchemy import text
 
 from cat_engine import Fault, Faulty
 from itembank.bank import Bank, ItemContent
-from itembank.db import data_url, failures_named, open_engine
+from itembank.db import failures_named
 from itembank.demo import load_demo
 from itembank.exchange import read_bank_json
 from webtest import founding
-from webtest import rehearse as stage
-from webtest.config import housed
 from webtest.console import err, guarded, put, read_text
-from webtest.serving import port_fault
+from webtest.rehearsal import RehearsalError, day
+from webtest.rehearsal.client import Login
+from webtest.rehearsal.people import Brain, draw_takers
+from webtest.rehearsal.report import Report
+from webtest.rehearsal.server import Server, killing, own_database, throw_away
 
-LONGEST_START_S = 60.0
 QUIET_S = 30.0  # where no bar can be drawn, a line so often
-LIKELY_ITEMS = 60  # a careful guess at the length of a test, so that all kills fall into it
 
 
 def attach(main: click.Group) -> None:
@@ -41,99 +33,11 @@ def attach(main: click.Group) -> None:
     main.add_command(rehearse)
 
 
-class Server:
-    """`cact serve` as a process of its own, that can be killed and started again."""
-
-    def __init__(self, folder: Path, url: str, port: int, workers: int) -> None:
-        self._environment = {**os.environ, "DATABASE_URL": url}
-        self._command = [sys.executable, "-m", "webtest", "serve", "--data", str(folder), "--port", str(port), "--workers", str(workers)]
-        self._log = (folder / "server.log").open("ab")
-        self.url = f"http://127.0.0.1:{port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start, and return when it answers. Raises Faulty where it does not come up."""
-        self._process = subprocess.Popen(  # noqa: S603 - our own command
-            self._command, env=self._environment, stdout=self._log, stderr=self._log, start_new_session=True
-        )
-        until = time.monotonic() + LONGEST_START_S
-        while time.monotonic() < until:
-            try:
-                with urlopen(f"{self.url}/sehat", timeout=2) as reply:  # noqa: S310 - our own address
-                    if reply.status == 200:
-                        return
-            except OSError:
-                time.sleep(0.1)
-        raise Faulty([Fault(self.url, "", "the server does not come up", "see server.log in the data folder")])
-
-    def kill(self) -> None:
-        """SIGKILL to the server and its workers: nothing gets the chance to tidy up."""
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-
-    def stop(self) -> None:
-        """End it in order."""
-        if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGTERM)
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.kill()
-        self._log.close()
-
-
-def free_port() -> int:
-    """A port on 127.0.0.1 that nobody listens on."""
-    for _ in range(50):
-        port = random.randint(20_000, 50_000)
-        if port_fault("127.0.0.1", port) is None:
-            return port
-    raise Faulty([Fault("port", "", "no free port was found")])
-
-
-@contextmanager
-def own_database(folder: Path, *, keep: bool) -> Iterator[str]:
-    """URL of a database of the rehearsal's own: a file in the folder, or a new schema where DATABASE_URL names a PostgreSQL database."""
-    shared = os.environ.get("DATABASE_URL")
-    if not shared:
-        yield data_url(folder)
-        return
-    schema = f"cact_rehearsal_{secrets.token_hex(4)}"
-    engine = open_engine(shared)
-    if engine.dialect.name == "sqlite":
-        raise Faulty([Fault("DATABASE_URL", "", "names a SQLite file", "unset it: a rehearsal makes a file of its own")])
-    try:
-        with engine.begin() as connection:
-            connection.execute(text(f"CREATE SCHEMA {schema}"))
-        yield engine.url.update_query_dict({"options": f"-csearch_path={schema}"}).render_as_string(hide_password=False)
-        if not keep:
-            with engine.begin() as connection:
-                connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
-    finally:
-        engine.dispose()
-
-
-@contextmanager
-def throw_away(folder: Path, url: str, workers: int) -> Iterator[tuple[Server, dict[str, stage.Login]]]:
-    """A new installation in `folder` and the database `url`, with a running server, and a login a role."""
-    with housed(folder, url) as house:
-        founding.load_norms(house)
-        founding.publish_sample_bank(house)
-        logins = {account.role: stage.Login(account.username, account.password) for account in founding.first_accounts(house)}
-    server = Server(folder, url, free_port(), workers)
-    server.start()
-    try:
-        yield server, logins
-    finally:
-        server.stop()
-
-
-def _login(text: str, option: str) -> stage.Login:
+def _login(text: str, option: str) -> Login:
     name, _, password = text.partition(":")
     if not name or not password:
         raise Faulty([Fault(option, "", "is not USER:PASSWORD", f"{option} pengawas:xxxx-xxxx-xxxx-xxxx")])
-    return stage.Login(name, password)
+    return Login(name, password)
 
 
 @click.command()
@@ -204,25 +108,10 @@ def rehearse(
 
 
 def _play(
-    url: str, n: int, seed: int, think: float, coordinator: stage.Login, auditor: stage.Login, bank: Bank, contents: dict[str, ItemContent],
+    url: str, n: int, seed: int, think: float, coordinator: Login, auditor: Login, bank: Bank, contents: dict[str, ItemContent],
     server: Server | None, kills: int,
-) -> stage.Report:  # fmt: skip
-    takers = stage.draw_takers(founding.invented_roster(n), bank.competencies, seed)
-
-    async def trouble(over: asyncio.Event) -> int:
-        """Kill the server at random instants, spread over the time that a test is likely to take; gives how often it came to it."""
-        rng = random.Random(seed)
-        apart_s = max(0.5, LIKELY_ITEMS * think / (kills + 1))
-        done = 0
-        while server is not None and done < kills and not over.is_set():
-            await asyncio.sleep(apart_s * rng.uniform(0.2, 1.8))
-            if over.is_set():
-                break
-            await asyncio.to_thread(server.kill)
-            await asyncio.to_thread(server.start)
-            done += 1
-        return done
-
+) -> Report:  # fmt: skip
+    takers = draw_takers(founding.invented_roster(n), bank.competencies, seed)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -235,7 +124,7 @@ def _play(
 
         told_at = 0.0
 
-        def watch(p: stage.Progress) -> None:
+        def watch(p: day.Progress) -> None:
             nonlocal told_at
             if bar.disable and time.monotonic() - told_at > QUIET_S:
                 told_at = time.monotonic()
@@ -244,22 +133,22 @@ def _play(
 
         try:
             return asyncio.run(
-                stage.run(
+                day.run(
                     url,
                     takers,
-                    stage.Brain(bank, contents),
+                    Brain(bank, contents),
                     coordinator,
                     auditor,
                     think_s=think,
                     watch=watch,
-                    trouble=trouble if kills else None,
+                    trouble=killing(server, kills, seed, think) if server is not None and kills else None,
                 )
             )
-        except stage.RehearsalError as error:
+        except RehearsalError as error:
             raise Faulty([Fault("rehearsal", "", str(error))]) from None
 
 
-def _words(r: stage.Report) -> str:
+def _words(r: Report) -> str:
     rows = [
         f"{r.finished} of {r.n} finished, {r.failed} failed; {r.answers} answers in {r.seconds:.0f} s ({r.answers_per_s:.0f} a second during the test)",
         f"lost {r.lost}, doubled {r.doubled}" + (f"; the server was killed {r.kills} times" if r.kills else ""),

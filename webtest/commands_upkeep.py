@@ -77,7 +77,7 @@ def correlations_command(answers: Path, bank_file: Path, out_file: Path | None, 
         + " ".join(f"{found.matrix[i, j]:5.2f} ({found.se[i, j]:.2f})" if i != j else f"{1:5.2f}       " for j in range(i + 1))
         for i, name in enumerate(names)
     ]
-    last = "A pair is unknown (fewer than 30 people answered both): no matrix for a plan."
+    last = "A pair is unknown (fewer than 30 people answered both, or their answers do not tell): no matrix for a plan."
     if definite is not None:
         values = ", ".join("[" + ", ".join(f"{x:.3f}" for x in row) + "]" for row in definite)
         raised = "" if definite is found.matrix else " (its lowest eigenvalues raised)"

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,13 +65,7 @@ def read_thetas(text: str, competencies: tuple[str, ...]) -> tuple[tuple[str, ..
         raise Faulty(faults)
     at, person = [header.index(name) for name in columns], header.index("person_id")
     found: dict[str, list[float]] = {}
-    for number, cells in enumerate(rows[1:], start=2):
-        if not any(cell.strip() for cell in cells):
-            continue
-        where = f"row {number}"
-        if len(cells) != len(header):
-            faults.append(Fault(where, "", f"has {len(cells)} cells, the header {len(header)}"))
-            continue
+    for where, cells in _whole_rows(rows, faults):
         person_id, values = cells[person].strip(), [to_number(cells[k]) for k in at]
         if not person_id:
             faults.append(Fault(where, "person_id", "is empty"))
@@ -86,6 +80,17 @@ def read_thetas(text: str, competencies: tuple[str, ...]) -> tuple[tuple[str, ..
     if faults:
         raise Faulty(faults)
     return tuple(found), np.array(list(found.values()))
+
+
+def _whole_rows(rows: Sequence[Sequence[str]], faults: list[Fault]) -> Iterator[tuple[str, Sequence[str]]]:
+    """("row 2", its cells) of each row below the header that is not empty; one with more or fewer cells than the header is added to `faults`."""
+    for number, cells in enumerate(rows[1:], start=2):
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) == len(rows[0]):
+            yield f"row {number}", cells
+        else:
+            faults.append(Fault(f"row {number}", "", f"has {len(cells)} cells, the header {len(rows[0])}"))
 
 
 def read_correlations(text: str, competencies: Sequence[str], faults: list[Fault]) -> Floats | None:
@@ -129,13 +134,7 @@ def read_given(text: str, pool: Pool) -> tuple[list[int], list[int]]:
         raise Faulty(faults)
     items: list[int] = []
     answers: list[int] = []
-    for number, cells in enumerate(rows[1:], start=2):
-        if not any(cell.strip() for cell in cells):
-            continue
-        where = f"row {number}"
-        if len(cells) != len(header):
-            faults.append(Fault(where, "", f"has {len(cells)} cells, the header {len(header)}"))
-            continue
+    for where, cells in _whole_rows(rows, faults):
         item_id, cell = (cells[header.index(name)].strip() for name in ("item_id", "category"))
         item = pool.index.get(item_id)
         if item is None:

@@ -4,8 +4,7 @@ import math
 
 from cat_engine import Pool
 from cat_engine.timing import ItemTimes
-from itembank.bank import Bank
-from webtest.engine_inputs import to_number
+from itembank.bank import Bank, lognormal_time
 
 USUAL_ALPHA = 2.0  # of an item of which only the mean time is known: times of one person spread by half a log-unit
 
@@ -16,12 +15,9 @@ def times_for(bank: Bank, pool: Pool) -> ItemTimes | None:
     """
     if pool.seconds is None:
         return None
-    alpha, beta = [], []
-    for item_id, seconds in zip(pool.ids, pool.seconds.tolist(), strict=True):
-        own = bank.attributes[bank.index[item_id]]
-        a, b = (to_number(own.get(name, "")) for name in ("rt_alpha", "rt_beta"))
-        if not (a > 0 and math.isfinite(a) and math.isfinite(b)):
-            a, b = USUAL_ALPHA, math.log(seconds) - 0.5 / USUAL_ALPHA**2
-        alpha.append(a)
-        beta.append(b)
-    return ItemTimes(alpha, beta) if alpha else None
+    own = [lognormal_time(bank.attributes[bank.index[item_id]]) for item_id in pool.ids]
+    found = [
+        (USUAL_ALPHA, math.log(mean) - 0.5 / USUAL_ALPHA**2) if known is None else known
+        for known, mean in zip(own, pool.seconds.tolist(), strict=True)
+    ]
+    return ItemTimes(*zip(*found, strict=True)) if found else None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cat_engine import EndSection, Present, Stop, ask, estimate
+from cat_engine import Decision, EndSection, Estimate, Present, State, Stop, look
 from webtest.catalog import Kit
 from webtest.events import Kind, SessionEvent
 from webtest.session import Phase, Session, begin, fold
@@ -22,14 +22,28 @@ class Finding:
     what: str
 
 
+class _Engine:
+    """What the engine says of a state of one attempt. The last state is kept: that after an answer is the one that the next decision is made on."""
+
+    def __init__(self, kit: Kit) -> None:
+        self.kit = kit
+        self._last: tuple[State, tuple[Decision, Estimate]] | None = None
+
+    def look(self, state: State) -> tuple[Decision, Estimate]:
+        """The decision and the abilities there. Raises EngineRefusal where the state cannot be of the kit's pool."""
+        if self._last is None or self._last[0] is not state:
+            self._last = state, look(self.kit.plan, self.kit.pool, state)
+        return self._last[1]
+
+
 def replay(kit: Kit, events: Sequence[SessionEvent]) -> tuple[int, list[Finding]]:
     """How many items were asked for again in one attempt's events (a sound chain), and what was found."""
     decisions, findings = 0, []
-    session = begin(events[0].attempt)
+    session, engine = begin(events[0].attempt), _Engine(kit)
     for event in events:
         try:
             before, session = session, fold(session, [event])
-            findings += [Finding(event.attempt, event.seq, what) for what in _faults(kit, before, session, event)]
+            findings += [Finding(event.attempt, event.seq, what) for what in _faults(engine, before, session, event)]
         except (ValueError, KeyError, IndexError, TypeError) as error:  # the engine's refusals are ValueErrors
             findings.append(Finding(event.attempt, event.seq, f"this '{event.kind}' event does not follow: {error}"))
             break
@@ -37,27 +51,27 @@ def replay(kit: Kit, events: Sequence[SessionEvent]) -> tuple[int, list[Finding]
     return decisions, findings
 
 
-def _faults(kit: Kit, before: Session, after: Session, event: SessionEvent) -> list[str]:
+def _faults(engine: _Engine, before: Session, after: Session, event: SessionEvent) -> list[str]:
     match event.kind:
         case Kind.PRESENTED:
-            return _presented(kit, before, event)
+            return _presented(engine, before, event)
         case Kind.ANSWERED:
-            return _answered(kit, before, after, event)
+            return _answered(engine, before, after, event)
         case Kind.SECTION_ENDED:
-            return _section_ended(kit, before, event)
+            return _section_ended(engine, before, event)
         case Kind.FINISHED:
-            return _finished(kit, before, event)
+            return _finished(engine, before, event)
         case _:
             return []
 
 
-def _presented(kit: Kit, before: Session, event: SessionEvent) -> list[str]:
-    p, decision = event.payload, ask(kit.plan, kit.pool, before.engine)
+def _presented(engine: _Engine, before: Session, event: SessionEvent) -> list[str]:
+    p, ids, (decision, _) = event.payload, engine.kit.pool.ids, engine.look(before.engine)
     if not isinstance(decision, Present):
         return [f"the engine would have ended the section, the log presents {p['item_id']}"]
     faults = []
-    if decision.item != p["item"] or kit.pool.ids[decision.item] != p["item_id"]:
-        faults.append(f"the engine gives {kit.pool.ids[decision.item]}, the log {p['item_id']}")
+    if decision.item != p["item"] or ids[decision.item] != p["item_id"]:
+        faults.append(f"the engine gives {ids[decision.item]}, the log {p['item_id']}")
     if _differ(decision.evidence.theta, p["theta"]) or _differ(decision.evidence.se, p["se"]):
         faults.append(f"theta before the item is {decision.evidence.theta!r}, the log says {p['theta']!r}")
     if p.get("why", decision.evidence.why) != decision.evidence.why:  # an older log does not say why
@@ -65,8 +79,8 @@ def _presented(kit: Kit, before: Session, event: SessionEvent) -> list[str]:
     return faults
 
 
-def _answered(kit: Kit, before: Session, after: Session, event: SessionEvent) -> list[str]:
-    p, shown = event.payload, before.shown
+def _answered(engine: _Engine, before: Session, after: Session, event: SessionEvent) -> list[str]:
+    p, kit, shown = event.payload, engine.kit, before.shown
     if shown is None or shown.item_id != p["item_id"] or shown.seq != p["presented_seq"]:
         return [f"answers {p['item_id']}, which was not on the screen"]
     faults = []
@@ -74,26 +88,26 @@ def _answered(kit: Kit, before: Session, after: Session, event: SessionEvent) ->
         faults.append("the category does not follow from the choice and the key")
     if kit.clock(event.at, before).phase not in COUNTED:
         faults.append("was taken when the clock did not run")
-    found, scale = estimate(kit.plan, kit.pool, after.engine), kit.pool.params.scale[shown.item]
+    (_, found), scale = engine.look(after.engine), kit.pool.params.scale[shown.item]
     if _differ(float(found.theta[scale]), p["theta"]) or _differ(float(found.se[scale]), p["se"]):
         faults.append(f"theta after the answer is {float(found.theta[scale])!r}, the log says {p['theta']!r}")
     return faults
 
 
-def _section_ended(kit: Kit, before: Session, event: SessionEvent) -> list[str]:
+def _section_ended(engine: _Engine, before: Session, event: SessionEvent) -> list[str]:
     reason = event.payload["reason"]
-    if reason == "time" and kit.clock(event.at, before).phase in OVER:
+    if reason == "time" and engine.kit.clock(event.at, before).phase in OVER:
         return []
-    decision = ask(kit.plan, kit.pool, before.engine)
+    decision, _ = engine.look(before.engine)
     right = isinstance(decision, EndSection) and decision.reason == reason
     return [] if right else [f"the engine does not end the section here for the reason '{reason}'"]
 
 
-def _finished(kit: Kit, before: Session, event: SessionEvent) -> list[str]:
+def _finished(engine: _Engine, before: Session, event: SessionEvent) -> list[str]:
     reason = event.payload["reason"]
     if reason == "proctor":
         return []
-    decision = ask(kit.plan, kit.pool, before.engine)
+    decision, _ = engine.look(before.engine)
     right = isinstance(decision, Stop) and decision.reason == reason
     return [] if right else [f"the engine does not end the test here for the reason '{reason}'"]
 

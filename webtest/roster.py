@@ -6,7 +6,7 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import IO
@@ -197,13 +197,7 @@ def read_roster(content: bytes, filename: str) -> list[RosterRow]:
     seen: dict[str, int] = {}
     for number, cells in [] if faults else table:
         where = f"row {number}"
-        nip = clean_nip(cells.get("nip", ""))
-        wrong = nip_fault(nip)
-        if wrong:
-            faults.append(Fault(where, "nip", wrong))
-        elif nip in seen:
-            faults.append(Fault(where, "nip", f"is also in row {seen[nip]}", "one row a person"))
-        seen.setdefault(nip, number)
+        nip = _own_nip(number, cells, seen, faults)
         job_level = "_".join(cells.get("job_level", "").lower().replace("-", " ").split())
         if job_level not in JOB_LEVELS:
             faults.append(Fault(where, "job_level", f"'{cells.get('job_level', '')}' is not known", "one of " + ", ".join(JOB_LEVELS)))
@@ -225,13 +219,7 @@ def read_performance(content: bytes, filename: str) -> list[PerformanceRow]:
     seen: dict[str, int] = {}
     for number, cells in [] if faults else table:
         where = f"row {number}"
-        nip = clean_nip(cells.get("nip", ""))
-        wrong = nip_fault(nip)
-        if wrong:
-            faults.append(Fault(where, "nip", wrong))
-        elif nip in seen:
-            faults.append(Fault(where, "nip", f"is also in row {seen[nip]}", "one row a person"))
-        seen.setdefault(nip, number)
+        nip = _own_nip(number, cells, seen, faults)
         kinerja = _percent(where, "kinerja", cells.get("kinerja", ""), faults)
         other = _percent(where, "potensi lain", cells["other"], faults) if cells.get("other") else None
         rows.append(PerformanceRow(nip, kinerja, other))
@@ -243,6 +231,18 @@ def read_performance(content: bytes, filename: str) -> list[PerformanceRow]:
 def _missing(table: Table, names: tuple[str, ...]) -> list[Fault]:
     have = table[0][1].keys()
     return [Fault("row 1", name, "the column is missing", "the header is: " + ", ".join(names)) for name in names if name not in have]
+
+
+def _own_nip(number: int, cells: Mapping[str, str], seen: dict[str, int], faults: list[Fault]) -> str:
+    """The NIP of row `number`, which is added to those `seen`; what is wrong with it is added to `faults`."""
+    where, nip = f"row {number}", clean_nip(cells.get("nip", ""))
+    wrong = nip_fault(nip)
+    if wrong:
+        faults.append(Fault(where, "nip", wrong))
+    elif nip in seen:
+        faults.append(Fault(where, "nip", f"is also in row {seen[nip]}", "one row a person"))
+    seen.setdefault(nip, number)
+    return nip
 
 
 def _percent(where: str, field: str, text: str, faults: list[Fault]) -> float:

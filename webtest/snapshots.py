@@ -6,8 +6,8 @@ from dataclasses import replace
 from cat_engine import Fault, Pool, TestPlan, check
 from cat_engine.control import remembered, sympson_hetter
 from cat_engine.eligibility import Finished, SympsonHetter
+from cat_engine.population import Population
 from cat_engine.select.timed import InformationPerTime
-from cat_engine.trial import people
 from itembank.bank import Bank, Snapshot, pool_of, time_faults
 
 PEOPLE, CYCLES = 300, 6  # of the simulations that find Sympson-Hetter parameters
@@ -31,7 +31,7 @@ def control_of(plan: TestPlan, bank: Bank) -> tuple[Mapping[str, float], ...]:
     if plan_faults(bare, bank, pool):
         return ()
     mean, sd = plan.prior.start
-    true = mean + sd * people(PEOPLE, len(pool.competencies), 0)
+    true = mean + sd * Population().abilities(PEOPLE, len(pool.competencies), 0)
     return _by_id(sympson_hetter(bare, pool, true, 0, cycles=CYCLES))
 
 

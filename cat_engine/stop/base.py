@@ -7,7 +7,7 @@ that waits does not fire below the section's minimum number of items. The table 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from cat_engine.registry import Registry, fits
 if TYPE_CHECKING:
     from cat_engine.batch import Batch
     from cat_engine.estimators import Given
+
+Number = TypeVar("Number", np.float64, np.int64)
 
 GOING_ON = -1
 BANK = "bank"  # not a rule: the reason where a competency is unfinished and no eligible item is left
@@ -40,25 +42,31 @@ class Standing:
     available: NDArray[np.bool_]
     seconds: Floats
 
+    def _own(self, values: NDArray[Number]) -> NDArray[Number]:
+        """Of values[all sessions, all competencies] those that are looked at, [N, S]; the array itself where they are all of one competency."""
+        if values.shape == (len(self.rows), 1) and len(self.scales) == 1:
+            return values
+        return values[self.rows[:, None], self.scales]
+
     @once
     def theta(self) -> Floats:
         """Interim ability, [N, S]."""
-        return np.asarray(self.batch.theta[self.rows[:, None], self.scales])
+        return self._own(self.batch.theta)
 
     @once
     def se(self) -> Floats:
         """Its standard error, [N, S]."""
-        return np.asarray(self.batch.se[self.rows[:, None], self.scales])
+        return self._own(self.batch.se)
 
     @once
     def n(self) -> Ints:
         """Answers, [N, S]."""
-        return np.asarray(self.batch.count[self.rows[:, None], self.scales])
+        return self._own(self.batch.count)
 
     @once
     def previous(self) -> Floats:
         """Interim ability before the last answer on each competency, [N, S]; NaN before the first."""
-        return np.asarray(self.batch.previous()[self.rows[:, None], self.scales])
+        return self._own(self.batch.previous())
 
     @once
     def best(self) -> tuple[Floats, Ints]:

@@ -4,6 +4,7 @@ Notation: c a cut, delta half the width of the region of indifference around it,
 ratios are compared with A = ln((1 - beta) / alpha) and B = ln(beta / (1 - alpha)) (Wald, 1947).
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -61,7 +62,7 @@ def _log_likelihood(given: Given, theta: Floats) -> Floats:
     return given.total(logp[np.arange(len(given.item)), given.category])
 
 
-class _Ratio:
+class _Ratio(ABC):
     """Decided where for every cut the log-likelihood ratio of above against below is outside (B, A)."""
 
     __slots__ = ()
@@ -70,9 +71,9 @@ class _Ratio:
     alpha: float
     beta: float
 
+    @abstractmethod
     def points(self, given: Given, cut: float) -> tuple[Floats, Floats]:
         """The abilities below and above the cut that are compared, [M] each."""
-        raise NotImplementedError
 
     def reached(self, standing: Standing) -> NDArray[np.bool_]:
         """Every cut decided."""

@@ -22,8 +22,8 @@ import numpy as np
 from cat_engine import Pool, information, load_plan, simulate
 from cat_engine.ability import eap
 from cat_engine.irt import Floats, Ints
+from cat_engine.population import Population
 from cat_engine.simulate import draw_category
-from cat_engine.trial import people
 from itembank.bank import ItemContent, pool_of
 from itembank.demo import load_demo
 
@@ -72,7 +72,7 @@ class World:
         """The sample bank and people who answer all of it."""
         bank, contents = load_demo()
         pool = pool_of(bank, COMPETENCIES)
-        true = people(PEOPLE, len(COMPETENCIES), SEED)
+        true = Population().abilities(PEOPLE, len(COMPETENCIES), SEED)
         rng = np.random.default_rng(SEED)
         n_items = len(pool)
         answers = np.stack(

@@ -13,10 +13,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from itembank.demo import load_demo
 from webtest import founding
-from webtest.commands_rehearse import Server, free_port
 from webtest.config import House, open_house
 from webtest.events import Kind
-from webtest.rehearse import Brain, Taker, draw_takers
+from webtest.rehearsal.people import Brain, Taker, draw_takers
+from webtest.rehearsal.server import Server, free_port
 from webtest.roster import RosterRow
 from webtest.services.acts import Card
 from webtest.services.waves import NewWave

@@ -89,6 +89,24 @@ def test_a_pair_that_few_answered_has_no_number(bank_of: Callable[..., Bank]) ->
     assert found.definite is None
 
 
+@pytest.mark.parametrize(
+    ("item", "category"),
+    [
+        ([0, 1, 2, 3, 4, 5], [3, 3, 3, 0, 0, 0]),  # one competency all right, the other all wrong: once a singular matrix
+        ([0, 1, 2, 3, 4, 5], [3, 3, 3, -1, -1, -1]),  # one all right: once -.98 & an error of hundreds
+        ([0, 3], [-1, -1]),  # an item each: of sd and correlation nothing can be told
+    ],
+)
+def test_a_pair_of_which_the_answers_tell_nothing_has_no_number(bank_of: Callable[..., Bank], item: list[int], category: list[int]) -> None:
+    bank = bank_of(rows_of(3, 2, 4), None, ("A", "B"))
+    answers = np.random.default_rng(7).integers(0, 4, (40, len(item)))
+    answers[:, np.array(category) >= 0] = np.array([k for k in category if k >= 0])
+    person = np.repeat(np.arange(40), len(item))
+    found = correlations(log_of(bank, person, np.tile(item, 40), answers.ravel(), 40), bank)
+    assert np.isnan([found.matrix[0, 1], found.se[0, 1]]).all()
+    assert found.definite is None
+
+
 def test_answers_that_the_bank_cannot_have_are_named(bank_of: Callable[..., Bank]) -> None:
     bank = bank_of(rows_of(3, 1, 7))
     one = np.zeros(1, dtype=np.int64)

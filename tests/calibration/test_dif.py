@@ -105,6 +105,19 @@ def test_swapping_the_groups_turns_the_sign_and_keeps_the_statistics(draw: Calla
     np.testing.assert_allclose(logistic_dif(scores, focal).both, logistic_dif(scores, ~focal).both, atol=1e-6)
 
 
+@pytest.mark.parametrize(("focal_answer", "alpha"), [(0, np.inf), (1, 0.0)])
+def test_an_item_that_one_group_alone_solves_is_large_whichever_group_it_is(
+    draw: Callable[..., Any], focal_answer: int, alpha: float
+) -> None:
+    scores, focal = groups(draw, Row("2pl", 1.2, [0.0]))
+    scores[:, 9] = np.where(focal, focal_answer, 1 - focal_answer)
+    found = mantel_haenszel(scores, focal, np.arange(10) < 9)
+    assert found.alpha[9] == alpha
+    assert np.isnan(found.var_log_alpha[9])
+    assert abs(found.difference[9]) > 0.99
+    assert found.ets[9] == "C"
+
+
 def test_an_item_that_everybody_solves_gets_no_number(draw: Callable[..., Any]) -> None:
     scores, focal = groups(draw, Row("2pl", 1.2, [0.0]))
     scores[:, 3] = 1

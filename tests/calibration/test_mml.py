@@ -230,6 +230,8 @@ def test_columns_that_do_not_fit_and_unknown_densities_are_refused() -> None:
         fit_mml(one, one + 1, one, [Row("2pl", 1.0, [0.0])])
     with pytest.raises(ValueError, match="do not fit"):
         fit_mml(one[:0], one[:0], one[:0], [Row("2pl", 1.0, [0.0])])
+    with pytest.raises(ValueError, match="nobody is in group 1 of 3"):
+        fit_mml(np.arange(4), np.zeros(4, dtype=int), np.arange(4) % 2, [Row("2pl", 1.0, [0.0])], group=np.array([0, 0, 2, 2]))
     with pytest.raises(ValueError, match="'beta' is not one of normal, histogram"):
         fit_mml(one, one, one, [Row("2pl", 1.0, [0.0])], MmlOptions(density="beta"))
 

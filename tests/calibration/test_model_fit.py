@@ -13,11 +13,11 @@ from cat_engine import Faulty, Grid, Row
 NODES = Grid().nodes()
 MODELS = {
     "LSAT7_1PL": "1pl", "LSAT7_2PL": "2pl", "LSAT7_2PL_apriors": "2pl", "LSAT7_Rasch": "pcm", "VerbAgg_2PL": "2pl", "VerbAgg_Rasch": "pcm",
-    "VerbAgg_graded": "grm", "simGRM": "grm", "sim3PL": "3pl", "simGPCM": "gpcm",
+    "VerbAgg_graded": "grm", "VerbAgg_rsm": "rsm", "simGRM": "grm", "sim3PL": "3pl", "simGPCM": "gpcm",
 }  # fmt: skip
-# mirt 1.45.1 has other slopes of the moments by c and by the steps of gpcm items, ours are those of differences (below). Its baseline for items of
+# mirt 1.45.1 has other slopes of the moments by c and by the steps of gpcm and rsm items, ours are those of differences (below). Its baseline for items of
 # several categories subtracts a parameter a category, though the moments depend on the means alone, so that TLI and CFI differ there.
-OTHER_SLOPES = ("sim3PL", "simGPCM")
+OTHER_SLOPES = ("sim3PL", "simGPCM", "VerbAgg_rsm")
 SEVERAL = ("VerbAgg_graded", "simGRM", "simGPCM")
 
 
@@ -40,9 +40,10 @@ def test_m2_and_its_indices_are_those_of_mirt(golden: Callable[[str], Any], answ
 def test_the_slopes_of_the_moments_are_those_of_differences() -> None:
     rows = [
         Row("3pl", 1.2, [-0.5], 0.2), Row("3pl", 0.8, [0.7], 0.1), Row("gpcm", 1.1, [-0.7, 0.4, 0.6]), Row("grm", 1.4, [-1.0, 0.2]), Row("1pl", 1.1, [0.0]),
-        Row("1pl", 1.1, [0.6]), Row("pcm", 1.0, [-0.2, 0.3]), Row("nrm", 1.0, [0.3, -0.2], slopes=[0.8, 1.9]),
+        Row("1pl", 1.1, [0.6]), Row("pcm", 1.0, [-0.2, 0.3]), Row("nrm", 1.0, [0.3, -0.2], slopes=[0.8, 1.9]), Row("rsm", 1.0, [-0.6, 0.2]),
+        Row("rsm", 1.0, [0.1, 0.9]),
     ]  # fmt: skip
-    state = state_at(rows, 0.3, 1.2, np.array([True] + [False] * 7))
+    state = state_at(rows, 0.3, 1.2, np.array([True] + [False] * 9))
     slopes = _model(state, len(rows), NODES)[1]
 
     def difference(values: Any, direction: Any) -> Any:
@@ -63,7 +64,7 @@ def test_the_slopes_of_the_moments_are_those_of_differences() -> None:
             one[place] = 1
             moves.append((shape.x, one))
     moves += [(state.latent, np.array([own])) for own in ([1, 0], [0, 1])]
-    assert len(moves) == slopes.shape[1] == state.n_free == 3 + 4 + 3 + (1 + 2) + 2 + 4 + 2
+    assert len(moves) == slopes.shape[1] == state.n_free == 3 + 4 + 3 + (1 + 2) + 2 + 4 + (2 + 1) + 2
     np.testing.assert_allclose(slopes, np.stack([difference(*move) for move in moves], axis=1), atol=1e-8)
 
 

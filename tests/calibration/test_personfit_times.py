@@ -68,6 +68,18 @@ def test_p_among_people_keeps_its_level_where_the_model_holds_and_where_people_a
     np.testing.assert_array_equal(few.p_among(), few.p)
 
 
+def test_times_all_as_expected_fit_perfectly_and_leave_others_their_p() -> None:
+    sittings = people(60, 21)
+    sittings.seconds[:1200] = 1.0  # of 40 people, the expected time to the last digit
+    sittings.seconds[1200:1230] = np.tile([0.01, 100.0], 15)
+    found = time_fit(sittings, ItemSpeeds(np.full(30, 2.0), np.zeros(30)), np.zeros(30))
+    p = found.p_among()
+    assert (found.chi2[:40] == 0).all()
+    assert (p[:40] == 1).all()
+    assert np.isfinite(p).all()
+    assert p[40] == p.min()
+
+
 def test_parameters_from_the_times_themselves_give_the_same_picture() -> None:
     sittings = people(600, 9)
     own, true = ItemSpeeds.calibrated(sittings), SPEEDS

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
-from calibration.mml import MmlFit, Priors
+from calibration.mml import FLAT, MmlFit, MmlOptions, Priors, fit_mml
 from calibration.uncertainty import standard_errors
 from cat_engine import Faulty, Row
 
@@ -100,6 +101,42 @@ def test_no_number_is_given_where_answers_carry_no_information(draw: Callable[..
     fit = data.fit("2pl", max_cycles=50)  # two items do not determine two slopes
     errors = standard_errors(fit, Priors.parse("none"))
     assert np.isnan(errors.a).all() or (errors.a > 1).all()
+
+
+def test_errors_beside_a_narrow_group_are_those_of_the_observed_information(draw: Callable[..., Any]) -> None:
+    """The scores of its mean and sd are large; they once crowded out the items', whose errors were up to 8 % off."""
+    rows = [Row("2pl", 1.2, [float(b)]) for b in np.linspace(-1, 1.5, 6)]
+    rng = np.random.default_rng(11)
+    data = draw(rows, np.concatenate([rng.normal(size=600), rng.normal(1, 0.3, 600)]), 6)
+    group = np.repeat([0, 1], 600)
+    fit = fit_mml(data.person, data.item, data.category, rows, MmlOptions(priors=FLAT, tolerance=1e-7), group=group)
+    assert 0.1 < fit.sds[1] < 0.35
+    answers = data.category.reshape(1200, 6)
+
+    def loglik(x: np.ndarray) -> float:
+        p = expit(np.exp(x[:6, None]) * (fit.nodes - x[6:12, None]))
+        likelihood = np.exp(answers @ np.log(p) + (1 - answers) @ np.log1p(-p))
+        w = np.exp(-0.5 * np.stack([fit.nodes, (fit.nodes - x[12]) / np.exp(x[13])]) ** 2)
+        return float(np.log((likelihood * (w / w.sum(axis=1, keepdims=True))[group]).sum(axis=1)).sum())
+
+    at = np.array([*(np.log(row.a) for row in fit.rows), *(row.b[0] for row in fit.rows), fit.means[1], np.log(fit.sds[1])])
+    steps = STEP * np.eye(14)
+    pairs = [(one, other) for one in steps for other in steps]
+    hessian = [loglik(at + i + j) - loglik(at + i - j) - loglik(at - i + j) + loglik(at - i - j) for i, j in pairs]
+    se = np.sqrt(np.diag(np.linalg.inv(-np.reshape(hessian, (14, 14)) / (4 * STEP**2))))
+    errors = standard_errors(fit, FLAT)
+    found = np.array([*errors.a, *errors.b[:, 0], errors.mean[1], errors.sd[1]])
+    np.testing.assert_allclose(found, se * np.array([*(row.a for row in fit.rows), *(1,) * 7, fit.sds[1]]), rtol=2e-3)
+
+
+@pytest.mark.parametrize("method", ["oakes", "xpd"])
+def test_a_group_of_one_person_has_no_standard_errors_of_mean_and_sd(draw: Callable[..., Any], method: str) -> None:
+    rows = [Row("2pl", 1.2, [float(b)]) for b in np.linspace(-1, 1, 8)]
+    data = draw(rows, np.random.default_rng(4).normal(size=300), 5)
+    group = (np.arange(300) >= 299).astype(int)
+    errors = standard_errors(fit_mml(data.person, data.item, data.category, rows, group=group), Priors(), method)
+    assert np.isnan([errors.mean[1], errors.sd[1]]).all()  # sd is at its least, and so would a formula's errors be
+    assert np.isfinite(errors.a).all()
 
 
 def test_an_unknown_method_is_refused_by_name(draw: Callable[..., Any]) -> None:

@@ -6,7 +6,8 @@ import pytest
 from cat_engine import Faulty, ItemParams, Pool, Row, dump_plan, load_plan, simulate
 from cat_engine.acceptance import FIGURES, Acceptance
 from cat_engine.plan import as_table
-from cat_engine.trial import people, trial, worst
+from cat_engine.population import Population
+from cat_engine.trial import trial, worst
 
 PLAN = """
 name = "x"
@@ -59,13 +60,13 @@ def test_each_limit_is_held_against_its_own_figure_from_its_own_side() -> None:
 def test_a_trial_is_the_simulation_of_the_same_people_and_seed() -> None:
     plan = load_plan(PLAN.format("[acceptance]\nmax_items = 4\nmax_rmse = 0.1"))
     tried = trial(plan, POOL, seed=3, n=200)
-    assert tried.figures == worst(simulate(plan, POOL, people(200, 1, 3), 3))
+    assert tried.figures == worst(simulate(plan, POOL, Population().abilities(200, 1, 3), 3))
     assert tried.figures["items"] == 4
     assert [c.holds for c in tried.checks] == [False, True]
     assert not tried.holds
 
 
-def test_people_are_standard_normal_and_correlated_at_point_six() -> None:
-    theta = people(20_000, 3, 1)
+def test_the_usual_people_are_standard_normal_and_correlated_at_point_six() -> None:
+    theta = Population().abilities(20_000, 3, 1)
     np.testing.assert_allclose(theta.mean(axis=0), 0, atol=0.03)  # 4 standard errors
     np.testing.assert_allclose(np.cov(theta.T), 0.6 + 0.4 * np.eye(3), atol=0.04)

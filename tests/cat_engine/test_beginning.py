@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cat_engine import Faulty, ItemParams, Pool, Row, Section, TestPlan, check, load_plan, simulate
-from cat_engine.beginning import AtRandom, AtThetas, GivenItems
+from cat_engine import Faulty, ItemParams, Pool, Row, Section, TestPlan, check, information, load_plan, simulate
+from cat_engine.batch import Batch
+from cat_engine.beginning import Adaptive, AtRandom, AtThetas, GivenItems
+from cat_engine.randomness import Draws
+from cat_engine.select import Moment
 from cat_engine.simulate import attempt_seed
 
 CRITERIA = {"MFI": "mfi", "bOpt": "urry", "thOpt": "thopt"}
@@ -29,6 +32,14 @@ def test_first_items_are_those_of_catr(golden: Callable[[str], Any]) -> None:
         start = AtThetas(tuple(case["theta"]), CRITERIA[case["startSelect"]])
         result = simulate(plan_of(len(case["theta"]), start=start), pool, np.zeros((1, 1)), seed=1)
         assert (result.step_item + 1).tolist() == case["items"]
+
+
+def test_an_adaptive_start_scores_by_the_selection_rule() -> None:
+    pool, plan = pool_of([Row("2pl", a, [b]) for a, b in ((0.8, 0.0), (1.5, 0.1), (1.5, 2.0))]), plan_of(2)
+    batch = Batch.begin(plan, pool, 2)
+    score = Adaptive().score(Moment(batch, np.arange(2), ~batch.used, np.zeros(2, dtype=int), 2, Draws((1, 2), (0, 0))), 0)
+    info = information(pool.params, 0.0)[0]
+    np.testing.assert_allclose(score / score[:, :1], np.stack([info / info[0]] * 2), rtol=1e-12)  # a criterion holds up to a factor
 
 
 def test_named_items_come_first_and_in_their_order() -> None:

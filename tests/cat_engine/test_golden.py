@@ -26,6 +26,7 @@ from cat_engine import information as information_of
 from cat_engine import probabilities as probabilities_of
 from cat_engine.batch import Batch
 from cat_engine.exposure import Randomesque
+from cat_engine.irt import derivatives_at, item_terms
 from cat_engine.stop import PosteriorSD
 from tests.cat_engine.catr import row
 
@@ -65,6 +66,28 @@ def test_probabilities_and_information_are_those_of_catr(golden: Golden) -> None
                 assert np.all(difference <= 1e-12 + rounding), f"{case['model']} at {point['theta']}: {difference.max()}"
             else:  # catR's own figure is off by D^2
                 np.testing.assert_allclose(info, point["info_numeric"], rtol=1e-8)
+
+
+def test_derivatives_and_the_slope_of_information_are_those_of_catr(golden: Golden) -> None:
+    for case in golden("catr_derivatives.json")["cases"]:
+        params = ItemParams.from_rows([row(case["model"], values) for values in case["items"]])
+        for point in case["points"]:
+            theta = np.full((1, len(params)), point["theta"])
+            p, (_, second), (first, _, slope, j) = (
+                probabilities_of(params, point["theta"])[0],
+                derivatives_at(params, theta),
+                item_terms(params, theta),
+            )
+            # catR takes the probabilities of graded items by subtraction, which costs their derivatives up to 5e-11.
+            close, label = 1e-10 if "GRM" in case["model"] else 1e-11, f"{case['model']} at {point['theta']}"
+            for name, found in (("dP", p * first[0]), ("d2P", p * (second[0] + first[0] ** 2))):
+                if name not in point:
+                    continue
+                wanted = np.array(point[name], dtype=float)
+                found = found[:, 1] if wanted.ndim == 1 else np.where(np.isnan(wanted), np.nan, found[:, : wanted.shape[1]])
+                np.testing.assert_allclose(found, wanted, rtol=close, atol=1e-14, err_msg=f"{name} of {label}")
+            np.testing.assert_allclose(slope[0], point["dinfo"], rtol=close, atol=1e-14, err_msg=f"slope of information of {label}")
+            np.testing.assert_allclose(j[0], point["J"], rtol=close, atol=1e-14, err_msg=f"J of {label}")
 
 
 @pytest.mark.parametrize(

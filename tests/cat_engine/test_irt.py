@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cat_engine import MODELS, Faulty, ItemParams, Row, expected_score, information, log_probabilities, probabilities
+from cat_engine.irt import probabilities_up_to
 
 A = st.floats(0.2, 4.0)
 B = st.floats(-4.0, 4.0)
@@ -35,6 +36,14 @@ def test_the_probabilities_of_an_item_sum_to_one(items: list[Row], theta: float)
     assert np.all(p >= 0)
     np.testing.assert_allclose(p.sum(axis=1), 1.0, rtol=1e-12)
     assert all(np.all(p[i, n:] == 0) for i, n in enumerate(params.n_cat))
+
+
+@given(st.lists(rows(), min_size=1, max_size=6), THETA)
+def test_the_probability_of_a_category_or_a_lower_one_is_the_sum_of_theirs(items: list[Row], theta: float) -> None:
+    params = ItemParams.from_rows(items)
+    every = np.arange(len(items))
+    found = probabilities_up_to(params, every, np.full(len(items), theta))
+    np.testing.assert_allclose(found, np.cumsum(probabilities(params, theta)[0], axis=1)[:, :-1], rtol=1e-12, atol=1e-14)
 
 
 @given(st.lists(rows(), min_size=1, max_size=6), THETA)

@@ -1,6 +1,7 @@
 """Browsers for tests of the pages: they carry cookies and the form token as a person's browser does."""
 
 import re
+import time
 from dataclasses import dataclass, field
 
 from flask import Flask
@@ -14,6 +15,7 @@ from webtest.config import House
 
 TOKEN = re.compile(r'name="csrf(?:_token)?" (?:value|content)="([^"]+)"')
 FRAGMENT = {"X-CACT": "1"}
+NOW = time.time_ns() // 1_000_000  # of the application, which reads the clock
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """Who reaches what: every route against every role, exhaustively; nobody reaches another's."""
 
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,12 +9,11 @@ from werkzeug.routing import Rule
 
 from tests.conftest import Place
 from tests.webtest.conftest import HOUR, OFFICER, PLAN, Room, open_room
-from tests.webtest.site import FRAGMENT, Browser, Site, site_of
+from tests.webtest.site import FRAGMENT, NOW, Browser, Site, site_of
 from webtest.accounts import RIGHTS, Right
 from webtest.founding import invented_roster
 from webtest.services.waves import NewWave
 
-NOW = time.time_ns() // 1_000_000
 OPEN = {
     "static", "entry.home", "entry.taker_login", "entry.taker_login_post", "entry.officer_login", "entry.officer_login_post", "entry.leave",
     "entry.choose_language", "entry.healthy",

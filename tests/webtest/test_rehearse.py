@@ -1,6 +1,7 @@
-"""The dress rehearsal: a small wave over HTTP on each database, with a server that is killed; and what it says to wrong options."""
+"""The dress rehearsal: a small wave over HTTP on each database, with a server that is killed; what counts as lost or doubled; wrong options."""
 
 import json
+import random
 from pathlib import Path
 
 import psycopg
@@ -9,6 +10,9 @@ from click.testing import CliRunner
 
 from tests.conftest import DATABASES
 from webtest.cli import main
+from webtest.founding import invented_roster
+from webtest.rehearsal.people import Taker
+from webtest.rehearsal.report import answers_in, lost_and_doubled
 
 KEYS = {
     "n",
@@ -46,6 +50,29 @@ def test_nothing_is_lost_or_doubled_when_the_server_is_killed_mid_test(
         with psycopg.connect(url) as connection:
             left = connection.execute("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'cact_rehearsal%'").fetchone()
         assert left == (0,)
+
+
+def answer(nip: str, item_id: str, choice: int, presented_seq: int) -> dict[str, object]:
+    return {"kind": "answered", "nip": nip, "payload": {"item_id": item_id, "choice": choice, "presented_seq": presented_seq}}
+
+
+@pytest.mark.parametrize(
+    ("logged", "lost", "doubled"),
+    [
+        ([("A", 1, 5), ("B", 2, 7)], 0, 0),
+        ([("A", 1, 5), ("B", 2, 7), ("C", 0, 9)], 0, 0),  # the last one was written, and its acknowledgement did not arrive
+        ([("A", 1, 5)], 1, 0),
+        ([("A", 1, 5), ("B", 3, 7)], 1, 0),  # another choice than the one that was acknowledged
+        ([("A", 1, 5), ("B", 2, 7), ("B", 2, 9)], 0, 1),
+        ([("A", 1, 5), ("B", 2, 5)], 0, 1),
+        ([], 2, 0),
+    ],
+)
+def test_what_is_lost_and_what_is_doubled_is_counted_from_the_log(logged: list[tuple[str, int, int]], lost: int, doubled: int) -> None:
+    one, other = (Taker(row, {}, 1.0, random.Random(0)) for row in invented_roster(2))
+    one.acknowledged, other.acknowledged = [("A", 1), ("B", 2)], [("A", 0)]
+    log = [answer(one.row.nip, *each) for each in logged] + [{"kind": "presented"}, answer(other.row.nip, "A", 0, 5)]
+    assert lost_and_doubled([one, other], answers_in(log)) == (lost, doubled)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from calibration.pipeline import CalibrationOptions, Proposal, calibrate
 from calibration.report import html_report
 from calibration.responses import Response, ResponseLog
 from cat_engine import Pool, SimulationResult, TestPlan, load_plan, simulate
-from cat_engine.trial import people
+from cat_engine.population import Population
 from itembank.bank import Bank, Change, ItemContent, diff
 from itembank.models import BankVersion
 from itembank.store import load_bank, load_contents, save_version, versions
@@ -111,7 +111,7 @@ class Psychometrics:
         plan = load_plan(plan_text)
         bank, _ = self.bank()
         pool = pool_for(bank, plan)
-        return plan, bank, pool, simulate(plan, pool, people(n, len(pool.competencies), seed), seed)
+        return plan, bank, pool, simulate(plan, pool, Population().abilities(n, len(pool.competencies), seed), seed)
 
     def calibrate(
         self, waves: Sequence[str], options: CalibrationOptions, *, actor: str, now: int, truth: Bank | None = None, hold: Hold = Here

@@ -30,6 +30,11 @@ def _after_post(screen: Screen) -> Any:
     return _show(screen) if wants_fragment() else see_other("taker.test")
 
 
+def _step(kind: Kind) -> Any:
+    house().taking.step(*_who(), kind, now_ms())
+    return _after_post(house().taking.screen(*_who(), now_ms()))
+
+
 @pages.get("")
 @needs_taker
 def test() -> Any:
@@ -39,22 +44,19 @@ def test() -> Any:
 @pages.post("/konfirmasi")
 @needs_taker
 def confirm() -> Any:
-    house().taking.step(*_who(), Kind.IDENTITY_CONFIRMED, now_ms())
-    return _after_post(house().taking.screen(*_who(), now_ms()))
+    return _step(Kind.IDENTITY_CONFIRMED)
 
 
 @pages.post("/tata-tertib")
 @needs_taker
 def accept_rules() -> Any:
-    house().taking.step(*_who(), Kind.RULES_ACCEPTED, now_ms())
-    return _after_post(house().taking.screen(*_who(), now_ms()))
+    return _step(Kind.RULES_ACCEPTED)
 
 
 @pages.post("/latihan")
 @needs_taker
 def practise() -> Any:
-    house().taking.step(*_who(), Kind.PRACTISED, now_ms())
-    return _after_post(house().taking.screen(*_who(), now_ms()))
+    return _step(Kind.PRACTISED)
 
 
 @pages.post("/mulai")

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from webtest.migrations.append_only import refuse_changes
+
 revision = "w001"
 down_revision = None
 branch_labels = ("webtest",)
@@ -119,24 +121,5 @@ def upgrade() -> None:
         sa.Column("report", sa.Text, nullable=False),
         sa.Column("draft_version", sa.Integer, sa.ForeignKey("bank_version.version")),
     )
-    _refuse_changes("session_event")
-    _refuse_changes("checkpoint")
-
-
-def _refuse_changes(table: str) -> None:
-    """The log is append-only: the database itself refuses UPDATE and DELETE."""
-    if op.get_bind().dialect.name == "sqlite":
-        for verb in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-            )
-        return
-    op.execute(
-        f"CREATE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$"
-    )
-    op.execute(
-        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
-        f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only()"
-    )
+    refuse_changes("session_event")
+    refuse_changes("checkpoint")

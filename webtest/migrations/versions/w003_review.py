@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from webtest.migrations.append_only import refuse_changes
+
 revision = "w003"
 down_revision = "w002"
 branch_labels = None
@@ -46,22 +48,4 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text, nullable=False),
     )
     for table in ("calibration_decision", "version_trial", "version_verdict"):
-        _refuse_changes(table)
-
-
-def _refuse_changes(table: str) -> None:
-    if op.get_bind().dialect.name == "sqlite":
-        for verb in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-            )
-        return
-    op.execute(
-        f"CREATE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$"
-    )
-    op.execute(
-        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
-        f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only()"
-    )
+        refuse_changes(table)

@@ -1,0 +1,1 @@
+"""The web's part of the database, one migration after the other."""
