@@ -19,7 +19,7 @@ from calibration.state import SMALLEST_SD
 from cat_engine import Grid, ItemParams, Row, log_probabilities
 from cat_engine.irt import Floats, Ints
 
-AT_ONCE = 20_000  # answers, and people
+AT_ONCE = 20_000  # answers
 TOLERANCE = 1e-8  # of mean and sd
 MOST_CYCLES = 2000
 
@@ -59,41 +59,40 @@ def predicted_each(
     known = anchors[item]
     columns = item[known] * n_cat + category[known]
     chosen = sparse.csr_matrix((np.ones(len(columns)), (person[known], columns)), shape=(focal.shape[1], n_items * n_cat))
-    joint = chosen @ table.reshape(n_items * n_cat, -1)
-    density = _densities(*abilities(joint, focal, nodes), nodes)  # [C, 2, Q]
+    likelihood = _likelihood(chosen @ table.reshape(n_items * n_cat, -1))
+    density = _densities(*abilities(likelihood, focal, nodes), nodes)  # [C, 2, Q]
     found = [Prediction(np.full((len(item), n_cat), np.nan), np.full(len(item), np.nan)) for _ in focal]
     for i in np.flatnonzero(wanted.any(axis=0)).tolist():
         asked = np.flatnonzero(wanted[:, i])
-        # Each answer's sums of w, w P_k and w theta, by the density of every group: one product of matrices.
-        values = np.concatenate([np.ones((1, len(nodes))), np.exp(table[i]), nodes[None]])
+        # Each answer's sums of w P_k and of w theta, by the density of every group: one product of matrices.
+        values = np.concatenate([np.exp(table[i]), nodes[None]])
         weighted = (density[asked, :, None] * values).reshape(-1, len(nodes)).T
+        without = np.exp(-table[i]) if anchors[i] else np.ones_like(table[i])
         mine = np.flatnonzero(item == i)
         for at in range(0, len(mine), AT_ONCE):
             answers = mine[at : at + AT_ONCE]
-            own = table[i][category[answers]] if anchors[i] else 0.0
-            sums = (_likelihood(joint[person[answers]] - own) @ weighted).reshape(len(answers), len(asked), 2, -1)
-            group = focal[asked][:, person[answers]].astype(int).T
-            sums = np.take_along_axis(sums, group[:, :, None, None], axis=2)[:, :, 0]
-            sums /= sums[:, :, :1]
+            who = person[answers]
+            sums = ((likelihood[who] * without[category[answers]]) @ weighted).reshape(len(answers), len(asked), 2, -1)
+            own = np.where(focal[asked][:, who].T[:, :, None], sums[:, :, 1], sums[:, :, 0])
+            own /= own[:, :, :-1].sum(axis=2, keepdims=True)
             for k, c in enumerate(asked.tolist()):
-                found[c].p[answers], found[c].theta[answers] = sums[:, k, 1:-1], sums[:, k, -1]
+                found[c].p[answers], found[c].theta[answers] = own[:, k, :-1], own[:, k, -1]
     return found
 
 
-def abilities(joint: Floats, focal: Masks, nodes: Floats) -> tuple[Floats, Floats]:
+def abilities(likelihood: Floats, focal: Masks, nodes: Floats) -> tuple[Floats, Floats]:
     """Mean and sd of normal ability in each of C divisions of the people, [C, 2] each (the others, the focal group): maximum marginal likelihood.
 
-    joint[P, Q]: log-likelihood of each person's answers at the nodes, of items that stay as they are; focal[C, P]. EM as in mml.py, of all groups at
-    once: a person's posterior is the likelihood times the density of the group, w_p(q) ~ L_p(q) g(q), and the sums over people of both are two products
-    of matrices.
+    likelihood[P, Q] of each person's answers at the nodes, up to a factor a person, of items that stay as they are; focal[C, P]. EM as in mml.py, of
+    all groups at once: posteriors are w_p(q) ~ L_p(q) g(q), so that their totals and their sums over people are two products of matrices.
     """
     members = np.stack([~focal, focal], axis=1).reshape(-1, focal.shape[1])  # [2 C, P]
     sizes = members.sum(axis=1)
     means, sds = np.zeros(len(members)), np.ones(len(members))
-    parts = [(_likelihood(joint[at : at + AT_ONCE]), members[:, at : at + AT_ONCE].T) for at in range(0, len(joint), AT_ONCE)]
+    inside = members.T.astype(float)
     for _ in range(MOST_CYCLES):
         density = _densities(means, sds, nodes)
-        mass = density * sum((inside / (likelihood @ density.T)).T @ likelihood for likelihood, inside in parts) / sizes[:, None]
+        mass = density * ((inside / (likelihood @ density.T)).T @ likelihood) / sizes[:, None]
         before = np.concatenate([means, sds])
         means = mass @ nodes
         sds = np.maximum(np.sqrt((mass * (nodes - means[:, None]) ** 2).sum(axis=1)), SMALLEST_SD)
@@ -103,8 +102,10 @@ def abilities(joint: Floats, focal: Masks, nodes: Floats) -> tuple[Floats, Float
 
 
 def _likelihood(log: Floats) -> Floats:
-    """Likelihoods of log[N, Q], 1 at the highest of each row, and nowhere 0: a density may stand where there is all but none."""
-    return np.asarray(np.exp(np.maximum(log - log.max(axis=1, keepdims=True), LEAST_LOG)))
+    """Likelihoods of log[N, Q], 1 at the highest of each row, and nowhere 0: a density may stand where there is all but none. No item's probability is so
+    small on the nodes that dividing by it would bring back what is cut off here."""
+    np.subtract(log, log.max(axis=1, keepdims=True), out=log)
+    return np.asarray(np.exp(np.maximum(log, LEAST_LOG, out=log), out=log))
 
 
 def _densities(means: Floats, sds: Floats, nodes: Floats) -> Floats:

@@ -7,7 +7,7 @@ import numpy as np
 
 from calibration.dif_run import DifFinding
 from calibration.pipeline import Proposal, recovery
-from calibration.plots import ability, difficulty_scatter, error_by_answers, group_shifts, information_curves, item_curve, number, shifts
+from calibration.plots import ability, difficulty_scatter, error_by_answers, group_shifts, information_curves, item_curves, number, shifts
 from calibration.sorting import SCRIPT
 from calibration.standalone import FileCalibration
 from calibration.verdicts import ItemVerdict, ScaleRun
@@ -172,7 +172,6 @@ def _scales_table(scales: Sequence[ScaleRun]) -> str:
 
 
 def _scale_section(k: int, run: ScaleRun, verdicts: Sequence[ItemVerdict]) -> list[str]:
-    place = {item_id: at for at, item_id in enumerate(run.items)}
     estimated = sorted((v for v in verdicts if v.new is not None), key=lambda v: v.item_id)
     out = [f'<h2 id="k-{k}">{html.escape(run.competency) or "Semua butir"}</h2>']
     old = [v.old for v in estimated if v.old is not None]
@@ -181,9 +180,9 @@ def _scale_section(k: int, run: ScaleRun, verdicts: Sequence[ItemVerdict]) -> li
     out.append(_items_table(estimated))
     out += _unestimated([v for v in verdicts if v.new is None])
     out.append("<h3>Kurva butir</h3><div class=curves>")
-    for v in estimated:
+    for v, picture in zip(estimated, item_curves(estimated, run), strict=True):
         caption = f'{html.escape(v.item_id)} · n {number(v.n)} · <span class="{v.verdict}">{VERDICTS[v.verdict]}</span>'
-        out.append(f"<figure>{item_curve(v, run, place[v.item_id])}<figcaption>{caption}</figcaption></figure>")
+        out.append(f"<figure>{picture}<figcaption>{caption}</figcaption></figure>")
     return [*out, "</div>"]
 
 
