@@ -22,6 +22,7 @@ MODERATE, LARGE = 0.035, 0.070  # gain in Nagelkerke's R^2 (Jodoin & Gierl, 2001
 @dataclass(frozen=True, slots=True, eq=False)
 class MantelHaenszel:
     """statistic[I] (chi-square, 1 df), p[I], alpha[I] (common odds ratio, > 1 favours the reference), var_log_alpha[I]; NaN where an item cannot tell.
+    Where at every score one group alone solved it or failed it alpha is 0 or infinite, and its variance NaN.
 
     difference[I] is the standardised difference of proportions, focal less reference, weighted by the focal group (Dorans & Kulick, 1986).
     """
@@ -40,11 +41,11 @@ class MantelHaenszel:
 
     @property
     def ets(self) -> tuple[str, ...]:
-        """A negligible, B moderate, C large (Zieky, 1993); "" where it cannot be told."""
+        """A negligible, B moderate, C large (Zieky, 1993), as is a clear difference without bound; "" where it cannot be told."""
         size, sd = np.abs(self.delta), 2.35 * np.sqrt(self.var_log_alpha)
         clear = self.p < 0.05
         with np.errstate(invalid="ignore", divide="ignore"):
-            beyond = norm.sf((size - 1) / sd) < 0.05
+            beyond = np.isinf(size) | (norm.sf((size - 1) / sd) < 0.05)
         large, some = (size >= 1.5) & clear & beyond, (size >= 1) & clear
         return tuple("" if np.isnan(s) else "C" if c else "B" if b else "A" for s, c, b in zip(size, large, some, strict=True))
 
@@ -125,8 +126,8 @@ def _common_odds(scores: Ints, focal: Mask, total: Ints, correct: bool) -> Float
         spread = ((a * d + alpha * b * c) * (a + d + alpha * (b + c)) / n**2).sum(axis=0)
         var_log_alpha = spread / (2 * odds**2)
         difference = (taken[1] * (c / taken[1] - a / taken[0])).sum(axis=0) / taken[1].sum()
-    out = np.stack([statistic, alpha, var_log_alpha, difference])
-    return np.where((variance.sum(axis=0) == 0) | ~np.isfinite(out), np.nan, out)
+    var_log_alpha[~np.isfinite(var_log_alpha)] = np.nan
+    return np.where(variance.sum(axis=0) == 0, np.nan, np.stack([statistic, alpha, var_log_alpha, difference]))
 
 
 def logistic_dif(scores: Ints, focal: Mask, anchors: Mask | None = None) -> LogisticDif:
