@@ -55,9 +55,10 @@ def run_dif(
     for c, guess in zip(kept.tolist(), guesses, strict=True):
         mine = tested[c][item]
         parts.append((c * len(ids) + item[mine], category[mine], guess.p[mine], focal[c][person[mine]]))
-    dif = residual_dif(*(np.concatenate(column) for column in zip(*parts, strict=True)), tested.size)  # an item for a group is a cell
+    cells, categories, p, inside = (np.concatenate(column) for column in zip(*parts, strict=True))
+    dif = residual_dif(cells, categories, p, inside, tested.size)  # an item for a group is a cell
     found: list[DifFinding] = []
-    for c, k in ((c, k) for c in kept.tolist() for k in np.flatnonzero(tested[c]).tolist()):
+    for c, k in np.argwhere(tested & (tested.sum(axis=1) >= 2)[:, None]).tolist():
         grouping, group, _ = named[c]
         n_reference, n_focal = n[c, :, k].tolist()
         at, width = c * len(ids) + k, len(rows[k].b)

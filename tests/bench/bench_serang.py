@@ -39,7 +39,9 @@ def closed_wave(house: House) -> str:
     bank, _ = load_demo()
     pool = pool_of(bank, bank.competencies)
     result = simulate(load_plan(plan_text()), pool, people(SERANG, len(pool.competencies), 5), 1)
-    wave = house.waves.create(NewWave("Serang", "Kota Contoh", "Aula", "2026-11-24"), invented_roster(SERANG), plan_text(), actor="user:1", now=T0, seed=7)
+    wave = house.waves.create(
+        NewWave("Serang", "Kota Contoh", "Aula", "2026-11-24"), invented_roster(SERANG), plan_text(), actor="user:1", now=T0, seed=7
+    )
     house.waves.open(wave, actor="user:1", now=T0)
     attempts = [line.attempt for line in house.monitor.board(wave, T0, fresh=True).lines]
     ends = np.searchsorted(result.step_person, np.arange(SERANG + 1)).tolist()

@@ -30,7 +30,9 @@ time_budget_min = 60
 """
 ROWS = [
     Row("2pl", float(a), [float(b)])
-    for a, b in zip(np.random.default_rng(91).lognormal(0.1, 0.25, OLD + NEW), np.random.default_rng(92).normal(0, 1, OLD + NEW), strict=True)
+    for a, b in zip(
+        np.random.default_rng(91).lognormal(0.1, 0.25, OLD + NEW), np.random.default_rng(92).normal(0, 1, OLD + NEW), strict=True
+    )
 ]
 FIXED = np.arange(OLD + NEW) < OLD
 START = [row if held else Row("2pl", 1.0, [0.0]) for row, held in zip(ROWS, FIXED, strict=True)]
