@@ -10,16 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from calibration.dif_groups import Mask, check_groups
 from calibration.expectation import LEAST_LOG
-from calibration.mml import FLAT, MmlOptions, fit_mml
+from calibration.state import SMALLEST_SD
 from cat_engine import Grid, ItemParams, Row, log_probabilities
-from cat_engine.ability import weights
 from cat_engine.irt import Floats, Ints
 
 AT_ONCE = 20_000  # answers
+TOLERANCE = 1e-8  # of mean and sd
+MOST_CYCLES = 2000
+
+Masks = NDArray[np.bool_]  # [C, P]: a focal group a row
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,36 +34,81 @@ class Prediction:
     theta: Floats
 
 
-def predicted(
-    person: Ints, item: Ints, category: Ints, rows: Sequence[Row], focal: Mask, anchors: Mask | None = None, wanted: Mask | None = None
-) -> Prediction:
-    """Predict answers person[R], item[R], category[R] to items of given parameters, in groups focal[P], by the `anchors`[I] (default all). Only the
-    items `wanted`[I] (default all) are predicted, NaN elsewhere.
+def predicted(person: Ints, item: Ints, category: Ints, rows: Sequence[Row], focal: Mask, anchors: Mask | None = None) -> Prediction:
+    """Predict answers person[R], item[R], category[R] to items of given parameters, in groups focal[P], by the `anchors`[I] (default all).
 
     Mean and sd of ability in each group are estimated from the anchors. Raises Faulty for a group of fewer than two people and fewer than two anchors.
     """
+    return predicted_each(person, item, category, rows, focal[None], anchors)[0]
+
+
+def predicted_each(
+    person: Ints, item: Ints, category: Ints, rows: Sequence[Row], focal: Masks, anchors: Mask | None = None, wanted: Masks | None = None
+) -> list[Prediction]:
+    """The same for C divisions of the people at once, focal[C, P]: what the answers say is worked out once. Only answers to the items wanted[C, I]
+    (default all) are predicted, NaN elsewhere.
+    """
     anchors = np.ones(len(rows), dtype=bool) if anchors is None else anchors
-    check_groups(focal, anchors)
-    rows = [row._replace(scale=0) for row in rows]
-    known = anchors[item]
-    held = fit_mml(
-        person[known], item[known], category[known], rows, MmlOptions(priors=FLAT), np.ones(len(rows), dtype=bool), focal.astype(int)
-    )
+    for own in focal:
+        check_groups(own, anchors)
+    wanted = np.ones((len(focal), len(rows)), dtype=bool) if wanted is None else wanted
     nodes = Grid().nodes()
-    table = np.maximum(np.moveaxis(log_probabilities(ItemParams.from_rows(rows), nodes), 0, -1), LEAST_LOG)  # [I, K, Q]
+    params = ItemParams.from_rows([row._replace(scale=0) for row in rows])
+    table = np.maximum(np.moveaxis(log_probabilities(params, nodes), 0, -1), LEAST_LOG)  # [I, K, Q]
     n_items, n_cat, _ = table.shape
+    known = anchors[item]
     columns = item[known] * n_cat + category[known]
-    chosen = sparse.csr_matrix((np.ones(len(columns)), (person[known], columns)), shape=(len(focal), n_items * n_cat))
-    group = focal.astype(int)
-    log_prior = -0.5 * ((nodes - held.means[:, None]) / held.sds[:, None]) ** 2
-    joint = chosen @ table.reshape(n_items * n_cat, -1) + log_prior[group]
-    p, theta = np.full((len(item), n_cat), np.nan), np.full(len(item), np.nan)
-    for i in range(n_items) if wanted is None else np.flatnonzero(wanted).tolist():
-        curves, mine = np.exp(table[i]).T, np.flatnonzero(item == i)
+    chosen = sparse.csr_matrix((np.ones(len(columns)), (person[known], columns)), shape=(focal.shape[1], n_items * n_cat))
+    likelihood = _likelihood(chosen @ table.reshape(n_items * n_cat, -1))
+    density = _densities(*abilities(likelihood, focal, nodes), nodes)  # [C, 2, Q]
+    found = [Prediction(np.full((len(item), n_cat), np.nan), np.full(len(item), np.nan)) for _ in focal]
+    for i in np.flatnonzero(wanted.any(axis=0)).tolist():
+        asked = np.flatnonzero(wanted[:, i])
+        # Each answer's sums of w P_k and of w theta, by the density of every group: one product of matrices.
+        values = np.concatenate([np.exp(table[i]), nodes[None]])
+        weighted = (density[asked, :, None] * values).reshape(-1, len(nodes)).T
+        without = np.exp(-table[i]) if anchors[i] else np.ones_like(table[i])
+        mine = np.flatnonzero(item == i)
         for at in range(0, len(mine), AT_ONCE):
             answers = mine[at : at + AT_ONCE]
-            own = table[i][category[answers]] if anchors[i] else 0.0
-            w = weights(joint[person[answers]] - own)
-            theta[answers] = w @ nodes
-            p[answers] = w @ curves
-    return Prediction(p, theta)
+            who = person[answers]
+            sums = ((likelihood[who] * without[category[answers]]) @ weighted).reshape(len(answers), len(asked), 2, -1)
+            own = np.where(focal[asked][:, who].T[:, :, None], sums[:, :, 1], sums[:, :, 0])
+            own /= own[:, :, :-1].sum(axis=2, keepdims=True)
+            for k, c in enumerate(asked.tolist()):
+                found[c].p[answers], found[c].theta[answers] = own[:, k, :-1], own[:, k, -1]
+    return found
+
+
+def abilities(likelihood: Floats, focal: Masks, nodes: Floats) -> tuple[Floats, Floats]:
+    """Mean and sd of normal ability in each of C divisions of the people, [C, 2] each (the others, the focal group): maximum marginal likelihood.
+
+    likelihood[P, Q] of each person's answers at the nodes, up to a factor a person, of items that stay as they are; focal[C, P]. EM as in mml.py, of
+    all groups at once: posteriors are w_p(q) ~ L_p(q) g(q), so that their totals and their sums over people are two products of matrices.
+    """
+    members = np.stack([~focal, focal], axis=1).reshape(-1, focal.shape[1])  # [2 C, P]
+    sizes = members.sum(axis=1)
+    means, sds = np.zeros(len(members)), np.ones(len(members))
+    inside = members.T.astype(float)
+    for _ in range(MOST_CYCLES):
+        density = _densities(means, sds, nodes)
+        mass = density * ((inside / (likelihood @ density.T)).T @ likelihood) / sizes[:, None]
+        before = np.concatenate([means, sds])
+        means = mass @ nodes
+        sds = np.maximum(np.sqrt((mass * (nodes - means[:, None]) ** 2).sum(axis=1)), SMALLEST_SD)
+        if np.abs(np.concatenate([means, sds]) - before).max() < TOLERANCE:
+            break
+    return means.reshape(-1, 2), sds.reshape(-1, 2)
+
+
+def _likelihood(log: Floats) -> Floats:
+    """Likelihoods of log[N, Q], 1 at the highest of each row, and nowhere 0: a density may stand where there is all but none. No item's probability is so
+    small on the nodes that dividing by it would bring back what is cut off here."""
+    np.subtract(log, log.max(axis=1, keepdims=True), out=log)
+    return np.asarray(np.exp(np.maximum(log, LEAST_LOG, out=log), out=log))
+
+
+def _densities(means: Floats, sds: Floats, nodes: Floats) -> Floats:
+    """Normal densities on the nodes, each summing to one, [..., Q]."""
+    g = np.exp(-0.5 * ((nodes - means[..., None]) / sds[..., None]) ** 2)
+    return np.asarray(g / g.sum(axis=-1, keepdims=True))

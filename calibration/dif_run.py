@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calibration.dif_prediction import predicted
+from calibration.dif_prediction import predicted_each
 from calibration.dif_residual import residual_dif
 from calibration.holm import holm
 from cat_engine import Row
@@ -43,26 +43,28 @@ def run_dif(
     person: Ints, item: Ints, category: Ints, rows: Sequence[Row], ids: Sequence[str], groups: Mapping[str, Sequence[str]]
 ) -> tuple[DifFinding, ...]:
     """Of answers person[R], item[R], category[R] to items `ids` of parameters `rows`; groups: grouping -> name of each person's group, [P]."""
+    named = [(grouping, group, np.array(names) == group) for grouping, names in groups.items() for group in _focal_groups(names)]
+    focal = np.array([own for *_, own in named]).reshape(len(named), -1)
+    n = np.array([[np.bincount(item[own[person] == side], minlength=len(ids)) for side in (False, True)] for own in focal])  # [C, 2, I]
+    tested = (n >= LEAST_IN_GROUP).all(axis=1).reshape(len(named), len(ids))
+    kept = np.flatnonzero(tested.sum(axis=1) >= 2)
+    if not len(kept):
+        return ()
+    guesses = predicted_each(person, item, category, rows, focal[kept], wanted=tested[kept])
+    parts = []
+    for c, guess in zip(kept.tolist(), guesses, strict=True):
+        mine = tested[c][item]
+        parts.append((c * len(ids) + item[mine], category[mine], guess.p[mine], focal[c][person[mine]]))
+    cells, categories, p, inside = (np.concatenate(column) for column in zip(*parts, strict=True))
+    dif = residual_dif(cells, categories, p, inside, tested.size)  # an item for a group is a cell
     found: list[DifFinding] = []
-    for grouping, names in groups.items():
-        label = np.array(names)
-        for group in _focal_groups(names):
-            focal = label == group
-            n = np.stack([np.bincount(item[mine], minlength=len(ids)) for mine in (~focal[person], focal[person])])
-            tested = np.asarray((n >= LEAST_IN_GROUP).all(axis=0))
-            if tested.sum() < 2:
-                continue
-            p, mine = predicted(person, item, category, rows, focal, wanted=tested).p, tested[item]
-            dif = residual_dif(item[mine], category[mine], p[mine], focal[person[mine]], len(ids))
-            for k in np.flatnonzero(tested).tolist():
-                width = len(rows[k].b)
-                shift, z = float(dif.r[k]) / width, float(dif.z_r[k])
-                found.append(
-                    DifFinding(
-                        ids[k], grouping, group, int(n[1, k]), int(n[0, k]), shift, abs(shift / z) if z else float("nan"),
-                        float(dif.p_rs[k]), False,
-                    )
-                )  # fmt: skip
+    for c, k in np.argwhere(tested & (tested.sum(axis=1) >= 2)[:, None]).tolist():
+        grouping, group, _ = named[c]
+        n_reference, n_focal = n[c, :, k].tolist()
+        at, width = c * len(ids) + k, len(rows[k].b)
+        shift, z = float(dif.r[at]) / width, float(dif.z_r[at])
+        se = abs(shift / z) if z else float("nan")
+        found.append(DifFinding(ids[k], grouping, group, n_focal, n_reference, shift, se, float(dif.p_rs[at]), False))
     return _flagged(found)
 
 

@@ -8,6 +8,7 @@ from scipy import sparse
 
 from calibration.expectation import LEAST_LOG
 from calibration.mml import MmlFit
+from calibration.personfit import surprise
 from cat_engine import Grid, ItemParams, NormalPrior, Row, eap, log_probabilities, probabilities
 from cat_engine.irt import Floats, Ints, log_probabilities_at
 
@@ -81,10 +82,7 @@ def residuals(
     away = k - expected[:, None]
     variance, fourth = (p * away**2).sum(axis=1), (p * away**4).sum(axis=1)
     residual = category - expected
-    finite = np.where(p > 0, log_p, 0.0)
-    mean_log = (p * finite).sum(axis=1)
-    spread_log = (p * finite**2).sum(axis=1) - mean_log**2
-    own = np.take_along_axis(log_p, category[:, None], axis=1)[:, 0]
+    gap, spread = surprise(p, np.where(p > 0, log_p, 0.0), category)
 
     count, persons = np.bincount(item, minlength=n_items), np.bincount(person, minlength=n_persons)
     square = residual**2 / variance
@@ -99,7 +97,7 @@ def residuals(
         outfit, infit = by_item(square) / count, by_item(residual**2) / by_item(variance)
         sd_outfit = np.sqrt(by_item(fourth / variance**2) / count**2 - 1 / count)
         sd_infit = np.sqrt(by_item(fourth - variance**2)) / by_item(variance)
-        lz = by_person(own - mean_log) / np.sqrt(by_person(spread_log))
+        lz = by_person(gap) / np.sqrt(by_person(spread))
         return Residuals(
             theta, se, outfit, _cube_root(outfit, sd_outfit), infit, _cube_root(infit, sd_infit), by_person(square) / persons,
             by_person(residual**2) / by_person(variance), lz, _q3(person, item, residual, n_persons, n_items), count,

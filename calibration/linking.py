@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cat_engine import Fault, Faulty, ItemParams, Row, expected_score
-from cat_engine.irt import Floats
+from cat_engine import Fault, Faulty, ItemParams, Row, expected_score, probabilities
+from cat_engine.irt import Floats, derivatives_at
 
 METHODS = ("mm", "ms", "haebara", "sl")
 SMALLEST_SLOPE = 0.05
@@ -54,16 +54,28 @@ def link(new: Sequence[Row], old: Sequence[Row], method: str = "sl", points: Flo
     mine, theirs = (ItemParams.from_rows([row._replace(scale=0) for row in rows]) for rows in (new, old))
     target = expected_score(theirs, theta)
 
+    # An item moved to the old scale has at theta the value that it had at t = (theta - B) / A on its own.
     def distance(constants: Floats) -> Floats:
-        # An item moved to the old scale has at theta the value that it had at (theta - B) / A on its own.
         apart = expected_score(mine, (theta - constants[1]) / constants[0]) - target
         return np.asarray(apart.sum(axis=1) if method == "sl" else apart.ravel())
+
+    def slopes(constants: Floats) -> Floats:
+        slope, t = constants[0], (theta - constants[1]) / constants[0]
+        steepness = _steepness(mine, t)
+        by_item = np.stack([steepness * (-t / slope)[:, None], steepness / -slope], axis=-1)
+        return np.asarray(by_item.sum(axis=1) if method == "sl" else by_item.reshape(-1, 2))
 
     from scipy.optimize import least_squares  # slow to import, and only linking by curves needs it
 
     limits = ([SMALLEST_SLOPE, -np.inf], [np.inf, np.inf])
-    found = least_squares(distance, start, jac="3-point", bounds=limits, xtol=1e-12, ftol=1e-14, gtol=1e-12)
+    found = least_squares(distance, start, jac=slopes, bounds=limits, xtol=1e-12, ftol=1e-14, gtol=1e-12)
     return float(found.x[0]), float(found.x[1])
+
+
+def _steepness(params: ItemParams, theta: Floats) -> Floats:
+    """Derivative of the expected score, sum_k k P_k (log P_k)', [N, I]."""
+    p = probabilities(params, theta)
+    return np.asarray((p * derivatives_at(params, theta[:, None])[0] * np.arange(p.shape[-1])).sum(axis=-1))
 
 
 def _start(new: Sequence[Row], old: Sequence[Row], method: str) -> Floats:

@@ -82,16 +82,19 @@ def met(sittings: Sittings, category: Ints, theta: Floats) -> Met:
     return Met(own, category, p, np.where(p > 0, log_p, 0.0), slope, category - expected, variance)
 
 
+def surprise(p: Floats, log_p: Floats, category: Ints) -> tuple[Floats, Floats]:
+    """What l - E and V of lz are sums of, over the answers category[R] with p[R, K] and log_p[R, K] (0 in the padding): [R] each."""
+    mean = (p * log_p).sum(axis=1)
+    return log_p[np.arange(len(category)), category] - mean, (p * log_p**2).sum(axis=1) - mean**2
+
+
 def pattern_fit(sittings: Sittings, at: Met) -> PatternFit:
     """Fit of each person's answers. A person's value does not depend on the others'."""
-    rows = np.arange(len(sittings))
-    mean_log = (at.p * at.log_p).sum(axis=1)
-    spread_log = (at.p * at.log_p**2).sum(axis=1) - mean_log**2
-    gap = at.log_p[rows, at.category] - mean_log
+    gap, spread = surprise(at.p, at.log_p, at.category)
     score, info = sittings.by_unit(at.own_slope), sittings.by_unit(at.information)
     covariance = sittings.by_unit((at.p * at.slope * at.log_p).sum(axis=1))
 
-    numerator, variance = sittings.by_person(gap), sittings.by_person(spread_log)
+    numerator, variance = sittings.by_person(gap), sittings.by_person(spread)
     with np.errstate(divide="ignore", invalid="ignore"):
         c = np.where(info > 0, covariance / info, 0.0)
         left = variance - sittings.units_by_person(c**2 * info)

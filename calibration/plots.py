@@ -13,7 +13,7 @@ from calibration.language import INDONESIAN, Language
 from calibration.linking import middles
 from calibration.verdicts import ItemVerdict, ScaleRun
 from cat_engine import ItemParams, Row, expected_score, information, probabilities
-from cat_engine.irt import Floats
+from cat_engine.irt import Floats, Ints
 
 OLD, NEW, INK, FAINT, WARNING = "#7a8794", "#0b5394", "#16202b", "#dde3e8", "#a3201c"
 CATEGORIES = ("#0b5394", "#a3201c", "#1b6e3c", "#8a4b00", "#6a3d9a")
@@ -48,7 +48,10 @@ class Frame:
 
     def path(self, xs: Floats, ys: Floats, style: str) -> str:
         """A line through the points."""
-        points = "L".join(f"{self.at_x(x):.1f},{self.at_y(y):.1f}" for x, y in zip(xs.tolist(), ys.tolist(), strict=True))
+        across = self.left + (np.clip(xs, *self.x) - self.x[0]) / (self.x[1] - self.x[0]) * (self.width - self.left - self.right)
+        share = (np.clip(ys, *self.y) - self.y[0]) / (self.y[1] - self.y[0])
+        down = self.height - self.bottom - share * (self.height - self.bottom - self.top)
+        points = "L".join(f"{x:.1f},{y:.1f}" for x, y in zip(across.tolist(), down.tolist(), strict=True))
         return f'<path d="M{points}" fill="none" {style}/>'
 
     def draw(self, label: str, parts: Sequence[str], x_ticks: Sequence[float], y_ticks: Sequence[float], titles: tuple[str, str]) -> str:
@@ -76,45 +79,63 @@ def line_style(colour: str, *, dashed: bool = False) -> str:
     return f'stroke="{colour}" stroke-width="2"' + (' stroke-dasharray="5 3"' if dashed else "")
 
 
-def item_curve(verdict: ItemVerdict, run: ScaleRun, k: int, language: Language = INDONESIAN) -> str:
-    """Expected score (0-1) under old (grey, dashed) and new (blue) parameters, with observed means in ability bins and 95 % bands.
-
-    Of a nominal item instead the probability of each category, numbered at its peak, with observed shares in the colour of its curve.
+def item_curves(verdicts: Sequence[ItemVerdict], run: ScaleRun, language: Language = INDONESIAN) -> list[str]:
+    """Of estimated items of a run, one each: expected score (0-1) under old (grey, dashed) and new (blue) parameters, with observed means in ability
+    bins and 95 % bands. Of a nominal item instead the probability of each category, numbered at its peak, with observed shares in the colour of its
+    curve.
     """
-    frame = Frame(270, 168, (-4, 4), (0, 1), language=language)
-    nominal = bool(verdict.shape.slopes)
-    parts = []
-    for row, colour, dashed in ((verdict.old, OLD, True), (verdict.new, NEW, False)):
-        if row is not None and nominal:
-            parts += _categories(frame, row, colour if dashed else "")
-        elif row is not None:
-            parts.append(frame.path(THETA, _share(row, THETA), line_style(colour, dashed=dashed)))
-    for theta, n, share in _observed(run, k):
-        if nominal:
-            dots = zip(share[: len(verdict.shape.b) + 1].tolist(), itertools.cycle(CATEGORIES))
-            parts += [f'<circle cx="{frame.at_x(theta):.1f}" cy="{frame.at_y(p):.1f}" r="2" fill="{colour}"/>' for p, colour in dots]
-            continue
-        levels = np.arange(len(share)) / len(verdict.shape.b)
-        mean = float(share @ levels)
-        spread = 1.96 * float(np.sqrt(share @ (levels - mean) ** 2 / n))
-        x = frame.at_x(theta)
-        parts.append(f'<path d="M{x:.1f},{frame.at_y(mean + spread):.1f}V{frame.at_y(mean - spread):.1f}" stroke="{INK}"/>')
-        parts.append(f'<circle cx="{x:.1f}" cy="{frame.at_y(mean):.1f}" r="2.6" fill="{INK}"/>')
-    vertical = language.gettext("peluang kategori") if nominal else language.gettext("harapan skor")
-    titles = (language.gettext("kemampuan"), vertical)
-    return frame.draw(language.gettext("Kurva butir {item}").format(item=verdict.item_id), parts, (-4, -2, 0, 2, 4), (0, 0.5, 1), titles)
+    place = {item_id: at for at, item_id in enumerate(run.items)}
+    rows = [row for v in verdicts for row in (v.old, v.new) if row is not None and not v.shape.slopes]
+    shares = iter(_shares(rows).T if rows else ())
+    bins = list(_bins(run))
+    pictures = []
+    for v in verdicts:
+        frame = Frame(270, 168, (-4, 4), (0, 1), language=language)
+        nominal = bool(v.shape.slopes)
+        parts: list[str] = []
+        for row, colour, dashed in ((v.old, OLD, True), (v.new, NEW, False)):
+            if row is not None and nominal:
+                parts += _categories(frame, row, colour if dashed else "")
+            elif row is not None:
+                parts.append(frame.path(THETA, next(shares), line_style(colour, dashed=dashed)))
+        for theta, n, share in _observed(run.fit.expected[place[v.item_id]], bins):
+            parts += _dots(frame, theta, n, share, len(v.shape.b), nominal)
+        vertical = language.gettext("peluang kategori") if nominal else language.gettext("harapan skor")
+        titles, name = (language.gettext("kemampuan"), vertical), language.gettext("Kurva butir {item}").format(item=v.item_id)
+        pictures.append(frame.draw(name, parts, (-4, -2, 0, 2, 4), (0, 0.5, 1), titles))
+    return pictures
 
 
-def _observed(run: ScaleRun, k: int) -> Iterator[tuple[float, float, Floats]]:
-    """Bins of ability in which enough people answered item k: their mean ability, their number, the share of each category, [K]."""
-    expected = run.fit.expected[k]
-    counts = expected.sum(axis=0)
+def _dots(frame: Frame, theta: float, n: float, share: Floats, width: int, nominal: bool) -> list[str]:
+    """What n people at an ability answered to an item of `width` score points: their mean with its band, or the share[K] of each category."""
+    x = frame.at_x(theta)
+    if nominal:
+        dots = zip(share[: width + 1].tolist(), itertools.cycle(CATEGORIES))
+        return [f'<circle cx="{x:.1f}" cy="{frame.at_y(p):.1f}" r="2" fill="{colour}"/>' for p, colour in dots]
+    levels = np.arange(len(share)) / width
+    mean = float(share @ levels)
+    spread = 1.96 * float(np.sqrt(share @ (levels - mean) ** 2 / n))
+    return [
+        f'<path d="M{x:.1f},{frame.at_y(mean + spread):.1f}V{frame.at_y(mean - spread):.1f}" stroke="{INK}"/>',
+        f'<circle cx="{x:.1f}" cy="{frame.at_y(mean):.1f}" r="2.6" fill="{INK}"/>',
+    ]
+
+
+def _bins(run: ScaleRun) -> Iterator[tuple[Ints, Floats]]:
+    """Bins of ability on the bank's scale: the nodes inside each, and their abilities."""
     nodes = run.slope * run.fit.nodes + run.intercept
     for low in np.arange(-3.5, 3.5, BIN):
-        inside = (nodes >= low) & (nodes < low + BIN)
+        inside = np.flatnonzero((nodes >= low) & (nodes < low + BIN))
+        yield inside, nodes[inside]
+
+
+def _observed(expected: Floats, bins: Sequence[tuple[Ints, Floats]]) -> Iterator[tuple[float, float, Floats]]:
+    """Bins in which enough people answered an item, of expected[K, Q]: their mean ability, their number, the share of each category, [K]."""
+    counts = expected.sum(axis=0)
+    for inside, abilities in bins:
         n = float(counts[inside].sum())
         if n >= LEAST_IN_BIN:
-            yield float((nodes[inside] * counts[inside]).sum() / n), n, expected[:, inside].sum(axis=1) / n
+            yield float((abilities * counts[inside]).sum() / n), n, expected[:, inside].sum(axis=1) / n
 
 
 def _categories(frame: Frame, row: Row, colour: str) -> list[str]:
@@ -131,20 +152,21 @@ def _categories(frame: Frame, row: Row, colour: str) -> list[str]:
     return parts
 
 
-def _share(row: Row, theta: Floats) -> Floats:
-    return expected_score(ItemParams.from_rows([row._replace(scale=0)]), theta)[:, 0] / len(row.b)
+def _shares(rows: Sequence[Row]) -> Floats:
+    """Expected scores at THETA as shares of their ranges, [N, I]."""
+    return expected_score(ItemParams.from_rows([row._replace(scale=0) for row in rows]), THETA) / [len(row.b) for row in rows]
 
 
 def difficulty_scatter(verdicts: Sequence[ItemVerdict], language: Language = INDONESIAN) -> str:
     """Where items lie (their mean b), old against new; what is not adopted is an open circle."""
     frame = Frame(340, 300, (-4, 4), (-4, 4), language=language)
     parts = [f'<path d="M{frame.at_x(-4)},{frame.at_y(-4)}L{frame.at_x(4)},{frame.at_y(4)}" stroke="{OLD}" stroke-dasharray="5 3"/>']
-    for v in verdicts:
-        if v.old is not None and v.new is not None:
-            fill = f'fill="{NEW}" fill-opacity=".5"' if v.verdict == "adopt" else f'fill="none" stroke="{INK}"'
-            before, after = middles([v.old, v.new]).tolist()
-            x, y = frame.at_x(before), frame.at_y(after)
-            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.4" {fill}><title>{html.escape(v.item_id)}</title></circle>')
+    pairs = [(v, v.old, v.new) for v in verdicts if v.old is not None and v.new is not None]
+    places = (middles([row for _, *rows in pairs for row in rows]) if pairs else np.zeros(0)).reshape(-1, 2).tolist()
+    for (v, *_), (before, after) in zip(pairs, places, strict=True):
+        fill = f'fill="{NEW}" fill-opacity=".5"' if v.verdict == "adopt" else f'fill="none" stroke="{INK}"'
+        x, y = frame.at_x(before), frame.at_y(after)
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.4" {fill}><title>{html.escape(v.item_id)}</title></circle>')
     ticks = (-4, -2, 0, 2, 4)
     titles = (language.gettext("rerata b lama"), language.gettext("rerata b baru"))
     return frame.draw(language.gettext("Kesukaran lama dan baru"), parts, ticks, ticks, titles)

@@ -9,7 +9,7 @@ from calibration.dif_run import DifFinding
 from calibration.flags import FLAGS
 from calibration.language import INDONESIAN, N_, Language
 from calibration.pipeline import Proposal, recovery
-from calibration.plots import ability, difficulty_scatter, error_by_answers, group_shifts, information_curves, item_curve, shifts
+from calibration.plots import ability, difficulty_scatter, error_by_answers, group_shifts, information_curves, item_curves, shifts
 from calibration.sorting import SCRIPT
 from calibration.standalone import FileCalibration
 from calibration.verdicts import ItemVerdict, ScaleRun
@@ -199,7 +199,6 @@ def _scales_table(scales: Sequence[ScaleRun], language: Language) -> str:
 
 def _scale_section(k: int, run: ScaleRun, verdicts: Sequence[ItemVerdict], language: Language) -> list[str]:
     _, number = language.gettext, language.number
-    place = {item_id: at for at, item_id in enumerate(run.items)}
     estimated = sorted((v for v in verdicts if v.new is not None), key=lambda v: v.item_id)
     name, curves = html.escape(run.competency) or _("Semua butir"), _("Kurva butir")
     out = [f'<h2 id="k-{k}">{name}</h2>']
@@ -211,9 +210,9 @@ def _scale_section(k: int, run: ScaleRun, verdicts: Sequence[ItemVerdict], langu
     out.append(_items_table(estimated, language))
     out += _unestimated([v for v in verdicts if v.new is None], language)
     out.append(f"<h3>{curves}</h3><div class=curves>")
-    for v in estimated:
+    for v, picture in zip(estimated, item_curves(estimated, run, language), strict=True):
         caption = f'{html.escape(v.item_id)} · n {number(v.n)} · <span class="{v.verdict}">{_(VERDICTS[v.verdict])}</span>'
-        out.append(f"<figure>{item_curve(v, run, place[v.item_id], language)}<figcaption>{caption}</figcaption></figure>")
+        out.append(f"<figure>{picture}<figcaption>{caption}</figcaption></figure>")
     return [*out, "</div>"]
 
 

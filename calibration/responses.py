@@ -1,5 +1,6 @@
 """Responses as columns, and the CSV files in which they are exchanged."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -48,16 +49,33 @@ class ResponseLog:
     def of(cls, responses: Iterable[Response], item_ids: Iterable[str] = ()) -> "ResponseLog":
         """From single responses; persons and items in order of first appearance, after `item_ids`, which may have no answers."""
         rows = list(responses)
-        persons = {p: i for i, p in enumerate(dict.fromkeys(r.person_id for r in rows))}
-        items = {p: i for i, p in enumerate(dict.fromkeys([*item_ids, *(r.item_id for r in rows)]))}
+        return cls.of_columns(
+            [r.person_id for r in rows], [r.item_id for r in rows], [r.category for r in rows], [r.rt_ms for r in rows],
+            [r.position for r in rows], [r.why for r in rows], item_ids,
+        )  # fmt: skip
 
-        def column(values: Iterable[int]) -> Ints:
-            return np.fromiter(values, dtype=np.int64, count=len(rows))
+    @classmethod
+    def of_columns(
+        cls,
+        person: Sequence[str],
+        item: Sequence[str],
+        category: Sequence[int],
+        rt_ms: Sequence[int],
+        position: Sequence[int] | Ints,
+        why: Sequence[str],
+        item_ids: Iterable[str] = (),
+    ) -> "ResponseLog":
+        """The same from columns, [R] each."""
+        persons = {p: i for i, p in enumerate(dict.fromkeys(person))}
+        items = {p: i for i, p in enumerate(dict.fromkeys([*item_ids, *item]))}
+        reasons = {reason: WHY.index(reason) for reason in set(why)}
+
+        def numbers(names: Sequence[str], of: Mapping[str, int]) -> Ints:
+            return np.fromiter(map(of.__getitem__, names), dtype=np.int64, count=len(names))
 
         return cls(
-            tuple(persons), tuple(items), column(persons[r.person_id] for r in rows), column(items[r.item_id] for r in rows),
-            column(r.category for r in rows), column(r.rt_ms for r in rows), column(r.position for r in rows),
-            column(WHY.index(r.why) for r in rows),
+            tuple(persons), tuple(items), numbers(person, persons), numbers(item, items), np.array(category, dtype=np.int64),
+            np.array(rt_ms, dtype=np.int64), np.array(position, dtype=np.int64), numbers(why, reasons),
         )  # fmt: skip
 
     @property
@@ -75,6 +93,12 @@ class ResponseLog:
         out = np.full((len(self.person_ids), len(self.item_ids)), -1)
         out[self.person, self.item] = self.category
         return out
+
+
+def places(person: Sequence[str]) -> Ints:
+    """The how-manieth answer of its person each one is, from 0, [R]; a person's answers stand together, in order."""
+    runs = np.array([len(list(own)) for _, own in itertools.groupby(person)])
+    return np.asarray(np.arange(len(person)) - np.repeat(np.cumsum(runs) - runs, runs))
 
 
 def read_responses_csv(text: str, known: Sequence[str] | None = None, *, why: str = "fixed") -> ResponseLog:

@@ -9,7 +9,7 @@ import json
 import queue
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 from sqlmodel import Session as SqlSession
 
-from webtest.events import Entry, SessionEvent, StoredEvent, canonical, chain
+from webtest.events import Entry, Kind, SessionEvent, StoredEvent, canonical, chain
 from webtest.session import Session, begin, fold
 
 COLUMNS = "attempt, seq, wave, kind, at, actor, payload, prev_hash, hash"
@@ -112,6 +112,19 @@ class EventStore:
         for row in self._query(f"{READ} WHERE wave = ? ORDER BY attempt, seq", (wave,)):
             streams.setdefault(row[0], []).append(_event(row))
         return streams
+
+    def facts(self, wave: str, kind: Kind, names: Mapping[str, type], *, unless: Mapping[str, str] | None = None) -> list[Sequence[Any]]:
+        """Of a wave's events of one kind, in order of attempt and seq: (attempt, seq, what the payload says of each of `names`, as str or int).
+
+        The database takes the payloads apart, which is several times faster than reading whole events. Events whose payload says `unless` (text of
+        one field) are left out: payloads are canonical, so that this is a comparison of texts.
+        """
+        taken = "json_extract(payload, '$.{0}')" if self._sqlite else "(payload::json ->> '{0}')::{1}"
+        columns = ["attempt", "seq", *(taken.format(name, {int: "bigint", str: "text"}[of]) for name, of in names.items())]
+        sql, values = f"SELECT {', '.join(columns)} FROM session_event WHERE wave = ? AND kind = ?", (wave, kind.value)  # noqa: S608
+        if unless:
+            sql, values = f"{sql} AND payload NOT LIKE ?", (*values, f"%{canonical(unless)[1:-1]}%")
+        return self._query(f"{sql} ORDER BY attempt, seq", values)
 
     def _newer(self, sessions: Iterable[Session]) -> Iterable[Sequence[Any]]:
         if self._sqlite:

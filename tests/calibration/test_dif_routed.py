@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 
 from calibration.catsib import catsib
 from calibration.curves import starting_rows
 from calibration.dif_groups import purify
 from calibration.dif_likelihood import likelihood_dif
-from calibration.dif_prediction import predicted
+from calibration.dif_prediction import abilities, predicted, predicted_each
 from calibration.dif_residual import residual_dif
-from calibration.mml import fit_mml
+from calibration.mml import FLAT, MmlOptions, fit_mml
 from cat_engine import Faulty, Grid, ItemParams, Row, log_probabilities, probabilities
 from cat_engine.irt import information
 from cat_engine.simulate import draw_category
@@ -172,6 +173,49 @@ def test_a_prediction_is_by_the_other_answers_and_the_own_group(draw: Callable[.
     np.testing.assert_allclose(without.p[~alone], other.p, atol=1e-9)
     assert np.abs(predicted(person, item, changed[person, item], rows, focal, np.arange(10) != 3).p - without.p).max() < 1e-12
     assert without.theta[alone & focal[person]].mean() < without.theta[alone & ~focal[person]].mean() - 0.3
+
+
+def test_means_and_sds_of_groups_are_the_maximum_that_a_general_optimiser_finds(draw: Callable[..., Any]) -> None:
+    scores, focal = two_groups(draw, Row("2pl", 1.2, [0.0]), Row("2pl", 1.2, [0.0]), 400)
+    rows = [Row("2pl", 1.2, [float(b)]) for b in np.linspace(-1.5, 1.5, 9)] + [Row("2pl", 1.2, [0.0])]
+    nodes = np.linspace(-6, 6, 61)
+    p = probabilities(ItemParams.from_rows(rows), nodes)
+    likelihood = np.prod([p[:, i, scores[:, i]] for i in range(10)], axis=0).T
+    divisions = np.stack([focal, np.arange(800) % 3 == 0])
+    means, sds = abilities(likelihood, divisions, nodes)
+    for c, division in enumerate(divisions):
+        for side in (0, 1):
+            own = likelihood[division == bool(side)]
+
+            def minus(x: Any, own: Any = own) -> float:
+                g = np.exp(-0.5 * ((nodes - x[0]) / np.exp(x[1])) ** 2 - x[1])  # the density itself, also of what lies beyond the nodes
+                return -float(np.log(own @ g).sum())
+
+            best = minimize(minus, [0.0, 0.0], method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-11})
+            assert [means[c, side], sds[c, side]] == pytest.approx([best.x[0], np.exp(best.x[1])], abs=1e-5)
+
+
+def test_many_divisions_at_once_are_each_as_alone_and_as_by_posteriors_written_out(draw: Callable[..., Any]) -> None:
+    scores, focal = two_groups(draw, Row("grm", 1.2, [-0.7, 0.5]), Row("grm", 1.2, [-0.7, 0.5]), 300)
+    person, item = np.nonzero(scores >= 0)
+    x = scores[person, item]
+    rows = [Row("2pl", 1.2, [float(b)]) for b in np.linspace(-1.5, 1.5, 9)] + [Row("grm", 1.2, [-0.7, 0.5])]
+    divisions, wanted = np.stack([focal, np.arange(600) % 2 == 0]), np.stack([np.arange(10) > 6, np.arange(10) < 2])
+    for found, division, asked in zip(predicted_each(person, item, x, rows, divisions, None, wanted), divisions, wanted, strict=True):
+        alone = predicted(person, item, x, rows, division)
+        np.testing.assert_allclose(found.p[asked[item]], alone.p[asked[item]], atol=1e-13)
+        assert np.isnan(found.p[~asked[item]]).all()
+    held = fit_mml(person, item, x, rows, MmlOptions(priors=FLAT, tolerance=1e-9), np.ones(10, dtype=bool), focal.astype(int))
+    nodes = Grid().nodes()
+    log_p = log_probabilities(ItemParams.from_rows(rows), nodes)
+    alone = predicted(person, item, x, rows, focal)
+    for k in range(0, len(item), 97):
+        others = [i for i in range(10) if i != item[k]]
+        g = int(focal[person[k]])
+        log_w = sum(log_p[:, i, scores[person[k], i]] for i in others) - 0.5 * ((nodes - held.means[g]) / held.sds[g]) ** 2
+        w = np.exp(log_w - log_w.max())
+        np.testing.assert_allclose(alone.p[k], np.exp(log_p[:, item[k]]).T @ w / w.sum(), atol=1e-7)
+        assert alone.theta[k] == pytest.approx(float(nodes @ w / w.sum()), abs=1e-6)
 
 
 def routed(rows: list[Row], theta: Any, focal: Any, shift: Any, length: int, seed: int) -> tuple[Any, Any, Any]:

@@ -41,3 +41,16 @@ def test_the_database_refuses_to_change_the_past(house: House, statement: str) -
     with pytest.raises(DatabaseError, match="append-only"), house.engine.begin() as connection:
         connection.execute(text(statement))
     assert len(house.store.events("A1")) == 1
+
+
+def test_facts_are_what_whole_events_say(house: House) -> None:
+    for attempt in ("A2", "A1"):
+        entries = [Entry(Kind.NOTED, {"n": k, "why": why, "text": "é"}) for k, why in enumerate(("adaptive", "pretest", "adaptiveish"))]
+        entries += [Entry(Kind.PAUSED, {"n": 9}), Entry(Kind.NOTED, {"n": 7})]
+        house.store.append(house.store.load(attempt), "W1", entries, actor="system", now=5)
+    house.store.append(house.store.load("B1"), "W2", [Entry(Kind.NOTED, {"n": 1})], actor="system", now=5)
+    whole = [e for own in house.store.wave_events("W1").values() for e in own if e.kind == Kind.NOTED]
+    found = [tuple(row) for row in house.store.facts("W1", Kind.NOTED, {"n": int, "text": str})]
+    assert found == [(e.attempt, e.seq, e.payload["n"], e.payload.get("text")) for e in whole]
+    others = [tuple(row) for row in house.store.facts("W1", Kind.NOTED, {"why": str}, unless={"why": "adaptive"})]
+    assert others == [(e.attempt, e.seq, e.payload.get("why")) for e in whole if e.payload.get("why") != "adaptive"]

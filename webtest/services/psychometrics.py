@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Engine
@@ -12,7 +13,7 @@ from sqlmodel import col, select
 from calibration.expectation import Here, Hold
 from calibration.pipeline import CalibrationOptions, Proposal, calibrate
 from calibration.report import html_report
-from calibration.responses import Response, ResponseLog
+from calibration.responses import ResponseLog, places
 from cat_engine import Fault, Faulty, Pool, SimulationResult, TestPlan, load_plan, simulate
 from cat_engine.population import Population
 from cat_engine.section_time import SectionAdvice, section_advice
@@ -28,6 +29,8 @@ from webtest.refusal import Refused
 from webtest.roster import JOB_LEVELS, sex_of
 from webtest.services.review import LARGEST_NUMBER, as_json
 from webtest.store import EventStore
+
+ANSWER = {"item_id": str, "category": int, "rt_ms": int, "presented_seq": int}  # what is taken of an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +88,24 @@ class Psychometrics:
         closed = {wave.id for wave in self.closed_waves()}
         if not waves or not set(waves) <= closed:
             raise Refused("wave_not_closed")
-        rows: list[Response] = []
-        dropped = {"dibatalkan": 0}
+        rows: list[Sequence[Any]] = []
+        why: dict[tuple[str, int], str] = {}  # of what was not given adaptively
+        dropped = 0
         for wave in dict.fromkeys(waves):  # a wave named twice counts once
-            for attempt, events in self._store.wave_events(wave).items():
-                answers = [e.payload for e in events if e.kind == Kind.ANSWERED]
-                if any(e.kind == Kind.VOIDED for e in events):
-                    dropped["dibatalkan"] += len(answers)
-                    continue
-                why = {e.seq: e.payload.get("why", "adaptive") for e in events if e.kind == Kind.PRESENTED}
-                rows += [
-                    Response(attempt, p["item_id"], p["category"], p["rt_ms"], position, why[p["presented_seq"]])
-                    for position, p in enumerate(answers)
-                ]
+            voided = {row[0] for row in self._store.facts(wave, Kind.VOIDED, {})}
+            answers = self._store.facts(wave, Kind.ANSWERED, ANSWER)
+            counted = [row for row in answers if row[0] not in voided] if voided else answers
+            dropped += len(answers) - len(counted)
+            rows += counted
+            given = self._store.facts(wave, Kind.PRESENTED, {"why": str}, unless={"why": "adaptive"})
+            why |= {(attempt, seq): reason for attempt, seq, reason in given if reason is not None}  # an older log does not say why
         if not rows:
             raise Refused("no_answers")
-        return ResponseLog.of(rows), {reason: n for reason, n in dropped.items() if n}
+        attempts, _, items, categories, rt_ms, presented = zip(*rows, strict=True)
+        reasons = [why.get(which, "adaptive") for which in zip(attempts, presented, strict=True)]
+        return ResponseLog.of_columns(attempts, items, categories, rt_ms, places(attempts), reasons), {
+            "dibatalkan": dropped
+        } if dropped else {}
 
     def _groups(self, log: ResponseLog, waves: Sequence[str]) -> dict[str, list[str]]:
         """Sex (by the NIP), job level, unit and wave of each person of a log, in Indonesian."""
