@@ -10,7 +10,7 @@ group is left out.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from calibration.dif_groups import Mask
 from cat_engine.irt import Floats, Ints
@@ -48,7 +48,7 @@ def catsib(item: Ints, category: Ints, theta: Floats, focal: Mask, n_items: int)
         out[:, item[part[0]]] = _beta(category[part].astype(float), theta[part], focal[part])
     with np.errstate(invalid="ignore", divide="ignore"):
         z = out[0] / out[1]
-    return Catsib(out[0], out[1], z, np.asarray(2 * norm.sf(np.abs(z))))
+    return Catsib(out[0], out[1], z, np.asarray(2 * ndtr(-np.abs(z))))
 
 
 def _beta(score: Floats, theta: Floats, focal: Mask) -> tuple[float, float]:

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
-from scipy.stats import chi2, norm
+from scipy.special import chdtrc, expit, ndtr
 
 from calibration.dif_groups import Mask, check_groups
 from cat_engine import Fault, Faulty
@@ -45,7 +44,7 @@ class MantelHaenszel:
         size, sd = np.abs(self.delta), 2.35 * np.sqrt(self.var_log_alpha)
         clear = self.p < 0.05
         with np.errstate(invalid="ignore", divide="ignore"):
-            beyond = np.isinf(size) | (norm.sf((size - 1) / sd) < 0.05)
+            beyond = np.isinf(size) | (ndtr((1 - size) / sd) < 0.05)
         large, some = (size >= 1.5) & clear & beyond, (size >= 1) & clear
         return tuple("" if np.isnan(s) else "C" if c else "B" if b else "A" for s, c, b in zip(size, large, some, strict=True))
 
@@ -101,7 +100,7 @@ def mantel_haenszel(scores: Ints, focal: Mask, anchors: Mask | None = None, *, c
     out = np.full((4, scores.shape[1]), np.nan)
     for items, total in _matched(scores, anchors):
         out[:, items] = _common_odds(scores[:, items], focal, total, correct)
-    return MantelHaenszel(out[0], np.asarray(chi2.sf(out[0], 1)), out[1], out[2], out[3])
+    return MantelHaenszel(out[0], np.asarray(chdtrc(1, out[0])), out[1], out[2], out[3])
 
 
 def _common_odds(scores: Ints, focal: Mask, total: Ints, correct: bool) -> Floats:
@@ -144,7 +143,7 @@ def logistic_dif(scores: Ints, focal: Mask, anchors: Mask | None = None) -> Logi
             r2 = [(1 - np.exp((d - null) / len(y))) / (1 - np.exp(-null / len(y))) for d in (ability, full)]
             statistics[:, i] = ability - uniform, uniform - full, ability - full, r2[1] - r2[0]
     uniform, nonuniform, both, gain = np.where(statistics < 0, 0.0, statistics)
-    p_uniform, p_nonuniform, p_both = (np.asarray(chi2.sf(x, df)) for x, df in ((uniform, 1), (nonuniform, 1), (both, 2)))
+    p_uniform, p_nonuniform, p_both = (np.asarray(chdtrc(df, x)) for x, df in ((uniform, 1), (nonuniform, 1), (both, 2)))
     return LogisticDif(uniform, nonuniform, both, p_uniform, p_nonuniform, p_both, gain)
 
 

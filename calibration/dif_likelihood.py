@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from calibration.dif_groups import check_groups
 from calibration.mml import FLAT, MmlFit, MmlOptions, fit_mml
@@ -115,5 +115,5 @@ def likelihood_dif(
         effect[:, i] = met @ gap / met.sum(), met @ np.abs(gap) / met.sum()
     slope_df = df[0] - df[1]
     slope = np.where(slope_df > 0, np.maximum(chi[0] - chi[1], 0.0), np.nan)
-    p = [np.asarray(chi2.sf(values, np.maximum(own, 1))) for values, own in ((chi[0], df[0]), (chi[1], df[1]), (slope, slope_df))]
+    p = [np.asarray(chdtrc(np.maximum(own, 1), values)) for values, own in ((chi[0], df[0]), (chi[1], df[1]), (slope, slope_df))]
     return LikelihoodDif(chi[0], chi[1], slope, df[0], df[1], p[0], p[1], p[2], effect[0], effect[1], start, tuple(focal_rows), mean, sd)

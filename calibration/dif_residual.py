@@ -12,7 +12,7 @@ residuals at a point estimate of ability and 0/1 items; here they are by predict
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2, norm
+from scipy.special import chdtrc, ndtr
 
 from calibration.dif_groups import Mask
 from cat_engine.irt import Floats, Ints
@@ -56,6 +56,6 @@ def residual_dif(item: Ints, category: Ints, p: Floats, focal: Mask, n_items: in
         var_r, var_s, covariance = ((mean(values) / n).sum(axis=0) for values in (v, m4 - v**2, m3))
         z_r, z_s = r / np.sqrt(var_r), s / np.sqrt(var_s)
         rs = (r**2 * var_s - 2 * r * s * covariance + s**2 * var_r) / (var_r * var_s - covariance**2)
-    p_r, p_s = (np.asarray(2 * norm.sf(np.abs(z))) for z in (z_r, z_s))
+    p_r, p_s = (np.asarray(2 * ndtr(-np.abs(z))) for z in (z_r, z_s))
     raw = np.diff(mean(e**2), axis=0)[0]
-    return ResidualDif(r, raw, z_r, z_s, rs, p_r, p_s, np.asarray(chi2.sf(rs, 2)))
+    return ResidualDif(r, raw, z_r, z_s, rs, p_r, p_s, np.asarray(chdtrc(2, rs)))

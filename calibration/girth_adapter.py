@@ -4,9 +4,10 @@ girth 0.8 solves difficulty from each item's proportion correct in `onepl_mml`, 
 takers were a random N(0, 1) sample. On answers that an adaptive test routed this is silently wrong (20,000 people, 30 of 156 items each: RMSE of b
 2.36, correlation -.17, where this project's MML has .12 and .99; docs/calibration.md), so those are refused here. `pcm_mml` maximises the marginal
 likelihood in full and is a valid second opinion on any data.
+
+It is imported where it is asked for: with scipy.stats, which it brings, that takes longer than most calibrations.
 """
 
-import girth
 import numpy as np
 
 from calibration.responses import ResponseLog
@@ -28,6 +29,8 @@ def second_opinion(log: ResponseLog) -> tuple[Floats, Floats]:
 
     Raises Faulty naming items that girth cannot take: those with a single category, or with a gap in their categories.
     """
+    import girth
+
     faults = []
     for i, item_id in enumerate(log.item_ids):
         seen = np.unique(log.category[log.item == i])
@@ -44,6 +47,8 @@ def by_proportion(log: ResponseLog, estimator: str = "twopl_mml") -> tuple[Float
 
     Raises Faulty on routed or incomplete data, where proportions correct do not mean difficulty.
     """
+    import girth
+
     if estimator not in BY_PROPORTION:
         raise Faulty([Fault("girth", "estimator", f"'{estimator}' is not known", "one of " + ", ".join(BY_PROPORTION))])
     if log.routed or (log.matrix() < 0).any():

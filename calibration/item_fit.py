@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from calibration.complete import require_complete
 from cat_engine import Fault, Faulty
@@ -69,7 +69,7 @@ def s_x2(scores: Ints, p: Floats, weights: Floats, n_free: Sequence[int]) -> Sco
     some = df > 0
     with np.errstate(invalid="ignore", divide="ignore"):
         rmsea = np.sqrt(np.maximum(statistic - df, 0) / (df * (len(scores) - 1)))
-        return ScoreFit(statistic, df, np.where(some, chi2.sf(statistic, df), np.nan), np.where(some, rmsea, np.nan))
+        return ScoreFit(statistic, df, np.where(some, chdtrc(df, statistic), np.nan), np.where(some, rmsea, np.nan))
 
 
 def summed_scores(curves: Sequence[Floats]) -> Floats:

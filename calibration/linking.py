@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from cat_engine import Fault, Faulty, ItemParams, Row, expected_score
 from cat_engine.irt import Floats
@@ -59,6 +58,8 @@ def link(new: Sequence[Row], old: Sequence[Row], method: str = "sl", points: Flo
         # An item moved to the old scale has at theta the value that it had at (theta - B) / A on its own.
         apart = expected_score(mine, (theta - constants[1]) / constants[0]) - target
         return np.asarray(apart.sum(axis=1) if method == "sl" else apart.ravel())
+
+    from scipy.optimize import least_squares  # slow to import, and only linking by curves needs it
 
     limits = ([SMALLEST_SLOPE, -np.inf], [np.inf, np.inf])
     found = least_squares(distance, start, jac="3-point", bounds=limits, xtol=1e-12, ftol=1e-14, gtol=1e-12)

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
-from scipy.optimize import brentq
-from scipy.stats import chi2, ncx2
+from scipy.special import chdtr, chdtrc, chndtr
 
 from calibration.complete import require_complete
 from calibration.curves import curves
 from calibration.state import FIXED_SLOPE, State, shapes_of
 from cat_engine import Fault, Faulty, Row
 from cat_engine.irt import Floats, Ints
+from cat_engine.roots import root_between
 
 MOST_ITEMS = 80  # of whose 3,240 moments a covariance matrix takes 84 MB
 INTERVAL = 0.90
@@ -79,7 +79,7 @@ def model_fit(scores: Ints, state: State, nodes: Floats) -> ModelFit:
     tli = (m2_alone / df_alone - m2 / df) / (m2_alone / df_alone - 1)
     worst = max(m2_alone - df_alone, m2 - df, 0.0)
     cfi = 1 - max(m2 - df, 0.0) / worst if worst else 1.0
-    return ModelFit(m2, df, float(chi2.sf(m2, df)), rmsea, low, high, srmsr, tli, cfi)
+    return ModelFit(m2, df, float(chdtrc(df, m2)), rmsea, low, high, srmsr, tli, cfi)
 
 
 def _check(scores: Ints) -> None:
@@ -184,6 +184,6 @@ def _distance(gap: Floats, covariance: Floats, slopes: Floats) -> float:
 
 def _noncentrality(x: float, df: int, tail: float) -> float:
     """lambda for which x cuts off `tail` above, of a chi-square with df; 0 where even a central one does not reach it."""
-    if chi2.cdf(x, df) <= tail:
+    if chdtr(df, x) <= tail:
         return 0.0
-    return float(brentq(lambda excess: ncx2.cdf(x, df, excess) - tail, 1e-12, 10 * x + 100))
+    return float(root_between(lambda excess, _: chndtr(x, df, excess) - tail, np.zeros(1), np.array([10 * x + 100]))[0])

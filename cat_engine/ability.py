@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.interpolate import CubicSpline
 
 from cat_engine.families import Floats
 from cat_engine.priors import NormalPrior
@@ -73,6 +72,8 @@ def level_probabilities(posterior: Floats, nodes: Floats, cuts: ArrayLike) -> Fl
     The density between the nodes is a cubic spline (within .002 of a normal posterior of SD .3 on nodes .2 apart). Levels come from this mass, never
     from cutting a shrunken point estimate.
     """
+    from scipy.interpolate import CubicSpline  # as long to import as the whole engine, and only levels need it
+
     edges = np.clip(np.asarray(cuts, dtype=float), nodes[0], nodes[-1])
     mass = CubicSpline(nodes, posterior, axis=-1).antiderivative()
     cdf = np.asarray(mass(edges) / mass(nodes[-1:]))

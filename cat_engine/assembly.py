@@ -2,12 +2,13 @@
 
 x_i = 1 where item i is in the test; where rows speak of stimuli, z_g = 1 where stimulus g is, tied to its items by x_i <= z_g <= sum_{i of g} x_i
 (item by item, which makes a far tighter relaxation than one row a stimulus). Maximise sum_i score_i x_i under the rows, items given fixed at
-x_i = 1 (van der Linden, 2005, chs. 3 and 7): see exact.py.
+x_i = 1 (van der Linden, 2005, chs. 3 and 7): see exact.py. That is loaded with the first test: the solvers of scipy take as long to import as the rest
+of the engine, and without a blueprint nothing is assembled.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,12 @@ from scipy import sparse
 from cat_engine.blueprint import BlueprintRow, Content, by_value
 from cat_engine.conditions import attribute, evaluate, missing
 from cat_engine.conditions import number as to_number
-from cat_engine.exact import System, maximise
 from cat_engine.families import Floats, Ints
 from cat_engine.once import once
 from cat_engine.sets import Mask, Sets
+
+if TYPE_CHECKING:
+    from cat_engine.exact import System
 
 VIOLATION = 1e3  # price of a unit outside a bound, in units of the largest score; of a row of the next lower priority a hundredth of it
 CHEAPER = 1e-2
@@ -67,8 +70,10 @@ class Assembly:
         return tuple(sorted(set(self.priority[self.soft].tolist())))
 
     @once
-    def system(self) -> System:
+    def system(self) -> "System":
         """The rows as the solver has them."""
+        from cat_engine.exact import System
+
         return System.of(self.matrix, self.low, self.high, self.tied, self.sets)
 
     def solve(
@@ -87,7 +92,7 @@ class Assembly:
             return None
         must, free = self._variables(inside | self.forced), self._free(entering)
         value = np.concatenate([score, np.zeros(self.n_stimuli)])
-        found = maximise(self.system, value, must, free, self._price(relax), high)
+        found = self._maximise(value, must, free, self._price(relax), high)
         return None if found is None else found[: len(score)]
 
     def possible(self, may: Mask) -> bool:
@@ -96,7 +101,12 @@ class Assembly:
         if np.any(self.forced & ~entering):
             return False
         # At values drawn at random a relaxation is whole at once as a rule; at equal ones it hardly ever is.
-        return maximise(self.system, self.system.tie, self._variables(self.forced), self._free(entering)) is not None
+        return self._maximise(self.system.tie, self._variables(self.forced), self._free(entering)) is not None
+
+    def _maximise(self, value: Floats, must: Mask, may: Mask, price: Floats | None = None, high: Floats | None = None) -> Mask | None:
+        from cat_engine.exact import maximise
+
+        return maximise(self.system, value, must, may, price, high)
 
     def _free(self, items: Mask) -> Mask:
         return np.concatenate([items, np.full(self.n_stimuli, self.sets is not None)])

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from cat_engine.assembly import Assembly
 from cat_engine.blueprint import BlueprintRow
-from cat_engine.conflict import conflict_faults
 from cat_engine.families import Floats, Ints
 from cat_engine.faults import Fault, Faulty
 from cat_engine.narrowing import ANY, CONTENT, DROPPED, FULL, OPEN, RELAXED, Narrowed, criterion, given_in_section, needs_rows
@@ -105,7 +104,11 @@ class ShadowTest:
         faults = needs_rows(where, rows)
         if self.refresh == "stimulus" and not faults and pool.assembly(tuple(rows)).sets is None:
             faults.append(Fault("content", "refresh", f"no row of {where} speaks of stimuli", "another refresh"))
-        return faults or [replace(fault, where=where) for fault in conflict_faults(rows, pool)]
+        if faults:
+            return faults
+        from cat_engine.conflict import conflict_faults  # with scipy's solvers, which are loaded where there is a blueprint (assembly.py)
+
+        return [replace(fault, where=where) for fault in conflict_faults(rows, pool)]
 
 
 def _past(moment: Moment, n: int, ago: int) -> "Batch":

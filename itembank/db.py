@@ -10,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 
 from cat_engine import Fault, Faulty
 
@@ -77,3 +77,17 @@ def upgrade(engine: Engine, locations: Sequence[Path] = ()) -> None:
     with _newer_named(), engine.execution_options(write=True).begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "heads")
+
+
+@contextmanager
+def failures_named() -> Iterator[None]:
+    """Raises Faulty where DATABASE_URL is no address, or the database cannot be reached or used; a mistake in the program stays what it is."""
+    try:
+        yield
+    except (ArgumentError, NoSuchModuleError):
+        fault = Fault("DATABASE_URL", "", "is not the address of a database", "postgresql://user:password@host/name")
+        raise Faulty([fault]) from None
+    except DatabaseError as error:
+        if type(error) not in (DatabaseError, OperationalError):
+            raise
+        raise Faulty([Fault("database", "", f"cannot be used: {error.orig}".strip())]) from None

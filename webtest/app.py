@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any
 
 from flask import Blueprint, Flask, Response, abort, current_app, flash, g, jsonify, redirect, render_template, request, session, url_for
-from flask_babel import Babel, get_locale
+from flask_babel import Babel, get_locale, gettext
 from flask_babel import lazy_gettext as _l
 from flask_login import LoginManager, UserMixin, current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
@@ -211,6 +211,11 @@ def retry_after(refusal: Refused) -> dict[str, str]:
     return {} if refusal.retry_s is None else {"Retry-After": str(refusal.retry_s)}
 
 
+def words_of(code: str) -> str:
+    """A refusal in the language of the reader."""
+    return str(gettext(MESSAGES[code]))
+
+
 def own_referrer() -> str | None:
     """The page of ours that a person came from."""
     return request.referrer if request.referrer and request.referrer.startswith(request.host_url) else None
@@ -219,15 +224,15 @@ def own_referrer() -> str | None:
 def _refused(refusal: Refused) -> Any:
     status = STATUS_OF.get(refusal.code, 409)
     if wants_fragment() or request.accept_mimetypes.best == "application/json":
-        return jsonify({"error": refusal.code, "message": str(MESSAGES[refusal.code])}), status
+        return jsonify({"error": refusal.code, "message": words_of(refusal.code)}), status
     if isinstance(current_user._get_current_object(), TakerUser) and refusal.code != "moved" and request.method == "POST":
-        flash(str(MESSAGES[refusal.code]), "warning")
+        flash(words_of(refusal.code), "warning")
         return see_other("taker.test")
     back = own_referrer() if request.method == "POST" else None
     if back and status == 409 and refusal.code != "moved":
-        flash(str(MESSAGES[refusal.code]), "warning")
+        flash(words_of(refusal.code), "warning")
         return redirect(back, code=303)
-    return render_template("problem.html", message=MESSAGES[refusal.code], code=refusal.code), status
+    return render_template("problem.html", message=words_of(refusal.code), code=refusal.code), status
 
 
 def _overtaken(_error: Conflict) -> Any:

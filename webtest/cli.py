@@ -1,59 +1,66 @@
-"""The command `cact`: the group, and the commands of an installation as a whole. Every module webtest.commands_* adds its own."""
+"""The command `cact`: which commands there are, and which module holds each. Only the module of the command that is asked for is loaded."""
 
-import pkgutil
-import sys
-from dataclasses import asdict
 from importlib import import_module
-from pathlib import Path
-from typing import Any
 
 import click
-from rich.markup import escape
 
-import webtest
-from cat_engine import Fault, Faulty
-from webtest.config import open_house
-from webtest.console import (
-    EXIT_FAULTY,
-    EXIT_NOT_SOUND,
-    data_option,
-    err,
-    guarded,
-    json_option,
-    now_ms,
-    opened,
-    out,
-    put,
-    read_text,
-    show_faults,
-)
-
-__all__ = [
-    "EXIT_FAULTY", "data_option", "err", "guarded", "json_option", "main", "now_ms", "opened", "out", "put", "read_text", "show_faults",
-]  # fmt: skip
-
-PORT = click.IntRange(1, 65_535)
+# Of each module webtest.commands_*: the commands that its attach(main) adds, each with its line in `cact --help`.
+COMMANDS = {
+    "assemble": {"assemble": "Choose the items that satisfy a blueprint and inform most."},
+    "bank": {"bank": "The item bank: import, check, publish, export, list."},
+    "calibrate": {
+        "calibrate": "Estimate item parameters by marginal maximum likelihood.",
+        "link": "Link two calibrations by their common items.",
+    },
+    "dif": {"dif": "Differential item functioning between two groups."},
+    "engine": {
+        "information": "Category probabilities and information of a bank's items.",
+        "next": "What a selection rule gives after given answers.",
+        "plan": "Check test plans.",
+        "score": "Ability of every person from the answers in a file.",
+    },
+    "fit": {"fit": "How well items, pairs and the whole model fit the answers."},
+    "house": {
+        "audit": "Verify the log of a wave, and every decision in it.",
+        "demo": "Try CACT: a sample bank, an open wave and a server.",
+        "init": "Make an installation.",
+        "serve": "Serve an installation over HTTP until interrupted.",
+    },
+    "person": {
+        "personfit": "How well each person's answers and times fit the model.",
+        "security": "Items that got out, answers in common, preknowledge.",
+    },
+    "rehearse": {"rehearse": "Drive virtual test-takers over HTTP from login to receipt."},
+    "responses": {"responses": "Answers of closed waves as files."},
+    "results": {"results": "Results of closed waves as files."},
+    "roster": {"roster": "Rosters of expected test-takers."},
+    "simulate": {"simulate": "Try plans on simulated people, or replay real answers."},
+    "upkeep": {
+        "correlations": "How the competencies of a bank correlate.",
+        "drift": "Whether items moved since the bank was calibrated.",
+        "pretest": "What each pretest item still needs.",
+    },
+    "user": {"user": "Officers' accounts."},
+    "wave": {"wave": "Waves: who sits what, where and when."},
+}
 
 
 class Commands(click.Group):
-    """The top group. On first use it loads each module webtest.commands_* and calls its attach(main): a new module needs no entry here."""
+    """The top group, of COMMANDS."""
 
-    _loaded = False
-
-    def _load(self) -> None:
-        if not self._loaded:
-            self._loaded = True
-            for module in pkgutil.iter_modules(webtest.__path__, "webtest."):
-                if module.name.startswith("webtest.commands_"):
-                    import_module(module.name).attach(self)
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        self._load()
-        return super().list_commands(ctx)
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
+        return sorted(name for lines in COMMANDS.values() for name in lines)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        self._load()
+        for module, lines in COMMANDS.items():
+            if cmd_name in lines and cmd_name not in self.commands:
+                import_module(f"webtest.commands_{module}").attach(self)
         return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's own signature
+        """The list in `cact --help`; click would load every module for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(line for lines in COMMANDS.values() for line in lines.items()))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -65,117 +72,3 @@ def main() -> None:
 
     Exit codes: 0 done; 1 checked and not sound; 2 bad input, or refused.
     """
-
-
-@main.command()
-@data_option
-@click.option("--sample-bank/--no-sample-bank", default=True, show_default=True, help="Publish the sample bank as version 1.")
-@guarded
-def init(data: Path, sample_bank: bool) -> None:
-    """Make an installation: database, keys, rules of the day, an account for each role.
-
-    The accounts' passwords are generated and printed once. On a folder that holds an installation already nothing is lost: what is missing is
-    added, and accounts stay as they are.
-    """
-    from webtest import founding
-
-    house = open_house(data)
-    try:
-        founding.load_norms(house)
-        if sample_bank:
-            founding.publish_sample_bank(house)
-        accounts = founding.first_accounts(house)
-    finally:
-        house.close()
-    _print_accounts(accounts)
-    if not accounts:
-        out.print("The accounts that are here stay as they are; forgotten passwords: 'cact user password'.")
-    out.print(escape(f"Installation ready in {data}. Serve it with 'cact serve --data {data}'."))
-
-
-def _print_accounts(accounts: list[Any]) -> None:
-    if accounts:
-        out.print("[bold]Accounts (these passwords are shown once, write them down):[/]")
-        for account in accounts:
-            out.print(f"  {account.username:<14} {account.password}")
-
-
-@main.command()
-@data_option
-@click.option("--port", type=PORT, default=8000, show_default=True, help="Port on 127.0.0.1.")
-@guarded
-def demo(data: Path, port: int) -> None:
-    """Try CACT: the sample bank, an open wave of 30 people, an account for each role, and a server.
-
-    The wave is called "Gladi Bersih". A second run goes on with the same data.
-    """
-    from webtest import founding
-    from webtest.serving import port_fault, serve
-
-    fault = port_fault("127.0.0.1", port)
-    if fault is not None:
-        raise Faulty([fault])
-    house = open_house(data)
-    try:
-        founding.load_norms(house)
-        founding.publish_sample_bank(house)
-        accounts = founding.first_accounts(house)
-        _wave, cards = founding.demo_wave(house)
-    finally:
-        house.close()
-    out.print(f"\n[bold]CACT is on http://127.0.0.1:{port}/[/]  (stop: Ctrl-C; data: {escape(str(data))})")
-    if accounts:
-        out.print(f"\nOfficers, at http://127.0.0.1:{port}/petugas/masuk")
-        _print_accounts(accounts)
-    else:
-        out.print(escape(f"\nThe accounts are those printed at the first run; forgotten: 'cact user password NAME --data {data}'."))
-    if cards:
-        out.print(f"\nTest-takers, at http://127.0.0.1:{port}/masuk (the proctor prints PIN cards for the other 27):")
-        for name, nip, pin in cards:
-            out.print(f"  {name}   NIP {nip}   PIN {pin}")
-        out.print("  After logging in they wait until the proctor (pengawas) presses 'Mulai serentak' on the wave's page.")
-    sys.stdout.flush()
-    serve(data, "127.0.0.1", port)
-
-
-@main.command()
-@data_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=PORT, default=8000, show_default=True, help="Port to listen on.")
-@click.option(
-    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Worker processes; more than one only with PostgreSQL."
-)
-@guarded
-def serve(data: Path, host: str, port: int, workers: int) -> None:
-    """Serve an installation over HTTP until interrupted."""
-    from webtest.serving import serve as run
-
-    with opened(data) as house:
-        if workers > 1 and house.engine.dialect.name == "sqlite":
-            raise Faulty([Fault("--workers", "", "SQLite takes one worker process", "set DATABASE_URL to use more")])
-    run(data, host, port, workers=workers)
-
-
-@main.command()
-@data_option
-@click.argument("wave")
-@json_option
-@guarded
-def audit(data: Path, wave: str, as_json: bool) -> None:
-    """Verify the log of WAVE: chains, checkpoints, and every decision asked of the engine again.
-
-    Exit code 1 where anything does not hold.
-    """
-    from webtest.audit import audit_wave
-
-    with opened(data) as house:
-        report = audit_wave(house.engine, house.store, wave, house.keys)
-    lines = [
-        f"{report.attempts} attempts, {report.events} events, {report.decisions} decisions asked again, {report.checkpoints} checkpoints"
-    ]
-    lines += [f"[red]NOT SOUND[/] {escape(f.stream)} event {f.seq}: {escape(f.what)}" for f in report.findings[:50]]
-    lines += [f"… and {len(report.findings) - 50} more" for _ in [0] if len(report.findings) > 50]
-    lines.append(f"root {report.root}" if report.root else "not sealed yet")
-    lines.append("[red]not sound[/]" if report.findings else "[green]sound[/]")
-    put(asdict(report), as_json, "\n".join(lines))
-    sys.exit(EXIT_NOT_SOUND if report.findings else 0)

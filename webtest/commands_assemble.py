@@ -12,9 +12,9 @@ from cat_engine.blueprint import Content, read_rows, row_faults
 from cat_engine.conflict import conflict_faults
 from itembank.bank import pool_of, time_faults
 from itembank.exchange import read_bank_csv
-from webtest.cli import guarded, json_option, put, read_text
+from webtest.console import guarded, json_option, put, read_text
 from webtest.engine_inputs import numbers, read_table
-from webtest.simulation_files import whole_file, write_csv
+from webtest.whole_files import whole_file, write_csv
 
 
 def attach(main: click.Group) -> None:

@@ -5,7 +5,7 @@ import resource
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -27,8 +27,6 @@ from cat_engine import MODELS, Fault, Faulty
 from cat_engine.irt import Ints
 from itembank.exchange import read_bank_csv
 from webtest.cluster import holder
-from webtest.commands_bank import trial_text
-from webtest.config import House
 from webtest.console import (
     EXIT_NOT_SOUND,
     actor,
@@ -46,8 +44,10 @@ from webtest.console import (
 )
 from webtest.languages import language
 from webtest.response_files import read_labelled
-from webtest.services.psychometrics import Psychometrics
-from webtest.services.review import Review
+
+if TYPE_CHECKING:
+    from webtest.config import House
+    from webtest.services.psychometrics import Psychometrics
 
 FILE = click.Path(path_type=Path)
 ALIASES = {"rasch": "pcm"}  # a slope of 1
@@ -216,6 +216,8 @@ def _print_flags(items: list[tuple[str, int, tuple[str, ...]]]) -> None:
 
 
 def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any], hold: Hold) -> None:
+    from webtest.services.psychometrics import Psychometrics  # with the database, which answers in a file do without
+
     with opened(options["data"]) as house:
         service = Psychometrics(house.engine, house.store)
         waves = [wave.strip() for wave in options["waves"].split(",") if wave.strip()] or [wave.id for wave in service.closed_waves()]
@@ -254,14 +256,17 @@ def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any], hold: Hold) ->
             out.print(f"Version {run.draft_version} is a draft; 'cact bank publish {run.draft_version}' publishes it.")
 
 
-def _print_changes(service: Psychometrics, version: int) -> None:
+def _print_changes(service: "Psychometrics", version: int) -> None:
     changes = service.changes(version)
     out.print(f"Version {version} changes {len({change.item_id for change in changes})} items:")
     for change in changes:
         out.print(escape(f"  {change.item_id} {change.field}: {change.old} -> {change.new}"))
 
 
-def _publish(house: House, version: int) -> None:
+def _publish(house: "House", version: int) -> None:
+    from webtest.commands_bank import trial_text
+    from webtest.services.review import Review
+
     review = Review(house.engine)
     tried = review.try_version(version, review.plan(version), actor=actor(), now=now_ms())
     out.print(trial_text(tried))

@@ -8,7 +8,6 @@ from typing import Any
 import click
 import numpy as np
 from rich.markup import escape
-from sqlmodel import Session as SqlSession
 
 from cat_engine import (
     Fault,
@@ -28,25 +27,18 @@ from cat_engine.select import SELECTION, Moment
 from cat_engine.timing import Speeds
 from itembank.bank import Bank, pool_of
 from itembank.exchange import on_logistic_metric, read_bank_csv
-from itembank.store import load_bank
-from webtest.cli import guarded, json_option, opened, put, read_text
+from webtest.console import guarded, json_option, opened, put, read_text
 from webtest.engine_inputs import numbers, parse_grid, parse_prior, pool_for, read_answers, read_given
 from webtest.item_times import times_for
-from webtest.simulation_files import whole_file, write_csv
+from webtest.whole_files import whole_file, write_csv
 
 LARGEST_N = 1_000_000
 
 
 def attach(main: click.Group) -> None:
     """Add this module's commands."""
-    group = main.commands.get("plan")
-    if not isinstance(group, click.Group):
-        group = click.Group("plan", help="Test plans.")
-        main.add_command(group)
-    group.add_command(plan_check)
-    main.add_command(information_command)
-    main.add_command(score_command)
-    main.add_command(next_command)
+    for command in (plan, information_command, score_command, next_command):
+        main.add_command(command)
 
 
 bank_option = click.option("--bank", "bank_file", type=click.Path(path_type=Path), help="Parameter CSV of a bank.")
@@ -59,11 +51,16 @@ def bank_of(bank_file: Path | None, data: Path | None) -> Bank:
         raise Faulty([Fault("--bank", "", "name one bank", "--bank FILE.csv, or --data FOLDER of an installation")])
     if data is None:
         return read_bank_csv(read_text(bank_file or Path()))
-    with opened(data) as house, SqlSession(house.engine) as sql:
-        return load_bank(sql)
+    with opened(data) as house:
+        return house.newest_bank()
 
 
-@click.command("check")
+@click.group()
+def plan() -> None:
+    """Test plans."""
+
+
+@plan.command("check")
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
 @bank_option
 @folder_option

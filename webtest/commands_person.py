@@ -29,7 +29,6 @@ from webtest.console import check_target, err, guarded, json_option, opened, put
 from webtest.csv_table import csv_table
 from webtest.engine_inputs import pool_for, to_number
 from webtest.response_files import PARQUET, read_responses
-from webtest.wave_answers import wave_answers
 
 FILE = click.Path(path_type=Path)
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
@@ -105,6 +104,8 @@ def answers_options(function: Callable[..., Any]) -> Callable[..., Any]:
             log, people, plan = read_responses(answers, bank.ids), None, None
             option = None if answers.is_dir() or answers.suffix.lower() in PARQUET else read_options_csv(read_text(answers))
         else:
+            from webtest.wave_answers import wave_answers  # with the database, which answers in a file do without
+
             with opened(data or Path()) as house:
                 found = wave_answers(house, [name.strip() for name in (waves or "").split(",") if name.strip()])
             log, option, people, plan = found.log, found.option, found.people, found.plan

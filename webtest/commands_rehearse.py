@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cat_engine import Fault, Faulty
 from itembank.bank import Bank, ItemContent
+from itembank.db import failures_named
 from itembank.demo import load_demo
 from itembank.exchange import read_bank_json
 from webtest import founding
@@ -86,6 +87,7 @@ def rehearse(
         )
     else:
         with (
+            failures_named(),
             tempfile.TemporaryDirectory(prefix="cact-rehearsal-") as folder,
             own_database(keep or Path(folder), keep=keep is not None) as own,
             throw_away(keep or Path(folder), own, workers) as (server, logins),

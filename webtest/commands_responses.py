@@ -10,7 +10,7 @@ from cat_engine import Fault, Faulty
 from webtest.console import data_option, guarded, json_option, opened, put
 from webtest.response_files import MANIFEST
 from webtest.services.answers import GROUPS, export_answers
-from webtest.simulation_files import new_folder_fault, whole
+from webtest.whole_files import new_folder_fault, whole
 
 OWNER_ONLY = 0o600
 

@@ -20,17 +20,17 @@ from cat_engine.priors import UniformPrior
 from cat_engine.simulate import Mapper, People, Trial
 from cat_engine.timing import Speeds
 from itembank.bank import Bank, pool_of
-from webtest.cli import err, guarded, json_option, put, read_text
 from webtest.commands_engine import bank_of, bank_option, folder_option
-from webtest.console import language_option
+from webtest.console import err, guarded, json_option, language_option, put, read_text
 from webtest.engine_inputs import parse_prior, pool_for, read_answers, read_correlations, read_thetas
 from webtest.item_times import times_for
 from webtest.languages import language as language_of
 from webtest.simulation_cluster import spread
 from webtest.simulation_comparison import write_comparison
-from webtest.simulation_files import STEPS, Design, new_folder_fault, run, whole
+from webtest.simulation_files import STEPS, Design, run
 from webtest.simulation_plots import COLOURS
 from webtest.simulation_report import Simulated
+from webtest.whole_files import new_folder_fault, whole
 
 LARGEST_N = 1_000_000
 LARGEST_SPREAD = 3.0  # sd of log-speeds

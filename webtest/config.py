@@ -1,13 +1,18 @@
 """Where an installation keeps its things, and the one object that holds its parts together."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Engine
+from sqlmodel import Session as SqlSession
 
 from cat_engine import Fault, Faulty
-from itembank.db import data_url, open_engine, upgrade
+from itembank.bank import Bank
+from itembank.db import data_url, failures_named, open_engine, upgrade
+from itembank.store import load_bank
 from webtest.accounts import Accounts
 from webtest.catalog import Catalog
 from webtest.keys import Keys, load_keys
@@ -45,6 +50,11 @@ class House:
     beats: Heartbeats
     monitor: Monitor
 
+    def newest_bank(self) -> Bank:
+        """The newest published version of the bank. Raises LookupError where there is none."""
+        with SqlSession(self.engine) as sql:
+            return load_bank(sql)
+
     def close(self) -> None:
         """Commit what waits and let go of the database."""
         self.store.close()
@@ -71,3 +81,14 @@ def open_house(folder: Path, url: str | None = None) -> House:
         beats,
         Monitor(engine, store, catalog, beats),
     )
+
+
+@contextmanager
+def housed(folder: Path, url: str | None = None) -> Iterator[House]:
+    """The same for a while: closed at the end, and what the database fails in is a fault (itembank.db.failures_named)."""
+    with failures_named():
+        house = open_house(folder, url)
+        try:
+            yield house
+        finally:
+            house.close()

@@ -10,20 +10,22 @@ import pwd
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.markup import escape
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 
 from cat_engine import Fault, Faulty
-from webtest.config import House, open_house
 from webtest.languages import INDONESIAN, LANGUAGES, language
 from webtest.refusal import MESSAGES, Refused
+
+if TYPE_CHECKING:
+    from webtest.config import House
 
 EXIT_NOT_SOUND = 1
 EXIT_FAULTY = 2
@@ -89,10 +91,7 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
         except Refused as refusal:
             code, faults = refusal.code, [Fault("refused", refusal.code, refusal_words(refusal.code))]
             err.print(escape(f"refused ({refusal.code}): {refusal_words(refusal.code)}"))
-        except (ArgumentError, NoSuchModuleError):
-            code, faults = "faulty", [Fault("DATABASE_URL", "", "is not the address of a database", "postgresql://user:password@host/name")]
-            show_faults(faults)
-        except (LookupError, OSError, DatabaseError) as error:
+        except (LookupError, OSError) as error:
             code, faults = "faulty", [Fault(*_failure(error))]
             show_faults(faults)
         if kwargs.get("as_json"):
@@ -102,12 +101,8 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def _failure(error: LookupError | OSError | DatabaseError) -> tuple[str, str, str]:
+def _failure(error: LookupError | OSError) -> tuple[str, str, str]:
     """Where, field and message of a failure that is not the program's own fault; what is one is raised again."""
-    if isinstance(error, DatabaseError):
-        if type(error) not in (DatabaseError, OperationalError):
-            raise error
-        return "database", "", f"cannot be used: {error.orig}".strip()
     if isinstance(error, OSError):
         return str(error.filename or "file"), "", error.strerror or str(error)
     if type(error) is not LookupError:  # a KeyError or IndexError is a mistake in the program
@@ -132,7 +127,7 @@ def _broken(word: str) -> bool:
 
 def refusal_words(code: str) -> str:
     """A refusal in the language of the command line: its own words, else the web's in English."""
-    return REFUSALS.get(code) or language("en").gettext(str(MESSAGES[code]))
+    return REFUSALS.get(code) or language("en").gettext(MESSAGES[code])
 
 
 def data_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -172,19 +167,15 @@ def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return target(force(function))
 
 
-class opened:  # noqa: N801 - used as a context manager
+@contextmanager
+def opened(data: Path) -> Iterator["House"]:
     """The installation in a folder, closed at the end; refuses a folder that was never initialised."""
+    if not (data / "keys.json").exists():
+        raise Faulty([Fault(str(data), "", "holds no installation", "make one with 'cact init', or name its folder with --data")])
+    from webtest.config import housed  # with the database and its migrations, which take longer to import than most commands on files run
 
-    def __init__(self, data: Path) -> None:
-        if not (data / "keys.json").exists():
-            raise Faulty([Fault(str(data), "", "holds no installation", "make one with 'cact init', or name its folder with --data")])
-        self.house: House = open_house(data)
-
-    def __enter__(self) -> House:
-        return self.house
-
-    def __exit__(self, *_: object) -> None:
-        self.house.close()
+    with housed(data) as house:
+        yield house
 
 
 def put(value: Any, as_json: bool, text: str) -> None:

@@ -4,8 +4,6 @@ import gettext
 from functools import cache
 from pathlib import Path
 
-from flask_babel import get_locale
-
 from calibration.language import INDONESIAN, Language
 
 LANGUAGES = ("id", "en")
@@ -21,4 +19,6 @@ def language(code: str) -> Language:
 
 def reader() -> Language:
     """The Language of whoever reads the page; Indonesian where nobody is reading (no request)."""
+    from flask_babel import get_locale  # a command has no reader, and need not wait for the web's packages
+
     return language(str(get_locale() or INDONESIAN.code))

@@ -1,6 +1,10 @@
 """Refusals: a service says no with a stable code; the page says it in words."""
 
-from flask_babel import lazy_gettext as _l
+
+def _l(text: str) -> str:
+    """Marks a text for translation; the page puts it in its reader's language (webtest.app.words_of), the command line in English."""
+    return text
+
 
 MESSAGES = {
     "login_failed": _l("NIP atau PIN tidak cocok, atau PIN sudah tidak berlaku. Periksa kembali atau panggil pengawas."),

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from calibration.parquet import read_responses_parquet
 from calibration.responses import ResponseLog, read_responses_csv
 from cat_engine import Fault, Faulty
 from webtest.console import read_bytes, read_text
@@ -45,6 +44,8 @@ def read_labelled(
             return read_responses_csv(read_text(path), known), ()
         except Faulty as error:
             raise Faulty([Fault(path.name if f.where == "file" else f.where, f.field, f.message, f.remedy) for f in error.faults]) from None
+    from calibration.parquet import read_responses_parquet  # with pyarrow, which CSV does without
+
     return read_responses_parquet(files, known, label=label, competency=competency, one_scale=one_scale)
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from calibration.language import INDONESIAN, N_, Language
-from webtest.simulation_files import write_csv, write_json
+from webtest.simulation_files import write_json
 from webtest.simulation_plots import COLOURS, compared, exposures, figure, lengths
 from webtest.simulation_report import Simulated, document, heading, percent, table, value
+from webtest.whole_files import write_csv
 
 WHOLE = (
     "people", "items", "mean_length", "mean_minutes", "out_of_time", "rmse", "bias", "se", "reliability", "squared_correlation", "accuracy",

@@ -1,13 +1,9 @@
 """What `cact simulate` leaves behind for one design: steps, people, items and deciles, the summary as JSON, the report as HTML."""
 
-import csv
 import json
 import math
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from calibration.language import INDONESIAN, Language
-from cat_engine import Fault, Faulty
 from cat_engine.irt import Floats, Ints
 from cat_engine.pretest import is_pretest
 from cat_engine.section_time import SectionAdvice, section_advice
@@ -24,6 +19,7 @@ from cat_engine.tally import LEVELS, Tally
 from cat_engine.timing import Speeds
 from webtest.simulation_report import DOTS, GRID, Simulated, html_report
 from webtest.simulation_steps import recording
+from webtest.whole_files import write_csv
 
 STEPS = ("csv", "parquet", "none")
 
@@ -183,46 +179,3 @@ def decile_rows(tally: Tally) -> list[dict[str, Any]]:
 def write_json(path: Path, value: object) -> None:
     """A JSON file without numbers that JSON does not have."""
     path.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A CSV file whose numbers read back to the same bits."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-
-
-def new_folder_fault(folder: Path) -> list[Fault]:
-    """A fault where `folder` cannot be made because something is there."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        return [Fault("--out", str(folder), "is there already and not empty", "name a new folder")]
-    return []
-
-
-@contextmanager
-def whole(folder: Path) -> Iterator[Path]:
-    """A temporary folder that becomes `folder` when all went well and disappears when not."""
-    faults = new_folder_fault(folder)
-    if faults:
-        raise Faulty(faults)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    part.chmod(0o755)
-    try:
-        yield part
-        part.replace(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary file that becomes `path` when all went well and disappears when not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from cat_engine import Fault, Faulty
 from itembank.db import data_url, open_engine
 from webtest import founding
-from webtest.config import open_house
+from webtest.config import housed
 from webtest.rehearsal.client import Login
 from webtest.serving import port_fault
 
@@ -104,13 +104,10 @@ def own_database(folder: Path, *, keep: bool) -> Iterator[str]:
 @contextmanager
 def throw_away(folder: Path, url: str, workers: int) -> Iterator[tuple[Server, dict[str, Login]]]:
     """A new installation in `folder` and the database `url`, with a running server, and a login a role."""
-    house = open_house(folder, url)
-    try:
+    with housed(folder, url) as house:
         founding.load_norms(house)
         founding.publish_sample_bank(house)
         logins = {account.role: Login(account.username, account.password) for account in founding.first_accounts(house)}
-    finally:
-        house.close()
     server = Server(folder, url, free_port(), workers)
     server.start()
     try:

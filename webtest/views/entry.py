@@ -9,9 +9,9 @@ from typing import Any
 from flask import Blueprint, current_app, flash, redirect, render_template, request, session, url_for
 from flask_login import current_user, login_user, logout_user
 
-from webtest.app import OFFICER_LONGEST_MS, OfficerUser, TakerUser, house, now_ms, own_referrer, retry_after, see_other
+from webtest.app import OFFICER_LONGEST_MS, OfficerUser, TakerUser, house, now_ms, own_referrer, retry_after, see_other, words_of
 from webtest.languages import LANGUAGES
-from webtest.refusal import MESSAGES, Refused
+from webtest.refusal import Refused
 from webtest.roster import clean_nip
 
 pages = Blueprint("entry", __name__)
@@ -77,7 +77,7 @@ def taker_login_post() -> Any:
         if refusal.code == "login_failed":
             _gate().fail(address)
         status = {"locked": 429, "device_bound": 409}.get(refusal.code, 401)
-        page = render_template("taker/login.html", message=MESSAGES[refusal.code], nip=request.form.get("nip", "")[:30])
+        page = render_template("taker/login.html", message=words_of(refusal.code), nip=request.form.get("nip", "")[:30])
         return page, status, retry_after(refusal)
     _renew(device=device)
     login_user(TakerUser(attempt, wave, device))
@@ -99,7 +99,7 @@ def officer_login_post() -> Any:
         if refusal.code == "officer_login_failed":
             _gate().fail(address)
         status = 429 if refusal.code == "locked" else 401
-        return render_template("officer/login.html", message=MESSAGES[refusal.code]), status, retry_after(refusal)
+        return render_template("officer/login.html", message=words_of(refusal.code)), status, retry_after(refusal)
     _renew(sid=secrets.token_hex(16), since=now_ms(), seen=now_ms())
     login_user(OfficerUser(found))
     return see_other("room.waves")
@@ -130,7 +130,7 @@ def choose_language(language: str) -> Any:
     if language in LANGUAGES:
         session["language"] = language
     else:
-        flash(str(MESSAGES["unknown"]), "warning")
+        flash(words_of("unknown"), "warning")
     return redirect(own_referrer() or url_for("entry.home"), code=303)
 
 
