@@ -20,7 +20,7 @@ import scipy
 
 from tests.conftest import Place, found
 from tests.webtest.conftest import T0, Room
-from tests.webtest.mixed import Sat, differences, hurry, sit_all
+from tests.webtest.mixed import RT_S, Sat, differences, hurry, sit_all
 from tests.webtest.mixedbank import publish_mixed_bank
 from webtest import replay
 from webtest.audit import audit_wave
@@ -99,7 +99,8 @@ def _check_wave(house: House, wave: str, answers: np.ndarray, out: Compared) -> 
     out.decisions += report.decisions
     out.differences += [f"{wave} {finding.stream} {finding.seq}: {finding.what}" for finding in report.findings]
     attempts = [line.attempt for line in house.monitor.board(wave, T0, fresh=True).lines]
-    sat = Sat(Room(house, wave), tuple(house.store.load(attempt) for attempt in attempts), answers)
+    sessions, (people, items) = tuple(house.store.load(attempt) for attempt in attempts), answers.shape
+    sat = Sat(Room(house, wave), sessions, answers, np.full(items, float(RT_S)), np.ones(people))
     out.sessions += len(sat.sessions)
     out.differences += differences(house, sat)
 

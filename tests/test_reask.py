@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cat_engine import Estimate
+from cat_engine import Decision, Estimate
 from tests import reask
 from webtest import replay
 
@@ -20,13 +20,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shift(patch: pytest.MonkeyPatch, by: float) -> None:
     """Another machine, whose estimates are off."""
-    here = replay.estimate
+    here = replay.look
 
-    def elsewhere(*given: object) -> Estimate:
-        found = here(*given)  # type: ignore[arg-type]
-        return replace(found, theta=found.theta + by)
+    def elsewhere(*given: object) -> tuple[Decision, Estimate]:
+        decision, found = here(*given)  # type: ignore[arg-type]
+        return decision, replace(found, theta=found.theta + by)
 
-    patch.setattr(replay, "estimate", elsewhere)
+    patch.setattr(replay, "look", elsewhere)
 
 
 def test_the_same_machine_finds_no_difference_to_the_last_bit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
