@@ -136,6 +136,10 @@ class _Rooted(ABC):
     def at(self, given: Given, params: ItemParams, theta: Floats) -> Floats:
         """The function at theta[M]; `params` are those of the items given."""
 
+    def between(self, prior: Prior) -> tuple[float, float]:  # noqa: ARG002 - the contract
+        """Between which abilities the root is looked for."""
+        return self.low, self.high
+
     def curvature(self, given: Given, theta: Floats) -> Floats:
         """What the estimator adds to the information at theta[M]: nothing where only the likelihood speaks."""
         del given
@@ -155,10 +159,11 @@ class _Rooted(ABC):
             fewer = some.of(rows)
             return self.at(fewer, params if len(rows) == len(some) else some.pool.params.take(fewer.item), x)
 
-        inside = (some.pool.nodes > self.low) & (some.pool.nodes < self.high)
+        lowest, highest = self.between(given.prior)
+        inside = (some.pool.nodes > lowest) & (some.pool.nodes < highest)
         everyone = np.arange(len(some))
-        ends = [function(np.full(len(some), x), everyone)[:, None] for x in (self.low, self.high)]
-        nodes = np.concatenate([[self.low], some.pool.nodes[inside], [self.high]])
+        ends = [function(np.full(len(some), x), everyone)[:, None] for x in (lowest, highest)]
+        nodes = np.concatenate([[lowest], some.pool.nodes[inside], [highest]])
         low, high = _bracket(nodes, np.concatenate([ends[0], self.on_nodes(some, inside), ends[1]], axis=1))
         found = root_between(function, low, high)
         info = _terms_at(some, params, found).info + self.curvature(some, found)
@@ -226,6 +231,11 @@ class MaximumAPosteriori(_OfTerms):
         """l' + (log p)', where Jeffreys' prior adds I' / (2 I)."""
         slope = terms.score + given.prior.slope(theta)
         return slope + terms.jeffreys if given.prior.informed else slope
+
+    def between(self, prior: Prior) -> tuple[float, float]:
+        """Where the prior has any density, and within the estimator's own bounds as far as these leave something of it."""
+        low, high = max(self.low, prior.range[0]), min(self.high, prior.range[1])
+        return (low, high) if low < high else prior.range
 
     def curvature(self, given: Given, theta: Floats) -> Floats:
         """-(log p)''; of Jeffreys' prior by central differences of I' / (2 I)."""

@@ -19,8 +19,8 @@ REACH = 3.0  # standard deviations of a normal prior that must lie on a pool's g
 
 class Prior(Protocol):
     """log_density(nodes[Q]) -> [Q], up to a constant; slope and curvature, its first two derivatives at theta[...]; log_constant makes a density of
-    it; start, the ability and its standard deviation before any answer; support, the range that a grid must hold. `informed`: the log-density gets half the logarithm of the
-    information of the items given on top (Jeffreys, 1946).
+    it; start, the ability and its standard deviation before any answer; range, outside which the density is 0; support, the range that a grid must hold.
+    `informed`: the log-density gets half the logarithm of the information of the items given on top (Jeffreys, 1946).
     """
 
     informed: ClassVar[bool]
@@ -36,6 +36,9 @@ class Prior(Protocol):
 
     @property
     def start(self) -> tuple[float, float]: ...
+
+    @property
+    def range(self) -> tuple[float, float]: ...
 
     @property
     def support(self) -> tuple[float, float]: ...
@@ -79,6 +82,11 @@ class NormalPrior:
     def start(self) -> tuple[float, float]:
         """Mean and sd."""
         return self.mean, self.sd
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Everywhere."""
+        return -math.inf, math.inf
 
     @property
     def support(self) -> tuple[float, float]:
@@ -133,6 +141,11 @@ class UniformPrior(_Flat):
         return (self.low + self.high) / 2, (self.high - self.low) / np.sqrt(12.0)
 
     @property
+    def range(self) -> tuple[float, float]:
+        """From low to high."""
+        return self.low, self.high
+
+    @property
     def support(self) -> tuple[float, float]:
         """The range."""
         return self.low, self.high
@@ -161,6 +174,11 @@ class JeffreysPrior(_Flat):
     def start(self) -> tuple[float, float]:
         """0 and 1, the metric's own."""
         return 0.0, 1.0
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Everywhere."""
+        return -math.inf, math.inf
 
     @property
     def support(self) -> tuple[float, float]:

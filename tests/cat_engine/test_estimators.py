@@ -226,3 +226,13 @@ def test_a_plan_names_its_estimators_and_prior(plan_text: str) -> None:
     for word, wrong in (("map", "mapp"), ("wle", "wl"), ("uniform", "flat")):
         with pytest.raises(Faulty, match="not known"):
             load_plan(text.replace(f'"{word}"', f'"{wrong}"'))
+
+
+@pytest.mark.parametrize(("answer", "end"), [(1, 2.0), (0, -2.0)])
+def test_the_mode_under_a_uniform_prior_stays_where_the_prior_has_density(answer: int, end: float) -> None:
+    pool = pool_of([Row("2pl", 1.2, [0.1 * k]) for k in range(6)])
+    assert found(pool, MaximumAPosteriori(), list(range(6)), [answer] * 6, UniformPrior(-2.0, 2.0))[0] == end
+    assert found(pool, MaximumAPosteriori(3.0, 5.0), list(range(6)), [answer] * 6, UniformPrior(-2.0, 2.0))[0] == end
+    inside = [1, 0, 1, 0, 1, 0]
+    flat = found(pool, MaximumAPosteriori(), list(range(6)), inside, UniformPrior(-2.0, 2.0))
+    assert flat == pytest.approx(found(pool, MaximumLikelihood(), list(range(6)), inside), abs=1e-9)
