@@ -51,12 +51,14 @@ def live(plan: TestPlan, pool: Pool, people: int = 12) -> list[float]:
         while True:
             begun = time.process_time()
             decision = ask(plan, pool, state)
+            asked = time.process_time()
             if not isinstance(decision, Present):
                 break
-            category = int(rng.integers(pool.params.n_cat[decision.item]))
-            state = tell(tell(state, Presented(decision.item)), Answered(category, 1.0))
+            answer = Answered(int(rng.integers(pool.params.n_cat[decision.item])), 1.0)
+            told = time.process_time()
+            state = tell(tell(state, Presented(decision.item)), answer)
             if person:
-                times.append((time.process_time() - begun) * MS)
+                times.append((time.process_time() - told + asked - begun) * MS)
     return times
 
 
