@@ -15,6 +15,7 @@ from calibration.curves import A_BOUNDS, C_BOUNDS, INTERCEPT_BOUND, SLOPE_BOUND
 from calibration.expectation import Here, Hold
 from calibration.fit import rmsd
 from calibration.mml import MmlFit, MmlOptions, fit_mml
+from calibration.priors import COMMON_SLOPE
 from calibration.state import FIXED_SLOPE
 from calibration.uncertainty import Errors, standard_errors
 from cat_engine import ItemParams, Row
@@ -100,7 +101,7 @@ def estimate(
     for i in np.flatnonzero(usable & ~linked).tolist():
         why[i] = "disconnected"
     used = np.flatnonzero(usable & linked)
-    if not (~fixed[used]).any() or len(used) < 2:
+    if not (~fixed[used]).any() or len(used) < _least(rows, used, fixed):
         return Estimates(counts, tuple(("anchor",) if fixed[i] else (why[i] or "no_run",) for i in range(len(rows))), None)
     place: Ints = np.zeros(len(rows), dtype=np.int32)
     place[used] = np.arange(len(used))
@@ -119,6 +120,11 @@ def estimate(
     for i, reason in enumerate(why):
         flags.append(("anchor",) if fixed[i] else (reason,) if reason else _flags(run, int(place[i]), demands))
     return Estimates(counts, tuple(flags), run)
+
+
+def _least(rows: Sequence[Row], used: Ints, fixed: NDArray[np.bool_]) -> int:
+    """The fewest items that can be estimated together. Two tell only the product of their slopes: without a fixed item the priors alone would part it."""
+    return 2 if fixed[used].any() or all(rows[i].model in COMMON_SLOPE for i in used.tolist()) else 3
 
 
 def _linked(person: Ints, item: Ints, usable: NDArray[np.bool_], fixed: NDArray[np.bool_], answers: Ints) -> NDArray[np.bool_]:

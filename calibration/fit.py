@@ -17,7 +17,7 @@ LEAST_COMMON = 10  # persons for a correlation of residuals
 
 def rmsd(fit: MmlFit) -> Floats:
     """Root mean squared deviation of observed from expected item score, weighted by the ability of those who answered, per scale point
-    (as used in PISA; Tijmstra et al., 2020), [I]. Made for routed data: both curves are of the people who met the item.
+    (as used in PISA; Tijmstra et al., 2020), [I]; NaN for an item that nobody answered. Made for routed data: both curves are of the people who met the item.
     """
     params = ItemParams.from_rows([row._replace(scale=0) for row in fit.rows])
     p = np.moveaxis(probabilities(params, fit.nodes), 0, -1)
@@ -25,8 +25,8 @@ def rmsd(fit: MmlFit) -> Floats:
     total = fit.expected.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         observed = np.where(total > 0, (fit.expected * k).sum(axis=1) / total, 0.0)
-    gap = (observed - (p * k).sum(axis=1)) / (params.n_cat - 1)[:, None]
-    return np.asarray(np.sqrt((total * gap**2).sum(axis=1) / total.sum(axis=1)))
+        gap = (observed - (p * k).sum(axis=1)) / (params.n_cat - 1)[:, None]
+        return np.asarray(np.sqrt((total * gap**2).sum(axis=1) / total.sum(axis=1)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -248,6 +248,7 @@ def simulate(
         step_theta=step_theta,
         step_se=step_se,
         exposure=np.bincount(item, minlength=len(pool)) / len(people),
+        operational=pool.operational,
         step_seconds=None if times is None else np.concatenate([part.step_seconds for part in ran if part.step_seconds is not None]),
         seconds=None if times is None else np.concatenate([part.seconds for part in ran if part.seconds is not None]),
         pretest=np.concatenate([part.pretest for part in ran], axis=1),

@@ -82,7 +82,7 @@ class SimulationResult:
 
     true[N, S]; theta[N, S], se[N, S], count[N, S] at the end; reasons[N][section]; stops[N][S], why each competency ended ("" where the plan
     does not ask for it); step_person[R], step_position[R] (from 0), step_item[R], step_category[R], step_theta[R], step_se[R] (ability of the
-    item's competency after the answer); exposure[I] as a share of N. Where answers take time: step_seconds[R], and seconds[N, sections], in which an
+    item's competency after the answer); exposure[I] as a share of N, and operational[I], which items may be given to be scored. Where answers take time: step_seconds[R], and seconds[N, sections], in which an
     item that the budget cut short counts up to the budget. pretest[4, R'], answers to pretest items: person, the number of items of both kinds
     before, item, category; they are in none of the other figures.
     """
@@ -100,6 +100,7 @@ class SimulationResult:
     step_theta: Floats
     step_se: Floats
     exposure: Floats
+    operational: NDArray[np.bool_]
     step_seconds: Floats | None = None
     seconds: Floats | None = None
     pretest: Ints | None = None
@@ -127,8 +128,8 @@ class SimulationResult:
 
     @property
     def unused(self) -> float:
-        """Share of items never given."""
-        return float((self.exposure == 0).mean())
+        """Share of the items that may be given to be scored that nobody was given; 0 where there are none."""
+        return float((self.exposure[self.operational] == 0).mean()) if self.operational.any() else 0.0
 
     @property
     def summary(self) -> Summary:

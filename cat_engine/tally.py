@@ -229,8 +229,9 @@ class Tally:
 
     @property
     def unused(self) -> float:
-        """Share of items never given."""
-        return float((self.given == 0).mean())
+        """Share of the items that may be given to be scored that nobody was given; 0 where there are none."""
+        scored = self.trial.pool.operational
+        return float((self.given[scored] == 0).mean()) if scored.any() else 0.0
 
     @property
     def reliability(self) -> Floats:

@@ -16,6 +16,8 @@ from cat_engine.once import once
 
 STATUSES = ("active", "pretest", "held", "retired")  # pretest: given to gather answers, never scored
 GIVEN = ("active", "pretest")
+LEAST_ALPHA = 0.01  # below, the times of one person on one item spread by a factor of e^100
+LONGEST = 20.0  # of log-seconds: fifteen years
 CALIBRATIONS = ("provisional", "calibrated")
 
 
@@ -185,11 +187,11 @@ def pool_of(bank: Bank, competencies: Iterable[str], snapshot: Snapshot | None =
 
 
 def lognormal_time(attributes: Mapping[str, str]) -> tuple[float, float] | None:
-    """An item's alpha > 0 and beta (log-seconds) of the lognormal model of response times (van der Linden, 2006), from its attributes rt_alpha and
-    rt_beta. None where these are no such numbers.
+    """An item's alpha and beta (log-seconds) of the lognormal model of response times (van der Linden, 2006), from its attributes rt_alpha and
+    rt_beta. None where these are no numbers of any item: alpha from .01 to 100, beta within LONGEST of 0.
     """
     alpha, beta = (number(attributes.get(name, "")) for name in ("rt_alpha", "rt_beta"))
-    if alpha is None or beta is None or not (alpha > 0 and math.isfinite(alpha) and math.isfinite(beta)):
+    if alpha is None or beta is None or not (LEAST_ALPHA <= alpha <= 1 / LEAST_ALPHA and abs(beta) <= LONGEST):
         return None
     return alpha, beta
 
@@ -201,7 +203,7 @@ def expected_seconds(attributes: Mapping[str, str]) -> float | None:
     own = lognormal_time(attributes)
     try:
         found = number(attributes.get("seconds", "")) if own is None else math.exp(own[1] + 1 / (2 * own[0] ** 2))
-    except (OverflowError, ZeroDivisionError):  # alpha^2 may be too small to be a number
+    except OverflowError:  # of an item whose times hardly tell anything
         return None
     return found if found is not None and math.isfinite(found) and found > 0 else None
 

@@ -19,6 +19,7 @@ LIKE_A_THRESHOLD = re.compile(r"b[\s_.]*0*([1-9]\d*)?", re.IGNORECASE)
 LIKE_A_SLOPE = re.compile(r"a[\s_.]*0*([1-9]\d*)", re.IGNORECASE)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
+LARGEST = 1000.0  # of a parameter: far beyond any ability, and a number that nothing overflows with
 FREE_A = ("1pl", "pcm", "rsm", *NOMINAL)  # models whose a is 1 where the cell is empty
 
 
@@ -112,9 +113,11 @@ class Rows:
         if not cell and default is not None:
             return default
         value = float(cell) if NUMBER.fullmatch(cell) else math.nan
-        if math.isfinite(value):
+        if abs(value) <= LARGEST:
             return value
-        if not cell:
+        if math.isfinite(value):
+            self._say(where, name, f"'{cell}' is out of range", f"parameters lie between -{LARGEST:g} and {LARGEST:g}")
+        elif not cell:
             self._say(where, name, "is empty", "write a number")
         elif DECIMAL_COMMA.fullmatch(cell):
             self._say(where, name, f"'{cell}' has a decimal comma", "write a decimal point: " + cell.replace(",", "."))

@@ -13,7 +13,7 @@ from cat_engine.conflict import conflict_faults
 from itembank.bank import pool_of, time_faults
 from itembank.exchange import read_bank_csv
 from webtest.console import guarded, json_option, put, read_text
-from webtest.engine_inputs import numbers, read_table
+from webtest.engine_inputs import abilities, read_table
 from webtest.whole_files import whole_file, write_csv
 
 
@@ -40,7 +40,7 @@ def assemble(
     as_json: bool,
 ) -> None:  # fmt: skip
     """Choose the items of largest information that satisfy every row of a blueprint; exact, and the same on every run."""
-    theta = numbers(theta_text, "--theta")
+    theta = abilities(theta_text, "--theta")
     bank = read_bank_csv(read_text(bank_file))
     pool = pool_of(bank, bank.competencies)
     rows = read_rows(read_table(read_text(constraint_file)))

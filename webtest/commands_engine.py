@@ -28,7 +28,7 @@ from cat_engine.timing import Speeds
 from itembank.bank import Bank, pool_of
 from itembank.exchange import on_logistic_metric, read_bank_csv
 from webtest.console import guarded, json_option, opened, put, read_text
-from webtest.engine_inputs import numbers, parse_grid, parse_prior, pool_for, read_answers, read_given
+from webtest.engine_inputs import abilities, parse_grid, parse_prior, pool_for, read_answers, read_given
 from webtest.item_times import times_for
 from webtest.whole_files import whole_file, write_csv
 
@@ -102,7 +102,7 @@ def _time_words(one: SectionAdvice) -> str:
 @guarded
 def information_command(bank_file: Path, theta_text: str, out_file: Path) -> None:
     """Category probabilities and Fisher information of every item of a bank at given abilities."""
-    theta = numbers(theta_text, "--theta")
+    theta = abilities(theta_text, "--theta")
     bank = read_bank_csv(read_text(bank_file))
     p, info = probabilities(bank.params, theta), information(bank.params, theta)
     rows = (

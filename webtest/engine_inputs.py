@@ -16,12 +16,16 @@ from itembank.bank import Bank, pool_of
 from webtest.response_files import read_responses
 from webtest.snapshots import plan_faults, untried
 
+FARTHEST = 100.0  # an ability beyond this is a typing error
 
-def numbers(text: str, option: str) -> Floats:
-    """Numbers separated by commas. Raises Faulty."""
+
+def abilities(text: str, option: str) -> Floats:
+    """Abilities separated by commas. Raises Faulty."""
     found = [to_number(cell) for cell in text.split(",")]
     if not all(math.isfinite(v) for v in found):
         raise Faulty([Fault(option, "", f"'{text}' is not a list of numbers", f"{option}=-2,0,2")])
+    if max(map(abs, found)) > FARTHEST:
+        raise Faulty([Fault(option, "", f"'{text}' is out of range", f"abilities lie between -{FARTHEST:g} and {FARTHEST:g}")])
     return np.array(found)
 
 
@@ -71,6 +75,10 @@ def read_thetas(text: str, competencies: tuple[str, ...]) -> tuple[tuple[str, ..
         for name, value in zip(columns, values, strict=True):
             if not math.isfinite(value):
                 faults.append(Fault(where, name, f"'{cells[name]}' is not a number", "write a number with a decimal point"))
+            elif abs(value) > FARTHEST:
+                faults.append(
+                    Fault(where, name, f"'{cells[name]}' is out of range", f"abilities lie between -{FARTHEST:g} and {FARTHEST:g}")
+                )
         found[person_id] = values
     if not found and not faults:
         faults.append(Fault("file", "", "holds no people"))

@@ -185,6 +185,19 @@ def test_competencies_are_calibrated_each_by_itself(draw: Callable[..., Any], ba
     assert verdict_of(proposal, "i13").flags == ("no_run",)
 
 
+def test_two_items_alone_are_estimated_only_where_something_tells_their_slopes_apart(
+    draw: Callable[..., Any], bank_of: Callable[..., Bank]
+) -> None:
+    two = [Row("2pl", 1.2, [-0.4]), Row("2pl", 0.9, [0.3])]
+    answers = draw(two, np.random.default_rng(143).normal(size=800), 144).log(("i0", "i1"))
+    free = calibrate(answers, bank_of(two), OPTIONS)
+    assert [v.flags for v in free.verdicts] == [("no_run",)] * 2
+    anchored = calibrate(answers, bank_of(two), CalibrationOptions(mode="anchored", anchors=frozenset({"i0"})))
+    assert verdict_of(anchored, "i1").new is not None
+    rasch = [Row("pcm", 1.0, [-0.4]), Row("pcm", 1.0, [0.3])]
+    assert all(v.new is not None for v in calibrate(answers, bank_of(rasch), OPTIONS).verdicts)
+
+
 def test_girth_gives_its_second_opinion_on_the_banks_scale(draw: Callable[..., Any], bank_of: Callable[..., Bank]) -> None:
     bank = bank_of(GOOD)
     proposal = calibrate(ResponseLog.of(responses(draw, GOOD)), bank, CalibrationOptions(girth=True))

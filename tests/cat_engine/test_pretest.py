@@ -231,6 +231,14 @@ def test_answers_of_both_kinds_come_back_into_the_order_they_were_taken_apart_fr
         np.testing.assert_array_equal(getattr(found, name), expected)
 
 
+def test_pretest_items_do_not_count_as_unused() -> None:
+    pool = seeded_pool()
+    result = simulate(seeded_plan(), pool, np.random.default_rng(4).normal(size=(40, 3)), 5)
+    assert 0 < result.unused < 1
+    assert result.unused == np.mean(result.exposure[pool.operational] == 0)
+    assert result.unused == simulate(seeded_plan(), without(pool), result.true, 5).unused
+
+
 def test_a_pool_whose_needs_are_not_those_of_its_pretest_items_is_refused() -> None:
     pool = seeded_pool()
     for need in (np.ones(len(pool), dtype=int), -pool.need, pool.need[:-1]):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cat_engine import MODELS, ItemParams, Row
 from itembank.bank import CALIBRATIONS, STATUSES, Bank, ItemContent, Option
-from itembank.rows import is_parameter, name_fault, parameter_meant
+from itembank.rows import LARGEST, is_parameter, name_fault, parameter_meant
 
 
 def content(item_id: str = "A-1", competency: str = "A", scores: tuple[int, ...] = (1, 3, 5, 2), level: int = 3) -> ItemContent:
@@ -36,8 +36,8 @@ def _stripped(text: str) -> bool:
 writable = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12).filter(_stripped)
 names = writable.filter(lambda text: name_fault(text) is None and not text.startswith("\ufeff"))
 attribute_names = writable.filter(lambda text: not is_parameter(text) and parameter_meant(text) is None)
-numbers = st.floats(allow_nan=False, allow_infinity=False)
-slopes = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
+numbers = st.floats(-LARGEST, LARGEST)
+slopes = st.floats(0, LARGEST, exclude_min=True)
 
 
 @st.composite

@@ -113,6 +113,19 @@ def test_a_time_parameter_that_gives_no_time_leaves_the_item_without_one(folder:
     assert result.exception is None or isinstance(result.exception, SystemExit)
 
 
+@pytest.mark.parametrize("value", ["1e308", "-1001", "1e400"])
+def test_a_parameter_or_an_ability_that_no_item_and_nobody_has_is_refused(folder: Path, value: str) -> None:
+    lines = BANK.splitlines()
+    cells = lines[1].split(",")
+    place = lines[0].split(",").index("b1")
+    bank = [*lines[:1], ",".join([*cells[:place], value, *cells[place + 1 :]]), *lines[2:]]
+    (folder / "far.csv").write_text("\n".join(bank) + "\n")
+    assert "row 2, b1" in refused(folder, "information", "--bank", "far.csv", "--theta", "0", "--out", "out.csv")
+    assert "--theta" in refused(folder, "information", "--bank", "bank.csv", f"--theta={value}", "--out", "out.csv")
+    (folder / "bad.csv").write_text(f"person_id,theta\np,{value}\n")
+    assert "row 2, theta" in refused(folder, *TABLES["thetas"])
+
+
 COMMANDS: Sequence[Sequence[str]] = (
     ("assemble", "--bank", "bank.csv", "--constraints", "rows.csv", "--out", "[/x].csv"),
     ("score", "--bank", "bank.csv", "--responses", "answers.csv", "--out", "[/x].csv"),

@@ -50,11 +50,6 @@ class Tried:
     result: SimulationResult
     advice: tuple[SectionAdvice, ...]
 
-    @property
-    def unused(self) -> float:
-        """Share of scored items that nobody was given."""
-        return float((self.result.exposure[self.pool.operational] == 0).mean())
-
 
 class Psychometrics:
     """Use cases on the bank and on the answers of closed waves."""

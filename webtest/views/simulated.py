@@ -153,7 +153,7 @@ def measures(trials: Sequence[Tried]) -> list[Measure]:
         (_("SE rata-rata"), [float(r.se.mean()) for r in results], 3),
         ("RMSE", [math.sqrt(float(((r.theta - r.true) ** 2).mean())) for r in results], 3),
         (_("Paparan tertinggi"), [float(r.exposure.max()) for r in results], None),
-        (_("Butir tidak terpakai"), [tried.unused for tried in trials], None),
+        (_("Butir tidak terpakai"), [tried.result.unused for tried in trials], None),
         (_("Butir sama antara dua orang"), [r.overlap for r in results], None),
     ]
     return [
