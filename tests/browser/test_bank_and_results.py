@@ -19,7 +19,7 @@ def closed(stage: Stage) -> str:
     return stage.answered(PEOPLE, plan(("M.01", 9, 30.0), ("P.01", 6, 30.0)), "Gelombang 1")
 
 
-def test_a_closed_wave_is_calibrated_the_report_read_and_version_2_published(stage: Stage, closed: str, open_context: Opener) -> None:
+def test_a_closed_wave_is_calibrated_the_report_read_and_what_was_decided_published(stage: Stage, closed: str, open_context: Opener) -> None:
     page = open_context().new_page()
     officer_in(page, stage.url, "psikometrisi")
     page.get_by_role("link", name="Kalibrasi").click()
@@ -56,17 +56,24 @@ def test_a_closed_wave_is_calibrated_the_report_read_and_version_2_published(sta
     page.get_by_label("Alasan untuk putusan yang Anda ubah").fill("Sudah ditinjau dua penelaah")
     page.click("text=Simpan putusan")
     expect(page.locator("tr").filter(has_text=item)).to_contain_text("Sudah ditinjau dua penelaah")
-    page.goto(draft)  # the proposal as it was is what this journey publishes
+    page.goto(draft)  # the proposal as it was is not what was decided
     page.click("text=Terbitkan versi 2…")
+    page.get_by_role("button", name="Terbitkan versi ini").click()
+    expect(page.get_by_role("status")).to_contain_text("sudah digantikan oleh putusan")
+    page.goto(run)
+    page.click("text=Lihat apa yang berubah")
+    page.click("text=Coba dengan simulasi")
+    expect(page.get_by_role("status")).to_contain_text("Simulasi versi 3 selesai")
+    page.click("text=Terbitkan versi 3…")
     expect(page.get_by_text("Versi yang terbit tidak dapat diubah lagi")).to_be_visible()
     page.get_by_role("button", name="Terbitkan versi ini").click()
-    expect(page.get_by_role("status")).to_have_text("Versi 2 diterbitkan.")
+    expect(page.get_by_role("status")).to_have_text("Versi 3 diterbitkan.")
     page.get_by_role("link", name="Bank soal").click()
-    expect(page.get_by_role("heading", name="Bank soal versi 2")).to_be_visible()
+    expect(page.get_by_role("heading", name="Bank soal versi 3")).to_be_visible()
     page.get_by_label("Parameter").select_option("calibrated")
     page.get_by_role("button", name="Terapkan").click()
     assert "parameter=calibrated" in page.url
-    expect(page.locator("tbody tr")).to_have_count(len(shifts))
+    expect(page.locator("tbody tr")).to_have_count(len(shifts) + 1)
 
 
 def test_an_item_is_shown_as_the_test_taker_sees_it_with_its_curves_and_history(stage: Stage, open_context: Opener) -> None:
