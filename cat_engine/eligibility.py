@@ -104,14 +104,12 @@ class Everyone:
         """Nothing."""
 
 
-@ELIGIBILITY.register("restricted")
 @dataclass(frozen=True, slots=True)
-class Restricted:
-    """An item whose exposure so far is r_max or more is closed to the next person (Revuelta & Ponsoda, 1998; catR's rmax)."""
+class _OneRate:
+    """One limit of exposure for all abilities."""
 
     r_max: float = 0.25
     active: ClassVar[bool] = True
-    learns: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         faults = _rate_fault(self.r_max)
@@ -122,6 +120,14 @@ class Restricted:
     def edges(self) -> tuple[float, ...]:
         """One segment."""
         return ()
+
+
+@ELIGIBILITY.register("restricted")
+@dataclass(frozen=True, slots=True)
+class Restricted(_OneRate):
+    """An item whose exposure so far is r_max or more is closed to the next person (Revuelta & Ponsoda, 1998; catR's rmax)."""
+
+    learns: ClassVar[bool] = True
 
     def probability(self, memory: Memory) -> Floats:
         """1 below r_max, else 0; at r_max = 1 nothing is closed."""
@@ -136,26 +142,14 @@ class Restricted:
 
 @ELIGIBILITY.register("sympson_hetter")
 @dataclass(frozen=True, slots=True)
-class SympsonHetter:
+class SympsonHetter(_OneRate):
     """Each item passes with its own control parameter (Sympson & Hetter, 1985), found beforehand by simulation and pinned to the pool.
 
     In the original an item that is selected passes or is set aside for the rest of the test; the lot is drawn once an item and person, so
     drawing it beforehand is the same. `cat_engine.control.sympson_hetter` finds the parameters.
     """
 
-    r_max: float = 0.25
-    active: ClassVar[bool] = True
     learns: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        faults = _rate_fault(self.r_max)
-        if faults:
-            raise Faulty(faults)
-
-    @property
-    def edges(self) -> tuple[float, ...]:
-        """One segment."""
-        return ()
 
     def probability(self, memory: Memory) -> Floats:
         """The control parameters."""

@@ -330,5 +330,5 @@ def _closing_evidence(batch: Batch, scales: Ints, n_eligible: int, reason: str) 
     rung = BANK if reason == BANK else FULL
     if not scales.size:
         return Evidence(float("nan"), float("nan"), 0.0, n_eligible, rung)
-    widest = scales[int(np.argmax(batch.se[0, scales]))]
+    widest = scales[int(np.argmax(batch.se[0, scales].round(12)))]  # as choices are: the same one on every machine
     return Evidence(float(batch.theta[0, widest]), float(batch.se[0, widest]), 0.0, n_eligible, rung)

@@ -257,7 +257,7 @@ def _http(error: HTTPException) -> Any:
     texts = {
         404: _l("Halaman tidak ditemukan."),
         405: _l("Tindakan ini tidak tersedia di alamat ini."),
-        413: _l("Berkas terlalu besar (paling besar 8 MB)."),
+        413: _l("Kiriman terlalu besar: sebuah berkas paling besar 8 MB, teks dalam formulir jauh lebih kecil."),
     }
     message = texts.get(error.code or 500, _l("Terjadi kesalahan. Data yang sudah disimpan aman; silakan ulangi."))
     return render_template("problem.html", message=message, code=str(error.code)), error.code or 500

@@ -19,7 +19,9 @@ def closed(stage: Stage) -> str:
     return stage.answered(PEOPLE, plan(("M.01", 9, 30.0), ("P.01", 6, 30.0)), "Gelombang 1")
 
 
-def test_a_closed_wave_is_calibrated_the_report_read_and_what_was_decided_published(stage: Stage, closed: str, open_context: Opener) -> None:
+def test_a_closed_wave_is_calibrated_the_report_read_and_what_was_decided_published(
+    stage: Stage, closed: str, open_context: Opener
+) -> None:
     page = open_context().new_page()
     officer_in(page, stage.url, "psikometrisi")
     page.get_by_role("link", name="Kalibrasi").click()
