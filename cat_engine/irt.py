@@ -167,9 +167,24 @@ class ItemParams:
             return faults or [Fault("items", "b", "is not a table with one row an item")]
         if self.slopes.size and self.slopes.shape != self.b.shape:
             return [Fault("items", "slopes", f"is a table of {self.slopes.shape}, not of {self.b.shape}")]
-        for i in range(count):
+        for i in np.flatnonzero(self._suspect()).tolist():
             faults += self._item_faults(i)
         return faults
+
+    def _suspect(self) -> NDArray[np.bool_]:
+        """Which items something may be wrong with, [I]: a look at all at once, since nearly all banks are sound and checking item by item is slow."""
+        model = np.array(self.model, dtype=np.str_)
+        if self.slopes.size or not np.isin(model, MODELS).all() or np.isin(model, NOMINAL).any():
+            return np.ones(len(model), dtype=bool)
+        steps = self.n_cat - 1
+        own = np.arange(self.b.shape[1]) < steps[:, None]
+        wrong = (steps < 1) | (steps > self.b.shape[1]) | (np.isin(model, DICHOTOMOUS) & (steps != 1))
+        wrong |= ~np.isfinite(self.a) | (self.a <= 0) | (self.scale < 0)
+        wrong |= np.where(own, ~np.isfinite(self.b), ~np.isnan(self.b)).any(axis=1)
+        with np.errstate(invalid="ignore"):  # the difference of two infinite values, which are wrong already
+            wrong |= np.isin(model, ORDERED) & (own[:, 1:] & (np.diff(self.b, axis=1) <= 0)).any(axis=1)
+        wrong |= (self.c != 0) & ~np.isin(model, LOWER_ASYMPTOTE) | (self.d != 1) & ~np.isin(model, UPPER_ASYMPTOTE)
+        return np.asarray(wrong | ~((self.c >= 0) & (self.c < self.d) & (self.d <= 1)))
 
     def _item_faults(self, i: int) -> list[Fault]:
         where, model = f"item {i}", self.model[i]
