@@ -88,6 +88,16 @@ class Batch:
             made.theta, made.se, made.sigma = made.together(np.arange(len(logpost)))
         return made
 
+    def under(self, plan: TestPlan) -> "Batch":
+        """The same answers under another plan's prior and estimators."""
+        prior = np.tile(self.pool.prior_logpost(plan.prior), (len(self.pool.competencies), 1))
+        logpost, n = np.repeat(prior[None], len(self.logpost), axis=0), self.count.sum(axis=1)
+        for position in range(int(n.max(initial=0))):
+            rows = np.flatnonzero(n > position)
+            item = self.items[rows, position]
+            logpost[rows, self.pool.params.scale[item]] += self.pool.log_table[item, self.categories[rows, position]]
+        return Batch._of(plan, self.pool, self.items, self.categories, logpost, self.count, self.used)
+
     def used_by(self, rows: Ints) -> NDArray[np.bool_]:
         """What sessions `rows`[M], ascending, have used, [M, I]: a view where they are all."""
         return self.used if len(rows) == len(self.used) else self.used[rows]

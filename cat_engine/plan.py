@@ -5,7 +5,7 @@ Plans are written as TOML: see plan_text.py.
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from cat_engine.joint import Joint
 from cat_engine.once import once
 from cat_engine.pool import Pool
 from cat_engine.pretest import Pretest
-from cat_engine.priors import PRIOR, NormalPrior, Prior
+from cat_engine.priors import PRIOR, NormalPrior, Prior, StartPriors, reach_faults
 from cat_engine.registry import plain
 from cat_engine.retest import Retest
 from cat_engine.select import SELECTION, MaximumInformation, Selection
@@ -55,7 +55,7 @@ class Section:
 class TestPlan:
     """A whole test. `digest` identifies it: equal plans, equal digests. `interim` estimates ability while items are chosen; `final` scores the
     test, where it is not the same; with `joint` the competencies are taken together; with `retest` what a person met before does not come again;
-    `acceptance` is what a simulation on a bank must keep.
+    `acceptance` is what a simulation on a bank must keep. `starts`: priors of groups and persons, under which they are asked; scored are all by `prior`.
     """
 
     __test__ = False  # not a pytest class, whatever its name says
@@ -73,6 +73,7 @@ class TestPlan:
     content: ContentMethod = field(default_factory=Unbalanced)
     acceptance: Acceptance = field(default_factory=Acceptance)
     retest: Retest | None = None
+    starts: StartPriors = field(default_factory=StartPriors)
 
     @property
     def competencies(self) -> tuple[str, ...]:
@@ -83,6 +84,19 @@ class TestPlan:
     def most_pretest(self) -> int:
         """The most pretest items that anyone can be given."""
         return sum(0 if section.pretest is None else section.pretest.count for section in self.sections)
+
+    def starting_at(self, prior: NormalPrior | None) -> "TestPlan":
+        """The plan as somebody is asked by who starts at `prior` (None: at the plan's own): which item comes next, and when to stop.
+
+        Not for the score: that comes from this plan, so that equal answers get equal scores.
+        """
+        if prior is None or prior == self.prior:
+            return self
+        return self._started.setdefault(prior, replace(self, prior=prior, starts=StartPriors()))
+
+    @once
+    def _started(self) -> "dict[NormalPrior, TestPlan]":
+        return {}
 
     def prior_precision(self, competencies: tuple[str, ...]) -> Floats:
         """The inverse of the joint prior's covariance between `competencies`, [S, S]. Read only."""
@@ -111,6 +125,10 @@ def as_table(plan: TestPlan) -> dict[str, object]:
     prior = PRIOR.table_of(plan.prior)
     if isinstance(plan.prior, NormalPrior):
         del prior["name"]
+    if plan.starts.person:
+        prior["person"] = True
+    if plan.starts.groups:
+        prior["groups"] = {name: plain(own) for name, own in plan.starts.groups}
     table: dict[str, object] = {
         "name": plan.name,
         "prior": prior,
@@ -189,8 +207,5 @@ def check(plan: TestPlan, pool: Pool) -> list[Fault]:
     if plan.eligibility.active and pool.control is not None and len(pool.control) not in (1, segments):
         message = f"the pool's control parameters are for {len(pool.control)} segments of ability, the plan has {segments}"
         faults.append(Fault("eligibility", "cuts", message, f"{len(pool.control) - 1} cuts"))
-    low, high = plan.prior.support
-    if low < pool.grid.low or high > pool.grid.high:
-        legal = f"[{low:g}, {high:g}] within [{pool.grid.low:g}, {pool.grid.high:g}]"
-        faults.append(Fault("prior", "sd", f"the grid cuts off the prior, {PRIOR.table_of(plan.prior)}", legal))
-    return faults
+    priors = [("prior", plan.prior), *((f"prior.groups.{name}", prior) for name, prior in plan.starts.groups)]
+    return faults + [fault for where, prior in priors for fault in reach_faults(where, prior, pool.grid.low, pool.grid.high)]

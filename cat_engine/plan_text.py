@@ -1,7 +1,8 @@
 """Test plans as TOML text: read with every fault named, and written back.
 
 name = "Profil kompetensi"
-[prior]                          # mean, sd; default 0, 1; or name = "uniform" (low, high) or "jeffreys"
+[prior]                          # mean, sd; default 0, 1; or name = "uniform" (low, high) or "jeffreys"; person = true: persons' own priors count
+[prior.groups.jpt_pratama]       # mean, sd: the prior at which people of a group start
 [interim]                        # name = "eap" (default) or another estimator: ability while items are chosen
 [start]                          # name = "adaptive" (default) or another rule for the first items of a section
 [eligibility]                    # name = "none" (default) or another rule of who may see which item
@@ -36,7 +37,7 @@ from cat_engine.faults import Fault, Faulty
 from cat_engine.joint import Joint
 from cat_engine.plan import Section, TestPlan, as_table
 from cat_engine.pretest import Pretest
-from cat_engine.priors import MEAN_RANGE, PRIOR, SD_RANGE, NormalPrior, Prior
+from cat_engine.priors import MEAN_RANGE, PRIOR, SD_RANGE, NormalPrior, Prior, StartPriors
 from cat_engine.registry import fits, option_faults
 from cat_engine.retest import Retest
 from cat_engine.select import SELECTION
@@ -57,6 +58,7 @@ SECTION = {
     "blueprint": list,
     "pretest": dict,
 }
+STARTS = {"groups": dict, "person": bool}
 PRETEST = {"count": int, "first": int, "last": int, "answers": int}
 ROW = {"row_id": str, "kind": str, "what": str, "condition": str, "low": float, "high": float, "priority": int}
 
@@ -70,7 +72,8 @@ def load_plan(text: str) -> TestPlan:
     faults = option_faults("plan", table, TOP, frozenset({"name", "sections"}))
     if table.get("name") == "":
         faults.append(Fault("plan", "name", "is empty"))
-    prior = _prior(_table(table, "prior"), faults)
+    starts = _starts(_table(table, "prior"), faults)
+    prior = _prior({key: value for key, value in _table(table, "prior").items() if key not in STARTS}, faults)
     select = SELECTION.build({"name": "mfi", **_table(table, "select")}, faults)
     exposure = EXPOSURE.build({"name": "none", **_table(table, "exposure")}, faults)
     interim = ESTIMATOR.build({"name": "eap", **_table(table, "interim")}, faults)
@@ -89,7 +92,7 @@ def load_plan(text: str) -> TestPlan:
     if faults or select is None or exposure is None or interim is None or start is None or eligibility is None or content is None:
         raise Faulty(faults)
     name = str(table["name"])
-    return TestPlan(name, sections, prior, select, exposure, interim, final, start, eligibility, joint, content, acceptance, retest)
+    return TestPlan(name, sections, prior, select, exposure, interim, final, start, eligibility, joint, content, acceptance, retest, starts)
 
 
 def _table(table: Mapping[str, object], key: str) -> dict[str, object]:
@@ -100,15 +103,38 @@ def _table(table: Mapping[str, object], key: str) -> dict[str, object]:
 def _prior(table: Mapping[str, object], faults: list[Fault]) -> Prior:
     if table.get("name", "normal") != "normal":
         return PRIOR.build(table, faults) or NormalPrior()
-    table = {key: value for key, value in table.items() if key != "name"}
-    faults += option_faults("prior", table, {"mean": float, "sd": float}, frozenset())
-    mean, sd = _number(table, "mean", 0.0), _number(table, "sd", 1.0)
-    if abs(mean) > MEAN_RANGE:
-        faults.append(Fault("prior", "mean", f"{mean:g} is out of range", f"from {-MEAN_RANGE:g} to {MEAN_RANGE:g}"))
+    return _normal("prior", {key: value for key, value in table.items() if key != "name"}, faults, STARTS)
+
+
+def _normal(where: str, table: Mapping[str, object], faults: list[Fault], elsewhere: Mapping[str, type] = {}) -> NormalPrior:
+    """From mean and sd; keys read `elsewhere` are legal too."""
+    faults += option_faults(where, table, {"mean": float, "sd": float, **elsewhere}, frozenset())
+    return normal_prior(where, _number(table, "mean", 0.0), _number(table, "sd", 1.0), faults) or NormalPrior()
+
+
+def normal_prior(where: str, mean: float, sd: float, faults: list[Fault], names: tuple[str, str] = ("mean", "sd")) -> NormalPrior | None:
+    """A normal prior of numbers that somebody wrote; None, with what is wrong added to `faults`, where they are out of range. `names`: of the two."""
+    found = []
+    if not abs(mean) <= MEAN_RANGE:
+        found.append(Fault(where, names[0], f"{mean:g} is out of range", f"from {-MEAN_RANGE:g} to {MEAN_RANGE:g}"))
     if not 0 < sd <= SD_RANGE:
-        faults.append(Fault("prior", "sd", f"{sd:g} is out of range", f"above 0, at most {SD_RANGE:g}"))
-        return NormalPrior()
-    return NormalPrior(mean, sd)
+        found.append(Fault(where, names[1], f"{sd:g} is out of range", f"above 0, at most {SD_RANGE:g}"))
+    faults += found
+    return None if found else NormalPrior(mean, sd)
+
+
+def _starts(table: Mapping[str, object], faults: list[Fault]) -> StartPriors:
+    found = option_faults("prior", {key: table[key] for key in table if key in STARTS}, STARTS, frozenset())
+    groups: dict[str, NormalPrior] = {}
+    for name, own in _table(table, "groups").items():
+        where = f"prior.groups.{name}"
+        if isinstance(own, Mapping) and own.get("name", "normal") == "normal":
+            groups[name] = _normal(where, {key: value for key, value in own.items() if key != "name"}, found)
+        else:
+            message = f"'{own['name']}' is no prior to start at" if isinstance(own, Mapping) else f"{own!r} is not a table"
+            found.append(Fault(where, "name", message, "a normal one: mean and sd"))
+    faults += found
+    return StartPriors(tuple(sorted(groups.items())), table.get("person") is True)
 
 
 def _joint(table: Mapping[str, object], sections: Sequence[Section], prior: Prior, faults: list[Fault]) -> Joint | None:

@@ -184,3 +184,29 @@ class JeffreysPrior(_Flat):
     def support(self) -> tuple[float, float]:
         """Nothing that a grid could cut off."""
         return 0.0, 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StartPriors:
+    """Where people start of whom more is known before the first answer than the plan's prior says (van der Linden, 1999: empirical initialization):
+    `groups`, a prior by name of the group, and `person`, whether a person's own prior counts, before that of the group.
+    """
+
+    groups: tuple[tuple[str, NormalPrior], ...] = ()
+    person: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.groups) or self.person
+
+    def of(self, group: str, own: NormalPrior | None = None) -> NormalPrior | None:
+        """The prior at which somebody of a group, perhaps with a prior of his or her own, starts; None: at the plan's."""
+        return own if self.person and own is not None else dict(self.groups).get(group)
+
+
+def reach_faults(where: str, prior: Prior, low: float, high: float) -> list[Fault]:
+    """A prior that a grid from `low` to `high` cuts off."""
+    lowest, highest = prior.support
+    if low <= lowest and highest <= high:
+        return []
+    legal = f"[{lowest:g}, {highest:g}] within [{low:g}, {high:g}]"
+    return [Fault(where, "sd", f"the grid cuts off the prior, {PRIOR.table_of(prior)}", legal)]

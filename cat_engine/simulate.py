@@ -7,27 +7,25 @@ few blocks, and `simulate` keeps everything. Where the trial has time parameters
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cat_engine.batch import Batch, capacity
-from cat_engine.eligibility import Finished, Memory, segments
+from cat_engine.eligibility import Memory, segments
 from cat_engine.engine import admit, choose, draw_lots, survey
 from cat_engine.families import Floats, Ints
 from cat_engine.irt import ItemParams, probabilities_up_to
+from cat_engine.people import People, Seeds, normals, uniforms, unscored_uniforms
 from cat_engine.plan import Section, TestPlan
 from cat_engine.pool import Pool
 from cat_engine.pretest import PRETEST, Seeding
+from cat_engine.priors import NormalPrior
 from cat_engine.randomness import Draws, Picked
-from cat_engine.simulated import WHY, SimulationResult, Steps, in_order
+from cat_engine.simulated import WHY, Block, SimulationResult, Steps, joined
 from cat_engine.stop import BANK, TIME, reasons, section_reason
 from cat_engine.timing import ItemTimes, draw_seconds
 
-SHEET = 64  # people whose random numbers come from one generator
-CLOCK = 1  # marks the numbers behind people's times apart from those behind their answers
-UNSCORED = 2  # and those behind answers to pretest items
 BLOCK = 500  # sessions stepped together: keeps the [N, I] work arrays in cache
 
 
@@ -36,48 +34,6 @@ def draw_category(params: ItemParams, theta: Floats, item: Ints, uniform: Floats
     # Counted within the item's own categories, so that a cumulative sum of 1 - 1e-16 cannot give a category past the last one.
     category = (uniform[:, None] > probabilities_up_to(params, item, theta)).sum(axis=1)
     return np.asarray(np.minimum(category, params.n_cat[item] - 1))
-
-
-def attempt_seed(seed: int, person: int) -> int:
-    """The attempt seed of a simulated person: depends on nothing but the two numbers, so blocks of people can run anywhere."""
-    return int(np.random.SeedSequence([seed, person]).generate_state(1, np.uint64)[0] >> np.uint64(11))
-
-
-def uniforms(seed: int, first: int, n: int, length: int) -> Floats:
-    """The uniform numbers behind the answers of people first, first + 1, ...: [n, length]. They come in sheets of SHEET people, so that nobody's
-    depend on who else is simulated. The third number keeps them apart from a caller's default_rng(seed), which [seed, 0] would be.
-    """
-    return _in_sheets(first, n, lambda sheet: np.random.default_rng([seed, sheet, SHEET]).random((SHEET, length)))
-
-
-def normals(seed: int, first: int, n: int, length: int) -> Floats:
-    """The standard normal numbers behind their times: [n, length], in the same way."""
-    return _in_sheets(first, n, lambda sheet: np.random.default_rng([seed, sheet, SHEET, CLOCK]).standard_normal((SHEET, length)))
-
-
-def _in_sheets(first: int, n: int, draw: Callable[[int], Floats]) -> Floats:
-    sheets = range(first // SHEET, (first + n - 1) // SHEET + 1)
-    return np.concatenate([draw(sheet) for sheet in sheets])[first - sheets[0] * SHEET :][:n]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Seeds(Sequence[int]):
-    """The attempt seeds of people first, first + 1, ..., first + n - 1, each worked out when it is asked for: most plans draw nothing."""
-
-    seed: int
-    first: int
-    n: int
-    found: dict[int, int]
-
-    def __len__(self) -> int:
-        return self.n
-
-    def __getitem__(self, i: Any) -> Any:
-        if not 0 <= i < self.n:  # else iterating over them would never end
-            raise IndexError(i)
-        if i not in self.found:
-            self.found[i] = attempt_seed(self.seed, self.first + i)
-        return self.found[i]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,81 +47,18 @@ class Trial:
     times: ItemTimes | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class People:
-    """N test-takers, numbered from `first`: true abilities true[N, S]; tau[N], their speeds, where the trial has times; answers[N, I], real ones
-    (a category, -1 = never answered), which are then replayed: nobody is simulated, and a person is given only items that he or she answered.
-    seeds[N], of attempts that were taken (default: from the trial's seed), and seen[N, I], items met in earlier tests.
-    """
-
-    true: Floats
-    tau: Floats | None = None
-    answers: Ints | None = None
-    first: int = 0
-    seeds: tuple[int, ...] | None = None
-    seen: NDArray[np.bool_] | None = None
-
-    def __len__(self) -> int:
-        return len(self.true)
-
-    def part(self, at: int, n: int) -> "People":
-        """n people from the at-th."""
-        here = slice(at, at + n)
-        tau, answers = None if self.tau is None else self.tau[here], None if self.answers is None else self.answers[here]
-        seeds, seen = None if self.seeds is None else self.seeds[here], None if self.seen is None else self.seen[here]
-        return People(self.true[here], tau, answers, self.first + at, seeds, seen)
-
-
-@dataclass(slots=True, eq=False)
-class Block:
-    """What a block of N people gave: final theta, se and count [N, S]; why each section and each competency ended; answers[4, R] (person, position,
-    item, category), abilities[2, R] (theta, se) and why[R] (of simulated.WHY), by person and position; step_seconds[R] and seconds[N, sections], where
-    answers take time; held[N], whether exposure control was never dropped; visited[K], the segments of ability that were visited; unscored, the
-    answers to pretest items, whose positions count items of both kinds; lots[N, K, I] of exposure control, where the plan has that.
-    """
-
-    people: People
-    theta: Floats
-    se: Floats
-    count: Ints
-    reasons: list[list[str]]
-    stops: list[list[str]]
-    answers: Ints
-    abilities: Floats
-    why: NDArray[np.int8]
-    step_seconds: Floats | None
-    seconds: Floats | None
-    held: NDArray[np.bool_]
-    visited: NDArray[np.bool_]
-    unscored: Steps
-    lots: NDArray[np.bool_] | None
-
-    @property
-    def pretest(self) -> Ints:
-        """The answers to pretest items, [4, R']: person, position among items of both kinds, item, category."""
-        return np.stack([self.unscored.person, self.unscored.position, self.unscored.item, self.unscored.category])
-
-    @property
-    def steps(self) -> Steps:
-        """The answers to items of both kinds, in the order in which people met them."""
-        person, position, item, category = self.answers
-        theta, se = self.abilities
-        return in_order(Steps(person, position, item, category, theta, se, self.why, self.step_seconds), self.unscored)
-
-    @property
-    def finished(self) -> Finished:
-        """The test of a block of one, for the memory of exposure control."""
-        if self.lots is None:
-            raise ValueError("exposure control that draws no lots has nothing to learn")
-        return Finished(self.answers[2], self.visited, self.lots[0], bool(self.held[0]))
-
-
 Mapper = Callable[[Trial, Iterable[People]], Iterator[Block]]  # run_block over parts, the blocks in the order of the parts
 
 
 def run_block(trial: Trial, people: People) -> Block:
     """The tests of some people, whoever else is simulated. Pure: blocks can run anywhere."""
     return _run_block(trial, people, Memory.pinned(trial.plan.eligibility, trial.pool))
+
+
+def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
+    """Those who start at the same prior are stepped together, each under the plan as they are asked by."""
+    parts = [(rows, _step(trial, trial.plan.starting_at(prior), own, memory)) for prior, rows, own in people.by_prior()]
+    return parts[0][1] if len(parts) == 1 else joined(people, parts)
 
 
 def in_turn(trial: Trial, parts: Iterable[People]) -> Iterator[Block]:
@@ -212,19 +105,23 @@ def _check(trial: Trial, people: People) -> None:
     if people.tau is not None and (people.tau.shape != (len(true),) or not np.all(np.isfinite(people.tau))):
         msg = f"speeds of shape {people.tau.shape} are not finite numbers [{len(true)}]"
         raise ValueError(msg)
+    if people.priors is not None and len(people.priors) != len(true):
+        msg = f"{len(people.priors)} priors to start at for {len(true)} people"
+        raise ValueError(msg)
 
 
 def simulate(
     plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, truth: ItemParams | None = None, *, answers: Ints | None = None,
     times: ItemTimes | None = None, tau: ArrayLike | None = None, seeds: Sequence[int] | None = None, seen: NDArray[np.bool_] | None = None,
-    block: int = BLOCK, watch: Callable[[int], None] | None = None,
+    priors: Sequence[NormalPrior | None] | None = None, block: int = BLOCK, watch: Callable[[int], None] | None = None,
 ) -> SimulationResult:  # fmt: skip
     """Give the test of `plan` to N people of true abilities `true`[N, S], and keep every step: see Trial, People and `blocks`.
 
     `watch` hears after each block how many people are done. Raises ValueError where the arguments do not fit the pool.
     """
     speeds = None if tau is None else np.array(tau, dtype=float)
-    people = People(np.array(true, dtype=float), speeds, answers, 0, None if seeds is None else tuple(seeds), seen)
+    own = None if priors is None else tuple(priors)
+    people = People(np.array(true, dtype=float), speeds, answers, 0, None if seeds is None else tuple(seeds), seen, own)
     ran: list[Block] = []
     done = 0
     for part in blocks(Trial(plan, pool, seed, truth, times), people, block=block):
@@ -255,15 +152,16 @@ def simulate(
     )
 
 
-def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
-    plan, pool, true, real, n = trial.plan, trial.pool, people.true, people.answers, len(people)
+def _step(trial: Trial, plan: TestPlan, people: People, memory: Memory) -> Block:
+    """People stepped together, asked by `plan` and scored by the trial's."""
+    pool, true, real, n = trial.pool, people.true, people.answers, len(people)
     truth = pool.params if trial.truth is None else trial.truth
     batch, scale = Batch.begin(plan, pool, n), pool.params.scale
     ends: list[list[str]] = [[] for _ in range(n)]
     stops = [[""] * len(pool.competencies) for _ in range(n)]
-    seeds = _Seeds(trial.seed, people.first, n, {} if people.seeds is None else dict(enumerate(people.seeds)))
+    seeds = Seeds(trial.seed, people.number, {} if people.seeds is None else dict(enumerate(people.seeds)))
     seeded = None if pool.need is None else _Seeded.of(trial, people)
-    uniform = uniforms(trial.seed, people.first, n, capacity(plan, pool))
+    uniform = uniforms(trial.seed, people.number, capacity(plan, pool))
     clock = None if trial.times is None else _Clock.of(trial, people)
     held, visited = np.ones(n, dtype=bool), np.zeros(len(plan.eligibility.edges) + 1, dtype=bool)
     known = pool.places(plan.competencies)
@@ -327,9 +225,9 @@ def _run_block(trial: Trial, people: People, memory: Memory) -> Block:
                 seeded.seeding.given[rows] += 1
             abilities[:, rows, position] = batch.theta[rows, scale[item]], batch.se[rows, scale[item]]
             why[rows, position] = np.where(position - begun[rows] < plan.start.length, WHY.index("start"), routed)
-    theta, se = batch.final()
+    theta, se = (batch if plan is trial.plan else batch.under(trial.plan)).final()
     step = np.nonzero(np.arange(batch.items.shape[1]) < batch.count.sum(axis=1)[:, None])
-    answers = np.stack([step[0] + people.first, step[1], batch.items[step], batch.categories[step]])
+    answers = np.stack([people.number[step[0]], step[1], batch.items[step], batch.categories[step]])
     return Block(
         people, theta, se, batch.count, ends, stops, answers, abilities[:, step[0], step[1]], why[step],
         None if clock is None else took[step],
@@ -354,9 +252,7 @@ class _Seeded:
         if people.answers is not None:
             met |= people.answers < 0
         length = capacity(trial.plan, trial.pool) + trial.plan.most_pretest
-        drawn = _in_sheets(
-            people.first, len(people), lambda sheet: np.random.default_rng([trial.seed, sheet, SHEET, UNSCORED]).random((SHEET, length))
-        )
+        drawn = unscored_uniforms(trial.seed, people.number, length)
         return cls(trial, people, Seeding.of(trial.pool, met), drawn, [Steps.none(timed=trial.times is not None)])
 
     def give(self, rows: Ints, item: Ints, theta: Floats, se: Floats, seconds: Floats | None) -> None:
@@ -365,7 +261,7 @@ class _Seeded:
         truth = self.trial.pool.params if self.trial.truth is None else self.trial.truth
         category = draw_category(truth, true[rows, truth.scale[item]], item, self.uniform[rows, at]) if real is None else real[rows, item]
         why = np.full(len(rows), WHY.index(PRETEST), dtype=np.int8)
-        self.parts.append(Steps(rows + self.people.first, at, item, category, theta, se, why, seconds))
+        self.parts.append(Steps(self.people.number[rows], at, item, category, theta, se, why, seconds))
         self.seeding.given[rows] += 1
 
 
@@ -386,7 +282,7 @@ class _Clock:
         if trial.times is None or people.tau is None:
             raise ValueError("no times to simulate")
         most = capacity(trial.plan, trial.pool) + trial.plan.most_pretest + sections  # each section may cut one item short
-        drawn = normals(trial.seed, people.first, n, most)
+        drawn = normals(trial.seed, people.number, most)
         return cls(trial.times, people.tau, drawn, np.zeros((n, sections)), np.zeros(n, dtype=int))
 
     def answer(self, rows: Ints, item: Ints, section: int, budget_s: float) -> tuple[Floats, NDArray[np.bool_]]:

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cat_engine.eligibility import Finished
 from cat_engine.families import Floats, Ints
+from cat_engine.people import People
 
 WHY = ("adaptive", "fixed", "start", "pretest")  # an item was given: see engine.Evidence
 
@@ -62,6 +65,74 @@ def in_order(scored: Steps, unscored: Steps) -> Steps:
     ahead = np.searchsorted(unscored.person * width + unscored.position - rank, scored.person * width + scored.position, side="right")
     ahead -= np.searchsorted(unscored.person, scored.person, side="left")
     return Steps.joined([replace(scored, position=scored.position + ahead), unscored])
+
+
+@dataclass(slots=True, eq=False)
+class Block:
+    """What a block of N people gave: final theta, se and count [N, S]; why each section and each competency ended; answers[4, R] (person, position,
+    item, category), abilities[2, R] (theta, se, as each was asked by) and why[R] (of WHY), by person and position; step_seconds[R] and seconds[N, sections], where
+    answers take time; held[N], whether exposure control was never dropped; visited[K], the segments of ability that were visited; unscored, the
+    answers to pretest items, whose positions count items of both kinds; lots[N, K, I] of exposure control, where the plan has that.
+    """
+
+    people: People
+    theta: Floats
+    se: Floats
+    count: Ints
+    reasons: list[list[str]]
+    stops: list[list[str]]
+    answers: Ints
+    abilities: Floats
+    why: NDArray[np.int8]
+    step_seconds: Floats | None
+    seconds: Floats | None
+    held: NDArray[np.bool_]
+    visited: NDArray[np.bool_]
+    unscored: Steps
+    lots: NDArray[np.bool_] | None
+
+    @property
+    def pretest(self) -> Ints:
+        """The answers to pretest items, [4, R']: person, position among items of both kinds, item, category."""
+        return np.stack([self.unscored.person, self.unscored.position, self.unscored.item, self.unscored.category])
+
+    @property
+    def steps(self) -> Steps:
+        """The answers to items of both kinds, in the order in which people met them."""
+        person, position, item, category = self.answers
+        theta, se = self.abilities
+        return in_order(Steps(person, position, item, category, theta, se, self.why, self.step_seconds), self.unscored)
+
+    @property
+    def finished(self) -> Finished:
+        """The test of a block of one, for the memory of exposure control."""
+        if self.lots is None:
+            raise ValueError("exposure control that draws no lots has nothing to learn")
+        return Finished(self.answers[2], self.visited, self.lots[0], bool(self.held[0]))
+
+
+def joined(people: People, parts: Sequence[tuple[Ints, Block]]) -> Block:
+    """The block of `people` of whom rows[M] were stepped together in each part (rows, block), by person and position."""
+    rows = np.concatenate([own for own, _ in parts])
+    ran = [block for _, block in parts]
+    home = np.argsort(rows)  # the person's place among the parts
+
+    def by_person(name: str) -> Any:
+        found = [getattr(block, name) for block in ran]
+        return None if found[0] is None else np.concatenate(found)[home]
+
+    def by_step(name: str, order: Ints) -> Any:
+        found = [getattr(block, name) for block in ran]
+        return None if found[0] is None else np.concatenate(found, axis=-1)[..., order]
+
+    person, position = (np.concatenate([block.answers[k] for block in ran]) for k in range(2))
+    order = np.lexsort((position, person))
+    ends, stops = ([found for block in ran for found in getattr(block, name)] for name in ("reasons", "stops"))
+    return Block(
+        people, by_person("theta"), by_person("se"), by_person("count"), [ends[n] for n in home.tolist()], [stops[n] for n in home.tolist()],
+        by_step("answers", order), by_step("abilities", order), by_step("why", order), by_step("step_seconds", order), by_person("seconds"),
+        by_person("held"), np.any([block.visited for block in ran], axis=0), Steps.joined([block.unscored for block in ran]), by_person("lots"),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

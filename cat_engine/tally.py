@@ -12,7 +12,8 @@ import numpy as np
 from cat_engine.batch import capacity
 from cat_engine.families import Floats, Ints
 from cat_engine.plan import Section
-from cat_engine.simulate import Block, Trial
+from cat_engine.simulate import Trial
+from cat_engine.simulated import Block
 from cat_engine.stop import TIME, AllOf, StopRule
 
 LEVELS = (0.7, 0.8, 0.9)  # reliabilities that people are said to reach: .7 for research, .9 for decisions about persons (Nunnally, 1978)

@@ -15,9 +15,10 @@ from calibration.language import Language
 from cat_engine import Fault, Faulty, NormalPrior, Pool, TestPlan, load_plan
 from cat_engine.batch import Batch
 from cat_engine.irt import Floats, Ints
+from cat_engine.people import People
 from cat_engine.population import Population
 from cat_engine.priors import UniformPrior
-from cat_engine.simulate import Mapper, People, Trial
+from cat_engine.simulate import Mapper, Trial
 from cat_engine.timing import Speeds
 from itembank.bank import Bank, pool_of
 from webtest.commands_engine import bank_of, bank_option, folder_option

@@ -12,7 +12,9 @@ from multiprocessing import get_context
 from typing import Any
 
 from cat_engine import Fault, Faulty
-from cat_engine.simulate import Block, Mapper, People, Trial, in_turn, run_block
+from cat_engine.people import People
+from cat_engine.simulate import Mapper, Trial, in_turn, run_block
+from cat_engine.simulated import Block
 from webtest.cluster import connected, told_apart
 
 TASK = 8  # blocks in one task: some tenths of a second, against some milliseconds that a task costs

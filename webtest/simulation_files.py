@@ -12,9 +12,10 @@ import numpy as np
 
 from calibration.language import INDONESIAN, Language
 from cat_engine.irt import Floats, Ints
+from cat_engine.people import People
 from cat_engine.pretest import is_pretest
 from cat_engine.section_time import SectionAdvice, section_advice
-from cat_engine.simulate import Mapper, People, Trial, blocks, in_turn
+from cat_engine.simulate import Mapper, Trial, blocks, in_turn
 from cat_engine.tally import LEVELS, Tally
 from cat_engine.timing import Speeds
 from webtest.simulation_report import DOTS, GRID, Simulated, html_report

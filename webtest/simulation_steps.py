@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
-from cat_engine.simulate import Block, Trial
-from cat_engine.simulated import WHY
+from cat_engine.simulate import Trial
+from cat_engine.simulated import WHY, Block
 
 CHUNK = 200_000  # rows written at once
 WAITING = 2  # chunks that may wait for the disk

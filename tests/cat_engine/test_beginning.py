@@ -10,9 +10,9 @@ import pytest
 from cat_engine import Faulty, ItemParams, Pool, Row, Section, TestPlan, check, information, load_plan, simulate
 from cat_engine.batch import Batch
 from cat_engine.beginning import Adaptive, AtRandom, AtThetas, GivenItems
+from cat_engine.people import attempt_seed
 from cat_engine.randomness import Draws
 from cat_engine.select import Moment
-from cat_engine.simulate import attempt_seed
 
 CRITERIA = {"MFI": "mfi", "bOpt": "urry", "thOpt": "thopt"}
 

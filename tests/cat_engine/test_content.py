@@ -39,7 +39,7 @@ from cat_engine.blueprint import BlueprintRow, Content, read_rows, row_faults
 from cat_engine.conditions import ConditionError, evaluate
 from cat_engine.content import Balanced, PriorityIndex, ShadowTest, Unbalanced, WeightedDeviation
 from cat_engine.eligibility import Restricted
-from cat_engine.simulate import attempt_seed
+from cat_engine.people import attempt_seed
 
 ATTRIBUTES = {"TYPE": ("MC", "CR", "MC", "NA", "MC"), "DOK": ("1", "2", "3", "", "10"), "ID": ("a", "b", "c", "d", "e")}
 

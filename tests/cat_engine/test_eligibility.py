@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from cat_engine import Faulty, Grid, ItemParams, Pool, Present, Row, Section, TestPlan, ask, check, load_plan, simulate, start
 from cat_engine.control import sympson_hetter
 from cat_engine.eligibility import ELIGIBILITY, Fading, Finished, Memory, Restricted, SympsonHetter, lots, segments
+from cat_engine.people import attempt_seed
 from cat_engine.select.spread import Progressive
-from cat_engine.simulate import attempt_seed
 
 
 def bank(n: int = 60, seed: int = 3) -> Pool:

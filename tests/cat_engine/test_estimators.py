@@ -13,9 +13,9 @@ from cat_engine import Faulty, Grid, ItemParams, NormalPrior, Pool, Row, TestPla
 from cat_engine.batch import Batch
 from cat_engine.estimators import ESTIMATOR, Estimator, FencedLikelihood, MaximumAPosteriori, MaximumLikelihood, Robust, WeightedLikelihood
 from cat_engine.irt import derivatives_at
+from cat_engine.people import attempt_seed
 from cat_engine.priors import PRIOR, JeffreysPrior, Prior, UniformPrior
 from cat_engine.roots import root_between
-from cat_engine.simulate import attempt_seed
 from tests.cat_engine.catr import row
 
 CATR_GRID = Grid(-4.0, 4.0, 33)

@@ -13,10 +13,10 @@ from cat_engine import Faulty, ItemParams, Pool, Row, Section, TestPlan, dump_pl
 from cat_engine.batch import Batch
 from cat_engine.irt import derivatives_at
 from cat_engine.joint import Joint
+from cat_engine.people import attempt_seed
 from cat_engine.randomness import Draws
 from cat_engine.select import Moment
 from cat_engine.select.plain import AverageVariance, MaximumInformation
-from cat_engine.simulate import attempt_seed
 from cat_engine.stop import PosteriorSD
 
 MATRIX = ((1.0, 0.7, 0.3), (0.7, 1.0, 0.5), (0.3, 0.5, 1.0))

@@ -32,9 +32,10 @@ from cat_engine.beginning import AtRandom
 from cat_engine.eligibility import Fading
 from cat_engine.exposure import Randomesque
 from cat_engine.joint import Joint
+from cat_engine.people import People, attempt_seed
 from cat_engine.pretest import Pretest, draw, operational_part
 from cat_engine.select import InOrder, RandomItem
-from cat_engine.simulate import People, Trial, attempt_seed, run_block
+from cat_engine.simulate import Trial, run_block
 from cat_engine.simulated import WHY, Steps, in_order
 from cat_engine.state import State
 from cat_engine.stop import AnsweringTime, PosteriorSD

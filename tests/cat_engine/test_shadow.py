@@ -34,11 +34,12 @@ from cat_engine.batch import Batch
 from cat_engine.blueprint import BlueprintRow, Content
 from cat_engine.conflict import conflict_faults, smallest_conflict
 from cat_engine.content import LADDER, ShadowTest
+from cat_engine.people import People, attempt_seed
 from cat_engine.plan_text import dump_plan, load_plan
 from cat_engine.pretest import Pretest
 from cat_engine.refresh import last_refresh
-from cat_engine.simulate import Block, People, Trial, attempt_seed, run_block
-from cat_engine.simulated import Steps
+from cat_engine.simulate import Trial, run_block
+from cat_engine.simulated import Block, Steps
 from cat_engine.state import State
 from cat_engine.timing import ItemTimes
 

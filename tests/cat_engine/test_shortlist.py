@@ -14,8 +14,8 @@ from cat_engine.estimators import MaximumLikelihood
 from cat_engine.exposure import Best, Randomesque
 from cat_engine.irt import information_at
 from cat_engine.joint import Joint
+from cat_engine.people import attempt_seed
 from cat_engine.shortlist import CELL_WIDTH, shortlist, steepest_bend
-from cat_engine.simulate import attempt_seed
 from cat_engine.stop import PosteriorSD
 
 

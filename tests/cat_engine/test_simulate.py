@@ -28,8 +28,9 @@ from cat_engine import (
     tell,
 )
 from cat_engine.exposure import EXPOSURE
+from cat_engine.people import attempt_seed
 from cat_engine.select import SELECTION
-from cat_engine.simulate import attempt_seed, draw_category
+from cat_engine.simulate import draw_category
 from cat_engine.stop import AnsweringTime
 from cat_engine.timing import ItemTimes
 

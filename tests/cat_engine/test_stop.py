@@ -30,8 +30,8 @@ from cat_engine import (
 from cat_engine.batch import Batch
 from cat_engine.beginning import AtThetas
 from cat_engine.estimators import MaximumAPosteriori, MaximumLikelihood, WeightedLikelihood
+from cat_engine.people import attempt_seed
 from cat_engine.select import SELECTION
-from cat_engine.simulate import attempt_seed
 from cat_engine.stop import BANK, GOING_ON, STOP, AllOf, AnsweringTime, Length, PosteriorSD, reasons, section_reason, verdict
 from cat_engine.stop.base import Standing
 from cat_engine.stop.classification import ConfidenceInterval, GeneralisedRatio, ProbabilityRatio

@@ -9,7 +9,8 @@ import pytest
 
 from cat_engine import Grid, ItemParams, Pool, Row, Section, SimulationResult, TestPlan, simulate
 from cat_engine.eligibility import Fading, Restricted
-from cat_engine.simulate import People, Trial, blocks
+from cat_engine.people import People
+from cat_engine.simulate import Trial, blocks
 from cat_engine.stop import AllOf
 from cat_engine.stop.classification import ConfidenceInterval, ProbabilityRatio
 from cat_engine.stop.precision import PosteriorSD

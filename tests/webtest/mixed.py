@@ -18,10 +18,12 @@ from cat_engine.eligibility import ELIGIBILITY
 from cat_engine.estimators import ESTIMATOR
 from cat_engine.exposure import EXPOSURE
 from cat_engine.families import Floats, Ints
+from cat_engine.people import People
 from cat_engine.priors import PRIOR
 from cat_engine.registry import Registry
 from cat_engine.select import SELECTION
-from cat_engine.simulate import Block, People, Trial, run_block
+from cat_engine.simulate import Trial, run_block
+from cat_engine.simulated import Block
 from cat_engine.stop import STOP
 from cat_engine.timing import ItemTimes
 from tests.webtest.conftest import HOUR, MINUTE, SECOND, T0, Room, open_room

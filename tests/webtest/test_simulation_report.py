@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from cat_engine import ItemParams, Pool, Row, load_plan
+from cat_engine.people import People
 from cat_engine.population import Population
-from cat_engine.simulate import People, Trial
+from cat_engine.simulate import Trial
 from cat_engine.timing import ItemTimes
 from webtest.languages import language
 from webtest.simulation_comparison import html_comparison

@@ -12,7 +12,8 @@ from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
 from cat_engine import Fault, Faulty, load_plan
-from cat_engine.simulate import People, Trial, run_block
+from cat_engine.people import People
+from cat_engine.simulate import Trial, run_block
 from cat_engine.stop import BANK
 from itembank.bank import Bank, check_bank, pool_of
 from itembank.store import load_bank, load_contents
