@@ -23,7 +23,7 @@ from cat_engine.timing import Speeds
 from itembank.bank import Bank, pool_of
 from webtest.commands_engine import bank_of, bank_option, folder_option
 from webtest.console import err, guarded, json_option, language_option, put, read_text
-from webtest.engine_inputs import parse_prior, pool_for, read_answers, read_correlations, read_thetas
+from webtest.engine_inputs import Given, parse_prior, pool_for, read_answers, read_correlations, read_thetas
 from webtest.item_times import times_for
 from webtest.languages import language as language_of
 from webtest.simulation_cluster import spread
@@ -111,7 +111,10 @@ class Asked:
 @click.option("--n", type=int, help="Draw this many people; needs --seed.")
 @click.option("--seed", type=int, help="Seed of people, answers and decisions.")
 @click.option(
-    "--thetas", "theta_file", type=click.Path(path_type=Path), help="CSV person_id,theta (or one column a competency); needs --seed."
+    "--thetas",
+    "theta_file",
+    type=click.Path(path_type=Path),
+    help="CSV person_id,theta (or one column a competency); group or prior_mean,prior_sd say where a test starts; needs --seed.",
 )
 @click.option("--responses", "response_file", type=click.Path(path_type=Path), help="CSV of real answers, replayed in adaptive order.")
 @click.option("--abilities", help="Distribution of the abilities drawn: normal:MEAN,SD (default normal:0,1) or uniform:LOW,HIGH.")
@@ -179,8 +182,10 @@ def _designs(asked: Asked, plan_files: Sequence[Path], bank: Bank) -> list[Desig
         everything = plans[0][2] if len(plans) == 1 else pool_of(bank, competencies)
         person_ids, answers = read_answers(asked.response_file, everything)
         return [_replayed(asked, name, plan, pool, bank, population, person_ids, answers, everything) for name, plan, pool in plans]
+    given: Given | None = None
     if asked.theta_file is not None:
-        truth, (person_ids, true) = "given", read_thetas(read_text(asked.theta_file), competencies)
+        given = read_thetas(read_text(asked.theta_file), competencies, started=any(plan.starts for _, plan, _ in plans))
+        truth, person_ids, true = "given", given.person_ids, given.true
     else:
         count = asked.n or 0
         truth, person_ids, true = (
@@ -194,7 +199,9 @@ def _designs(asked: Asked, plan_files: Sequence[Path], bank: Bank) -> list[Desig
         own = true[:, [competencies.index(c) for c in pool.competencies]]
         times = times_for(bank, pool)
         trial = Trial(plan, pool, asked.seed or 0, times=times)
-        designs.append(Design(name, trial, People(own, None if times is None else tau), person_ids, truth, population.speeds))
+        priors = None if given is None or not plan.starts else tuple(map(plan.starts.of, given.groups, given.own))
+        people = People(own, None if times is None else tau, priors=priors)
+        designs.append(Design(name, trial, people, person_ids, truth, population.speeds))
     return designs
 
 

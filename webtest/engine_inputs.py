@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,10 @@ from cat_engine import Fault, Faulty, Grid, NormalPrior, Pool, TestPlan
 from cat_engine.irt import Floats, Ints
 from cat_engine.priors import PRIOR, Prior
 from itembank.bank import Bank, pool_of
+from webtest.job_levels import read_job_level
 from webtest.response_files import read_responses
 from webtest.snapshots import plan_faults, untried
+from webtest.start_cells import read_prior
 
 FARTHEST = 100.0  # an ability beyond this is a typing error
 
@@ -60,11 +62,25 @@ def read_table(text: str, *columns: str) -> list[dict[str, str]]:
     return rows
 
 
-def read_thetas(text: str, competencies: tuple[str, ...]) -> tuple[tuple[str, ...], Floats]:
-    """`person_id` and a column a competency, or `person_id,theta` where there is one competency. Raises Faulty with every fault."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """People of a file: their ids, true abilities true[N, S], and what tells where each one's test starts: group ("" = none) and own prior."""
+
+    person_ids: tuple[str, ...]
+    true: Floats
+    groups: tuple[str, ...]
+    own: tuple[NormalPrior | None, ...]
+
+
+def read_thetas(text: str, competencies: tuple[str, ...], *, started: bool = False) -> Given:
+    """`person_id` and a column a competency, or `person_id,theta` where there is one competency; where tests start by priors (`started`) also `group`, a
+    job level, and `prior_mean` with `prior_sd`, each optional. Raises Faulty with every fault.
+    """
     single = len(competencies) == 1 and "theta" in (name.strip() for name in text.split("\n", 1)[0].split(","))
     columns = ["theta"] if single else list(competencies)
     found: dict[str, list[float]] = {}
+    groups: list[str] = []
+    own: list[NormalPrior | None] = []
     faults: list[Fault] = []
     for where, cells in cells_by_row(text, ("person_id", *columns), faults):
         person_id, values = cells["person_id"], [to_number(cells[name]) for name in columns]
@@ -80,11 +96,14 @@ def read_thetas(text: str, competencies: tuple[str, ...]) -> tuple[tuple[str, ..
                     Fault(where, name, f"'{cells[name]}' is out of range", f"abilities lie between -{FARTHEST:g} and {FARTHEST:g}")
                 )
         found[person_id] = values
+        group = cells.get("group", "") if started else ""
+        groups.append(read_job_level(where, "group", group, faults) if group else "")
+        own.append(read_prior(where, cells, faults) if started else None)
     if not found and not faults:
         faults.append(Fault("file", "", "holds no people"))
     if faults:
         raise Faulty(faults)
-    return tuple(found), np.array(list(found.values()))
+    return Given(tuple(found), np.array(list(found.values())), tuple(groups), tuple(own))
 
 
 def read_correlations(text: str, competencies: Sequence[str], faults: list[Fault]) -> Floats | None:

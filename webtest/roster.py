@@ -15,14 +15,10 @@ from xml.parsers import expat
 import python_calamine
 
 from calibration.language import N_
-from cat_engine import Fault, Faulty
+from cat_engine import Fault, Faulty, NormalPrior
+from webtest.job_levels import read_job_level
+from webtest.start_cells import read_prior
 
-JOB_LEVELS = {
-    "jpt_utama": N_("JPT Utama"), "jpt_madya": N_("JPT Madya"), "jpt_pratama": N_("JPT Pratama"), "administrator": N_("Administrator"),
-    "pengawas": N_("Pengawas"), "pelaksana": N_("Pelaksana"), "fungsional": N_("Fungsional"), "ahli_utama": N_("JF Ahli Utama"),
-    "ahli_madya": N_("JF Ahli Madya"), "ahli_muda": N_("JF Ahli Muda"), "ahli_pertama": N_("JF Ahli Pertama"), "penyelia": N_("JF Penyelia"),
-    "mahir": N_("JF Mahir"), "terampil": N_("JF Terampil"), "pemula": N_("JF Pemula"),
-}  # fmt: skip
 MAX_BYTES = 8_000_000
 MAX_UNPACKED = 80_000_000
 MAX_ROWS = 20_000
@@ -36,19 +32,21 @@ SYNONYMS = {
     "nip": "nip", "nama": "name", "name": "name", "nama lengkap": "name", "jenjang": "job_level", "jenjang jabatan": "job_level",
     "job_level": "job_level", "job level": "job_level", "unit": "unit", "unit kerja": "unit", "room": "room", "ruang": "room", "ruangan": "room",
     "kinerja": "kinerja", "performance": "kinerja", "potensi lain": "other", "potensial lain": "other", "other": "other",
+    "prior mean": "prior_mean", "prior sd": "prior_sd", "rerata awal": "prior_mean", "simpangan awal": "prior_sd",
 }  # fmt: skip
 Table = list[tuple[int, dict[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
 class RosterRow:
-    """One expected test-taker."""
+    """One expected test-taker; `prior`, where the person's test starts, where the roster says so."""
 
     nip: str
     name: str
     job_level: str
     unit: str
     room: str
+    prior: NormalPrior | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,14 +199,14 @@ def read_roster(content: bytes, filename: str) -> list[RosterRow]:
     for number, cells in [] if faults else table:
         where = f"row {number}"
         nip = _own_nip(number, cells, seen, faults)
-        job_level = "_".join(cells.get("job_level", "").lower().replace("-", " ").split())
-        if job_level not in JOB_LEVELS:
-            faults.append(Fault(where, "job_level", f"'{cells.get('job_level', '')}' is not known", "one of " + ", ".join(JOB_LEVELS)))
+        job_level = read_job_level(where, "job_level", cells.get("job_level", ""), faults)
         faults += [Fault(where, name, "is empty") for name in ("name", "unit", "room") if not cells.get(name)]
         faults += [
             Fault(where, name, "is longer than 200 characters") for name in ("name", "unit", "room") if len(cells.get(name, "")) > 200
         ]
-        rows.append(RosterRow(nip, cells.get("name", ""), job_level, cells.get("unit", ""), cells.get("room", "")))
+        rows.append(
+            RosterRow(nip, cells.get("name", ""), job_level, cells.get("unit", ""), cells.get("room", ""), read_prior(where, cells, faults))
+        )
     if faults:
         raise Faulty(faults)
     return rows

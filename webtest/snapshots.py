@@ -9,6 +9,7 @@ from cat_engine.eligibility import Finished, SympsonHetter
 from cat_engine.population import Population
 from cat_engine.select.timed import InformationPerTime
 from itembank.bank import Bank, Snapshot, pool_of, time_faults
+from webtest.job_levels import JOB_LEVELS
 
 PEOPLE, CYCLES = 300, 6  # of the simulations that find Sympson-Hetter parameters
 
@@ -57,6 +58,11 @@ def _by_id(pool: Pool) -> tuple[Mapping[str, float], ...]:
 def plan_faults(plan: TestPlan, bank: Bank, pool: Pool) -> list[Fault]:
     """All that keeps a bank from serving a plan."""
     faults = check(plan, pool)
+    faults += [
+        Fault(f"prior.groups.{name}", "", f"'{name}' is no job level", "one of " + ", ".join(JOB_LEVELS))
+        for name, _ in plan.starts.groups
+        if name not in JOB_LEVELS
+    ]
     timed = any(row.kind == "time" for section in plan.sections for row in section.blueprint)
     if (timed or isinstance(plan.select, InformationPerTime)) and pool.seconds is None:
         faults += time_faults(bank, [item_id for item_id, scored in zip(pool.ids, pool.operational, strict=True) if scored])

@@ -10,9 +10,10 @@ from flask_babel import Babel
 from cat_engine import Faulty, Row
 from itembank.demo import load_demo
 from webtest.events import GENESIS, Entry, Kind, chain
+from webtest.job_levels import JOB_LEVELS
 from webtest.models import Wave
 from webtest.monitor import Board, Line
-from webtest.roster import JOB_LEVELS, read_performance, read_roster
+from webtest.roster import read_performance, read_roster
 from webtest.services.acts import REASONS
 from webtest.session import Phase
 from webtest.views import words

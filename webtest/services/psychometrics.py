@@ -23,10 +23,11 @@ from itembank.store import hold_versions, load_bank, load_contents, save_version
 from webtest.engine_inputs import pool_for
 from webtest.events import Kind
 from webtest.item_times import times_for
+from webtest.job_levels import JOB_LEVELS
 from webtest.languages import INDONESIAN, LANGUAGES, language
 from webtest.models import Attempt, CalibrationReport, CalibrationRun, Person, Wave
 from webtest.refusal import Refused
-from webtest.roster import JOB_LEVELS, sex_of
+from webtest.roster import sex_of
 from webtest.services.review import LARGEST_NUMBER, as_json
 from webtest.store import EventStore
 

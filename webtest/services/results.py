@@ -15,10 +15,11 @@ from cat_engine import Fault, Faulty, estimate
 from webtest.catalog import Catalog, Kit
 from webtest.checkpoints import write_checkpoint
 from webtest.events import Entry, Kind, SessionEvent, canonical
+from webtest.job_levels import JOB_LEVELS
 from webtest.keys import Keys
 from webtest.models import Attempt, Norm, Performance, Person, Wave
 from webtest.refusal import Refused
-from webtest.roster import JOB_LEVELS, PerformanceRow
+from webtest.roster import PerformanceRow
 from webtest.scoring import BoxResult, JobMatch, LevelResult, NineBox, job_match, level_result
 from webtest.session import Session
 from webtest.store import EventStore

@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from calibration.flags import FLAGS as MARKED
-from webtest.roster import JOB_LEVELS
+from webtest.job_levels import JOB_LEVELS
 from webtest.views.faultwords import say_fault
 
 COMPETENCIES = {
