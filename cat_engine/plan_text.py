@@ -116,9 +116,9 @@ def normal_prior(where: str, mean: float, sd: float, faults: list[Fault], names:
     """A normal prior of numbers that somebody wrote; None, with what is wrong added to `faults`, where they are out of range. `names`: of the two."""
     found = []
     if not abs(mean) <= MEAN_RANGE:
-        found.append(Fault(where, names[0], f"{mean:g} is out of range", f"from {-MEAN_RANGE:g} to {MEAN_RANGE:g}"))
+        found.append(Fault(where, names[0], f"{mean:g} is no mean of a prior", f"from {-MEAN_RANGE:g} to {MEAN_RANGE:g}"))
     if not 0 < sd <= SD_RANGE:
-        found.append(Fault(where, names[1], f"{sd:g} is out of range", f"above 0, at most {SD_RANGE:g}"))
+        found.append(Fault(where, names[1], f"{sd:g} is no standard deviation of a prior", f"above 0, at most {SD_RANGE:g}"))
     faults += found
     return None if found else NormalPrior(mean, sd)
 

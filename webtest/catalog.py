@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Engine
 from sqlmodel import Session as SqlSession
 
-from cat_engine import Pool, Section, TestPlan, load_plan
+from cat_engine import Decision, Estimate, Pool, Section, State, TestPlan, ask, estimate, load_plan, look
 from itembank.bank import Bank, ItemContent, Snapshot, pool_of
 from itembank.store import load_bank, load_contents
 from webtest.models import Wave
@@ -23,6 +23,17 @@ class Kit:
     bank: Bank
     pool: Pool
     contents: dict[str, ItemContent]
+
+    def plan_of(self, session: Session) -> TestPlan:
+        """The plan as this person is asked by: it starts at the prior pinned when the test was assigned. Scores are all by `plan`."""
+        return self.plan.starting_at(session.prior)
+
+    def look(self, session: Session, state: State) -> tuple[Decision, Estimate]:
+        """What comes next for this person at `state`, and the abilities by the plan that all share. Raises EngineRefusal as `ask` does."""
+        own = self.plan_of(session)
+        if own is self.plan:
+            return look(self.plan, self.pool, state)
+        return ask(own, self.pool, state), estimate(self.plan, self.pool, state)
 
     def section(self, session: Session) -> Section:
         """The section in which the session stands (the last one once all are over)."""

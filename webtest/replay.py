@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cat_engine import Decision, EndSection, Estimate, Present, State, Stop, look
+from cat_engine import Decision, EndSection, Estimate, Present, State, Stop
 from webtest.catalog import Kit
 from webtest.events import Kind, SessionEvent
 from webtest.session import Phase, Session, begin, fold
@@ -23,16 +23,16 @@ class Finding:
 
 
 class _Engine:
-    """What the engine says of a state of one attempt. The last state is kept: that after an answer is the one that the next decision is made on."""
+    """What the engine says of one attempt. The last state is kept: that after an answer is the one that the next decision is made on."""
 
     def __init__(self, kit: Kit) -> None:
         self.kit = kit
         self._last: tuple[State, tuple[Decision, Estimate]] | None = None
 
-    def look(self, state: State) -> tuple[Decision, Estimate]:
+    def look(self, session: Session) -> tuple[Decision, Estimate]:
         """The decision and the abilities there. Raises EngineRefusal where the state cannot be of the kit's pool."""
-        if self._last is None or self._last[0] is not state:
-            self._last = state, look(self.kit.plan, self.kit.pool, state)
+        if self._last is None or self._last[0] is not session.engine:
+            self._last = session.engine, self.kit.look(session, session.engine)
         return self._last[1]
 
 
@@ -53,6 +53,8 @@ def replay(kit: Kit, events: Sequence[SessionEvent]) -> tuple[int, list[Finding]
 
 def _faults(engine: _Engine, before: Session, after: Session, event: SessionEvent) -> list[str]:
     match event.kind:
+        case Kind.ASSIGNED:
+            return _assigned(engine.kit, after)
         case Kind.PRESENTED:
             return _presented(engine, before, event)
         case Kind.ANSWERED:
@@ -65,8 +67,16 @@ def _faults(engine: _Engine, before: Session, after: Session, event: SessionEven
             return []
 
 
+def _assigned(kit: Kit, after: Session) -> list[str]:
+    """The prior at which the test starts is the group's, or, where the plan lets it be, one that the roster brought for the person."""
+    starts = kit.plan.starts
+    if after.prior == starts.of(after.terms.get("job_level", "")) or (starts.person and after.prior is not None):
+        return []
+    return [f"starts at {after.prior}, which is not the prior of its group"]
+
+
 def _presented(engine: _Engine, before: Session, event: SessionEvent) -> list[str]:
-    p, ids, (decision, _) = event.payload, engine.kit.pool.ids, engine.look(before.engine)
+    p, ids, (decision, _) = event.payload, engine.kit.pool.ids, engine.look(before)
     if not isinstance(decision, Present):
         return [f"the engine would have ended the section, the log presents {p['item_id']}"]
     faults = []
@@ -88,7 +98,7 @@ def _answered(engine: _Engine, before: Session, after: Session, event: SessionEv
         faults.append("the category does not follow from the choice and the key")
     if kit.clock(event.at, before).phase not in COUNTED:
         faults.append("was taken when the clock did not run")
-    (_, found), scale = engine.look(after.engine), kit.pool.params.scale[shown.item]
+    (_, found), scale = engine.look(after), kit.pool.params.scale[shown.item]
     if _differ(float(found.theta[scale]), p["theta"]) or _differ(float(found.se[scale]), p["se"]):
         faults.append(f"theta after the answer is {float(found.theta[scale])!r}, the log says {p['theta']!r}")
     return faults
@@ -98,7 +108,7 @@ def _section_ended(engine: _Engine, before: Session, event: SessionEvent) -> lis
     reason = event.payload["reason"]
     if reason == "time" and engine.kit.clock(event.at, before).phase in OVER:
         return []
-    decision, _ = engine.look(before.engine)
+    decision, _ = engine.look(before)
     right = isinstance(decision, EndSection) and decision.reason == reason
     return [] if right else [f"the engine does not end the section here for the reason '{reason}'"]
 
@@ -107,7 +117,7 @@ def _finished(engine: _Engine, before: Session, event: SessionEvent) -> list[str
     reason = event.payload["reason"]
     if reason == "proctor":
         return []
-    decision, _ = engine.look(before.engine)
+    decision, _ = engine.look(before)
     right = isinstance(decision, Stop) and decision.reason == reason
     return [] if right else [f"the engine does not end the test here for the reason '{reason}'"]
 

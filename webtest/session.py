@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from cat_engine import Answered, Presented, SectionEnded, State, Stopped, start, tell
+from cat_engine import Answered, NormalPrior, Presented, SectionEnded, State, Stopped, start, tell
 from cat_engine.content import OPEN
 from webtest.events import GENESIS, Kind, SessionEvent
 
@@ -64,6 +64,12 @@ class Session:
     void_requested: Mapping[str, str] | None = None
     voided: str | None = None
     held: bool = True
+
+    @property
+    def prior(self) -> NormalPrior | None:
+        """Where the test starts; None: at the plan's prior. Pinned with the assignment."""
+        pinned = self.terms.get("prior")
+        return None if pinned is None else NormalPrior(pinned["mean"], pinned["sd"])
 
     @property
     def n_answers(self) -> int:

@@ -32,3 +32,8 @@ def read_prior(where: str, cells: Mapping[str, str], faults: list[Fault]) -> Nor
     found += [] if prior is None else [replace(f, field="prior_sd") for f in reach_faults(where, prior, grid.low, grid.high)]
     faults += found
     return prior
+
+
+def prior_cells(prior: NormalPrior | None) -> tuple[str, str]:
+    """What `read_prior` reads back as the same prior."""
+    return ("", "") if prior is None else (repr(prior.mean), repr(prior.sd))

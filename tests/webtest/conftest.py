@@ -2,7 +2,7 @@
 
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from tests.webtest.mixedbank import publish_mixed_bank
 from webtest.config import House
 from webtest.events import Kind
 from webtest.founding import invented_roster
+from webtest.roster import RosterRow
 from webtest.services.taking import Screen
 from webtest.services.waves import NewWave
 
@@ -120,9 +121,11 @@ class Room:
 MakeRoom = Callable[..., Room]
 
 
-def open_room(house: House, n: int = 2, plan: str = PLAN, name: str = "Uji", now: int = T0) -> Room:
+def open_room(
+    house: House, n: int = 2, plan: str = PLAN, name: str = "Uji", now: int = T0, roster: Sequence[RosterRow] | None = None
+) -> Room:
     new = NewWave(name, "Kota Contoh", "Aula", "2026-11-24")
-    wave = house.waves.create(new, invented_roster(n), plan, actor=OFFICER, now=now, seed=7)
+    wave = house.waves.create(new, invented_roster(n) if roster is None else roster, plan, actor=OFFICER, now=now, seed=7)
     house.waves.open(wave, actor=OFFICER, now=now)
     lines = house.monitor.board(wave, now, fresh=True).lines
     cards = {card.nip: card for card in house.waves.issue_pins(wave, [line.attempt for line in lines], actor=OFFICER, now=now)}

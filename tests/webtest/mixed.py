@@ -5,7 +5,7 @@ held against what the server did.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,7 @@ from cat_engine.timing import ItemTimes
 from tests.webtest.conftest import HOUR, MINUTE, SECOND, T0, Room, open_room
 from webtest import snapshots
 from webtest.config import House
+from webtest.roster import RosterRow
 from webtest.services import waves
 from webtest.session import Session
 
@@ -90,6 +91,7 @@ def mixed_plan(i: int, more: int = 0) -> str:
         _table("final", ESTIMATOR.names[(i // 2 + 3) % len(ESTIMATOR.names)], ESTIMATOR),
         _table("start", START.names[(i + i // 4) % len(START.names)], START),
     ]  # fmt: skip
+    parts += ["[prior.groups.jpt_pratama]\nmean = 0.7\nsd = 0.8\n[prior.groups.pelaksana]\nmean = -0.5\nsd = 0.9"] if i % 4 < 2 else []
     parts += ["[joint]\ncorrelation = 0.5"] if joint else []
     parts += ["[pretest]\ncount = 2\nfirst = 1\nlast = 4\nanswers = 20"] if i % 2 else []
     parts += ["[retest]\nexclude = true"] if i % 5 == 3 else []
@@ -116,11 +118,13 @@ class Sat:
     slowness: Floats
 
 
-def sit_wave(house: House, text: str, people: int, seed: int, now: int, *, paced: bool = False) -> Sat:
+def sit_wave(
+    house: House, text: str, people: int, seed: int, now: int, *, paced: bool = False, roster: Sequence[RosterRow] | None = None
+) -> Sat:
     """Make, open, sit and close a wave of `people`: everything goes through the services. `paced`: items take about what the pool expects, and people
     are slower and faster; else every answer takes RT_S.
     """
-    room = open_room(house, people, text, name=f"Uji {seed}", now=now)
+    room = open_room(house, people, text, name=f"Uji {seed}", now=now, roster=roster)
     kit = house.catalog.kit(room.wave)
     rng = np.random.default_rng(seed)
     answers = rng.integers(0, 1000, (people, len(kit.pool))) % kit.pool.params.n_cat
@@ -170,7 +174,9 @@ def simulated(house: House, sat: Sat) -> Block:
         seen[n, list(session.engine.seen)] = True
     seeds = tuple(session.engine.seed for session in sat.sessions)
     true = np.zeros((people, len(kit.pool.competencies)))
-    return run_block(Trial(kit.plan, kit.pool, 0, times=times), People(true, -np.log(sat.slowness), sat.answers, seeds=seeds, seen=seen))
+    priors = tuple(session.prior for session in sat.sessions)
+    sitting = People(true, -np.log(sat.slowness), sat.answers, seeds=seeds, seen=seen, priors=priors)
+    return run_block(Trial(kit.plan, kit.pool, 0, times=times), sitting)
 
 
 def differences(house: House, sat: Sat) -> list[str]:

@@ -1,10 +1,11 @@
 """Live test = simulator = audit, whatever the plan: sessions taken through the services on a real database, asked again from their log, and simulated."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
-from cat_engine import load_plan
+from cat_engine import NormalPrior, load_plan
 from cat_engine.beginning import START
 from cat_engine.content import CONTENT
 from cat_engine.eligibility import ELIGIBILITY
@@ -14,11 +15,14 @@ from cat_engine.plan import as_table
 from cat_engine.priors import PRIOR
 from cat_engine.select import SELECTION
 from cat_engine.stop import STOP, table_of
-from tests.webtest.conftest import HOUR, T0
+from tests.webtest.conftest import HOUR, PLAN, SECOND, T0, open_room
 from tests.webtest.mixed import Sat, differences, hurry, mixed_plan, sit_all, sit_wave
 from webtest.audit import audit_wave
 from webtest.config import House
 from webtest.events import Kind
+from webtest.founding import invented_roster
+from webtest.roster import RosterRow
+from webtest.services.results import Results
 
 
 @pytest.fixture
@@ -109,6 +113,81 @@ def test_rows_of_seconds_are_kept_at_the_same_pace_live_simulated_and_audited(ha
     everything_agrees(hasty, [tight, loose])
     changed = [a.engine.items != b.engine.items for a, b in zip(tight.sessions, loose.sessions, strict=True)]
     assert any(changed)  # the limits decide about items
+
+
+STARTED = (
+    PLAN
+    + """
+[stop]
+se = 0.8
+[pretest]
+count = 1
+first = 1
+last = 3
+answers = 20
+[prior]
+person = true
+[prior.groups.jpt_pratama]
+mean = 0.7
+sd = 0.8
+[prior.groups.pelaksana]
+mean = -0.5
+sd = 0.9
+"""
+)
+OWN = NormalPrior(1.1, 0.6)
+
+
+def mixed_roster() -> list[RosterRow]:
+    """Two of one group, one of another, one of none, one with a prior of his or her own in a group, and one in none."""
+    levels = ("jpt_pratama", "pelaksana", "pengawas", "jpt_pratama", "pelaksana", "pengawas")
+    rows = [replace(row, job_level=level) for row, level in zip(invented_roster(6), levels, strict=True)]
+    return [*rows[:4], *(replace(row, prior=OWN) for row in rows[4:])]
+
+
+def test_people_who_start_at_priors_of_groups_and_their_own_are_the_same_live_simulated_and_audited(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch)
+    sat = sit_wave(house, STARTED, 6, 1, T0, roster=mixed_roster())
+    everything_agrees(house, [sat])
+    high, low = NormalPrior(0.7, 0.8), NormalPrior(-0.5, 0.9)
+    priors = {session.terms["person"]: session.prior for session in sat.sessions}
+    assert Counter(priors.values()) == {high: 2, low: 1, None: 1, OWN: 2}
+    kit = house.catalog.kit(sat.room.wave)
+    for session in sat.sessions:
+        (
+            assigned,
+            *_,
+        ) = house.store.events(session.attempt)
+        assert ("prior" in assigned.payload) == (session.prior is not None)
+        first = next(e for e in house.store.events(session.attempt) if e.kind == Kind.PRESENTED)
+        mean, sd = kit.plan.prior.start if session.prior is None else session.prior.start
+        assert (first.payload["theta"], first.payload["se"]) == (pytest.approx(mean, abs=1e-4), pytest.approx(sd, abs=1e-3))
+
+
+def test_equal_answers_are_equal_results_whatever_the_group(house: House) -> None:
+    """Six people of all groups, who meet the same fixed items and answer them alike."""
+    plan = (
+        STARTED.replace('name = "mfi"', 'name = "sequential"')
+        .replace('name = "randomesque"\nk = 5', 'name = "none"')
+        .replace("se = 0.8", "")
+    )
+    room = open_room(house, 6, plan.split("[pretest]")[0] + "[prior]" + plan.split("[prior]")[1], roster=mixed_roster())
+    room.under_way(T0)
+    for t in room.takers:
+        screen = room.screen(t, T0)
+        while screen.name != "finished":
+            screen = room.begin(t, T0) if screen.name == "ready" else room.answer(t, screen, 1, T0 + SECOND)
+    room.close(T0 + HOUR)
+    sessions = [house.store.load(t.attempt) for t in room.takers]
+    assert len({(session.engine.items, session.engine.categories) for session in sessions}) == 1
+    last = [[e.payload for e in house.store.events(t.attempt) if e.kind == Kind.ANSWERED][-1] for t in room.takers]
+    assert len({(payload["theta"], payload["se"]) for payload in last}) == 1
+    asked = [[e.payload for e in house.store.events(t.attempt) if e.kind == Kind.PRESENTED][-1]["theta"] for t in room.takers]
+    assert len(set(asked)) == 4  # what they were asked by differs
+    profiles = Results(house.engine, house.store, house.catalog, house.keys).wave(room.wave).profiles
+    assert len({tuple((r.code, r.theta, r.se, r.probabilities) for r in (*p.levels, *p.aspects)) for p in profiles}) == 1
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
-from cat_engine import Answered, Decision, EndSection, Present, State, Stop, ask, look, tell
+from cat_engine import Answered, Decision, EndSection, Present, State, Stop, ask, tell
 from itembank.bank import ItemContent
 from webtest.catalog import Catalog, Kit
 from webtest.events import Entry, Kind
@@ -149,7 +149,7 @@ class Taking:
         def decide(session: Session) -> list[Entry]:
             _bound(session, device)
             ready = kit.clock(now, session).phase is Phase.READY and session.practised
-            return _decided(kit, session.engine, ask(kit.plan, kit.pool, session.engine)) if ready else []
+            return _decided(kit, session.engine, ask(kit.plan_of(session), kit.pool, session.engine)) if ready else []
 
         self._store.write(attempt, wave, decide, actor="system", now=now)
         return self.screen(attempt, wave, device, now)
@@ -186,7 +186,7 @@ class Taking:
         category = content.categories[choice]
         rt_ms = max(0, now - shown.at - (session.paused_ms - shown.paused_ms))
         state = tell(session.engine, Answered(category, rt_ms / 1000))
-        decision, after = look(kit.plan, kit.pool, state)
+        decision, after = kit.look(session, state)
         scale = kit.pool.params.scale[shown.item]
         payload = {
             "presented_seq": seq, "item_id": shown.item_id, "choice": choice, "category": category, "rt_ms": rt_ms,

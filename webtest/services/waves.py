@@ -13,6 +13,7 @@ from sqlmodel import col, select
 
 from cat_engine import Fault, Faulty, load_plan
 from cat_engine.people import People
+from cat_engine.priors import StartPriors
 from cat_engine.simulate import Trial, run_block
 from cat_engine.stop import BANK
 from itembank.bank import Bank, check_bank, pool_of
@@ -70,7 +71,9 @@ class Waves(Acts):
         snapshot = self._past.snapshot(plan, bank)  # may simulate: before the transaction, which others wait for
         pool = pool_of(bank, plan.competencies, snapshot)
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
-            listed = canonical([[r.nip, r.name, r.job_level, r.unit, r.room] for r in roster])
+            listed = canonical(
+                [[r.nip, r.name, r.job_level, r.unit, r.room, *(() if r.prior is None else (r.prior.mean, r.prior.sd))] for r in roster]
+            )
             wave = Wave(
                 id="W" + secrets.token_hex(4), name=new.name.strip(), agency=new.agency.strip(), place=new.place.strip(), day=new.day, zone=new.zone,
                 seed=secrets.randbits(53) if seed is None else seed, plan=plan_text, plan_digest=plan.digest, bank_version=bank.version,
@@ -78,7 +81,7 @@ class Waves(Acts):
             )  # fmt: skip
             sql.add(wave)
             sql.flush()
-            self._add_attempts(sql, wave, roster, now)
+            self._add_attempts(sql, wave, roster, plan.starts, now)
             entries = [
                 Entry(
                     Kind.WAVE_CREATED,
@@ -107,8 +110,10 @@ class Waves(Acts):
             except LookupError:
                 raise Refused("no_bank") from None
 
-    def _add_attempts(self, sql: SqlSession, wave: Wave, roster: Sequence[RosterRow], now: int) -> None:
-        """People who are new, and those who are known brought up to date; what a result depends on (the job level) is frozen in the attempt's log."""
+    def _add_attempts(self, sql: SqlSession, wave: Wave, roster: Sequence[RosterRow], starts: StartPriors, now: int) -> None:
+        """People who are new, and those who are known brought up to date; what a test and its result depend on (where it starts, the job level) is frozen in
+        the attempt's log.
+        """
         people = [{"nip": r.nip, "name": r.name, "job_level": r.job_level, "unit": r.unit} for r in sorted(roster, key=lambda r: r.nip)]
         if people:
             sql.connection().execute(text(UPSERT_PERSON), people)
@@ -121,9 +126,11 @@ class Waves(Acts):
                 id="A" + secrets.token_hex(6), wave_id=wave.id, person_id=known[row.nip] or 0, room=row.room, seat=seats[row.room]
             )
             sql.add(attempt)
+            prior = starts.of(row.job_level, row.prior)
             terms[attempt.id] = {
                 "seed": seed_of(wave.seed, row.nip), "person": attempt.person_id, "job_level": row.job_level, "bank_version": wave.bank_version,
                 "plan_digest": wave.plan_digest, "pool_digest": wave.pool_digest, "room": row.room, "seat": attempt.seat, "time_factor": 1.0,
+                **({} if prior is None else {"prior": {"mean": prior.mean, "sd": prior.sd}}),
             }  # fmt: skip
         sql.flush()
         for stream in sorted(terms):
@@ -144,7 +151,9 @@ class Waves(Acts):
             faults.append(Fault("roster", "", "nobody is expected", "load a roster"))
         if not faults:
             true = np.random.default_rng(0).normal(size=(TRIED, len(kit.pool.competencies)))
-            ran = run_block(Trial(kit.plan, kit.pool, 0), People(true))  # as in the room, nothing is learned from person to person
+            ran = run_block(
+                Trial(kit.plan, kit.pool, 0), People(true)
+            )  # as in the room, nothing is learned from person to person; all start alike
             if any(BANK in reasons for reasons in ran.reasons):
                 faults.append(Fault("bank", "", "simulated people ran out of items", "add items or lower min_items"))
         return faults

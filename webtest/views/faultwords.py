@@ -11,7 +11,7 @@ from cat_engine import Fault
 FIELDS = {
     "nip": "NIP", "name": _l("nama"), "job_level": _l("jenjang jabatan"), "unit": _l("unit kerja"), "room": _l("ruang"), "kinerja": _l("kinerja"),
     "potensi lain": _l("potensi lain"), "agency": _l("instansi"), "place": _l("tempat"), "day": _l("tanggal"),
-    "people": _l("orang maya"), "seed": _l("benih acak"), "plan": _l("rencana tes"),
+    "prior_mean": _l("rerata awal"), "prior_sd": _l("simpangan baku awal"), "people": _l("orang maya"), "seed": _l("benih acak"), "plan": _l("rencana tes"),
 }  # fmt: skip
 PLACES = {"form": _l("isian"), "file": _l("berkas"), "wave": _l("gelombang"), "roster": _l("daftar peserta"), "bank": _l("bank soal")}
 # (pattern of the whole English message, what happened, what to do); groups of the pattern fill {0}, {1} ...
@@ -25,6 +25,10 @@ SAID = [
     (r"is empty", _l("kosong"), _l("isi kolom ini")),
     (r"is longer than (\d+) characters", _l("lebih dari {0} huruf"), _l("singkat isinya")),
     (r"'(.*)' is not a number from 0 to 100", _l("'{0}' bukan angka 0 sampai 100"), _l("isi dengan angka, misalnya 82,5")),
+    (r"'(.*)' is not a number", _l("'{0}' bukan angka"), _l("isi dengan angka, misalnya 82,5")),
+    (r"(\S+) is no mean of a prior", _l("{0} di luar batas"), _l("dari -4 sampai 4")),
+    (r"(\S+) is no standard deviation of a prior", _l("{0} di luar batas"), _l("di atas 0, paling besar 5")),
+    (r"the grid cuts off the prior, .*", _l("terlalu jauh atau terlalu lebar"), _l("rerata ± 3 simpangan baku harus di antara -6 dan 6")),
     (r"the column is missing", _l("kolom ini tidak ada"), _l("tulis nama kolom pada baris pertama")),
     (r"'(.*)' is not a whole number from (\d+) to (\d+)", _l("'{0}' bukan bilangan bulat dari {1} sampai {2}"), _l("isi dengan bilangan dalam batas itu")),
     (r"(\d+) plans are too many to compare", _l("{0} rencana terlalu banyak untuk dibandingkan"), _l("paling banyak empat")),

@@ -20,6 +20,7 @@ from webtest.roster import RosterRow, read_roster
 from webtest.services.acts import REASONS, Outcome
 from webtest.services.wavelist import list_waves
 from webtest.services.waves import NewWave
+from webtest.start_cells import PRIOR_COLUMNS, prior_cells
 from webtest.views.actions import ACTIONS, open_to
 from webtest.views.boardview import Look, view_of
 from webtest.views.timeline import timeline
@@ -73,7 +74,10 @@ def _carried(rows: list[RosterRow]) -> str:
     """A checked roster as CSV for the form, so that nobody has to choose the file twice; "" where it would be too large for a form."""
     text = io.StringIO()
     csv.writer(text).writerows(
-        [["nip", "name", "job_level", "unit", "room"], *((r.nip, r.name, r.job_level, r.unit, r.room) for r in rows)]
+        [
+            ["nip", "name", "job_level", "unit", "room", *PRIOR_COLUMNS],
+            *((r.nip, r.name, r.job_level, r.unit, r.room, *prior_cells(r.prior)) for r in rows),
+        ]
     )
     return text.getvalue() if len(text.getvalue()) < LARGEST_CARRIED else ""
 
