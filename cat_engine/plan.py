@@ -90,13 +90,7 @@ class TestPlan:
 
         Not for the score: that comes from this plan, so that equal answers get equal scores.
         """
-        if prior is None or prior == self.prior:
-            return self
-        return self._started.setdefault(prior, replace(self, prior=prior, starts=StartPriors()))
-
-    @once
-    def _started(self) -> "dict[NormalPrior, TestPlan]":
-        return {}
+        return self if prior is None or prior == self.prior else replace(self, prior=prior, starts=StartPriors())
 
     def prior_precision(self, competencies: tuple[str, ...]) -> Floats:
         """The inverse of the joint prior's covariance between `competencies`, [S, S]. Read only."""

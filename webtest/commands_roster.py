@@ -27,8 +27,8 @@ def roster() -> None:
 def check(file: Path, as_json: bool) -> None:
     """List every fault of the roster in FILE by row and column, or say what it holds.
 
-    CSV (comma or semicolon, UTF-8) or XLSX with the columns nip, nama, jenjang, unit, ruang. NIPs must be text: a spreadsheet that keeps them
-    as numbers loses their last digits.
+    CSV (comma or semicolon, UTF-8) or XLSX with the columns nip, nama, jenjang, unit, ruang, and optionally prior_mean, prior_sd. NIPs must be text:
+    a spreadsheet that keeps them as numbers loses their last digits.
     """
     rows = read_roster(read_bytes(file), file.name)
     rooms, levels = Counter(row.room for row in rows), Counter(row.job_level for row in rows)

@@ -230,16 +230,30 @@ def test_priors_for_another_number_of_people_are_refused(pool: Pool) -> None:
         simulate(plan_of(), pool, np.zeros((3, 1)), 1, priors=(HIGH, LOW))
 
 
-def test_priors_of_groups_that_differ_by_8_tenths_save_items(pool: Pool) -> None:
-    """Two groups N(-.4, .9^2) and N(.4, .9^2), which together are about N(0, 1); until the interim se is .40. 4,000 people: the simulation's standard
-    error of the mean length is below .1, that of the RMSE .004.
-    """
-    rng = np.random.default_rng(3)
-    high = np.arange(4000) % 2 == 1
-    true = (np.where(high, 0.4, -0.4) + 0.9 * rng.normal(size=4000))[:, None]
+def halves(apart: float, sd: float, rng: np.random.Generator) -> tuple[np.ndarray, list[NormalPrior]]:
+    """4,000 people of two groups, and the priors of their groups."""
+    means = np.where(np.arange(4000) % 2 == 1, apart / 2, -apart / 2)
+    return means + sd * rng.normal(size=4000), [NormalPrior(float(mean), sd) for mean in means]
+
+
+def of_their_own(sd: float, rng: np.random.Generator) -> tuple[np.ndarray, list[NormalPrior]]:
+    """2,000 people, together N(0, 1), and what is known of each: a mean, to a tenth, with the spread sd around it."""
+    means = np.round(np.sqrt(1 - sd**2) * rng.normal(size=2000), 1)
+    return means + sd * rng.normal(size=2000), [NormalPrior(float(mean), sd) for mean in means]
+
+
+@pytest.mark.parametrize(
+    ("draw", "apart", "items", "se", "rmse"),
+    [(halves, (0.8, 0.9), 12.3, 0.40, 0.40), (halves, (1.6, 0.6), 7.9, 0.50, 0.48), (of_their_own, (0.5,), 4.9, 0.61, 0.60)],
+)
+def test_priors_save_the_items_that_the_document_says(
+    pool: Pool, draw: Callable, apart: tuple[float, ...], items: float, se: float, rmse: float
+) -> None:
+    """Until the interim se is .40. Simulated twice, mean lengths differ by .2, RMSE by .008 (2,000 people: .6 / sqrt(4,000) = .009)."""
+    true, priors = draw(*apart, np.random.default_rng(11))
     plan = plan_of("[stop]\nse = 0.4\n")
-    without = simulate(plan, pool, true, 5)
-    own = simulate(plan, pool, true, 5, priors=tuple(plan.starts.of("high" if one else "low") for one in high))
-    assert own.length.mean() < 0.95 * without.length.mean()
-    assert own.rmse[0] < without.rmse[0] + 0.015
-    assert own.se.mean() < 0.41
+    without, own = (simulate(plan, pool, true[:, None], 5, priors=given) for given in (None, priors))
+    assert without.length.mean() == pytest.approx(13.2, abs=0.3)
+    assert (without.se.mean(), without.rmse[0]) == (pytest.approx(0.39, abs=0.01), pytest.approx(0.39, abs=0.025))
+    assert own.length.mean() == pytest.approx(items, abs=0.3)
+    assert (own.se.mean(), own.rmse[0]) == (pytest.approx(se, abs=0.01), pytest.approx(rmse, abs=0.025))

@@ -13,7 +13,7 @@ import pyarrow.parquet
 import pytest
 from click.testing import Result
 
-from cat_engine import Faulty, ItemParams, Pool, Row, load_plan, simulate
+from cat_engine import Faulty, ItemParams, NormalPrior, Pool, Row, load_plan, simulate
 from cat_engine.population import Population
 from cat_engine.timing import ItemTimes, Speeds
 from itembank.exchange import read_bank_csv
@@ -118,6 +118,59 @@ def test_every_fault_of_an_ability_file_is_named() -> None:
     for text in ("", "person,theta\nann,1\n", "person_id,theta\n"):
         with pytest.raises(Faulty):
             read_thetas(text, ("A",))
+
+
+STARTED = PLAN + "[prior]\nperson = true\n[prior.groups.jpt_pratama]\nmean = 0.8\nsd = 0.9\n"
+
+
+def test_people_of_a_file_start_at_the_priors_of_their_groups_and_their_own(files: Path) -> None:
+    (files / "plan.toml").write_text(STARTED)
+    rows = ["ann,-1.5,JPT Pratama,,", "bob,2,pelaksana,,", "cid,0,,-1.2,0.6", "dee,0,jpt-pratama,-1.2,0.6"]
+    (files / "thetas.csv").write_text("\n".join(["person_id,theta,group,prior_mean,prior_sd", *rows]) + "\n")
+    done = sim(files, "--thetas", files / "thetas.csv", "--seed", "1")
+    assert done.exit_code == 0, done.output
+    plan = load_plan(STARTED)
+    own = NormalPrior(-1.2, 0.6)
+    priors = (plan.starts.of("jpt_pratama"), None, own, own)
+    expected = simulate(plan, pool_for(read_bank_csv(BANK), plan), [[-1.5], [2], [0], [0]], 1, priors=priors)
+    people, steps = (table(files / "out" / name) for name in ("people.csv", "steps.csv"))
+    assert [row["person_id"] for row in people] == ["ann", "bob", "cid", "dee"]
+    assert [float(row["theta"]) for row in people] == expected.theta[:, 0].tolist()
+    assert [(row["item_id"], float(row["theta"])) for row in steps] == [
+        (f"x{i + 1}", theta) for i, theta in zip(expected.step_item, expected.step_theta, strict=True)
+    ]
+
+
+def test_spread_over_processes_the_numbers_are_the_same(files: Path) -> None:
+    (files / "plan.toml").write_text(STARTED)
+    rows = [f"p{n},{n % 5 - 2},{('jpt_pratama', 'pelaksana')[n % 2]}" for n in range(60)]
+    (files / "thetas.csv").write_text("\n".join(["person_id,theta,group", *rows]) + "\n")
+    words = (
+        "simulate",
+        "--bank",
+        files / "bank.csv",
+        "--plan",
+        files / "plan.toml",
+        "--thetas",
+        files / "thetas.csv",
+        "--seed",
+        "1",
+        "--out",
+    )
+    assert run(*words, files / "one").exit_code == run(*words, files / "two", "--workers", "2").exit_code == 0
+    for name in ("people.csv", "steps.csv"):
+        assert (files / "one" / name).read_bytes() == (files / "two" / name).read_bytes()
+
+
+def test_every_fault_of_where_people_start_is_named(files: Path) -> None:
+    text = "person_id,theta,group,prior_mean,prior_sd\nann,1,kepala,,\nbob,1,,9,\ncid,1,,1,0\ndee,x,pelaksana,1,1\n"
+    with pytest.raises(Faulty) as refused:
+        read_thetas(text, ("A",), started=True)
+    assert [(f.where, f.field) for f in refused.value.faults] == [
+        ("row 2", "group"), ("row 3", "prior_sd"), ("row 4", "prior_sd"), ("row 5", "theta"),
+    ]  # fmt: skip
+    given = read_thetas(text.replace(",x,", ",1,"), ("A",))  # a plan without priors does not look at the columns
+    assert (given.groups, given.own) == (("",) * 4, (None,) * 4)
 
 
 def test_an_answer_past_the_items_categories_is_refused(tmp_path: Path) -> None:

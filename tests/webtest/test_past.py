@@ -10,7 +10,9 @@ from sqlmodel import Session as SqlSession
 from sqlmodel import select
 
 from calibration.responses import WHY
-from cat_engine import Faulty, check, load_plan
+from cat_engine import Faulty, NormalPrior, check, load_plan
+from cat_engine.people import People
+from cat_engine.simulate import Trial, run_block
 from itembank.bank import Snapshot, pool_of
 from itembank.store import decide, load_bank, load_contents, save_version
 from tests.conftest import Place
@@ -134,6 +136,24 @@ def test_fading_counts_of_past_waves_are_the_formula_of_the_rule(new_items: Hous
         rate = sum(weight[n] for n in range(6) if item in people[n]) / total
         assert control.get(item, 1.0) == pytest.approx(min(1.0, 0.4 / rate), abs=1e-12)
     assert set(control) <= set().union(*people)
+
+
+def test_segments_of_tests_that_began_at_priors_are_those_that_the_simulator_visits(new_items: House) -> None:
+    house = new_items
+    rule = '[eligibility]\nname = "fading"\nr_max = 0.6\ncuts = [-0.6, 0.4, 1.2]\n'
+    priors = "[prior]\nperson = true\n[prior.groups.jpt_pratama]\nmean = 1.4\nsd = 0.5\n"
+    roster = [replace(row, prior=prior) for row, prior in zip(invented_roster(4), (None, NormalPrior(-1.5, 0.6), None, None), strict=True)]
+    sat = sit_wave(house, short(rule + priors), 4, 1, T0, roster=roster)
+    kit = house.catalog.kit(sat.room.wave)
+    found = list(house.waves._past._finished(kit.plan, kit.pool))
+    own = []
+    for n, session in enumerate(sat.sessions):
+        people = People(
+            np.zeros((1, len(kit.pool.competencies))), None, sat.answers[n : n + 1], seeds=(session.engine.seed,), priors=(session.prior,)
+        )
+        own.append(run_block(Trial(kit.plan, kit.pool, 0), people).visited.tolist())
+    assert sorted(finished.visited.tolist() for finished in found) == sorted(own)
+    assert len({tuple(row) for row in own}) > 1
 
 
 def test_segments_that_a_past_test_visited_are_those_of_its_abilities(new_items: House) -> None:

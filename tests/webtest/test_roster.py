@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from cat_engine import Faulty
+from cat_engine import Fault, Faulty, NormalPrior
 from webtest.roster import MAX_BYTES, MAX_ROWS, MAX_UNPACKED, RosterRow, clean_nip, nip_fault, read_performance, read_roster, read_table
+from webtest.start_cells import PRIOR_COLUMNS, prior_cells, read_prior
 
 NIP = "198504122008121001"
 OTHER = "199001012015012002"
@@ -96,6 +97,36 @@ def test_every_fault_is_named_by_row_and_column_at_once() -> None:
     assert [f for f in found if f[0] == "row 4"] == [("row 4", "nip", "is also in row 2")]
     assert [f[1] for f in found if f[0] == "row 5"] == ["name"]
     assert not [f for f in found if f[0] == "row 2"]
+
+
+STARTED = HEADER + ",prior_mean,Prior SD"
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "prior"), [("0.5", "0.9", NormalPrior(0.5, 0.9)), ('"-1,25"', "1", NormalPrior(-1.25, 1.0)), ("", "", None)]
+)
+def test_a_row_may_say_where_the_persons_test_starts(mean: str, sd: str, prior: NormalPrior | None) -> None:
+    [row] = read_roster(roster(f"{NIP},Budi,pelaksana,Dinas,A,{mean},{sd}", header=STARTED), "x.csv")
+    assert row.prior == prior
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "fields"),
+    [
+        ("0.5", "", ["prior_sd"]), ("", "1", ["prior_mean"]), ("x", "y", ["prior_mean", "prior_sd"]), ("nan", "inf", ["prior_mean", "prior_sd"]),
+        ("9", "0", ["prior_mean", "prior_sd"]), ("0", "-1", ["prior_sd"]), ("3", "1.1", ["prior_sd"]),
+    ],
+)  # fmt: skip
+def test_a_prior_that_is_none_is_named(mean: str, sd: str, fields: list[str]) -> None:
+    found = faults(roster(f"{NIP},Budi,pelaksana,Dinas,A,{mean},{sd}", header=STARTED))
+    assert [f[:2] for f in found] == [("row 2", field) for field in fields]
+
+
+@given(st.floats(-4, 4), st.floats(0.01, 0.6))
+def test_a_prior_written_back_reads_the_same(mean: float, sd: float) -> None:
+    written: list[Fault] = []
+    assert read_prior("row 2", dict(zip(PRIOR_COLUMNS, prior_cells(NormalPrior(mean, sd)), strict=True)), written) == NormalPrior(mean, sd)
+    assert not written
 
 
 def test_the_same_person_written_in_two_ways_is_a_duplicate() -> None:

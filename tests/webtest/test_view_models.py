@@ -56,6 +56,7 @@ FILES = [
     (read_roster, "nip,nama\n1,A\n"),
     (read_roster, "nip,nama,jenjang,unit,ruang\n"),
     (read_roster, "nip,nama,jenjang,unit,ruang\n198504122008121001," + "A" * 201 + ",Pengawas,U,R\n"),
+    (read_roster, "nip,nama,jenjang,unit,ruang,prior_mean,prior_sd\n198504122008121001,A,Pengawas,U,R,9,0\n198504122008121002,A,Pengawas,U,R,x,\n198504122008121003,A,Pengawas,U,R,3,2\n"),
     (read_performance, "nip,kinerja\n198504122008121001,seratus\n"),
 ]  # fmt: skip
 

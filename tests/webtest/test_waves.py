@@ -1,5 +1,6 @@
 """The room's use cases on both databases: making a wave, PINs, acts on people, voiding by two officers, closing."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -7,10 +8,10 @@ import pytest
 from sqlmodel import Session as SqlSession
 from sqlmodel import select
 
-from cat_engine import Faulty
+from cat_engine import Faulty, NormalPrior
 from tests.webtest.conftest import HOUR, MINUTE, OFFICER, PLAN, SECOND_OFFICER, T0, MakeRoom, Room, finished_room, open_room
 from webtest.config import House
-from webtest.events import verify
+from webtest.events import canonical, verify
 from webtest.founding import invented_roster
 from webtest.models import Person, Wave
 from webtest.refusal import Refused
@@ -66,6 +67,23 @@ def test_a_wave_on_a_plan_that_cannot_be_names_every_fault_and_writes_nothing(ho
         house.waves.create(NEW, invented_roster(2), PLAN.replace('"P.01"', '"P.99"'), actor=OFFICER, now=T0)
     with SqlSession(house.engine) as sql:
         assert sql.exec(select(Wave)).all() == []
+
+
+def test_a_prior_of_a_group_that_is_no_job_level_makes_no_wave(house: House) -> None:
+    with pytest.raises(Faulty) as caught:
+        house.waves.create(NEW, invented_roster(2), PLAN + "[prior.groups.kepala]\nmean = 3\nsd = 2\n", actor=OFFICER, now=T0)
+    assert [(fault.where, fault.field) for fault in caught.value.faults] == [("prior.groups.kepala", "sd"), ("prior.groups.kepala", "")]
+
+
+def test_a_roster_with_priors_has_a_digest_of_its_own_and_one_without_keeps_its(house: House) -> None:
+    [row] = invented_roster(1)
+    waves = [house.waves.create(NEW, [r], PLAN, actor=OFFICER, now=T0) for r in (row, row, replace(row, prior=NormalPrior(0.5, 1.0)))]
+    with SqlSession(house.engine) as sql:
+        digests = [sql.get_one(Wave, wave).roster_digest for wave in waves]
+    listed = canonical([[row.nip, row.name, row.job_level, row.unit, row.room]])
+    assert digests[0] == digests[1] == hashlib.sha256(listed.encode()).hexdigest() != digests[2]
+    [line] = house.monitor.board(waves[2], T0, fresh=True).lines
+    assert "prior" not in house.store.load(line.attempt).terms  # the plan does not ask for persons' priors
 
 
 def test_a_known_person_is_brought_up_to_date_and_earlier_results_stay_what_they_were(house: House) -> None:

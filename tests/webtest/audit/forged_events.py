@@ -134,6 +134,13 @@ def changed_seed_in_the_log(room: Room, sql: Connection) -> Finding:
     return Finding(room.ids[0], 0, "seed is not the one that was assigned")
 
 
+def another_start(room: Room, sql: Connection) -> Finding:
+    """A prior that the plan gives to nobody."""
+    events = room.house.store.events(room.ids[0])
+    write_stream(sql, room.wave, chained_anew(with_payload(events, 0, prior={"mean": 2.0, "sd": 1.0})))
+    return Finding(room.ids[0], 0, "which is not the prior of its group")
+
+
 FORGED_EVENTS: list[Callable[[Room, Connection], Finding]] = [
     edited_payload,
     edited_time,
@@ -152,4 +159,5 @@ FORGED_EVENTS: list[Callable[[Room, Connection], Finding]] = [
     stream_of_nobody,
     written_after_closing,
     changed_seed_in_the_log,
+    another_start,
 ]
