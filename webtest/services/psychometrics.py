@@ -98,9 +98,8 @@ class Psychometrics:
             raise Refused("no_answers")
         attempts, _, items, categories, rt_ms, presented = zip(*rows, strict=True)
         reasons = [why.get(which, "adaptive") for which in zip(attempts, presented, strict=True)]
-        return ResponseLog.of_columns(attempts, items, categories, rt_ms, places(attempts), reasons), {
-            "dibatalkan": dropped
-        } if dropped else {}
+        log = ResponseLog.of_columns(attempts, items, categories, rt_ms, places(attempts), reasons)
+        return log, {"dibatalkan": dropped} if dropped else {}
 
     def _groups(self, log: ResponseLog, waves: Sequence[str]) -> dict[str, list[str]]:
         """Sex (by the NIP), job level, unit and wave of each person of a log, in Indonesian."""
