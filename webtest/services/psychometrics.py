@@ -24,7 +24,7 @@ from webtest.engine_inputs import pool_for
 from webtest.events import Kind
 from webtest.item_times import times_for
 from webtest.languages import INDONESIAN, LANGUAGES, language
-from webtest.models import Attempt, CalibrationReport, CalibrationRun, Person, Wave
+from webtest.models import Attempt, CalibrationDraft, CalibrationReport, CalibrationRun, Person, Wave
 from webtest.refusal import Refused
 from webtest.roster import JOB_LEVELS, sex_of
 from webtest.services.review import LARGEST_NUMBER, as_json
@@ -179,6 +179,8 @@ class Psychometrics:
             sql.add(run)
             sql.flush()
             run_id = run.id or 0
+            if draft is not None:
+                sql.add(CalibrationDraft(run_id=run_id, version=draft))
             sql.add_all(CalibrationReport(run_id=run_id, language=code, html=report) for code, report in reports.items())
             return run_id, proposal
 
