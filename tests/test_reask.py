@@ -8,7 +8,7 @@ import pytest
 
 from cat_engine import Decision, Estimate
 from tests import reask
-from webtest import replay
+from webtest import catalog
 
 
 @pytest.fixture(scope="module")
@@ -20,13 +20,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shift(patch: pytest.MonkeyPatch, by: float) -> None:
     """Another machine, whose estimates are off."""
-    here = replay.look
+    here = catalog.look
 
     def elsewhere(*given: object) -> tuple[Decision, Estimate]:
         decision, found = here(*given)  # type: ignore[arg-type]
         return decision, replace(found, theta=found.theta + by)
 
-    patch.setattr(replay, "look", elsewhere)
+    patch.setattr(catalog, "look", elsewhere)
 
 
 def test_the_same_machine_finds_no_difference_to_the_last_bit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -91,7 +91,7 @@ def mixed_plan(i: int, more: int = 0) -> str:
         _table("final", ESTIMATOR.names[(i // 2 + 3) % len(ESTIMATOR.names)], ESTIMATOR),
         _table("start", START.names[(i + i // 4) % len(START.names)], START),
     ]  # fmt: skip
-    parts += ["[prior.groups.jpt_pratama]\nmean = 0.7\nsd = 0.8\n[prior.groups.pelaksana]\nmean = -0.5\nsd = 0.9"] if i % 4 < 2 else []
+    parts += ["[prior.groups.jpt_pratama]\nmean = 0.7\nsd = 0.8\n[prior.groups.pelaksana]\nmean = -0.5\nsd = 0.9"] if (i // 3) % 2 else []
     parts += ["[joint]\ncorrelation = 0.5"] if joint else []
     parts += ["[pretest]\ncount = 2\nfirst = 1\nlast = 4\nanswers = 20"] if i % 2 else []
     parts += ["[retest]\nexclude = true"] if i % 5 == 3 else []

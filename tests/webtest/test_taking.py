@@ -7,6 +7,7 @@ from sqlmodel import Session as SqlSession
 
 from cat_engine import Answered, tell
 from tests.webtest.conftest import HOUR, MINUTE, OFFICER, SECOND, STEPS, T0, MakeRoom, Room, Taker, open_room
+from webtest import catalog
 from webtest import session as sessions
 from webtest.config import House
 from webtest.events import Kind
@@ -334,7 +335,7 @@ def test_after_a_crash_at_any_instant_the_right_screen_is_there_and_the_engine_i
         raise AssertionError("the fold asked the engine")
 
     monkeypatch.setattr(taking, "ask", asked)
-    monkeypatch.setattr(taking, "look", asked)
+    monkeypatch.setattr(catalog, "look", asked)
     taker = house.taking
     wanted = {
         "assigned": "identity", "attended": "identity", "pin_issued": "identity", "connected": "identity", "identity_confirmed": "rules",

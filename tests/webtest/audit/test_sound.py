@@ -78,9 +78,9 @@ def test_the_engine_is_asked_once_of_each_state(lite: Place, monkeypatch: pytest
         asked.append(state)
         return look(plan, pool, state)
 
-    monkeypatch.setattr("webtest.replay.look", counted)
     house = lite.open()
     room = finished_room(house, 1)
+    monkeypatch.setattr("webtest.catalog.look", counted)
     report = audit(room)
     house.close()
     assert report.findings == ()
