@@ -73,7 +73,7 @@ def _toml(value: object) -> str:
 
 
 def mixed_plan(i: int, more: int = 0) -> str:
-    """Plan i as TOML: the i-th strategy of every sort, each sort in a step of its own, so that any 18 or more in a row hold all of them;
+    """Plan i as TOML: the i-th strategy of every sort, each sort in a step of its own, so that any 19 or more in a row hold all of them;
     `more` items a competency than the shortest test.
     """
     select = SELECTION.names[i % len(SELECTION.names)]
