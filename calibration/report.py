@@ -108,7 +108,7 @@ def _document(
     tally = {name: sum(v.verdict == name for v in verdicts) for name in VERDICTS}
     facts = {
         _("Butir"): len(verdicts), _("Parameter baru dipakai"): tally["adopt"], _("Tetap lama"): tally["keep"], _("Ditahan"): tally["reject"],
-        _("Jawaban"): sum(run.n_answers for run in scales), _("Orang"): max((run.n_persons for run in scales), default=0),
+        _("Jawaban dipakai"): sum(run.n_answers for run in scales), _("Orang"): max((run.n_persons for run in scales), default=0),
     }  # fmt: skip
     out.append('<dl class="facts">' + "".join(f"<div><dt>{k}</dt><dd>{language.number(n)}</dd></div>" for k, n in facts.items()) + "</dl>")
     if len(scales) > 1:

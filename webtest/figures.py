@@ -159,7 +159,8 @@ def _curves(
         at_x, at_y = taken[-1]
         lines += _line(x, y, low, high, top, k)
         labels += f'<text class="bold halo" x="{at_x:.0f}" y="{at_y:.0f}" text-anchor="middle">{k + 1}</text>'
-    return _frame(title, across, low, high, ticks, lines + labels, f"{label} ({_('tertinggi %(n)s', n=number(top / 1.15))})")
+    highest = _("tertinggi %(n)s", n=number(top / 1.15))
+    return _frame(title, across, low, high, ticks, lines + labels, f"{label} ({highest})")
 
 
 LW, LH, LPAD = 300, 26, 6

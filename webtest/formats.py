@@ -11,8 +11,8 @@ ZONES = {"WIB": "Asia/Jakarta", "WITA": "Asia/Makassar", "WIT": "Asia/Jayapura"}
 
 
 def number(value: float, digits: int = 2) -> str:
-    """A number with the language's own decimal sign."""
-    return format_decimal(value, format=f"0.{'0' * digits}" if digits else "0", locale=reader().code)
+    """A number with the language's own signs."""
+    return format_decimal(value, format=f"#,##0.{'0' * digits}" if digits else "#,##0", locale=reader().code)
 
 
 def today(at: int, zone: str = "WIB") -> str:

@@ -141,6 +141,14 @@ class CalibrationRun(SQLModel, table=True):
     estimates: str = "[]"
 
 
+class CalibrationDraft(SQLModel, table=True):
+    """A version that was made as the draft of a calibration, or of decisions on one; the run names the one that counts."""
+
+    __tablename__ = "calibration_draft"
+    run_id: int = Field(primary_key=True, foreign_key="calibration_run.id")
+    version: int = Field(primary_key=True, foreign_key="bank_version.version")
+
+
 class CalibrationReport(SQLModel, table=True):
     """The report of a calibration as HTML, in a language of languages.LANGUAGES."""
 

@@ -2,7 +2,7 @@
 
 
 def _l(text: str) -> str:
-    """Marks a text for translation; the page puts it in its reader's language (webtest.app.words_of), the command line in English."""
+    """Marks a text for translation; the page puts it in its reader's language (webtest.request.words_of), the command line in English."""
     return text
 
 

@@ -192,12 +192,11 @@ def table_of(rules: tuple[StopRule, ...]) -> dict[str, object]:
 
 def verdict(rules: tuple[StopRule, ...], standing: Standing, min_items: int) -> Ints:
     """[N, S]: the index of the first rule that finishes each competency, GOING_ON where none does."""
-    waited = standing.n >= min_items
     out = np.full(standing.n.shape, GOING_ON)
     for k in range(len(rules) - 1, -1, -1):
         rule = rules[k]
         fires = rule.reached(standing)
-        out[fires & waited if rule.waits else fires] = k
+        out[fires & (standing.n >= min_items) if rule.waits else fires] = k
     return out
 
 

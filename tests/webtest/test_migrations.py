@@ -1,18 +1,58 @@
 """A database of before is brought up to date without losing what it held."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import Connection
 
 from itembank.db import HERE, open_engine, upgrade
 from tests.conftest import admin, sibling
 from webtest.config import MIGRATIONS
 
+VERSION = "INSERT INTO bank_version (version, parent, digest, status, competencies, note, created_by, created_at) VALUES "
 
-def migrated(url: str) -> None:
-    """A database as it was when a calibration had one report, with a run in it."""
+
+def one_report(connection: Connection) -> None:
+    connection.exec_driver_sql(f"{VERSION} (1, NULL, 'd', 'draft', '[]', '', 'x', 1)")
+    connection.exec_driver_sql(
+        "INSERT INTO calibration_run (id, at, actor, waves, base_version, summary, report) VALUES (7, 1, 'x', '[]', 1, '{}', '<p>lama</p>')"
+    )
+
+
+def is_indonesian(connection: Connection) -> None:
+    assert connection.exec_driver_sql("SELECT run_id, language, html FROM calibration_report").all() == [(7, "id", "<p>lama</p>")]
+    assert connection.exec_driver_sql("SELECT id, estimates FROM calibration_run").all() == [(7, "[]")]
+
+
+def replaced_drafts(connection: Connection) -> None:
+    """A run at 10 that made version 2, a decision at 20 that made version 3, one at 30 that made version 4, and an import at 40."""
+    versions = ", ".join(f"({v}, {parent}, 'd{v}', 'draft', '[]', '', 'x', {at})" for v, parent, at in DRAFTS)
+    connection.exec_driver_sql(VERSION + versions)
+    connection.exec_driver_sql(
+        "INSERT INTO calibration_run (id, at, actor, waves, base_version, summary, draft_version) VALUES (7, 10, 'x', '[]', 1, '{}', 4)"
+    )
+    connection.exec_driver_sql(
+        "INSERT INTO calibration_decision (run_id, n, at, actor, item_id, decision, reason) "
+        "VALUES (7, 1, 20, 'x', 'A', 'hold', 'r'), (7, 2, 20, 'x', 'B', 'hold', 'r'), (7, 3, 30, 'x', 'A', 'keep', 'r')"
+    )
+
+
+DRAFTS = ((1, "NULL", 1), (2, 1, 10), (3, 1, 20), (4, 1, 30), (5, 1, 40))
+
+
+def are_known(connection: Connection) -> None:
+    found = connection.exec_driver_sql("SELECT run_id, version FROM calibration_draft ORDER BY version").all()
+    assert found == [(7, 2), (7, 3), (7, 4)]
+
+
+CASES = {"w004": (one_report, is_indonesian), "w005": (replaced_drafts, are_known)}
+
+
+def migrated(url: str, revision: str, before: Callable[[Connection], None], after: Callable[[Connection], None]) -> None:
+    """A database of a revision, filled by `before`, is looked at by `after` once it is up to date."""
     engine = open_engine(url)
     config = Config()
     config.set_main_option("script_location", str(HERE))
@@ -20,26 +60,23 @@ def migrated(url: str) -> None:
     config.set_main_option("version_locations", f"{HERE / 'versions'}:{MIGRATIONS}")
     with engine.execution_options(write=True).begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "w004")
-        connection.exec_driver_sql(
-            "INSERT INTO bank_version (version, digest, status, competencies, note, created_by, created_at) VALUES (1, 'd', 'draft', '[]', '', 'x', 1)"
-        )
-        connection.exec_driver_sql(
-            "INSERT INTO calibration_run (id, at, actor, waves, base_version, summary, report) VALUES (7, 1, 'x', '[]', 1, '{}', '<p>lama</p>')"
-        )
+        command.upgrade(config, revision)
+        before(connection)
     upgrade(engine, [MIGRATIONS])
     with engine.begin() as connection:
-        assert connection.exec_driver_sql("SELECT run_id, language, html FROM calibration_report").all() == [(7, "id", "<p>lama</p>")]
-        assert connection.exec_driver_sql("SELECT id, estimates FROM calibration_run").all() == [(7, "[]")]
+        after(connection)
     engine.dispose()
 
 
-def test_the_report_of_a_calibration_so_far_is_its_indonesian_one(tmp_path: Path) -> None:
-    migrated(f"sqlite:///{tmp_path}/cact.db")
+@pytest.mark.parametrize("revision", CASES)
+def test_what_a_database_of_before_held_is_there_in_its_new_form(tmp_path: Path, revision: str) -> None:
+    migrated(f"sqlite:///{tmp_path}/cact.db", revision, *CASES[revision])
 
 
 @pytest.mark.postgres
-def test_so_it_is_in_postgresql(postgres: str) -> None:
-    admin(postgres, "CREATE DATABASE {}", "before_languages")
-    migrated(sibling(postgres, "before_languages"))
-    admin(postgres, "DROP DATABASE {} WITH (FORCE)", "before_languages")
+@pytest.mark.parametrize("revision", CASES)
+def test_so_it_is_in_postgresql(postgres: str, revision: str) -> None:
+    name = f"before_{revision}"
+    admin(postgres, "CREATE DATABASE {}", name)
+    migrated(sibling(postgres, name), revision, *CASES[revision])
+    admin(postgres, "DROP DATABASE {} WITH (FORCE)", name)

@@ -16,7 +16,7 @@ from itembank.demo import plan_text
 from itembank.store import load_bank, load_contents, save_version
 from tests.webtest.conftest import T0
 from webtest.config import House
-from webtest.models import CalibrationDecision, CalibrationRun
+from webtest.models import CalibrationDecision, CalibrationDraft, CalibrationRun
 from webtest.refusal import Refused
 from webtest.services.review import Decision, Review, as_json
 from webtest.views.estimates import estimates_csv, estimates_json
@@ -43,13 +43,13 @@ def a_run(house: House) -> tuple[CalibrationRun, list[str]]:
             actor=WHO,
             waves="[]",
             base_version=bank.version,
-            report="",
             draft_version=draft,
             summary="{}",
             estimates=as_json(proposal),
         )
         sql.add(run)
         sql.flush()
+        sql.add(CalibrationDraft(run_id=run.id or 0, version=draft))
     return run, [v.item_id for v in verdicts]
 
 

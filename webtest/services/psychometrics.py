@@ -24,7 +24,7 @@ from webtest.engine_inputs import pool_for
 from webtest.events import Kind
 from webtest.item_times import times_for
 from webtest.languages import INDONESIAN, LANGUAGES, language
-from webtest.models import Attempt, CalibrationReport, CalibrationRun, Person, Wave
+from webtest.models import Attempt, CalibrationDraft, CalibrationReport, CalibrationRun, Person, Wave
 from webtest.refusal import Refused
 from webtest.roster import JOB_LEVELS, sex_of
 from webtest.services.review import LARGEST_NUMBER, as_json
@@ -98,9 +98,8 @@ class Psychometrics:
             raise Refused("no_answers")
         attempts, _, items, categories, rt_ms, presented = zip(*rows, strict=True)
         reasons = [why.get(which, "adaptive") for which in zip(attempts, presented, strict=True)]
-        return ResponseLog.of_columns(attempts, items, categories, rt_ms, places(attempts), reasons), {
-            "dibatalkan": dropped
-        } if dropped else {}
+        log = ResponseLog.of_columns(attempts, items, categories, rt_ms, places(attempts), reasons)
+        return log, {"dibatalkan": dropped} if dropped else {}
 
     def _groups(self, log: ResponseLog, waves: Sequence[str]) -> dict[str, list[str]]:
         """Sex (by the NIP), job level, unit and wave of each person of a log, in Indonesian."""
@@ -180,6 +179,8 @@ class Psychometrics:
             sql.add(run)
             sql.flush()
             run_id = run.id or 0
+            if draft is not None:
+                sql.add(CalibrationDraft(run_id=run_id, version=draft))
             sql.add_all(CalibrationReport(run_id=run_id, language=code, html=report) for code, report in reports.items())
             return run_id, proposal
 

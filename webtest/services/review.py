@@ -20,7 +20,7 @@ from itembank.demo import plan_text
 from itembank.models import BankVersion
 from itembank.store import decide, hold_versions, load_bank, load_contents, save_version
 from webtest.engine_inputs import pool_for
-from webtest.models import CalibrationDecision, CalibrationRun, VersionTrial, VersionVerdict, Wave
+from webtest.models import CalibrationDecision, CalibrationDraft, CalibrationRun, VersionTrial, VersionVerdict, Wave
 from webtest.refusal import Refused
 
 DECISIONS = ("adopt", "keep", "hold")
@@ -151,6 +151,8 @@ class Review:
                 decided = before | {item_id: d.decision for item_id, d in changed.items()}
                 run.draft_version = _draft(sql, run, estimates, decided, actor, now)
                 sql.add(run)
+                if run.draft_version is not None and sql.get(CalibrationDraft, (run_id, run.draft_version)) is None:
+                    sql.add(CalibrationDraft(run_id=run_id, version=run.draft_version))
             return run.draft_version
 
     def trials(self, version: int) -> Tried | None:
@@ -220,7 +222,7 @@ class Review:
 
 def _may_publish(sql: SqlSession, draft: BankVersion, reason: str) -> None:
     calibrated = sql.exec(select(CalibrationRun.id).where(CalibrationRun.draft_version == draft.version)).first() is not None
-    if not calibrated and _replaced(sql, draft):
+    if not calibrated and sql.exec(select(CalibrationDraft).where(CalibrationDraft.version == draft.version)).first() is not None:
         raise Refused("superseded")
     newest = sql.exec(select(func.max(BankVersion.version)).where(BankVersion.status == "published")).one() or 0
     if newest > draft.version or (calibrated and newest != draft.parent):
@@ -231,14 +233,6 @@ def _may_publish(sql: SqlSession, draft: BankVersion, reason: str) -> None:
             raise Refused("untried")
         if not tried.after.holds and not reason.strip():
             raise Refused("limits_missed")
-
-
-def _replaced(sql: SqlSession, draft: BankVersion) -> bool:
-    """Whether a version that no run names as its draft was one: it was saved in the instant of a run on its parent, or of a decision on such a run."""
-    runs = select(CalibrationRun.id).where(CalibrationRun.base_version == draft.parent)
-    first = sql.exec(runs.where(CalibrationRun.at == draft.created_at)).first()
-    decided = runs.join(CalibrationDecision, col(CalibrationDecision.run_id) == CalibrationRun.id)
-    return first is not None or sql.exec(decided.where(CalibrationDecision.at == draft.created_at)).first() is not None
 
 
 def _status(sql: SqlSession, version: int | None) -> str | None:

@@ -11,10 +11,10 @@ from calibration.sorting import POLICY_HASH
 from cat_engine import Faulty
 from itembank.demo import plan_text
 from webtest.accounts import Right
-from webtest.app import house, needs, now_ms, officer, see_other
 from webtest.figures import comparison_figures, item_figure, simulation_figures, small_information
 from webtest.languages import reader
 from webtest.refusal import Refused
+from webtest.request import house, needs, now_ms, officer, see_other
 from webtest.services.psychometrics import Psychometrics
 from webtest.services.review import Decision, Review
 from webtest.views.banktable import Choice, chosen, shifts

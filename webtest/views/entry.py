@@ -9,9 +9,9 @@ from typing import Any
 from flask import Blueprint, current_app, flash, redirect, render_template, request, session, url_for
 from flask_login import current_user, login_user, logout_user
 
-from webtest.app import OFFICER_LONGEST_MS, OfficerUser, TakerUser, house, now_ms, own_referrer, retry_after, see_other, words_of
 from webtest.languages import LANGUAGES
 from webtest.refusal import Refused
+from webtest.request import OFFICER_LONGEST_MS, OfficerUser, TakerUser, house, now_ms, own_referrer, retry_after, see_other, words_of
 from webtest.roster import clean_nip
 
 pages = Blueprint("entry", __name__)

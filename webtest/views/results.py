@@ -7,10 +7,10 @@ from flask import Blueprint, Response, flash, make_response, render_template, re
 from flask_babel import gettext as _
 
 from webtest.accounts import Right
-from webtest.app import house, needs, now_ms, officer, see_other
 from webtest.figures import level_heads, level_strip, talent_map
 from webtest.languages import reader
 from webtest.refusal import Refused
+from webtest.request import house, needs, now_ms, officer, see_other
 from webtest.roster import read_performance
 from webtest.services.results import Results, log_lines
 from webtest.services.wavelist import list_waves

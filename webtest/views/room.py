@@ -11,11 +11,11 @@ from flask_babel import gettext as _
 from cat_engine import Faulty
 from itembank.demo import plan_text
 from webtest.accounts import Right
-from webtest.app import house, needs, now_ms, officer, see_other, wants_fragment
 from webtest.formats import ZONES, today
 from webtest.languages import LANGUAGES, reader
 from webtest.minutes import minutes_of, minutes_pdf
 from webtest.refusal import Refused
+from webtest.request import house, needs, now_ms, officer, see_other, wants_fragment
 from webtest.roster import RosterRow, read_roster
 from webtest.services.acts import REASONS, Outcome
 from webtest.services.wavelist import list_waves

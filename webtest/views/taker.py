@@ -6,8 +6,8 @@ from typing import Any
 from flask import Blueprint, jsonify, render_template, request
 from flask_login import current_user
 
-from webtest.app import house, needs_taker, now_ms, see_other, wants_fragment
 from webtest.events import Kind
+from webtest.request import house, needs_taker, now_ms, see_other, wants_fragment
 from webtest.services.taking import Screen
 
 pages = Blueprint("taker", __name__, url_prefix="/tes")

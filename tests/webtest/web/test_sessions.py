@@ -4,12 +4,12 @@ import pytest
 
 from tests.webtest.conftest import HOUR, MINUTE, Room
 from tests.webtest.site import FRAGMENT, NOW, Site, site_of
-from webtest.app import OFFICER_IDLE_MS, OFFICER_LONGEST_MS
 from webtest.config import House
+from webtest.request import OFFICER_IDLE_MS, OFFICER_LONGEST_MS
 
 
 def set_clock(monkeypatch: pytest.MonkeyPatch, ms: int) -> None:
-    monkeypatch.setattr("webtest.app.time.time_ns", lambda: ms * 1_000_000)
+    monkeypatch.setattr("webtest.request.time.time_ns", lambda: ms * 1_000_000)
 
 
 def cookie(reply: object) -> str:
