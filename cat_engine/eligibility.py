@@ -79,8 +79,8 @@ class Eligibility(Protocol):
 ELIGIBILITY: Registry[Eligibility] = Registry("eligibility")
 
 
-def _rate_fault(r_max: float) -> list[Fault]:
-    return [] if 0 < r_max <= 1 else [Fault("eligibility", "r_max", f"{r_max:g} is not a rate", "above 0, at most 1")]
+def _rate_fault(rate: float, field: str = "r_max") -> list[Fault]:
+    return [] if 0 < rate <= 1 else [Fault("eligibility", field, f"{rate:g} is not a rate", "above 0, at most 1")]
 
 
 @ELIGIBILITY.register("none")
@@ -140,13 +140,12 @@ class Restricted(_OneRate):
         memory.exposure = memory.given / memory.people
 
 
-@ELIGIBILITY.register("sympson_hetter")
 @dataclass(frozen=True, slots=True)
-class SympsonHetter(_OneRate):
-    """Each item passes with its own control parameter (Sympson & Hetter, 1985), found beforehand by simulation and pinned to the pool.
+class FoundBeforehand(_OneRate):
+    """Each item passes with its own control parameter, found beforehand by simulation and pinned to the pool: see cat_engine.control.
 
-    In the original an item that is selected passes or is set aside for the rest of the test; the lot is drawn once an item and person, so
-    drawing it beforehand is the same. `cat_engine.control.sympson_hetter` finds the parameters.
+    In the original (Sympson & Hetter, 1985) an item that is selected passes or is set aside for the rest of the test; the lot is drawn once an item
+    and person, so drawing it beforehand is the same.
     """
 
     learns: ClassVar[bool] = False
@@ -157,6 +156,27 @@ class SympsonHetter(_OneRate):
 
     def learn(self, memory: Memory, finished: Finished) -> None:
         """Nothing: the parameters are fixed beforehand."""
+
+
+@ELIGIBILITY.register("sympson_hetter")
+@dataclass(frozen=True, slots=True)
+class SympsonHetter(FoundBeforehand):
+    """Control parameters under which no item is given to more than r_max of people (Sympson & Hetter, 1985); `control.sympson_hetter` finds them."""
+
+
+@ELIGIBILITY.register("overlap")
+@dataclass(frozen=True, slots=True)
+class Overlap(FoundBeforehand):
+    """Control parameters under which two people have no more than max_overlap of their items in common, on average over all pairs, and no item is
+    given to more than r_max (as Chen & Lei, 2005, who control both in the manner of Sympson & Hetter); `control.limited_overlap` finds them.
+    """
+
+    max_overlap: float = 0.15
+
+    def __post_init__(self) -> None:
+        faults = _rate_fault(self.r_max) + _rate_fault(self.max_overlap, "max_overlap")
+        if faults:
+            raise Faulty(faults)
 
 
 @ELIGIBILITY.register("fading")

@@ -13,13 +13,14 @@ from cat_engine.acceptance import Acceptance
 from cat_engine.beginning import START, Adaptive, Start
 from cat_engine.blueprint import BlueprintRow, Content, row_faults
 from cat_engine.content import CONTENT, ContentMethod, Unbalanced
-from cat_engine.eligibility import ELIGIBILITY, Eligibility, Everyone
+from cat_engine.eligibility import ELIGIBILITY, Eligibility, Everyone, Overlap
 from cat_engine.estimators import ESTIMATOR, Estimator, ExpectedAPosteriori
 from cat_engine.exposure import EXPOSURE, Best, Exposure
 from cat_engine.families import Floats
 from cat_engine.faults import Fault
 from cat_engine.joint import Joint
 from cat_engine.once import once
+from cat_engine.overlap import least_overlap, rounded_up
 from cat_engine.pool import Pool
 from cat_engine.pretest import Pretest
 from cat_engine.priors import PRIOR, NormalPrior, Prior, StartPriors, reach_faults
@@ -201,5 +202,31 @@ def check(plan: TestPlan, pool: Pool) -> list[Fault]:
     if plan.eligibility.active and pool.control is not None and len(pool.control) not in (1, segments):
         message = f"the pool's control parameters are for {len(pool.control)} segments of ability, the plan has {segments}"
         faults.append(Fault("eligibility", "cuts", message, f"{len(pool.control) - 1} cuts"))
+    if isinstance(plan.eligibility, Overlap):
+        faults += _overlap_faults(plan.eligibility, plan, pool)
     priors = [("prior", plan.prior), *((f"prior.groups.{name}", prior) for name, prior in plan.starts.groups)]
     return faults + [fault for where, prior in priors for fault in reach_faults(where, prior, pool.grid.low, pool.grid.high)]
+
+
+def _overlap_faults(rule: Overlap, plan: TestPlan, pool: Pool) -> list[Fault]:
+    """Limits that even a test which uses all items equally often would not keep."""
+    faults: list[Fault] = []
+    bounds: list[tuple[int, int, int]] = []  # fewest and most items of a competency, and how many there are
+    for section in plan.sections:
+        for scale in pool.places(section.competencies).tolist():
+            n = int(np.count_nonzero((pool.params.scale == scale) & pool.operational))
+            if n < section.min_items:
+                return []  # the pool does not hold one test
+            bounds.append((section.min_items, min(section.max_items, n), n))
+            if section.min_items / n > rule.r_max:
+                message = (
+                    f"{rule.r_max:g} is out of reach: min_items = {section.min_items} of the {n} items of '{pool.competencies[scale]}'"
+                )
+                faults.append(
+                    Fault("eligibility", "r_max", message, f"{rounded_up(section.min_items / n):g} or more, more items, or a shorter test")
+                )
+    least = least_overlap(*np.array(bounds).T) if bounds else 0.0
+    if least > rule.max_overlap + 1e-12:
+        message = f"{rule.max_overlap:g} is out of reach: two tests have {rounded_up(least):g} of their items in common if all items are used alike"
+        faults.append(Fault("eligibility", "max_overlap", message, f"more than {rounded_up(least):g}, more items, or a shorter test"))
+    return faults

@@ -41,6 +41,7 @@ from cat_engine.priors import MEAN_RANGE, PRIOR, SD_RANGE, NormalPrior, Prior, S
 from cat_engine.registry import fits, option_faults
 from cat_engine.retest import Retest
 from cat_engine.select import SELECTION
+from cat_engine.select.variance import Weighted, weight_faults
 from cat_engine.stop import StopRule, build_rules
 
 TOP = {
@@ -85,6 +86,9 @@ def load_plan(text: str) -> TestPlan:
     seeded = _table(table, "pretest") if "pretest" in table else None
     _pretest("pretest", seeded, faults)
     sections = _sections(table.get("sections"), base, seeded, faults)
+    whole = isinstance(table.get("sections"), list) and len(sections) == len(table["sections"])  # else competencies may be missing
+    if isinstance(select, Weighted) and whole:
+        faults += weight_faults(select.weights, tuple(name for section in sections for name in section.competencies))
     content = CONTENT.build({"name": "none", **_table(table, "content")}, faults)
     joint = _joint(table, sections, prior, faults)
     acceptance = _acceptance(_table(table, "acceptance"), faults)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, asdict, fields, is_dataclass
+from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from typing import Any, Generic, TypeVar
 
 from cat_engine.faults import Fault, Faulty
@@ -46,7 +46,11 @@ LATER = {
 def plain(value: Any) -> dict[str, object]:
     """A dataclass as a table. What was added later is left out at its default, so that the digest of an older plan stays what it was."""
     table: dict[str, object] = asdict(value)
-    return {f.name: table[f.name] for f in fields(value) if not (f.metadata.get("later") and getattr(value, f.name) == f.default)}
+    return {f.name: table[f.name] for f in fields(value) if not (f.metadata.get("later") and getattr(value, f.name) == _default(f))}
+
+
+def _default(option: Field[Any]) -> object:
+    return option.default if option.default_factory is MISSING else option.default_factory()
 
 
 T = TypeVar("T")

@@ -3,7 +3,7 @@
     python -m tests.reask make DIR [--plans 50] [--people 4]    sits mixed sessions on an installation in DIR
     python -m tests.reask check DIR                             audits and simulates them; exit code 1 where anything differs
 
-The plans are those of tests/webtest/mixed.py: 18 or more in a row hold every strategy. The audit asks for each item again (theta and SE to 1e-9, and
+The plans are those of tests/webtest/mixed.py: 19 or more in a row hold every strategy. The audit asks for each item again (theta and SE to 1e-9, and
 here also how far from the last bit); the simulator gives the same people the same tests from their seeds and the table of their answers.
 """
 

@@ -230,7 +230,7 @@ def _spread_faults(designs: Sequence[Design], option: str) -> None:
     faults = [
         Fault(
             option, design.name, "the plan's exposure control learns from person to person, who must sit one after the other",
-            f"simulate it without {option}, or with an eligibility rule that is found beforehand (sympson_hetter)",
+            f"simulate it without {option}, or with an eligibility rule that is found beforehand (sympson_hetter, overlap)",
         )
         for design in designs
         if design.trial.plan.eligibility.learns

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from cat_engine import Fault, Pool, TestPlan, check
-from cat_engine.control import remembered, sympson_hetter
-from cat_engine.eligibility import Finished, SympsonHetter
+from cat_engine.control import found_beforehand, remembered
+from cat_engine.eligibility import Finished, FoundBeforehand
 from cat_engine.population import Population
 from cat_engine.select.timed import InformationPerTime
 from itembank.bank import Bank, Snapshot, pool_of, time_faults
 from webtest.job_levels import JOB_LEVELS
 
-PEOPLE, CYCLES = 300, 6  # of the simulations that find Sympson-Hetter parameters
+PEOPLE, CYCLES = 300, 6  # of the simulations that find control parameters
 
 
 def needs(plan: TestPlan, bank: Bank, answers: Mapping[str, int]) -> dict[str, int]:
@@ -23,9 +23,9 @@ def needs(plan: TestPlan, bank: Bank, answers: Mapping[str, int]) -> dict[str, i
 
 
 def control_of(plan: TestPlan, bank: Bank) -> tuple[Mapping[str, float], ...]:
-    """Sympson-Hetter parameters of a plan on a bank: always the same ones, since seed and people of the simulation follow from nothing else.
+    """The control parameters that a plan's rule asks for on a bank: always the same ones, since seed and people of the simulation follow from nothing else.
 
-    None where the plan does not fit the bank: it is refused for that.
+    None where the plan does not fit the bank: it is refused for that. Raises Faulty where the bank cannot keep the limits of the rule.
     """
     bare = replace(plan, sections=tuple(replace(section, pretest=None) for section in plan.sections))
     pool = pool_of(bank, plan.competencies)
@@ -33,7 +33,7 @@ def control_of(plan: TestPlan, bank: Bank) -> tuple[Mapping[str, float], ...]:
         return ()
     mean, sd = plan.prior.start
     true = mean + sd * Population().abilities(PEOPLE, len(pool.competencies), 0)
-    return _by_id(sympson_hetter(bare, pool, true, 0, cycles=CYCLES))
+    return _by_id(found_beforehand(bare, pool, true, 0, cycles=CYCLES))
 
 
 def learned(plan: TestPlan, bank: Bank, past: Callable[[Pool], Iterable[Finished]]) -> Snapshot:
@@ -45,8 +45,8 @@ def learned(plan: TestPlan, bank: Bank, past: Callable[[Pool], Iterable[Finished
 
 
 def untried(plan: TestPlan, bank: Bank) -> Snapshot:
-    """The snapshot where nothing has been tested yet: for trying a plan out."""
-    control = control_of(plan, bank) if isinstance(plan.eligibility, SympsonHetter) else ()
+    """The snapshot where nothing has been tested yet: for trying a plan out. Raises Faulty as control_of."""
+    control = control_of(plan, bank) if isinstance(plan.eligibility, FoundBeforehand) else ()
     return Snapshot({}, control, needs(plan, bank, {}))
 
 

@@ -28,23 +28,6 @@ class MaximumInformation(Larger):
         return np.asarray(moment.se[:, 0] ** -2.0) if len(moment.pool.competencies) == 1 else np.ones(len(moment.rows))
 
 
-@SELECTION.register("a_rule")
-@dataclass(frozen=True, slots=True)
-class AverageVariance(Larger):
-    """The item that lowers the sum of the posterior variances of all competencies most (A-optimality; Segall, 1996; Mulder & van der Linden, 2009).
-
-    An item on dimension d adds I_i to one diagonal element of the posterior precision, so by Sherman & Morrison the trace of Sigma falls by
-    I_i (Sigma Sigma)_dd / (1 + I_i Sigma_dd). `mfi` is the D-rule, which lowers the determinant.
-    """
-
-    def score(self, moment: Moment) -> Floats:
-        """The fall of the trace."""
-        sigma = moment.batch.covariance()[moment.rows]
-        square = (sigma**2).sum(axis=-1)[:, moment.params.scale]  # (Sigma Sigma)_dd, Sigma being symmetric
-        own = np.diagonal(sigma, axis1=1, axis2=2)[:, moment.params.scale]
-        return np.asarray(moment.info * square / (1 + moment.info * own))
-
-
 @SELECTION.register("random")
 @dataclass(frozen=True, slots=True)
 class RandomItem(Larger):

@@ -36,7 +36,10 @@ from webtest.session import Session
 RT_S = 10  # every answer takes so long, unless a test says otherwise
 OPTIONS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
     "start": {"items": {"items": ["M01-01", "P01-02"]}, "thetas": {"thetas": [-1.0, 1.0]}},
-    "eligibility": {"fading": {"r_max": 0.6, "cuts": [0.0]}, "restricted": {"r_max": 0.7}, "sympson_hetter": {"r_max": 0.7}},
+    "eligibility": {
+        "fading": {"r_max": 0.6, "cuts": [0.0]}, "overlap": {"r_max": 1.0, "max_overlap": 0.9}, "restricted": {"r_max": 0.7},
+        "sympson_hetter": {"r_max": 0.7},
+    },
     "content": {"balanced": {"attribute": "COMPETENCY", "targets": {"M.01": 0.4, "M.02": 0.4, "P.01": 0.2}}},
     "exposure": {"randomesque": {"k": 3}},
     "prior": {"uniform": {"low": -4.0, "high": 4.0}, "normal": {"mean": 0.2, "sd": 1.1}},
@@ -76,7 +79,7 @@ def _toml(value: object) -> str:
 
 
 def mixed_plan(i: int, more: int = 0) -> str:
-    """Plan i as TOML: the i-th strategy of every sort, each sort in a step of its own, so that any 18 or more in a row hold all of them;
+    """Plan i as TOML: the i-th strategy of every sort, each sort in a step of its own, so that any 19 or more in a row hold all of them;
     `more` items a competency than the shortest test.
     """
     select = SELECTION.names[i % len(SELECTION.names)]
@@ -86,7 +89,7 @@ def mixed_plan(i: int, more: int = 0) -> str:
     parts = [
         f'name = "mixed {i}"', _table("select", select, SELECTION), _table("content", content, CONTENT), _table("prior", prior, PRIOR),
         _table("exposure", EXPOSURE.names[(i // 3) % len(EXPOSURE.names)], EXPOSURE),
-        _table("eligibility", ELIGIBILITY.names[i % len(ELIGIBILITY.names)], ELIGIBILITY),
+        _table("eligibility", ELIGIBILITY.names[(i + i // 5) % len(ELIGIBILITY.names)], ELIGIBILITY),
         _table("interim", ESTIMATOR.names[i % len(ESTIMATOR.names)], ESTIMATOR),
         _table("final", ESTIMATOR.names[(i // 2 + 3) % len(ESTIMATOR.names)], ESTIMATOR),
         _table("start", START.names[(i + i // 4) % len(START.names)], START),

@@ -47,7 +47,7 @@ def names_used(plans: int) -> dict[str, set[object]]:
     return used
 
 
-@pytest.mark.parametrize("plans", [18, 50])
+@pytest.mark.parametrize("plans", [19, 50])
 def test_the_plans_hold_every_registered_strategy(plans: int) -> None:
     used = names_used(plans)
     assert used["select"] == set(SELECTION.names)
@@ -76,7 +76,7 @@ def everything_agrees(house: House, all_sat: list[Sat]) -> Counter[str]:
 
 
 def test_mixed_waves_are_the_same_live_simulated_and_audited(hasty: House) -> None:
-    given = everything_agrees(hasty, list(sit_all(hasty, 18, 1, 0)))
+    given = everything_agrees(hasty, list(sit_all(hasty, 19, 1, 0)))
     assert {"adaptive", "fixed", "start", "pretest", "full"} <= given.keys()
 
 

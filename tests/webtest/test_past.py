@@ -17,7 +17,7 @@ from itembank.bank import Snapshot, pool_of
 from itembank.store import decide, load_bank, load_contents, save_version
 from tests.conftest import Place
 from tests.webtest.conftest import HOUR, MINUTE, OFFICER, PLAN, T0, Room, finished_room, open_room
-from tests.webtest.mixed import sit_wave
+from tests.webtest.mixed import differences, sit_wave
 from tests.webtest.mixedbank import NEW
 from webtest import snapshots
 from webtest.audit import audit_wave
@@ -195,6 +195,42 @@ def test_sympson_hetter_parameters_are_found_once_and_pinned(new_items: House, m
     assert snapshot(house, second.room.wave).control == (control,)
     for sat in (first, second):
         sound(house, sat.room.wave)
+
+
+def test_parameters_that_limit_overlap_are_found_once_and_pinned(new_items: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = new_items
+    monkeypatch.setattr(snapshots, "PEOPLE", 60)
+    monkeypatch.setattr(snapshots, "CYCLES", 4)
+    plan = short('[eligibility]\nname = "overlap"\nr_max = 0.9\nmax_overlap = 0.4')
+    first = sit_wave(house, plan, 3, 1, T0)
+    [control] = snapshot(house, first.room.wave).control
+    assert min(control.values()) < 0.9
+    kit = house.catalog.kit(first.room.wave)
+    assert kit.pool.control is not None
+    assert kit.pool.control[0].tolist() == [control.get(item_id, 1.0) for item_id in kit.pool.ids]
+    assert differences(house, first) == []
+    monkeypatch.setattr(past, "control_of", lambda *_: pytest.fail("found again"))
+    second = sit_wave(house, plan, 2, 2, T0 + 3 * HOUR)
+    assert snapshot(house, second.room.wave).control == (control,)
+    for sat in (first, second):
+        sound(house, sat.room.wave)
+
+
+@pytest.mark.parametrize(("limits", "said"), [
+    ("r_max = 0.9\nmax_overlap = 0.01", "in common if all items are used alike"),
+    ("r_max = 0.9\nmax_overlap = 0.2", "the smallest overlap of two tests in simulations was 0."),
+])  # fmt: skip
+def test_a_bank_that_cannot_keep_the_limits_of_overlap_makes_no_wave(
+    new_items: House, monkeypatch: pytest.MonkeyPatch, limits: str, said: str
+) -> None:
+    house = new_items
+    monkeypatch.setattr(snapshots, "PEOPLE", 60)
+    monkeypatch.setattr(snapshots, "CYCLES", 1)
+    with pytest.raises(Faulty, match=said) as refused:
+        open_room(house, 1, short(f'[eligibility]\nname = "overlap"\n{limits}'))
+    assert {(fault.where, fault.field) for fault in refused.value.faults} == {("eligibility", "max_overlap")}
+    with SqlSession(house.engine) as sql:
+        assert sql.exec(select(Wave)).all() == []
 
 
 # pretest items

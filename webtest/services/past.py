@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from cat_engine import Fault, Faulty, NormalPrior, Pool, TestPlan
 from cat_engine.control import visited
-from cat_engine.eligibility import Finished, Memory, SympsonHetter, lots
+from cat_engine.eligibility import Finished, FoundBeforehand, Memory, lots
 from cat_engine.pretest import operational_part
 from itembank.bank import Bank, Snapshot
 from webtest.catalog import Catalog, Kit
@@ -32,9 +32,11 @@ class Past:
     catalog: Catalog
 
     def snapshot(self, plan: TestPlan, bank: Bank) -> Snapshot:
-        """What a wave of this plan on this bank is to be pinned to. Raises Faulty where an earlier wave cannot be read."""
+        """What a wave of this plan on this bank is to be pinned to. Raises Faulty where an earlier wave cannot be read, and where
+        the bank cannot keep the limits of the plan's rule of eligibility.
+        """
         found = Snapshot()
-        if isinstance(plan.eligibility, SympsonHetter):
+        if isinstance(plan.eligibility, FoundBeforehand):
             found = Snapshot(control=self._known_control(plan, bank) or control_of(plan, bank))
         elif plan.eligibility.learns:
             found = learned(plan, bank, lambda pool: self._finished(plan, pool))
