@@ -30,6 +30,7 @@ from itembank.exchange import on_logistic_metric, read_bank_csv
 from webtest.console import guarded, json_option, opened, put, read_text
 from webtest.engine_inputs import abilities, parse_grid, parse_prior, pool_for, read_answers, read_given
 from webtest.item_times import times_for
+from webtest.snapshots import group_faults
 from webtest.whole_files import whole_file, write_csv
 
 LARGEST_N = 1_000_000
@@ -69,6 +70,8 @@ def plan() -> None:
 def plan_check(plan_file: Path, bank_file: Path | None, data: Path | None, as_json: bool) -> None:
     """Name every fault of PLAN with what would be legal; with a bank, whether the plan fits it too."""
     plan = load_plan(read_text(plan_file))
+    if bank_file is None and data is None and (faults := group_faults(plan)):  # else among those of the plan on the bank
+        raise Faulty(faults)
     found: dict[str, Any] = {"plan": plan.name, "digest": plan.digest, "sections": len(plan.sections), "competencies": plan.competencies}
     text = f"'{plan.name}' is in order: {len(plan.sections)} sections, {len(plan.competencies)} competencies, digest {plan.digest[:12]}"
     if bank_file is not None or data is not None:

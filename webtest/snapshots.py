@@ -55,14 +55,17 @@ def _by_id(pool: Pool) -> tuple[Mapping[str, float], ...]:
     return tuple({item_id: p for item_id, p in zip(pool.ids, row, strict=True) if p != 1} for row in rows)
 
 
+def group_faults(plan: TestPlan) -> list[Fault]:
+    """Groups of the plan's priors that are no job level."""
+    legal = "one of " + ", ".join(JOB_LEVELS)
+    return [
+        Fault(f"prior.groups.{name}", "", f"'{name}' is no job level", legal) for name, _ in plan.starts.groups if name not in JOB_LEVELS
+    ]
+
+
 def plan_faults(plan: TestPlan, bank: Bank, pool: Pool) -> list[Fault]:
     """All that keeps a bank from serving a plan."""
-    faults = check(plan, pool)
-    faults += [
-        Fault(f"prior.groups.{name}", "", f"'{name}' is no job level", "one of " + ", ".join(JOB_LEVELS))
-        for name, _ in plan.starts.groups
-        if name not in JOB_LEVELS
-    ]
+    faults = check(plan, pool) + group_faults(plan)
     timed = any(row.kind == "time" for section in plan.sections for row in section.blueprint)
     if (timed or isinstance(plan.select, InformationPerTime)) and pool.seconds is None:
         faults += time_faults(bank, [item_id for item_id, scored in zip(pool.ids, pool.operational, strict=True) if scored])

@@ -52,6 +52,14 @@ def test_an_installations_bank_may_stand_for_a_file(lite: Any, files: Path, monk
     assert json.loads(result.stdout)["items"] > 10
 
 
+@pytest.mark.parametrize("more", [(), ("--bank", "bank.csv")])
+def test_a_group_that_is_no_job_level_is_a_fault_of_the_plan(files: Path, more: tuple[str, ...]) -> None:
+    (files / "plan.toml").write_text(PLAN + "[prior.groups.kepala]\nmean = 0.5\n")
+    result = run("plan", "check", files / "plan.toml", *(files / word if word.endswith(".csv") else word for word in more))
+    assert result.exit_code == 2
+    assert "prior.groups.kepala: 'kepala' is no job level" in result.output
+
+
 def test_a_missing_plan_and_two_banks_are_refused(files: Path) -> None:
     assert run("plan", "check", files / "none.toml").exit_code == 2
     assert run("plan", "check", files / "plan.toml", "--bank", files / "bank.csv", "--data", files).exit_code == 2
