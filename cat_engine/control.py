@@ -116,16 +116,14 @@ def limited_overlap(plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, *, c
 def _out_of_reach(rule: Overlap, tried: Sequence[_Tried]) -> list[Fault]:
     """Which of the limits no simulation kept, and what the best of them reached, rounded up."""
     within = [one.overlap for one in tried if one.highest <= rule.r_max]
-    least, faults = rounded_up(min(within or [one.overlap for one in tried])), []
+    least, faults = min(within or [one.overlap for one in tried]), []
     if not within:
         lowest = rounded_up(min(one.highest for one in tried))
-        message = (
-            f"{rule.r_max:g} is out of reach: in simulations some item was always given to more people, to {lowest:g} of them at least"
-        )
+        message = f"{rule.r_max:g} is out of reach: the highest exposure of an item in simulations was never below {lowest:g}"
         faults.append(Fault("eligibility", "r_max", message, f"{lowest:g} or more, more items, or a shorter test"))
     if least > rule.max_overlap:
-        message = f"{rule.max_overlap:g} is out of reach: the smallest overlap of two tests in simulations was {least:g}"
-        faults.append(Fault("eligibility", "max_overlap", message, f"{least:g} or more, more items, or a shorter test"))
+        message = f"{rule.max_overlap:g} is out of reach: the smallest overlap of two tests in simulations was {rounded_up(least):g}"
+        faults.append(Fault("eligibility", "max_overlap", message, f"{rounded_up(least):g} or more, more items, or a shorter test"))
     return faults
 
 
