@@ -11,7 +11,7 @@ from cat_engine.batch import Batch
 from cat_engine.eligibility import Eligibility, Finished, Memory, Overlap, SympsonHetter, segments
 from cat_engine.families import Floats
 from cat_engine.faults import Fault, Faulty
-from cat_engine.overlap import mean_overlap, rounded_up
+from cat_engine.overlap import CLOSE, mean_overlap, rounded_up
 from cat_engine.plan import TestPlan
 from cat_engine.pool import Pool
 from cat_engine.pretest import operational_part
@@ -107,7 +107,7 @@ def limited_overlap(plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, *, c
         return min(max(ceiling * math.sqrt(room), equal), rule.r_max)
 
     tried = _cycles(plan, pool, true, range(seed, seed + MORE * cycles), rule.r_max, follow)
-    kept = [one for one in tried if one.overlap <= rule.max_overlap and one.highest <= rule.r_max]
+    kept = [one for one in tried if one.overlap <= rule.max_overlap + CLOSE and one.highest <= rule.r_max + CLOSE]
     if not kept:
         raise Faulty(_out_of_reach(rule, tried))
     return replace(pool, control=kept[-1].k[None])
@@ -115,17 +115,15 @@ def limited_overlap(plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, *, c
 
 def _out_of_reach(rule: Overlap, tried: Sequence[_Tried]) -> list[Fault]:
     """Which of the limits no simulation kept, and what the best of them reached, rounded up."""
-    within = [one.overlap for one in tried if one.highest <= rule.r_max]
-    least, faults = rounded_up(min(within or [one.overlap for one in tried])), []
+    within = [one.overlap for one in tried if one.highest <= rule.r_max + CLOSE]
+    least, faults = min(within or [one.overlap for one in tried]), []
     if not within:
         lowest = rounded_up(min(one.highest for one in tried))
-        message = (
-            f"{rule.r_max:g} is out of reach: in simulations some item was always given to more people, to {lowest:g} of them at least"
-        )
+        message = f"{rule.r_max:g} is out of reach: the highest exposure of an item in simulations was never below {lowest:g}"
         faults.append(Fault("eligibility", "r_max", message, f"{lowest:g} or more, more items, or a shorter test"))
-    if least > rule.max_overlap:
-        message = f"{rule.max_overlap:g} is out of reach: the smallest overlap of two tests in simulations was {least:g}"
-        faults.append(Fault("eligibility", "max_overlap", message, f"{least:g} or more, more items, or a shorter test"))
+    if least > rule.max_overlap + CLOSE:
+        message = f"{rule.max_overlap:g} is out of reach: the smallest overlap of two tests in simulations was {rounded_up(least):g}"
+        faults.append(Fault("eligibility", "max_overlap", message, f"{rounded_up(least):g} or more, more items, or a shorter test"))
     return faults
 
 

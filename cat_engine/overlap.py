@@ -10,7 +10,7 @@ import numpy as np
 
 from cat_engine.families import Floats, Ints
 
-CLOSE = 1e-12
+CLOSE = 1e-12  # rates closer than this are the same
 
 
 def mean_overlap(exposure: Floats, people: int) -> float:
@@ -35,4 +35,4 @@ def least_overlap(low: Ints, high: Ints, items: Ints) -> float:
 
 def rounded_up(rate: float) -> float:
     """To three decimals, so that what is called reachable is."""
-    return math.ceil(1000 * rate - CLOSE) / 1000
+    return math.ceil(1000 * (rate - CLOSE)) / 1000

@@ -20,7 +20,7 @@ from cat_engine.families import Floats
 from cat_engine.faults import Fault
 from cat_engine.joint import Joint
 from cat_engine.once import once
-from cat_engine.overlap import least_overlap, rounded_up
+from cat_engine.overlap import CLOSE, least_overlap, rounded_up
 from cat_engine.pool import Pool
 from cat_engine.pretest import Pretest
 from cat_engine.priors import PRIOR, NormalPrior, Prior, StartPriors, reach_faults
@@ -218,7 +218,7 @@ def _overlap_faults(rule: Overlap, plan: TestPlan, pool: Pool) -> list[Fault]:
             if n < section.min_items:
                 return []  # the pool does not hold one test
             bounds.append((section.min_items, min(section.max_items, n), n))
-            if section.min_items / n > rule.r_max:
+            if section.min_items / n > rule.r_max + CLOSE:
                 message = (
                     f"{rule.r_max:g} is out of reach: min_items = {section.min_items} of the {n} items of '{pool.competencies[scale]}'"
                 )
@@ -226,7 +226,7 @@ def _overlap_faults(rule: Overlap, plan: TestPlan, pool: Pool) -> list[Fault]:
                     Fault("eligibility", "r_max", message, f"{rounded_up(section.min_items / n):g} or more, more items, or a shorter test")
                 )
     least = least_overlap(*np.array(bounds).T) if bounds else 0.0
-    if least > rule.max_overlap + 1e-12:
+    if least > rule.max_overlap + CLOSE:
         message = f"{rule.max_overlap:g} is out of reach: two tests have {rounded_up(least):g} of their items in common if all items are used alike"
         faults.append(Fault("eligibility", "max_overlap", message, f"more than {rounded_up(least):g}, more items, or a shorter test"))
     return faults

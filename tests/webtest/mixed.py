@@ -35,9 +35,10 @@ from webtest.session import Session
 
 RT_S = 10  # every answer takes so long, unless a test says otherwise
 OPTIONS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
+    "select": {"c_rule": {"weights": {"M.01": 2.0, "P.01": 0.0}}},
     "start": {"items": {"items": ["M01-01", "P01-02"]}, "thetas": {"thetas": [-1.0, 1.0]}},
     "eligibility": {
-        "fading": {"r_max": 0.6, "cuts": [0.0]}, "overlap": {"r_max": 1.0, "max_overlap": 0.9}, "restricted": {"r_max": 0.7},
+        "fading": {"r_max": 0.6, "cuts": [0.0]}, "overlap": {"r_max": 1.0, "max_overlap": 0.6}, "restricted": {"r_max": 0.7},
         "sympson_hetter": {"r_max": 0.7},
     },
     "content": {"balanced": {"attribute": "COMPETENCY", "targets": {"M.01": 0.4, "M.02": 0.4, "P.01": 0.2}}},
