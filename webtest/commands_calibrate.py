@@ -1,6 +1,7 @@
 """`cact calibrate`: of a file of answers, or of the answers of an installation's closed waves; `cact link`: two sets of parameters on one scale."""
 
 import json
+import re
 import resource
 import sys
 from collections.abc import Mapping
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path)
 ALIASES = {"rasch": "pcm"}  # a slope of 1
 KIB_PER_MB = 1024
+LONG_NUMBER = re.compile(r"-?\d+\.\d{4,}")
 FILE_ONLY = ("model", "competency", "model_file", "anchors", "fipc", "groups", "out_file", "json_file")
 WAVES_ONLY = ("waves", "mode", "girth", "publish", "truth_file")
 
@@ -260,7 +262,12 @@ def _print_changes(service: "Psychometrics", version: int) -> None:
     changes = service.changes(version)
     out.print(f"Version {version} changes {len({change.item_id for change in changes})} items:")
     for change in changes:
-        out.print(escape(f"  {change.item_id} {change.field}: {change.old} -> {change.new}"))
+        out.print(escape(f"  {change.item_id} {change.field}: {_short(change.old)} -> {_short(change.new)}"))
+
+
+def _short(value: str) -> str:
+    """Its numbers with three digits after the point at most: a person reads this, files have them all."""
+    return LONG_NUMBER.sub(lambda found: f"{float(found[0]):.3f}", value)
 
 
 def _publish(house: "House", version: int) -> None:

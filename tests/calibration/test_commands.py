@@ -287,6 +287,7 @@ def test_closed_waves_become_a_draft_that_is_published_on_request(lite: Place, t
     said = ok(*where, *demands, "--girth", "--publish", "--truth", write_bank(lite, tmp_path))
     assert re.search(r"Against the truth, \d+ items: RMSE of b 0\.\d{3} \(r 0\.\d{3}\), of a \d\.\d{3}", said)
     assert "Version 2 changes" in said
+    assert not re.search(r"\d\.\d{4}", said.partition("Version 2 changes")[2])  # a person reads it
     assert " a: " in said
     assert "Version 2 is published" in said
     house = lite.open()
