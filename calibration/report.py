@@ -239,7 +239,7 @@ def _items_table(verdicts: Sequence[ItemVerdict], language: Language) -> str:
         )
         out.append("".join(f'<td class="n">{cell}</td>' for cell in numbers))
         flags = ", ".join(_(FLAGS[flag]) for flag in v.flags)
-        out.append(f'<td class="p {v.verdict}">{_(VERDICTS[v.verdict])}</td><td class="why">{flags}</td></tr>')
+        out.append(f'<td class="{v.verdict}">{_(VERDICTS[v.verdict])}</td><td class="why">{flags}</td></tr>')
     return "".join(out) + "</tbody></table></div>"
 
 
