@@ -6,6 +6,7 @@ I its information. The item adds I to one diagonal element of the posterior prec
     Sigma - Sigma' = I (Sigma e_i) (Sigma e_i)' / (1 + I Sigma_ii).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,7 +19,7 @@ from cat_engine.select.base import SELECTION, Larger, Moment
 
 
 @dataclass(frozen=True, slots=True)
-class Weighted(Larger):
+class Weighted(Larger, ABC):
     """Competencies that count by weights, each 1 where it is not named.
 
     Where no eligible item lowers what is weighed (all that is left belongs to competencies of weight 0 that no other leans on), all weights count
@@ -53,9 +54,9 @@ class Weighted(Larger):
         plain = info * self.square(sigma, np.ones(len(names)))[:, part] / (1 + info * own)
         return np.where(helps[:, None], found, plain)
 
+    @abstractmethod
     def square(self, sigma: Floats, weights: Floats) -> Floats:
         """Of sigma[N, S, S] and weights[S], by what I / (1 + I Sigma_ii) is multiplied for an item of each competency, [N, S]."""
-        raise NotImplementedError
 
 
 @SELECTION.register("a_rule")

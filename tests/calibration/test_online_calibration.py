@@ -15,19 +15,10 @@ from cat_engine import ItemParams, Row, load_plan, simulate
 from cat_engine.irt import Floats, Ints
 from cat_engine.simulate import draw_category
 from itembank.bank import Bank, pool_of
+from tests.calibration.conftest import ROUTED_PLAN
 from tests.webtest.small import run, table
 
 OLD, NEW, PEOPLE = 40, 10, 3000
-PLAN = """
-name = "routed"
-[[sections]]
-code = "all"
-title = "all"
-competencies = ["A"]
-min_items = 20
-max_items = 20
-time_budget_min = 60
-"""
 ROWS = [
     Row("2pl", float(a), [float(b)])
     for a, b in zip(
@@ -45,7 +36,7 @@ def seeded(bank_of: Callable[..., Bank]) -> Data:
     """3,000 people of N(0, 1): 20 of the 40 operational items each, routed by maximum information, and three of the ten new ones at random."""
     rng = np.random.default_rng(93)
     theta = rng.normal(size=PEOPLE)
-    routed = simulate(load_plan(PLAN), pool_of(bank_of(ROWS[:OLD]), ["A"]), theta[:, None], 94)
+    routed = simulate(load_plan(ROUTED_PLAN), pool_of(bank_of(ROWS[:OLD]), ["A"]), theta[:, None], 94)
     person = np.repeat(np.arange(PEOPLE), 3)
     item = OLD + np.argsort(rng.random((PEOPLE, NEW)), axis=1)[:, :3].ravel()
     category = draw_category(ItemParams.from_rows(ROWS), theta[person], item, rng.random(len(person)))
