@@ -147,11 +147,12 @@ class Pool:
 
     def prior_logpost(self, prior: Prior) -> Floats:
         """Log-posterior before any answer, [Q]: the prior's log-density plus the logarithm of the grid's weights. Read only."""
-        if prior not in self._priors:
+        found = self._priors.get(prior)
+        if found is None:
             found = np.asarray(prior.log_density(self.nodes) + self.grid.log_weights())
             found.setflags(write=False)
             self._priors[prior] = found
-        return self._priors[prior]
+        return found
 
     @once
     def _priors(self) -> dict[Prior, Floats]:
