@@ -1,6 +1,8 @@
 """What the engine's commands read: lists of numbers, abilities, answers, priors and grids, with every fault named."""
 
 import math
+import re
+import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +21,7 @@ from webtest.snapshots import plan_faults, untried
 from webtest.start_cells import read_prior
 
 FARTHEST = 100.0  # an ability beyond this is a typing error
+BARE_WORD = re.compile(r"=\s*(?!(?:true|false|nan|inf)\b)([A-Za-z]\w*)")
 
 
 def abilities(text: str, option: str) -> Floats:
@@ -39,11 +42,11 @@ def to_number(cell: str) -> float:
         return math.nan
 
 
-def pool_for(bank: Bank, plan: TestPlan) -> Pool:
+def pool_for(bank: Bank, plan: TestPlan, grid: Grid | None = None) -> Pool:
     """The pool on which a plan is tried out: with the control parameters and the pretest items that it asks for. Raises Faulty where the bank cannot
     serve the plan.
     """
-    pool = pool_of(bank, plan.competencies, untried(plan, bank))
+    pool = replace(pool_of(bank, plan.competencies, untried(plan, bank)), grid=grid or Grid())
     faults = plan_faults(plan, bank, pool)
     if faults:
         raise Faulty(faults)
@@ -167,6 +170,19 @@ def read_given(text: str, pool: Pool) -> tuple[list[int], list[int]]:
     if faults:
         raise Faulty(faults)
     return items, answers
+
+
+def parse_strategy(text: str, option: str, faults: list[Fault]) -> dict[str, object]:
+    """`name`, or `name:key=value,key=value` with values as in TOML (words need no quotes), as the table of a strategy; what is wrong is added to
+    `faults`.
+    """
+    name, _, cells = text.partition(":")
+    try:
+        options = tomllib.loads("it = {" + BARE_WORD.sub(r'="\1"', cells) + "}")["it"]
+    except tomllib.TOMLDecodeError:
+        faults.append(Fault(option, "", f"'{cells}' is not a list of options", f"{name}:option=value,option=value"))
+        options = {}
+    return {**options, "name": name}
 
 
 def parse_prior(text: str, faults: list[Fault], option: str = "--prior") -> Prior:
