@@ -3,7 +3,7 @@
 Means are compared to 1e-12. Roots are compared with the exact roots of catR's own functions, to 1e-9: catR stops its search up to 3.1e-5 beside them (uniroot
 with its default tolerance), so the exact roots are followed. Without a root in [-4, 4] the estimate is a bound.
 
-catR's standard error under Jeffreys' prior is wrong where D is not 1 (it leaves D out of a derivative); the same items with a multiplied by D are not.
+catR's standard errors of the mode under Jeffreys' prior are wrong where D is not 1, by up to a fifth; ours are held there by 40 digits of arithmetic.
 """
 
 from collections.abc import Callable, Iterator
@@ -58,10 +58,9 @@ def test_roots_are_those_of_catrs_estimating_functions(golden: Callable[[str], A
             wanted, wanted_se, *several = pattern[name]
             label = f"{case['model']} {pattern['tag']}"
             assert theta == pytest.approx(wanted, abs=1e-9), label
-            if name in EXACT and not several:
-                assert se == pytest.approx(wanted_se, abs=1e-9), label
-            elif wanted_se is not None and not (name == "BM_Jeffreys" and case["D"] != 1):
-                assert se == pytest.approx(wanted_se, abs=5e-5), label
+            exact = (name in EXACT and not several) or (name == "BM_Jeffreys" and case["D"] != 1)
+            if wanted_se is not None:  # once catR gave none: all wrong, where the curvature exceeds the information
+                assert se == pytest.approx(wanted_se, abs=1e-9 if exact else 5e-5), label
             compared += 1
     assert compared == PATTERNS
 
