@@ -112,7 +112,8 @@ class _Discrimination:
             own = moment.pool.p_table if len(moment.pool.scales) == 1 else moment.pool.p_table[at]
             for n in range(len(out)):
                 away = own - mean[n, at, :, None]
-                out[n, at] = (away * away).sum(axis=1) @ weight[n, s] / 2
+                away *= away
+                out[n, at] = (away @ weight[n, s]).sum(axis=-1) / 2
         return out
 
     def unit(self, moment: Moment) -> Floats:

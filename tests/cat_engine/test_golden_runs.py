@@ -1,7 +1,7 @@
 """Whole adaptive tests run as in catR 3.17 (14 plans, 175 people) and in mirtCAT 1.14 (4 plans, 48 people).
 
-Items are the same throughout. Means are those of catR to 1e-12, of mirtCAT to 1e-6; its plans differ in quadrature. Abilities that are roots hold to 1e-4:
-both search with a wide tolerance (catR up to 3.1e-5 beside the exact root, which is followed), and no near-tie of items turned on it.
+Items are the same throughout. Means are those of catR to 1e-12, of mirtCAT, whose quadrature is its own, to 1e-6. Abilities that are roots hold to 1e-4:
+both search with a wide tolerance (catR up to 3.1e-5 beside the exact root, which is followed), and no choice between items turned on it.
 
 While all answers are right or all wrong, catR's fixed steps give no standard error, ours that of the information there.
 """
