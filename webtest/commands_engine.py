@@ -161,14 +161,10 @@ def _scoring(
     """The parts of a scoring run, and everything that is wrong with them."""
     faults: list[Fault] = []
     estimator = ESTIMATOR.build(parse_strategy(method, "--method", faults), faults) or ExpectedAPosteriori()
-    scaling = _metric(scaling, faults)
-    return (
-        estimator,
-        parse_prior(prior_text, faults),
-        parse_grid(grid_text, faults),
-        on_logistic_metric(read_bank_csv(read_text(bank_file)), scaling),
-        faults,
-    )
+    prior, grid, scaling = parse_prior(prior_text, faults), parse_grid(grid_text, faults), _metric(scaling, faults)
+    if not grid.low <= prior.start[0] <= grid.high:
+        faults.append(Fault("--prior", "", f"'{prior_text}' has its centre outside the grid", "a --grid around it"))
+    return estimator, prior, grid, on_logistic_metric(read_bank_csv(read_text(bank_file)), scaling), faults
 
 
 def _metric(scaling: float, faults: list[Fault]) -> float:

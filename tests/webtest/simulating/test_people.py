@@ -95,6 +95,8 @@ def test_every_fault_of_a_correlation_matrix_is_named(files: Path, matrix: str, 
         (("--abilities", "jeffreys"), "cannot be drawn from"),
         (("--speed-sd", "0"), "--speed-sd"),
         (("--speed-correlation", "2"), "--speed-correlation"),
+        (("--grid", "1,2"), "--grid"),
+        (("--grid=-2,2,33",), "the grid cuts off the prior"),
     ],
 )
 def test_people_who_cannot_be_drawn_are_refused(files: Path, more: tuple[str, ...], word: str) -> None:
