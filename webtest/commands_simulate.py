@@ -187,7 +187,7 @@ def _designs(asked: Asked, plan_files: Sequence[Path], bank: Bank) -> list[Desig
         return [_replayed(asked, name, plan, pool, bank, population, person_ids, answers, everything) for name, plan, pool in plans]
     given: Given | None = None
     if asked.theta_file is not None:
-        given = read_thetas(read_text(asked.theta_file), competencies, started=any(plan.starts for _, plan, _ in plans))
+        given = read_thetas(read_text(asked.theta_file), competencies, grid, started=any(plan.starts for _, plan, _ in plans))
         truth, person_ids, true = "given", given.person_ids, given.true
     else:
         count = asked.n or 0

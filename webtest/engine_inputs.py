@@ -18,7 +18,7 @@ from itembank.bank import Bank, pool_of
 from webtest.job_levels import read_job_level
 from webtest.response_files import read_responses
 from webtest.snapshots import plan_faults, untried
-from webtest.start_cells import read_prior
+from webtest.start_cells import LIVE, read_prior
 
 FARTHEST = 100.0  # an ability beyond this is a typing error
 BARE_WORD = re.compile(r"=\s*(?!(?:true|false|nan|inf)\b)([A-Za-z]\w*)")
@@ -75,9 +75,9 @@ class Given:
     own: tuple[NormalPrior | None, ...]
 
 
-def read_thetas(text: str, competencies: tuple[str, ...], *, started: bool = False) -> Given:
+def read_thetas(text: str, competencies: tuple[str, ...], grid: Grid = LIVE, *, started: bool = False) -> Given:
     """`person_id` and a column a competency, or `person_id,theta` where there is one competency; where tests start by priors (`started`) also `group`, a
-    job level, and `prior_mean` with `prior_sd`, each optional. Raises Faulty with every fault.
+    job level, and `prior_mean` with `prior_sd`, each optional; `grid` must hold these. Raises Faulty with every fault.
     """
     single = len(competencies) == 1 and "theta" in (name.strip() for name in text.split("\n", 1)[0].split(","))
     columns = ["theta"] if single else list(competencies)
@@ -101,7 +101,7 @@ def read_thetas(text: str, competencies: tuple[str, ...], *, started: bool = Fal
         found[person_id] = values
         group = cells.get("group", "") if started else ""
         groups.append(read_job_level(where, "group", group, faults) if group else "")
-        own.append(read_prior(where, cells, faults) if started else None)
+        own.append(read_prior(where, cells, faults, grid) if started else None)
     if not found and not faults:
         faults.append(Fault("file", "", "holds no people"))
     if faults:

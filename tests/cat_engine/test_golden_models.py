@@ -1,12 +1,13 @@
 """Probabilities, information and derivatives are those of catR 3.17, but where 60 digits of arithmetic say otherwise.
 
-Three faults of catR's are known, each found by evaluating the formulas of irt.py with 60 digits:
+Two faults of catR's are known, found by evaluating the formulas of irt.py with 60 digits:
 
 - It takes 1 - P, and the probabilities of graded items, by subtraction, which leaves eps / P of relative precision: P of graded items off by up to
   1.5e-10, information where P is near 1 by up to 9e-8, where ours hold to 1e-14.
 - At D = 1.702 its derivatives of P of gpcm, pcm and rsm lack the factor D, so that information lacks D^2, J and the slope of information D^3. Its
   derivatives by differences (`info_numeric`) are right, to the 1e-8 of differences. So there both are held, the former divided by what it lacks.
-- Its nominal model takes no D at all, which is as it should be: the model is made of logits.
+
+Its nominal model takes no D at all, which is as it should be: the model is made of logits.
 """
 
 import json
