@@ -118,11 +118,6 @@ class Pool:
         return np.exp(self.log_table)
 
     @once
-    def p_square_table(self) -> Floats:
-        """P^2 at the nodes, [I, K, Q], 0 padded."""
-        return self.p_table**2
-
-    @once
     def middle(self) -> Floats:
         """Where each item lies: ItemParams.middle, [I]."""
         return self.params.middle
