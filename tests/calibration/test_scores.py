@@ -22,6 +22,13 @@ def scorer_of(data: Any, rows: list[Row], bank_of: Callable[..., Any], method: s
     return Scorer.of(Sittings.of(data.log(bank.ids), bank), method, mean, sd)
 
 
+def people(data: Any, rows: list[int]) -> Any:
+    """The answers of some people alone, numbered from 1."""
+    table = np.full((int(data.person.max()) + 1, len(data.counts)), -1)
+    table[data.person, data.item] = data.category
+    return type(data).of(table[np.array(rows) - 1])
+
+
 def inside(values: list[float | None]) -> Any:
     """Clipped to where abilities are looked for; null is infinite, on either side."""
     return np.clip(np.array([np.nan if v is None else v for v in values]), -FARTHEST, FARTHEST)
@@ -36,11 +43,10 @@ def test_point_estimates_are_those_of_mirt(
     fit, model = fit_of(name), MODELS.get(name, "2pl")
     wanted = fit["scores"] if name == "fipc" else golden("mirt_residuals.json")["fits"][name]
     jeffreys = model == "3pl" and method == "wle"
-    data = answers(name)
-    scorer = scorer_of(data, rows_of(name), bank_of, "map" if jeffreys else method, float(fit.get("mean", 0)), float(np.sqrt(fit["variance"])))
+    scorer = scorer_of(people(answers(name), wanted["rows"]), rows_of(name), bank_of, "map" if jeffreys else method, float(fit.get("mean", 0)), float(np.sqrt(fit["variance"])))
     if jeffreys:
         scorer = replace(scorer, prior=JeffreysPrior())
-    theta, se = (own[np.array(wanted["rows"]) - 1] for own in scorer.score(scorer.sittings.category))
+    theta, se = scorer.score(scorer.sittings.category)
     theirs = inside(wanted[method])
     finite = np.isfinite(theirs)
     assert finite.any()
