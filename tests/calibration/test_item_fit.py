@@ -41,8 +41,10 @@ def test_s_x2_and_ld_x2_are_those_of_mirt(golden: Callable[[str], Any], answers:
     found = s_x2(scores, p, weights, [n_free - (model == "rsm"), *[n_free] * (len(rows) - 1)])
     for own in ("statistic", "df", "p", "rmsea"):
         np.testing.assert_allclose(getattr(found, own), wanted[own], atol=1e-8)
-    lower = np.tril_indices(len(rows), -1)
-    np.testing.assert_allclose(ld_x2(scores, p, weights).statistic[lower], wanted["ld"], atol=1e-8)
+    pairs = ld_x2(scores, p, weights)
+    np.testing.assert_allclose(pairs.statistic[np.tril_indices(len(rows), -1)], wanted["ld"], atol=1e-8)
+    signs = np.where(pairs.v[np.triu_indices(len(rows), 1)] > 0, "+", "-")
+    assert "".join(signs) == wanted["sign"]
 
 
 @settings(max_examples=25)
