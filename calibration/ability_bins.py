@@ -32,7 +32,9 @@ class BinFit:
     p: Floats
 
 
-def bin_fit(person: Ints, item: Ints, category: Ints, rows: Sequence[Row], theta: Floats, n_free: Sequence[int], n_bins: int = BINS) -> BinFit:
+def bin_fit(
+    person: Ints, item: Ints, category: Ints, rows: Sequence[Row], theta: Floats, n_free: Sequence[int], n_bins: int = BINS
+) -> BinFit:
     """X2 of I items of given parameters from answers person[R], item[R], category[R] at abilities theta[P]; n_free[I] parameters were estimated of each.
 
     What is left over where the number of answers is no multiple of n_bins goes to the first and the last bin.

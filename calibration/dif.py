@@ -152,9 +152,9 @@ def logistic_dif(scores: Ints, focal: Mask, anchors: Mask | None = None) -> Logi
             statistics[:, i] = ability - uniform, uniform - full, ability - full, r2[2] - r2[0], r2[1] - r2[0], r2[2] - r2[1]
             b = fits[3][1]
             parameters[:, i] = b[0] - mean * b[1], b[1], b[2] - mean * b[3], b[3]
-    uniform, nonuniform, both, *gains = np.where(statistics < 0, 0.0, statistics)
+    uniform, nonuniform, both, gain, gain_uniform, gain_nonuniform = np.where(statistics < 0, 0.0, statistics)
     p_uniform, p_nonuniform, p_both = (np.asarray(chdtrc(df, x)) for x, df in ((uniform, 1), (nonuniform, 1), (both, 2)))
-    return LogisticDif(uniform, nonuniform, both, p_uniform, p_nonuniform, p_both, *gains, parameters)
+    return LogisticDif(uniform, nonuniform, both, p_uniform, p_nonuniform, p_both, gain, gain_uniform, gain_nonuniform, parameters)
 
 
 def _fitted(x: Floats, y: Floats) -> tuple[float, Floats]:

@@ -97,7 +97,12 @@ def residuals(
 
         count, weight = np.bincount(index, minlength=n), total(variance)
         outfit, infit = total(residual**2 / variance) / count, total(residual**2) / weight
-        return outfit, _z(outfit, total(fourth / variance**2) / count**2 - 1 / count), infit, _z(infit, total(fourth - variance**2) / weight**2)
+        return (
+            outfit,
+            _z(outfit, total(fourth / variance**2) / count**2 - 1 / count),
+            infit,
+            _z(infit, total(fourth - variance**2) / weight**2),
+        )
 
     with np.errstate(divide="ignore", invalid="ignore"):
         lz = np.bincount(person, gap, n_persons) / np.sqrt(np.bincount(person, spread, n_persons))

@@ -16,7 +16,10 @@ def figure(value: float) -> float | None:
 def rounded(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Rows as a person reads them: figures with three decimals, p with five."""
     return [
-        {name: round(value, 5 if name == "p" or name.startswith("p_") else 3) if isinstance(value, float) else value for name, value in row.items()}
+        {
+            name: round(value, 5 if name == "p" or name.startswith("p_") else 3) if isinstance(value, float) else value
+            for name, value in row.items()
+        }
         for row in rows
     ]
 

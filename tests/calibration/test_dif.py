@@ -92,7 +92,9 @@ def test_an_item_that_is_harder_for_the_focal_group_is_found_and_equal_ability_i
 def test_sizes_by_gain_in_r2_are_those_of_jodoin_and_gierl() -> None:
     nothing, p = np.zeros(5), np.array([0.001, 0.001, 0.001, 0.2, np.nan])
     both = np.where(np.isnan(p), np.nan, 1.0)
-    found = LogisticDif(nothing, nothing, both, nothing, nothing, p, np.array([0.034, 0.035, 0.07, 0.08, np.nan]), nothing, nothing, np.zeros((4, 5)))
+    found = LogisticDif(
+        nothing, nothing, both, nothing, nothing, p, np.array([0.034, 0.035, 0.07, 0.08, np.nan]), nothing, nothing, np.zeros((4, 5))
+    )
     assert found.size == ("A", "B", "C", "A", "")
 
 

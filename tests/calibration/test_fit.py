@@ -44,7 +44,9 @@ def test_residual_statistics_and_scores_of_incomplete_answers_are_those_of_mirt(
 def test_an_answer_that_nobody_could_doubt_does_not_outweigh_all_others() -> None:
     """Of 200 people the ablest fails an item that all but one in e^12 solve: its residual is divided by .0032, not by e^-12."""
     theta = np.append(np.linspace(-1, 1, 199), 12.0)
-    found = residuals(np.arange(200), np.zeros(200, dtype=int), np.append(np.tile([0, 1], 100)[:199], 0), [Row("2pl", 1.0, [0.0])], theta=theta)
+    found = residuals(
+        np.arange(200), np.zeros(200, dtype=int), np.append(np.tile([0, 1], 100)[:199], 0), [Row("2pl", 1.0, [0.0])], theta=theta
+    )
     assert found.person_outfit[199] == pytest.approx(1 / np.sqrt(1e-5), rel=1e-4)
     assert found.outfit[0] < 4
 

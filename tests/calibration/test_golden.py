@@ -155,7 +155,9 @@ def test_standard_errors_are_those_of_mirt(golden: Golden, answers: Callable[[st
                 assert found.a[i] == pytest.approx(item["a1"], rel=near)
                 own = found.b[i, : len(b)], found.covariance[i, : len(b)]
                 intercept = np.sqrt((b * found.a[i]) ** 2 + (row.a * own[0]) ** 2 + 2 * row.a * b * own[1])
-            np.testing.assert_allclose(intercept[:sums], [item["d"]] if "d" in item else [item[f"d{k + 1}"] for k in range(sums)], rtol=near)
+            np.testing.assert_allclose(
+                intercept[:sums], [item["d"]] if "d" in item else [item[f"d{k + 1}"] for k in range(sums)], rtol=near
+            )
             if model == "3pl":
                 assert found.c[i] / (row.c * (1 - row.c)) == pytest.approx(item["logit(g)"], rel=near)
 

@@ -88,7 +88,9 @@ def test_calibrate_gives_the_fits_of_mirt(golden: Golden, answers: Callable[[str
             assert float(row[f"se_b{last}"]) == pytest.approx(item["se_b"][-1], rel=0.02)
 
 
-@pytest.mark.parametrize("name", ["LSAT7_2PL", "Science_graded", "Science_nominal", "VerbAgg_2PL", "VerbAgg_graded", "sim3PL", "simGPCM", "simGRM"])
+@pytest.mark.parametrize(
+    "name", ["LSAT7_2PL", "Science_graded", "Science_nominal", "VerbAgg_2PL", "VerbAgg_graded", "sim3PL", "simGPCM", "simGRM"]
+)
 def test_fit_and_score_give_the_statistics_of_mirt(golden: Golden, answers: Callable[[str], Any], here: Path, name: str) -> None:
     rows, data, model = rows_of(name), answers(name), MODELS[name]
     wanted, by_score = golden("mirt_residuals.json")["fits"][name], golden("mirt_item_fit.json")["fits"][name]
@@ -96,11 +98,28 @@ def test_fit_and_score_give_the_statistics_of_mirt(golden: Golden, answers: Call
     written(matrix_of(data), ids)
     banked(rows, ids, "B.csv", "I.csv")
     whole = "m2" in by_score and model in ("2pl", "grm")
-    ok("fit", "R.csv", "--items", "I.csv", "--out", "fit.csv", "--persons", "people.csv", "--pairs", "pairs.csv", *(["--model-fit", "M.json"] if whole else []))
+    ok(
+        "fit",
+        "R.csv",
+        "--items",
+        "I.csv",
+        "--out",
+        "fit.csv",
+        "--persons",
+        "people.csv",
+        "--pairs",
+        "pairs.csv",
+        *(["--model-fit", "M.json"] if whole else []),
+    )
     items, people, pairs = table("fit.csv"), table("people.csv"), table("pairs.csv")
     for mine in ("infit", "outfit", "z_infit", "z_outfit"):
         np.testing.assert_allclose(column(items, mine), wanted[mine], atol=1e-9)
-    for mine, theirs, source in (("s_x2", "statistic", by_score), ("df", "df", by_score), ("p_s_x2", "p", by_score), ("rmsea", "rmsea", by_score)):
+    for mine, theirs, source in (
+        ("s_x2", "statistic", by_score),
+        ("df", "df", by_score),
+        ("p_s_x2", "p", by_score),
+        ("rmsea", "rmsea", by_score),
+    ):
         np.testing.assert_allclose(column(items, mine), source[theirs], atol=1e-8)
     np.testing.assert_allclose(column(items, "x2"), wanted["x2"], rtol=1e-9)
     place = {(int(row["item"][1:]), int(row["other"][1:])): k for k, row in enumerate(pairs)}
@@ -108,11 +127,19 @@ def test_fit_and_score_give_the_statistics_of_mirt(golden: Golden, answers: Call
     np.testing.assert_allclose(column(pairs, "q3")[order], wanted["q3"], atol=1e-9)
     np.testing.assert_allclose(column(pairs, "ld_x2")[order], by_score["ld"], atol=1e-8)
     who = np.array(wanted["rows"]) - 1
-    for mine, theirs in (("theta", "eap"), ("se", "se_eap"), ("lz", "lz"), ("person_infit", "person_infit"), ("person_z_outfit", "person_z_outfit")):
+    for mine, theirs in (
+        ("theta", "eap"),
+        ("se", "se_eap"),
+        ("lz", "lz"),
+        ("person_infit", "person_infit"),
+        ("person_z_outfit", "person_z_outfit"),
+    ):
         np.testing.assert_allclose(column(people, mine)[who], wanted[theirs], atol=1e-9)
     if whole:
         figures = json.loads(Path("M.json").read_text())
-        assert [figures["m2"], figures["rmsea"], figures["srmsr"]] == pytest.approx([by_score["m2"][own] for own in ("M2", "RMSEA", "SRMSR")], rel=1e-6)
+        assert [figures["m2"], figures["rmsea"], figures["srmsr"]] == pytest.approx(
+            [by_score["m2"][own] for own in ("M2", "RMSEA", "SRMSR")], rel=1e-6
+        )
         assert figures["df"] == by_score["m2"]["df"]
     written(matrix_of(data)[who], ids)
     for method in ("map", "mle", "wle"):
@@ -138,7 +165,11 @@ def test_calibrate_with_anchors_gives_the_fits_of_mirt(answers: Callable[[str], 
         assert figures["loglik"] == pytest.approx(loglik, abs=1e-4)
         own = figures["latent"]["all"]
         assert [own["mean"], own["sd"] ** 2] == pytest.approx(latent, abs=1e-3)
-        theirs = wanted["fixed_density"] if fipc == "nwu-mem" else {k: [item[k] for item in wanted["items"].values()] for k in ("a", "b", "se_a", "se_b")}
+        theirs = (
+            wanted["fixed_density"]
+            if fipc == "nwu-mem"
+            else {k: [item[k] for item in wanted["items"].values()] for k in ("a", "b", "se_a", "se_b")}
+        )
         new = np.array([name not in held for name in ids])
         np.testing.assert_allclose(column(items, "a"), theirs["a"], atol=1e-3)
         np.testing.assert_allclose(column(items, "b1"), theirs["b"], atol=1e-3)
@@ -181,10 +212,27 @@ def test_dif_and_calibrate_of_groups_give_the_numbers_of_difr_and_mirt(golden: G
     np.testing.assert_allclose(column(found, "p_uniform"), ratios["uniform"]["p"], atol=1e-3)
     assert [int(row["df"]) for row in found] == ratios["both"]["df"]
 
-    ok("calibrate", "R.csv", "--model", "2pl", "--groups", "G.csv", "--priors", "none", "--tol", "1e-6", "--out", "P.csv", "--json", "F.json")
+    ok(
+        "calibrate",
+        "R.csv",
+        "--model",
+        "2pl",
+        "--groups",
+        "G.csv",
+        "--priors",
+        "none",
+        "--tol",
+        "1e-6",
+        "--out",
+        "P.csv",
+        "--json",
+        "F.json",
+    )
     figures = json.loads(Path("F.json").read_text())
     assert figures["loglik"] == pytest.approx(groups["loglik"], abs=1e-4)
-    assert [figures["latent"]["M"]["mean"], figures["latent"]["M"]["sd"] ** 2] == pytest.approx([groups["mean"], groups["variance"]], abs=1e-3)
+    assert [figures["latent"]["M"]["mean"], figures["latent"]["M"]["sd"] ** 2] == pytest.approx(
+        [groups["mean"], groups["variance"]], abs=1e-3
+    )
     assert [figures["latent"]["F"]["mean"], figures["latent"]["F"]["sd"]] == [0.0, 1.0]
 
 
@@ -209,5 +257,3 @@ def test_fit_and_personfit_give_lz_of_mirt(golden: Golden, here: Path, model: st
         ok("personfit", "--bank", "B.csv", "--responses", "R.csv", "--method", "wle", "--replicates", "0", "--out", "fit.csv")
         np.testing.assert_allclose(column(table("fit.csv"), "theta"), wle["WLE"], atol=2e-5)
         np.testing.assert_allclose(column(table("fit.csv"), "lz"), wle["lz_WLE"], atol=2e-5)
-
-

@@ -43,7 +43,14 @@ def test_point_estimates_are_those_of_mirt(
     fit, model = fit_of(name), MODELS.get(name, "2pl")
     wanted = fit["scores"] if name == "fipc" else golden("mirt_residuals.json")["fits"][name]
     jeffreys = model == "3pl" and method == "wle"
-    scorer = scorer_of(people(answers(name), wanted["rows"]), rows_of(name), bank_of, "map" if jeffreys else method, float(fit.get("mean", 0)), float(np.sqrt(fit["variance"])))
+    scorer = scorer_of(
+        people(answers(name), wanted["rows"]),
+        rows_of(name),
+        bank_of,
+        "map" if jeffreys else method,
+        float(fit.get("mean", 0)),
+        float(np.sqrt(fit["variance"])),
+    )
     if jeffreys:
         scorer = replace(scorer, prior=JeffreysPrior())
     theta, se = scorer.score(scorer.sittings.category)
