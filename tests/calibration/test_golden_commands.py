@@ -250,10 +250,13 @@ def test_fit_and_personfit_give_lz_of_mirt(golden: Golden, here: Path, model: st
     people = table("people.csv")
     np.testing.assert_allclose(column(people, "theta"), wanted["EAP"], atol=1e-9)
     np.testing.assert_allclose(column(people, "lz"), wanted["lz_EAP"], atol=1e-9)
+    wle = golden("mirt_lz_wle.json")[model]
+    np.testing.assert_allclose(column(people, "se"), wle["EAP_se"], atol=1e-9)
+    ok("score", "--bank", "B.csv", "--responses", "R.csv", "--method", "map", "--prior", "jeffreys", "--out", "theta.csv")
+    np.testing.assert_allclose(column(table("theta.csv"), "theta"), wle["WLE"], atol=2e-5)
     ok("personfit", "--bank", "B.csv", "--responses", "R.csv", "--replicates", "0", "--out", "fit.csv")
     np.testing.assert_allclose(column(table("fit.csv"), "lz"), wanted["lz_EAP"], atol=2e-7)  # at abilities on 61 nodes; mirt has 121
     if model == "grm":  # of the 3PL mirt's WLE is another estimate (test_scores.py)
-        wle = golden("mirt_lz_wle.json")[model]
         ok("personfit", "--bank", "B.csv", "--responses", "R.csv", "--method", "wle", "--replicates", "0", "--out", "fit.csv")
         np.testing.assert_allclose(column(table("fit.csv"), "theta"), wle["WLE"], atol=2e-5)
         np.testing.assert_allclose(column(table("fit.csv"), "lz"), wle["lz_WLE"], atol=2e-5)
