@@ -80,3 +80,12 @@ def test_weighted_likelihood_estimates_posterior_means_and_their_reliability_are
     np.testing.assert_allclose(theta[who], wanted["eap"], atol=near)
     np.testing.assert_allclose(se[who], wanted["se_eap"], atol=near)
     assert np.var(theta) / (np.var(theta) + np.mean(se**2)) == pytest.approx(wanted["rel_eap"], abs=max(near / 10, 1e-6) * 2)
+
+
+def test_a_prior_of_whole_numbers_gives_abilities_that_are_none(draw: Callable[..., Any], bank_of: Callable[..., Any]) -> None:
+    rows = [Row("2pl", 1.2, [float(b)]) for b in np.linspace(-1, 1, 8)]
+    data = draw(rows, np.linspace(-1, 1, 5), 3)
+    for method in ("map", "wle"):
+        whole, real = (scorer_of(data, rows, bank_of, method, *prior) for prior in ((0, 1), (0.0, 1.0)))
+        for mine, theirs in zip(whole.score(data.category), real.score(data.category), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
