@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from calibration.language import Language
 from cat_engine import Fault, Faulty, NormalPrior, Pool, TestPlan, load_plan
-from cat_engine.batch import Batch
+from cat_engine.batch import scored
 from cat_engine.irt import Floats, Ints
 from cat_engine.people import People
 from cat_engine.population import Population
@@ -221,11 +221,7 @@ def _replayed(
 
 def full_estimates(plan: TestPlan, pool: Pool, answers: Ints) -> Floats:
     """What all of a person's answers say, [N, S]: in a replay of real answers nobody knows the truth, and this stands for it."""
-    found = []
-    for row in answers:
-        given = np.flatnonzero(row >= 0)
-        found.append(Batch.replay(plan, pool, given.tolist(), row[given].tolist()).theta[0])
-    return np.array(found)
+    return np.concatenate([batch.theta for batch in scored(plan, pool, answers)])
 
 
 def _spread_faults(designs: Sequence[Design], option: str) -> None:
