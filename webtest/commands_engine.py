@@ -18,7 +18,7 @@ from cat_engine import (
     load_plan,
     probabilities,
 )
-from cat_engine.batch import Batch
+from cat_engine.batch import Batch, scored
 from cat_engine.estimators import ESTIMATOR, Estimator, ExpectedAPosteriori
 from cat_engine.priors import Prior
 from cat_engine.randomness import Draws
@@ -146,11 +146,11 @@ def score_command(
     several = len(pool.competencies) > 1
     plan = TestPlan("score", (), prior, interim=estimator)
     rows: list[tuple[object, ...]] = []
-    for person_id, row in zip(person_ids, answers, strict=True):
-        given = np.flatnonzero(row >= 0)
-        batch = Batch.replay(plan, pool, given.tolist(), row[given].tolist())
-        for s, name in enumerate(pool.competencies):
-            rows.append((person_id, *((name,) if several else ()), float(batch.theta[0, s]), float(batch.se[0, s]), int(batch.count[0, s])))
+    found = [(batch.theta, batch.se, batch.count) for batch in scored(plan, pool, answers)]
+    theta, se, count = (np.concatenate(parts).tolist() for parts in zip(*found, strict=True))
+    for person_id, *own in zip(person_ids, theta, se, count, strict=True):
+        for name, *figures in zip(pool.competencies, *own, strict=True):
+            rows.append((person_id, *((name,) if several else ()), *figures))
     with whole_file(out_file) as part:
         write_csv(part, ("person_id", *(("competency",) if several else ()), "theta", "se", "n"), rows)
 
