@@ -18,7 +18,6 @@ from cat_engine.joint import Answers, posterior_mode, starting_point
 from cat_engine.plan import TestPlan
 from cat_engine.pool import Pool
 
-
 AT_ONCE = 500  # people scored together
 
 
