@@ -15,7 +15,7 @@ from cat_engine.priors import PRIOR, Prior
 from itembank.bank import Bank, pool_of
 from webtest.job_levels import read_job_level
 from webtest.response_files import read_responses
-from webtest.snapshots import plan_faults, untried
+from webtest.snapshots import Control, control_of, plan_faults, untried
 from webtest.start_cells import read_prior
 
 FARTHEST = 100.0  # an ability beyond this is a typing error
@@ -39,11 +39,11 @@ def to_number(cell: str) -> float:
         return math.nan
 
 
-def pool_for(bank: Bank, plan: TestPlan) -> Pool:
-    """The pool on which a plan is tried out: with the control parameters and the pretest items that it asks for. Raises Faulty where the bank cannot
-    serve the plan.
+def pool_for(bank: Bank, plan: TestPlan, control: Control = control_of) -> Pool:
+    """The pool on which a plan is tried out: with the control parameters, which `control` finds, and the pretest items that it asks for. Raises Faulty
+    where the bank cannot serve the plan, and what `control` raises.
     """
-    pool = pool_of(bank, plan.competencies, untried(plan, bank))
+    pool = pool_of(bank, plan.competencies, untried(plan, bank, control))
     faults = plan_faults(plan, bank, pool)
     if faults:
         raise Faulty(faults)
