@@ -96,10 +96,13 @@ class Searches:
 
     def state(self, plan: TestPlan, bank: Bank) -> Search | None:
         """How the search for a plan's control parameters stands; None where nobody has begun one."""
-        digest = search_digest(plan, bank)
+        return self.at([search_digest(plan, bank)])[0]
+
+    def at(self, digests: Iterable[str]) -> list[Search | None]:
+        """How the searches of these digests stand."""
         with SqlSession(self._engine) as sql:
-            row = sql.get(ControlSearch, digest)
-            return None if row is None else _search(row, self._clock())
+            rows = [sql.get(ControlSearch, digest) for digest in digests]
+            return [None if row is None else _search(row, self._clock()) for row in rows]
 
     def begin(self, plan: TestPlan, bank: Bank) -> Search:
         """Begin a search, or take it up where it was interrupted; one that runs or is over stays what it is."""
