@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import selectors
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,6 +51,7 @@ def apart(plan: TestPlan, bank: Bank) -> Iterator[Said]:
 
 def main() -> None:
     """Read, search, say."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # nobody listens: end, without a word
     os.nice(NICER)
     plan, bank = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own server, over a pipe
     try:

@@ -25,7 +25,7 @@ from webtest.config import House, open_house
 from webtest.events import Kind
 from webtest.founding import invented_roster
 from webtest.models import Wave
-from webtest.services import past, waves
+from webtest.services import waves
 from webtest.services.psychometrics import Psychometrics
 from webtest.services.waves import NewWave
 from webtest.wavefile import wave_lines
