@@ -34,6 +34,7 @@ class Told:
 
     lines: "queue.Queue[Said | None]" = field(default_factory=queue.Queue)
     begun: int = 0
+    every_s: float = 0.05
     listening: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self, _plan: TestPlan, _bank: Bank) -> Iterator[Said]:
@@ -41,7 +42,7 @@ class Told:
         self.listening.set()
         while True:
             try:
-                line = self.lines.get(timeout=0.02)
+                line = self.lines.get(timeout=self.every_s)
             except queue.Empty:
                 line = {}
             if line is None:

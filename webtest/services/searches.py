@@ -12,11 +12,11 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlmodel import Session as SqlSession
 from sqlmodel import col, select, update
 
@@ -151,7 +151,8 @@ class Searches:
             for said in saying:
                 if self._stop.is_set():
                     break
-                self._write(None)  # those that wait for their turn are heard of too
+                with suppress(OperationalError):  # a beat may be missed
+                    self._write(None)  # those that wait for their turn are heard of too
                 outcome = {name: said[name] for name in ("control", "faults") if name in said}
                 if outcome:
                     state, kept = "finished" if "control" in outcome else "failed", canonical(outcome)

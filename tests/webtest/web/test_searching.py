@@ -97,7 +97,7 @@ def test_a_search_that_was_interrupted_is_begun_again_once_however_often_the_but
     assert "Mulai pencarian lagi" in browser.get(board).text
     for _ in range(2):
         assert browser.post(f"{board}/persiapan").status_code == 303
-    assert "menunggu giliran" in browser.get(board).text
+    assert "menyiapkan simulasi pertama" in browser.get(board).text
     until(lambda: searched.told.begun == 2)
     searched.told.say(FOUND)
     searched.reach(browser, f"{board}/persiapan", "finished")
