@@ -219,7 +219,7 @@ def _test(plan_text: str | None, bank: Bank) -> tuple[TestPlan, Pool] | None:
     if plan_text is None:
         return None
     plan = load_plan(plan_text)
-    return plan, pool_for(bank, plan, control_with_bar)
+    return plan, pool_for(bank, plan, control=control_with_bar)
 
 
 def _person_rows(sittings: Sittings, found: PersonFit, flags: Sequence[tuple[str, ...]]) -> list[dict[str, Any]]:

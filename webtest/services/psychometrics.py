@@ -138,7 +138,7 @@ class Psychometrics:
         for number, text in enumerate(texts, start=1):
             try:
                 plan = load_plan(text)
-                plans.append((plan, pool_for(bank, plan, self._control)))
+                plans.append((plan, pool_for(bank, plan, control=self._control)))
             except Searching as error:
                 waited += error.searches
             except Faulty as error:

@@ -188,7 +188,7 @@ class Review:
         pools, waited = [], []
         for bank in (new, old):
             try:
-                pools.append(pool_for(bank, plan, self._control))
+                pools.append(pool_for(bank, plan, control=self._control))
             except Searching as error:
                 waited += error.searches
         if waited:
