@@ -11,6 +11,7 @@ from sqlalchemy import text
 from cat_engine import Faulty, TestPlan, load_plan
 from itembank.bank import Bank, Snapshot
 from itembank.demo import load_demo
+from tests.conftest import Place
 from tests.webtest.conftest import OFFICER, SECOND_OFFICER, T0
 from tests.webtest.searching import CONTROLLED, FAILED, FOUND, OUT_OF_REACH, Told, until
 from webtest.audit import audit_wave
@@ -79,12 +80,14 @@ def test_of_many_who_ask_at_once_one_search_begins_and_serves_them_all(server: S
     assert server.told.begun == 1
 
 
-def test_what_the_process_finds_is_what_is_found_here(house: House) -> None:
+def test_what_the_process_finds_is_what_is_found_here(lite: Place) -> None:
+    house = lite.open()
     plan, bank = load_plan(CONTROLLED), house.newest_bank()
     with pytest.raises(Searching):
         house.searches.control(plan, bank)
     until(lambda: house.searches.at([search_digest(plan, bank)])[0].state == "finished")  # type: ignore[union-attr]
     assert house.searches.control(plan, bank) == control_of(plan, bank)
+    house.close()
 
 
 def test_the_process_says_how_far_it_is_and_why_it_failed_as_it_is_said_here() -> None:
