@@ -30,6 +30,7 @@ from itembank.exchange import on_logistic_metric, read_bank_csv
 from webtest.console import guarded, json_option, opened, put, read_text
 from webtest.engine_inputs import abilities, parse_grid, parse_prior, parse_strategy, pool_for, read_answers, read_given
 from webtest.item_times import times_for
+from webtest.search_bar import control_with_bar
 from webtest.snapshots import group_faults
 from webtest.whole_files import whole_file, write_csv
 
@@ -78,7 +79,7 @@ def plan_check(plan_file: Path, bank_file: Path | None, data: Path | None, as_js
     text = f"'{plan.name}' is in order: {len(plan.sections)} sections, {len(plan.competencies)} competencies, digest {plan.digest[:12]}"
     if bank_file is not None or data is not None:
         bank = bank_of(bank_file, data)
-        pool = pool_for(bank, plan)
+        pool = pool_for(bank, plan, control=control_with_bar)
         new = 0 if pool.need is None else int(np.count_nonzero(pool.need))
         found |= {"items": len(pool) - new, "pretest_items": new, "pool_digest": pool.digest}
         text += f"; it fits the bank's {len(pool) - new} items" + (f" and {new} in pretest" if plan.most_pretest else "")

@@ -26,6 +26,7 @@ from webtest.console import err, guarded, json_option, language_option, put, rea
 from webtest.engine_inputs import Given, parse_grid, parse_prior, pool_for, read_answers, read_correlations, read_thetas
 from webtest.item_times import times_for
 from webtest.languages import language as language_of
+from webtest.search_bar import control_with_bar
 from webtest.simulation_cluster import spread
 from webtest.simulation_comparison import write_comparison
 from webtest.simulation_files import STEPS, Design, run
@@ -173,7 +174,7 @@ def _designs(asked: Asked, plan_files: Sequence[Path], bank: Bank) -> list[Desig
     for path in plan_files:
         try:
             plan = load_plan(read_text(path))
-            plans.append((path.stem, plan, pool_for(bank, plan, grid)))
+            plans.append((path.stem, plan, pool_for(bank, plan, grid, control=control_with_bar)))
         except Faulty as error:
             faults += [replace(f, where=f"{path.name}: {f.where}") if len(plan_files) > 1 else f for f in error.faults]
     if faults:

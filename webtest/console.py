@@ -37,6 +37,7 @@ REFUSALS = {
     "unknown": "there is no such wave or version here; 'cact wave list' and 'cact bank list' show what there is",
     "wave_not_open": "the wave is not open: it was never opened, or it is closed already; 'cact wave list' shows it",
     "wave_not_draft": "the wave has been opened already; its roster is frozen",
+    "searching": "the control parameters that this wave needs are still being searched for; 'cact wave open' searches here and then opens it",
     "wave_not_closed": "the wave is not closed yet; close it with 'cact wave close'",
     "untried": "try this version first: 'cact bank try' simulates a plan on it",
     "limits_missed": "the simulation of this version misses a limit of the plan; publishing it needs --reason",

@@ -17,7 +17,7 @@ from cat_engine.priors import PRIOR, Prior
 from itembank.bank import Bank, pool_of
 from webtest.job_levels import read_job_level
 from webtest.response_files import read_responses
-from webtest.snapshots import plan_faults, untried
+from webtest.snapshots import Control, control_of, plan_faults, untried
 from webtest.start_cells import LIVE, read_prior
 
 FARTHEST = 100.0  # an ability beyond this is a typing error
@@ -42,11 +42,11 @@ def to_number(cell: str) -> float:
         return math.nan
 
 
-def pool_for(bank: Bank, plan: TestPlan, grid: Grid | None = None) -> Pool:
-    """The pool on which a plan is tried out: with the control parameters and the pretest items that it asks for. Raises Faulty where the bank cannot
-    serve the plan.
+def pool_for(bank: Bank, plan: TestPlan, grid: Grid | None = None, *, control: Control = control_of) -> Pool:
+    """The pool on which a plan is tried out: with the control parameters, which `control` finds, and the pretest items that it asks for. Raises Faulty
+    where the bank cannot serve the plan, and what `control` raises.
     """
-    pool = replace(pool_of(bank, plan.competencies, untried(plan, bank)), grid=grid or Grid())
+    pool = replace(pool_of(bank, plan.competencies, untried(plan, bank, control)), grid=grid or Grid())
     faults = plan_faults(plan, bank, pool)
     if faults:
         raise Faulty(faults)
