@@ -59,7 +59,7 @@ def weights(logpost: Floats) -> Floats:
 def eap(logpost: Floats, nodes: Floats) -> tuple[Floats, Floats]:
     """Posterior mean and standard deviation, each of the shape of `logpost` without its last axis."""
     w = _scaled(logpost)
-    mass = w.sum(axis=-1)
+    mass = np.add.reduce(w, axis=-1)
     theta = np.vecdot(w, nodes) / mass
     away = nodes - theta[..., None]
     w *= away

@@ -9,6 +9,7 @@ is not, or ability lies outside the cells, the caller evaluates everything.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,8 @@ CELL_WIDTH = 0.05
 POINTS = 4  # at which the information of items of several categories is taken in a cell
 LONGEST_LIST = 192
 SPARE = 5  # items evaluated beyond those that matter
-CAUTION = 1e-9  # relative, and twice the rounding of scores absolutely: a bound is never trusted to the last digit
-ROUNDING = 2e-12
+CAUTION = 1 + 1e-9  # and twice the rounding of scores: a bound is never trusted to the last digit
+ROUNDING = np.array(2e-12)
 NO_BOUND = 1e200  # finite: times any variance, 0 too, it is a number
 
 
@@ -83,7 +84,7 @@ class Ranking:
                 best = np.argpartition(-own, width)[: width + 1] if len(at) > width + 1 else np.arange(len(at))
                 best = best[np.lexsort((best, -own[best]))]
                 order[s, c, : len(best)] = at[best[:width]]
-                bound[s, c, : len(best)] = own[best]
+                bound[s, c, : len(best)] = own[best] * CAUTION
         starts = np.cumsum([0, *(len(at) for at in scales[:-1])])
         first, rows = (cells + 2) * np.arange(len(scales)), (len(scales) * (cells + 2), -1)
         starts = np.minimum(starts, len(params) - 1)
@@ -116,8 +117,7 @@ def _highest(params: ItemParams, bend: Floats, peak: Floats, edges: Floats) -> l
     return found
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Shortlist:
+class Shortlist(NamedTuple):
     """Of N sessions: item[N, M], ascending, so that the lowest index comes first where scores tie; info[N, M], their information; score[N, M],
     -inf where there is no item; and sure[N], where no other item can matter.
     """
@@ -150,8 +150,8 @@ def shortlist(ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArr
     score = (info * weight).round(12)
     if not enough:
         score[item == count] = -np.inf
-    worst = score.max(axis=1) if depth == 1 else np.partition(score, -depth, axis=1)[:, -depth]
-    return Shortlist(known, info, score, (worst > limit * (1 + CAUTION) + ROUNDING) | (limit < 0))
+    worst = np.maximum.reduce(score, axis=1) if depth == 1 else np.partition(score, -depth, axis=1)[:, -depth]
+    return Shortlist(known, info, score, worst - ROUNDING > limit)
 
 
 def _first(
@@ -163,7 +163,7 @@ def _first(
     n, count = eligible.shape
     row = cell.ravel()
     listed = ranking.order[row, :width]
-    free = eligible.ravel().take(listed + count * np.arange(n)[:, None])
+    free = eligible.ravel().take(listed + np.arange(0, n * count, count)[:, None])
     chosen = free & (free.view(np.uint8).cumsum(axis=1, dtype=np.uint8) <= wanted)  # lists are shorter than 256
     place = chosen.ravel().nonzero()[0]
     enough = place.size == n * wanted
@@ -187,11 +187,11 @@ def _best(
     n, count = eligible.shape
     listed = ranking.order[cell, :width].reshape(n, -1)
     ceiling = ranking.bound[cell, : width + 1] * variance[:, :, None]
-    free = eligible.ravel().take(listed + count * np.arange(n)[:, None])
+    free = eligible.ravel().take(listed + np.arange(0, n * count, count)[:, None])
     value = np.where(free, ceiling[:, :, :width].reshape(n, -1), -1.0)
     beyond = np.where(ranking.open(eligible), ceiling[:, :, width], -1.0).max(axis=1)
     place = np.argpartition(value, -wanted - 1, axis=1)[:, -wanted - 1 :]
-    place += value.shape[1] * np.arange(n)[:, None]
+    place += np.arange(0, value.size, value.shape[1])[:, None]
     highest = value.take(place)
     there = highest[:, 1:] >= 0
     return np.where(there, listed.take(place[:, 1:]), count), np.maximum(highest[:, 0], beyond), bool(there.all())
