@@ -22,7 +22,7 @@ from cat_engine.simulate import Mapper, Trial
 from cat_engine.timing import Speeds
 from itembank.bank import Bank, pool_of
 from webtest.commands_engine import bank_of, bank_option, folder_option, grid_option
-from webtest.console import err, guarded, json_option, language_option, put, read_text
+from webtest.console import err, guarded, json_option, language_option, named, put, read_text
 from webtest.engine_inputs import Given, parse_grid, parse_prior, pool_for, read_answers, read_correlations, read_thetas
 from webtest.item_times import times_for
 from webtest.languages import language as language_of
@@ -188,7 +188,8 @@ def _designs(asked: Asked, plan_files: Sequence[Path], bank: Bank) -> list[Desig
         return [_replayed(asked, name, plan, pool, bank, population, person_ids, answers, everything) for name, plan, pool in plans]
     given: Given | None = None
     if asked.theta_file is not None:
-        given = read_thetas(read_text(asked.theta_file), competencies, grid, started=any(plan.starts for _, plan, _ in plans))
+        with named(asked.theta_file):
+            given = read_thetas(read_text(asked.theta_file), competencies, grid, started=any(plan.starts for _, plan, _ in plans))
         truth, person_ids, true = "given", given.person_ids, given.true
     else:
         count = asked.n or 0

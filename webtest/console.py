@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -226,6 +227,15 @@ def read_text(path: Path) -> str:
         return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Faulty([Fault(str(path), "", "is not UTF-8 text", "save it as UTF-8 (in Excel: 'CSV UTF-8, comma delimited')")]) from None
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Faults of the rows of a file bear its name, for commands that read several; others pass as they are."""
+    try:
+        yield
+    except Faulty as error:
+        raise Faulty([replace(f, where=f"{path.name}, {f.where}") if f.where.startswith("row ") else f for f in error.faults]) from None
 
 
 def check_target(path: Path, *, force: bool) -> None:

@@ -82,7 +82,11 @@ def group_faults(plan: TestPlan) -> list[Fault]:
 
 def plan_faults(plan: TestPlan, bank: Bank, pool: Pool) -> list[Fault]:
     """All that keeps a bank from serving a plan."""
-    faults = check(plan, pool) + group_faults(plan)
+    legal = "the bank has " + ", ".join(bank.competencies)
+    faults = [  # of the pool, which holds no more than the plan asks for
+        replace(f, remedy=legal) if f.field == "competencies" and "no competency" in f.message else f for f in check(plan, pool)
+    ]
+    faults += group_faults(plan)
     timed = any(row.kind == "time" for section in plan.sections for row in section.blueprint)
     if (timed or isinstance(plan.select, InformationPerTime)) and pool.seconds is None:
         faults += time_faults(bank, [item_id for item_id, scored in zip(pool.ids, pool.operational, strict=True) if scored])
