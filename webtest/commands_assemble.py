@@ -11,9 +11,8 @@ from cat_engine import Fault, Faulty, Pool, information
 from cat_engine.blueprint import Content, read_rows, row_faults
 from cat_engine.conflict import conflict_faults
 from itembank.bank import pool_of, time_faults
-from itembank.exchange import read_bank_csv
 from webtest.console import check_target, guarded, json_option, named, put, read_text
-from webtest.engine_inputs import abilities, read_table
+from webtest.engine_inputs import abilities, read_bank, read_table
 from webtest.whole_files import whole_file, write_csv
 
 
@@ -42,8 +41,7 @@ def assemble(
     """Choose the items of largest information that satisfy every row of a blueprint; exact, and the same on every run."""
     check_target(out_file, force=True)
     theta = abilities(theta_text, "--theta")
-    with named(bank_file):
-        bank = read_bank_csv(read_text(bank_file))
+    bank = read_bank(bank_file)
     pool = pool_of(bank, bank.competencies)
     with named(constraint_file):
         rows = read_rows(read_table(read_text(constraint_file)))

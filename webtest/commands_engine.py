@@ -1,5 +1,6 @@
 """`cact plan check`, `cact information`, `cact score`, `cact next`: plans and banks looked at before anyone sits a test."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from cat_engine.select import SELECTION, Moment
 from cat_engine.select.timed import InformationPerTime
 from cat_engine.timing import Speeds
 from itembank.bank import Bank, pool_of, time_faults
-from itembank.exchange import on_logistic_metric, read_bank_csv
+from itembank.exchange import on_logistic_metric
 from webtest.console import check_target, guarded, json_option, named, opened, put, read_text
 from webtest.engine_inputs import (
     FARTHEST,
@@ -37,6 +38,7 @@ from webtest.engine_inputs import (
     parse_strategy,
     pool_for,
     read_answers,
+    read_bank,
     read_given,
 )
 from webtest.item_times import times_for
@@ -59,13 +61,12 @@ metric_option = click.option("--D", "scaling", default=1.0, show_default=True, h
 folder_option = click.option("--data", "data", type=click.Path(path_type=Path), help="Installation whose newest published bank is meant.")
 
 
-def bank_of(bank_file: Path | None, data: Path | None) -> Bank:
-    """The bank that --bank or --data names, exactly one of them. Raises Faulty."""
+def bank_of(bank_file: Path | None, data: Path | None, plans: Sequence[TestPlan] | None = None) -> Bank:
+    """The bank that --bank or --data names, exactly one of them, for these plans. Raises Faulty."""
     if (bank_file is None) == (data is None):
         raise Faulty([Fault("--bank", "", "name one bank", "--bank FILE.csv, or --data FOLDER of an installation")])
     if data is None:
-        with named(bank_file or Path()):
-            return read_bank_csv(read_text(bank_file or Path()))
+        return read_bank(bank_file or Path(), plans)
     with opened(data) as house:
         return house.newest_bank()
 
@@ -89,7 +90,7 @@ def plan_check(plan_file: Path, bank_file: Path | None, data: Path | None, as_js
     found: dict[str, Any] = {"plan": plan.name, "digest": plan.digest, "sections": len(plan.sections), "competencies": plan.competencies}
     text = f"'{plan.name}' is in order: {len(plan.sections)} sections, {len(plan.competencies)} competencies, digest {plan.digest[:12]}"
     if bank_file is not None or data is not None:
-        bank = bank_of(bank_file, data)
+        bank = bank_of(bank_file, data, [plan])
         pool = pool_for(bank, plan, control=control_with_bar)
         new = 0 if pool.need is None else int(np.count_nonzero(pool.need))
         found |= {"items": len(pool) - new, "pretest_items": new, "pool_digest": pool.digest}
@@ -123,7 +124,7 @@ def information_command(bank_file: Path, theta_text: str, scaling: float, out_fi
     check_target(out_file, force=True)
     theta = abilities(theta_text, "--theta")
     faults: list[Fault] = []
-    bank = on_logistic_metric(read_bank_csv(read_text(bank_file)), parse_scaling(scaling, faults))
+    bank = on_logistic_metric(read_bank(bank_file), parse_scaling(scaling, faults))
     if faults:
         raise Faulty(faults)
     p, info = probabilities(bank.params, theta), information(bank.params, theta)
@@ -181,8 +182,7 @@ def _scoring(
     prior, grid, scaling = parse_prior(prior_text, faults), parse_grid(grid_text, faults), parse_scaling(scaling, faults)
     if not grid.low <= prior.start[0] <= grid.high:
         faults.append(Fault("--prior", "", f"'{prior_text}' has its centre outside the grid", "a --grid around it"))
-    with named(bank_file):
-        return estimator, prior, grid, on_logistic_metric(read_bank_csv(read_text(bank_file)), scaling), faults
+    return estimator, prior, grid, on_logistic_metric(read_bank(bank_file), scaling), faults
 
 
 @click.command("next")

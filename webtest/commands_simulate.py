@@ -145,7 +145,7 @@ def simulate_command(
     faults = asked.faults() + new_folder_fault(out_folder) + _name_faults(plan_files)
     if faults:
         raise Faulty(faults)
-    designs = _designs(asked, plan_files, bank_of(bank_file, data))
+    designs = _designs(asked, plan_files, bank_file, data)
     if workers > 1 or scheduler is not None:
         _spread_faults(designs, "--workers" if scheduler is None else "--scheduler")
     with spread(workers, scheduler) as mapper, whole(out_folder) as part:
@@ -166,17 +166,29 @@ def _name_faults(plan_files: Sequence[Path]) -> list[Fault]:
     return faults
 
 
-def _designs(asked: Asked, plan_files: Sequence[Path], bank: Bank) -> list[Design]:
+@contextmanager
+def _gathered(faults: list[Fault], place: str) -> Iterator[None]:
+    """What is found wrong inside joins `faults`, with `place` before where it stands."""
+    try:
+        yield
+    except Faulty as error:
+        faults += [replace(fault, where=place + fault.where) for fault in error.faults]
+
+
+def _designs(asked: Asked, plan_files: Sequence[Path], bank_file: Path | None, data: Path | None) -> list[Design]:
     """One design a plan, all for the same people. Raises Faulty with the faults of every plan."""
-    plans: list[tuple[str, TestPlan, Pool]] = []
     faults: list[Fault] = []
     grid = parse_grid(asked.grid_text, faults)
+    named_after = {path: f"{path.name}: " if len(plan_files) > 1 else "" for path in plan_files}
+    read: list[tuple[Path, TestPlan]] = []
     for path in plan_files:
-        try:
-            plan = load_plan(read_text(path))
+        with _gathered(faults, named_after[path]):
+            read.append((path, load_plan(read_text(path))))
+    bank = bank_of(bank_file, data, [plan for _, plan in read])
+    plans: list[tuple[str, TestPlan, Pool]] = []
+    for path, plan in read:
+        with _gathered(faults, named_after[path]):
             plans.append((path.stem, plan, pool_for(bank, plan, grid, control=control_with_bar)))
-        except Faulty as error:
-            faults += [replace(f, where=f"{path.name}: {f.where}") if len(plan_files) > 1 else f for f in error.faults]
     if faults:
         raise Faulty(faults)
     wanted = {name for _, plan, _ in plans for name in plan.competencies}

@@ -16,6 +16,8 @@ from cat_engine.irt import Floats, Ints
 from cat_engine.priors import PRIOR, Prior
 from itembank.bank import Bank, pool_of
 from itembank.csv_lines import csv_lines
+from itembank.exchange import read_bank_csv
+from webtest.console import named, read_text
 from webtest.job_levels import read_job_level
 from webtest.response_files import read_responses
 from webtest.snapshots import Control, control_of, plan_faults, untried
@@ -23,8 +25,18 @@ from webtest.start_cells import LIVE, read_prior
 
 FARTHEST = 100.0  # an ability beyond this is a typing error
 MOST_NODES = 10_001
+ABILITY = "ability"
 LARGEST_D = 10.0
 BARE_WORD = re.compile(r"=\s*(?!(?:true|false|nan|inf)\b)([A-Za-z]\w*)")
+
+
+def read_bank(path: Path, plans: Sequence[TestPlan] | None = None) -> Bank:
+    """The bank of a parameter CSV. A file without a competency column holds items of one: the one that the plans ask for, where it is one, or, without
+    plans, ABILITY. Raises Faulty with the file's name.
+    """
+    names = {ABILITY} if plans is None else {name for plan in plans for name in plan.competencies}
+    with named(path):
+        return read_bank_csv(read_text(path), competency=names.pop() if len(names) == 1 else "")
 
 
 def abilities(text: str, option: str) -> Floats:

@@ -415,3 +415,33 @@ def test_a_reading_test_of_the_reference_data_is_assembled(shared: Path, tmp_pat
     assert sorted(row["CONTENT"] for row in chosen) == ["1"] * 15 + ["2"] * 15
     assert len({row["STID"] for row in chosen}) == 6
     assert sum(row["TYPE"] == "CR" for row in chosen) == 2
+
+
+# banks of one competency
+
+
+def test_a_bank_of_one_competency_does_without_the_column(files: Path) -> None:
+    bare = "\n".join(",".join(cell for k, cell in enumerate(line.split(",")) if k != 1) for line in BANK.splitlines())
+    (files / "bare.csv").write_text(bare + "\n")
+    (files / "R.csv").write_text("person_id,item_id,category\np,x1,1\np,x3,2\nq,x2,0\n")
+    (files / "A.csv").write_text("item_id,category\nx1,1\n")
+    outcomes = []
+    for name in ("bank.csv", "bare.csv"):
+        out = files / f"{name}-out"
+        bank, plan = ("--bank", files / name), ("--plan", files / "plan.toml")
+        done = [
+            run("plan", "check", files / "plan.toml", *bank),
+            run("information", *bank, "--theta=-1,1", "--out", f"{out}-i.csv"),
+            run("score", *bank, "--responses", files / "R.csv", "--method", "map", "--out", f"{out}-s.csv"),
+            run("next", *bank, "--administered", files / "A.csv", "--criterion", "mfi", "--out", f"{out}-n.csv"),
+            run("simulate", *bank, *plan, "--n", "5", "--seed", "1", "--out", out),
+        ]
+        assert [result.exit_code for result in done] == [0] * len(done), [result.stderr for result in done]
+        outcomes.append([Path(f"{out}-{part}.csv").read_text() for part in "isn"] + [(out / "steps.csv").read_text()])
+    assert outcomes[0] == outcomes[1]
+
+
+def test_a_plan_of_two_competencies_asks_for_the_column(files: Path) -> None:
+    (files / "bare.csv").write_text("item_id,model,a,b1\nx1,2pl,1,0\n")
+    result = run("simulate", "--bank", files / "bare.csv", "--plan", files / "plan2.toml", "--n", "5", "--seed", "1", "--out", files / "out")
+    assert (result.exit_code, "competency: the column is missing" in result.stderr) == (2, True)
