@@ -139,17 +139,9 @@ def remembered(rule: Eligibility, pool: Pool, past: Iterable[Finished]) -> Pool:
     return replace(pool, exposure=memory.exposure, control=None if (memory.control == 1).all() else memory.control)
 
 
-def visited(plan: TestPlan, pool: Pool, states: Sequence[State], edges: tuple[float, ...]) -> NDArray[np.bool_]:
-    """Which segments of ability each test was in at any of its items, as the simulator counts them: [N, K]."""
-    if not edges:
-        return np.ones((len(states), 1), dtype=bool)
-    parts = [operational_part(pool, state) for state in states]
-    out = np.zeros((len(parts), len(edges) + 1), dtype=bool)
-    known = pool.places(plan.competencies)
-    batch, length = Batch.begin(plan, pool, len(parts)), np.array([len(part.items) for part in parts])
-    for at in range(int(length.max(initial=0))):
-        rows = np.flatnonzero(length > at)
-        where = segments(edges, batch.theta[rows][:, known])
-        out[rows[:, None], where] = True
-        batch.answer(rows, np.array([parts[n].items[at] for n in rows]), np.array([parts[n].categories[at] for n in rows]))
+def ended(plan: TestPlan, pool: Pool, states: Sequence[State], edges: tuple[float, ...]) -> NDArray[np.bool_]:
+    """In which segment of ability each test ended (of several competencies: in which ones), as the simulator counts them: [N, K]."""
+    out, known = np.zeros((len(states), len(edges) + 1), dtype=bool), pool.places(plan.competencies)
+    for n, part in enumerate(operational_part(pool, state) for state in states):
+        out[n, segments(edges, Batch.replay(plan, pool, part.items, part.categories).theta[0, known])] = True
     return out

@@ -10,7 +10,7 @@ from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
 from cat_engine import Fault, Faulty, NormalPrior, Pool, TestPlan
-from cat_engine.control import visited
+from cat_engine.control import ended
 from cat_engine.eligibility import Finished, FoundBeforehand, Memory, lots
 from cat_engine.pretest import operational_part
 from itembank.bank import Bank, Snapshot
@@ -134,7 +134,7 @@ def _in_terms_of(plan: TestPlan, pool: Pool, kit: Kit, sessions: Sequence[Sessio
     """
     rule, edges = kit.plan.eligibility, plan.eligibility.edges
     place = np.array([pool.index.get(item_id, -1) for item_id in kit.pool.ids])
-    segments = _visited(kit, sessions, edges)
+    segments = _ended(kit, sessions, edges)
     probability = rule.probability(Memory.pinned(rule, kit.pool)) if rule.active else np.ones((1, len(kit.pool)))
     for session, own in zip(sessions, segments, strict=True):
         items = place[list(operational_part(kit.pool, session.engine).items)]
@@ -146,12 +146,12 @@ def _in_terms_of(plan: TestPlan, pool: Pool, kit: Kit, sessions: Sequence[Sessio
         yield Finished(items[items >= 0], own, might, session.held)
 
 
-def _visited(kit: Kit, sessions: Sequence[Session], edges: tuple[float, ...]) -> NDArray[np.bool_]:
-    """Which segments of ability each test was in, [N, K]; those that began at the same prior are gone through together."""
+def _ended(kit: Kit, sessions: Sequence[Session], edges: tuple[float, ...]) -> NDArray[np.bool_]:
+    """In which segments of ability each test ended, [N, K]; those that began at the same prior are gone through together."""
     out = np.zeros((len(sessions), len(edges) + 1), dtype=bool)
     began: dict[NormalPrior | None, list[int]] = {}
     for n, session in enumerate(sessions):
         began.setdefault(session.prior, []).append(n)
     for prior, rows in began.items():
-        out[rows] = visited(kit.plan.starting_at(prior), kit.pool, [sessions[n].engine for n in rows], edges)
+        out[rows] = ended(kit.plan.starting_at(prior), kit.pool, [sessions[n].engine for n in rows], edges)
     return out
