@@ -227,13 +227,15 @@ def _step(trial: Trial, plan: TestPlan, people: People, memory: Memory) -> Block
             why[place] = np.where(position - begun[rows] < plan.start.length, WHY.index("start"), routed)
     if plan.eligibility.learns:  # where the test ended: the segments on the way there say little of the person
         ended[segments(plan.eligibility.edges, batch.theta[:, pool.places(plan.competencies)])] = True
-    theta, se = (batch if plan is trial.plan else batch.under(trial.plan)).final()
+    scoring = batch if plan is trial.plan else batch.under(trial.plan)
+    theta, se = scoring.final()
     step = np.nonzero(np.arange(batch.items.shape[1]) < batch.count.sum(axis=1)[:, None])
     answers = np.stack([people.number[step[0]], step[1], batch.items[step], batch.categories[step]])
     return Block(
         people, theta, se, batch.count, ends, stops, answers, abilities[:, step[0], step[1]], why[step],
         None if clock is None else took[step],
         None if clock is None else clock.spent, held, ended, Steps.none(timed=clock is not None) if seeded is None else Steps.joined(seeded.parts), drawn,
+        None if plan.joint is None else np.stack(scoring.alone(), axis=1),
     )  # fmt: skip
 
 

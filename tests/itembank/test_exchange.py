@@ -300,7 +300,10 @@ def test_a_bank_of_many_items_is_read_soon() -> None:
 
 def test_a_file_without_a_competency_column_holds_items_of_the_one_that_is_meant_or_is_refused() -> None:
     text = "item_id,model,a,b1\nI,2pl,1,0\nJ,2pl,1.5,1\n"
-    assert read_bank_csv(text, competency="A").digest == read_bank_csv(text.replace("model", "competency,model").replace("2pl", "A,2pl")).digest
+    assert (
+        read_bank_csv(text, competency="A").digest
+        == read_bank_csv(text.replace("model", "competency,model").replace("2pl", "A,2pl")).digest
+    )
     with pytest.raises(Faulty, match="competency"):
         read_bank_csv(text)
     with pytest.raises(Faulty, match="write 'competency', not 'Competency'"):

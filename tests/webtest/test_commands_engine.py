@@ -443,5 +443,7 @@ def test_a_bank_of_one_competency_does_without_the_column(files: Path) -> None:
 
 def test_a_plan_of_two_competencies_asks_for_the_column(files: Path) -> None:
     (files / "bare.csv").write_text("item_id,model,a,b1\nx1,2pl,1,0\n")
-    result = run("simulate", "--bank", files / "bare.csv", "--plan", files / "plan2.toml", "--n", "5", "--seed", "1", "--out", files / "out")
+    result = run(
+        "simulate", "--bank", files / "bare.csv", "--plan", files / "plan2.toml", "--n", "5", "--seed", "1", "--out", files / "out"
+    )
     assert (result.exit_code, "competency: the column is missing" in result.stderr) == (2, True)

@@ -9,7 +9,7 @@ import pytest
 from cat_engine import Faulty, Grid, NormalPrior, load_plan, simulate
 from itembank.exchange import read_bank_csv
 from tests.webtest.simulating.given import STARTED, sim, sim2
-from tests.webtest.small import BANK, table
+from tests.webtest.small import BANK, run, table
 from webtest.engine_inputs import pool_for, read_thetas
 
 
@@ -146,3 +146,26 @@ def test_tenths_of_the_people_have_a_file_and_the_summary_holds_every_figure(fil
     assert figures["mean_minutes"] is None
     assert figures["accuracy"] is None
     assert sum(float(row["exposure"]) for row in table(files / "out" / "items.csv")) == pytest.approx(figures["mean_length"])
+
+
+def test_competencies_taken_together_are_reported_without_borrowing_too(files: Path) -> None:
+    (files / "plan2.toml").write_text((files / "plan2.toml").read_text() + "[joint]\ncorrelation = 0.6\n")
+    assert (
+        run(
+            "simulate", "--bank", files / "two.csv", "--plan", files / "plan2.toml", "--n", "4", "--seed", "5", "--out", files / "out"
+        ).exit_code
+        == 0
+    )
+    people, steps = table(files / "out" / "people.csv"), table(files / "out" / "steps.csv")
+    (files / "R.csv").write_text(
+        "person_id,item_id,category\n" + "".join(f"{s['person_id']},{s['item_id']},{s['category']}\n" for s in steps)
+    )
+    assert (
+        run("score", "--bank", files / "two.csv", "--responses", files / "R.csv", "--method", "eap", "--out", files / "S.csv").exit_code
+        == 0
+    )
+    scored = {(row["person_id"], row["competency"]): row for row in table(files / "S.csv")}
+    for row in people:
+        alone = scored[row["person_id"], row["competency"]]
+        assert (float(row["own_theta"]), float(row["own_se"])) == pytest.approx((float(alone["theta"]), float(alone["se"])), abs=1e-12)
+        assert float(row["se"]) < float(row["own_se"])
