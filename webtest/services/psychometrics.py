@@ -1,5 +1,6 @@
 """The psychometrician's use cases: the bank with its use, simulation, calibration of closed waves, publishing."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,9 +30,13 @@ from webtest.models import Attempt, CalibrationDraft, CalibrationReport, Calibra
 from webtest.refusal import Refused
 from webtest.roster import sex_of
 from webtest.services.review import LARGEST_NUMBER, as_json
-from webtest.store import EventStore
+from webtest.store import Asked, EventStore
 
-ANSWER = {"item_id": str, "category": int, "rt_ms": int, "presented_seq": int}  # what is taken of an answer
+ASKED = (
+    Asked(Kind.VOIDED),
+    Asked(Kind.ANSWERED, ("item_id", "category", "rt_ms", "presented_seq")),
+    Asked(Kind.PRESENTED, ("why",), unless={"why": "adaptive"}),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +89,21 @@ class Psychometrics:
         closed = {wave.id for wave in self.closed_waves()}
         if not waves or not set(waves) <= closed:
             raise Refused("wave_not_closed")
-        rows: list[Sequence[Any]] = []
+        columns: list[list[Any]] = [[], [], [], [], [], []]
         why: dict[tuple[str, int], str] = {}  # of what was not given adaptively
         dropped = 0
         for wave in dict.fromkeys(waves):  # a wave named twice counts once
-            voided = {row[0] for row in self._store.facts(wave, Kind.VOIDED, {})}
-            answers = self._store.facts(wave, Kind.ANSWERED, ANSWER)
-            counted = [row for row in answers if row[0] not in voided] if voided else answers
-            dropped += len(answers) - len(counted)
-            rows += counted
-            given = self._store.facts(wave, Kind.PRESENTED, {"why": str}, unless={"why": "adaptive"})
-            why |= {(attempt, seq): reason for attempt, seq, reason in given if reason is not None}  # an older log does not say why
-        if not rows:
+            (voided, _), answers, given = self._store.facts(wave, ASKED)
+            out = set(voided)
+            counted = [attempt not in out for attempt in answers[0]]
+            dropped += len(counted) - sum(counted)
+            for column, values in zip(columns, answers, strict=True):
+                column += itertools.compress(values, counted) if out else values
+            why |= {(attempt, seq): reason for attempt, seq, reason in zip(*given, strict=True) if reason is not None}  # an older log does not say why
+        attempts, _, items, categories, rt_ms, presented = columns
+        if not attempts:
             raise Refused("no_answers")
-        attempts, _, items, categories, rt_ms, presented = zip(*rows, strict=True)
-        reasons = [why.get(which, "adaptive") for which in zip(attempts, presented, strict=True)]
+        reasons = [why.get(which, "adaptive") for which in zip(attempts, presented, strict=True)] if why else ["adaptive"] * len(attempts)
         log = ResponseLog.of_columns(attempts, items, categories, rt_ms, places(attempts), reasons)
         return log, {"dibatalkan": dropped} if dropped else {}
 
