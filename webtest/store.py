@@ -137,7 +137,9 @@ class EventStore:
         The database takes the payloads apart and gives each column as one array in JSON: several times faster than reading whole events, and for
         some twenty million answers a wave. Payloads are canonical, so that `unless` is a comparison of texts.
         """
-        column, taken = ("json_group_array({0})", "json_extract(payload, '$.{0}')") if self._sqlite else ("json_agg({0})", "payload::json -> '{0}'")
+        column, taken = (
+            ("json_group_array({0})", "json_extract(payload, '$.{0}')") if self._sqlite else ("json_agg({0})", "payload::json -> '{0}'")
+        )
         columns, chosen, of_columns, of_choice = [], [], [], [wave]
         for one in asked:
             wanted = ["attempt", "seq", *map(taken.format, one.names)]

@@ -94,7 +94,7 @@ def test_an_item_that_moved_is_named_in_the_picture_of_shifts(draw: Callable[...
     leaked = [row if k != 2 else Row("2pl", 1.2, [row.b[0] - 0.9]) for k, row in enumerate(ROWS[:6])]
     bank = bank_of(ROWS[:6])
     proposal = calibrate(draw(leaked, np.random.default_rng(303).normal(size=3000), 304).log(bank.ids), bank)
-    picture = shifts(proposal.verdicts)
+    picture = shifts(proposal.verdicts).svg()
     assert ">i2</text>" in picture
     assert picture.count("</text>") == picture.count('text-anchor="middle"') + picture.count('text-anchor="end"') + 1  # no other is named
 

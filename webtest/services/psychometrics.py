@@ -13,7 +13,7 @@ from sqlmodel import col, select
 
 from calibration.expectation import Here, Hold
 from calibration.pipeline import CalibrationOptions, Proposal, calibrate
-from calibration.report import html_report
+from calibration.report import html_reports
 from calibration.responses import ResponseLog, places
 from cat_engine import Fault, Faulty, Pool, SimulationResult, TestPlan, load_plan, simulate
 from cat_engine.population import Population
@@ -99,7 +99,9 @@ class Psychometrics:
             dropped += len(counted) - sum(counted)
             for column, values in zip(columns, answers, strict=True):
                 column += itertools.compress(values, counted) if out else values
-            why |= {(attempt, seq): reason for attempt, seq, reason in zip(*given, strict=True) if reason is not None}  # an older log does not say why
+            why |= {
+                (attempt, seq): reason for attempt, seq, reason in zip(*given, strict=True) if reason is not None
+            }  # an older log does not say why
         attempts, _, items, categories, rt_ms, presented = columns
         if not attempts:
             raise Refused("no_answers")
@@ -168,7 +170,7 @@ class Psychometrics:
         bank, contents = self.bank()
         proposal = replace(calibrate(log, bank, options, self._groups(log, waves), hold), dropped=dropped)
         known = {item_id: truth.row(i) for i, item_id in enumerate(truth.ids)} if truth else None
-        reports = {code: html_report(proposal, provisional=bank.provisional, truth=known, language=language(code)) for code in LANGUAGES}
+        reports = html_reports(proposal, map(language, LANGUAGES), provisional=bank.provisional, truth=known)
         tally = {name: sum(v.verdict == name for v in proposal.verdicts) for name in ("adopt", "keep", "reject")}
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
             draft = None
@@ -187,7 +189,9 @@ class Psychometrics:
             run_id = run.id or 0
             if draft is not None:
                 sql.add(CalibrationDraft(run_id=run_id, version=draft))
-            sql.add_all(CalibrationReport(run_id=run_id, language=code, html=report) for code, report in reports.items())
+            sql.add_all(
+                CalibrationReport(run_id=run_id, language=code, html=report) for code, report in zip(LANGUAGES, reports, strict=True)
+            )
             return run_id, proposal
 
     def runs(self) -> list[CalibrationRun]:
