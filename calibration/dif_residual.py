@@ -41,7 +41,8 @@ def residual_dif(item: Ints, category: Ints, p: Floats, focal: Mask, n_items: in
     expected = p @ k
     away = k - expected[:, None]
     square = p * away**2
-    v, m3, m4 = square.sum(axis=1), (square * away).sum(axis=1), (square * away**2).sum(axis=1)
+    v, m3 = square.sum(axis=1), np.einsum("rk,rk->r", square, away)
+    m4 = np.einsum("rk,rk->r", square * away, away)
     e = category - expected
     cell = item + n_items * focal
 
