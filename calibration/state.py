@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.curves import bounds, curves, legal, pack, standardised
+from calibration.curves import bounds, curves, legal, log_curves, pack, standardised
 from calibration.expectation import LEAST_LOG, Design
 from calibration.priors import Priors
 from cat_engine import Row
@@ -73,7 +73,7 @@ class Shape:
     def _objective(self, x: Floats, r: Floats, nodes: Floats, priors: Priors) -> Floats:
         possible = legal(self.model, x)
         safe = np.where(possible[:, None], x, self.x)
-        value = (r * curves(self.model, safe, nodes)[0]).sum(axis=(1, 2)) + priors.terms(self.model, safe)[0]
+        value = (r * log_curves(self.model, safe, nodes)).sum(axis=(1, 2)) + priors.terms(self.model, safe)[0]
         return np.where(possible, value, -np.inf)
 
 
@@ -125,7 +125,7 @@ class State:
         """Log-probabilities by column of the design and node, [I K + G, Q]; 0 in columns that no answer can have."""
         items = np.zeros((design.n_items, design.n_cat, len(nodes)))
         for shape in self.shapes:
-            items[shape.index, : shape.n_cat] = curves(shape.model, shape.x, nodes)[0]
+            items[shape.index, : shape.n_cat] = log_curves(shape.model, shape.x, nodes)
         with np.errstate(divide="ignore"):
             groups = np.log(self.densities(nodes))
         return np.asarray(np.maximum(np.concatenate([items.reshape(-1, len(nodes)), groups]), LEAST_LOG))
