@@ -60,10 +60,14 @@ def _rows(events: Iterable[SessionEvent], wave: str) -> tuple[tuple[Any, ...], .
 
 
 def _in_order(columns: list[list[Any]]) -> list[list[Any]]:
-    """Columns attempt, seq, ... put in order of the first two."""
-    place = {attempt: k for k, attempt in enumerate(sorted(set(columns[0])))}
-    order = np.lexsort((columns[1], [place[attempt] for attempt in columns[0]])).tolist()
-    return [[column[k] for k in order] for column in columns]
+    """Columns attempt, seq, ... put in order of the first two; an attempt's id is one object then, which makes looking it up quick."""
+    attempts, seqs, *others = columns
+    names = sorted(set(attempts))
+    place = {name: k for k, name in enumerate(names)}
+    who = np.fromiter(map(place.__getitem__, attempts), dtype=np.int64, count=len(attempts))
+    order = np.lexsort((seqs, who))
+    at = order.tolist()
+    return [[names[k] for k in who[order].tolist()], *([column[k] for k in at] for column in (seqs, *others))]
 
 
 def stored_events(engine: Engine, wave: str) -> dict[str, list[StoredEvent]]:

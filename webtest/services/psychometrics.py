@@ -32,11 +32,8 @@ from webtest.roster import sex_of
 from webtest.services.review import LARGEST_NUMBER, as_json
 from webtest.store import Asked, EventStore
 
-ASKED = (
-    Asked(Kind.VOIDED),
-    Asked(Kind.ANSWERED, ("item_id", "category", "rt_ms", "presented_seq")),
-    Asked(Kind.PRESENTED, ("why",), unless={"why": "adaptive"}),
-)
+VOIDED = Asked(Kind.VOIDED)
+GIVEN = Asked(Kind.PRESENTED, ("item_id", "why"), unless={"why": "adaptive"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,30 +81,38 @@ class Psychometrics:
         with SqlSession(self._engine, expire_on_commit=False) as sql:
             return list(sql.exec(select(Wave).where(col(Wave.closed_at).is_not(None)).order_by(col(Wave.created_at))).all())
 
-    def responses(self, waves: Sequence[str]) -> tuple[ResponseLog, dict[str, int]]:
-        """The answers of closed waves, and what was left out and why. Raises Refused("no_answers" | "wave_not_closed")."""
+    def responses(self, waves: Sequence[str], *, timed: bool = True) -> tuple[ResponseLog, dict[str, int]]:
+        """The answers of closed waves, and what was left out and why; `timed`: with how long each took, which is unknown otherwise.
+
+        Raises Refused("no_answers" | "wave_not_closed").
+        """
         closed = {wave.id for wave in self.closed_waves()}
         if not waves or not set(waves) <= closed:
             raise Refused("wave_not_closed")
-        columns: list[list[Any]] = [[], [], [], [], [], []]
-        why: dict[tuple[str, int], str] = {}  # of what was not given adaptively
+        asked = (VOIDED, GIVEN, Asked(Kind.ANSWERED, ("item_id", "category", *["rt_ms"] * timed)))
+        columns: list[list[Any]] = [[] for _ in range(4 + timed)]
+        why: dict[tuple[str, str], str] = {}  # attempt and item, of what was not given adaptively
         dropped = 0
         for wave in dict.fromkeys(waves):  # a wave named twice counts once
-            (voided, _), answers, given = self._store.facts(wave, ASKED)
-            out = set(voided)
-            counted = [attempt not in out for attempt in answers[0]]
-            dropped += len(counted) - sum(counted)
+            (void, _), (attempts, _, items, reasons), answers = self._store.facts(wave, asked)
+            voided = set(void)
+            if voided:
+                counted = [attempt not in voided for attempt in answers[0]]
+                dropped += counted.count(False)
+                answers = [list(itertools.compress(column, counted)) for column in answers]
             for column, values in zip(columns, answers, strict=True):
-                column += itertools.compress(values, counted) if out else values
-            why |= {
-                (attempt, seq): reason for attempt, seq, reason in zip(*given, strict=True) if reason is not None
-            }  # an older log does not say why
-        attempts, _, items, categories, rt_ms, presented = columns
+                column += values
+            given = zip(zip(attempts, items, strict=True), reasons, strict=True)
+            why |= {which: reason for which, reason in given if reason is not None}  # an older log does not say why
+        attempts, _, items, categories, *times = columns
         if not attempts:
             raise Refused("no_answers")
-        reasons = [why.get(which, "adaptive") for which in zip(attempts, presented, strict=True)] if why else ["adaptive"] * len(attempts)
-        log = ResponseLog.of_columns(attempts, items, categories, rt_ms, places(attempts), reasons)
-        return log, {"dibatalkan": dropped} if dropped else {}
+        n = len(attempts)
+        reasons = [why.get(which, "adaptive") for which in zip(attempts, items, strict=True)] if why else ["adaptive"] * n
+        rt_ms = times[0] if timed else [-1] * n
+        return ResponseLog.of_columns(attempts, items, categories, rt_ms, places(attempts), reasons), {
+            "dibatalkan": dropped
+        } if dropped else {}
 
     def _groups(self, log: ResponseLog, waves: Sequence[str]) -> dict[str, list[str]]:
         """Sex (by the NIP), job level, unit and wave of each person of a log, in Indonesian."""
@@ -125,7 +130,7 @@ class Psychometrics:
     def use(self) -> dict[str, Use]:
         """Item id -> use on all closed waves."""
         try:
-            log, _ = self.responses([wave.id for wave in self.closed_waves()])
+            log, _ = self.responses([wave.id for wave in self.closed_waves()], timed=False)
         except Refused:
             return {}
         counts = np.bincount(log.item, minlength=len(log.item_ids))
@@ -166,7 +171,7 @@ class Psychometrics:
         the work is done (calibration.expectation).
         """
         waves = list(dict.fromkeys(waves))
-        log, dropped = self.responses(waves)
+        log, dropped = self.responses(waves, timed=False)
         bank, contents = self.bank()
         proposal = replace(calibrate(log, bank, options, self._groups(log, waves), hold), dropped=dropped)
         known = {item_id: truth.row(i) for i, item_id in enumerate(truth.ids)} if truth else None
