@@ -82,9 +82,9 @@ def _divisions(grouping: str, names: Sequence[str], person: Ints, item: Ints, n_
     answers = np.bincount(own[person] * n_items + item, minlength=len(groups) * n_items).reshape(len(groups), n_items)
     for g in _focal_groups(groups, np.bincount(own)):
         n = np.stack([answers.sum(axis=0) - answers[g], answers[g]])
-        tested = (n >= LEAST_IN_GROUP).all(axis=0)
+        tested = n.min(axis=0) >= LEAST_IN_GROUP
         if tested.sum() >= 2:
-            yield _Division(grouping, str(groups[g]), own == g, n, tested)
+            yield _Division(grouping, str(groups[g]), np.equal(own, g), n, tested)
 
 
 def _focal_groups(groups: NDArray[np.str_], sizes: Ints) -> list[int]:

@@ -37,8 +37,8 @@ class Shape:
         """One Fisher-scoring step on expected counts r[n, K, Q], halved until no item's objective is lower than before."""
         log_p, score = curves(self.model, self.x, nodes)
         n, m = self.x.shape
-        value, gradient, curvature = priors.terms(self.model, self.x)
-        value = value + (r * log_p).sum(axis=(1, 2))
+        value = priors.log_density(self.model, self.x) + (r * log_p).sum(axis=(1, 2))
+        gradient, curvature = priors.slopes(self.model, self.x)
         gradient += (score.reshape(n, m, -1) @ r.reshape(n, -1, 1))[:, :, 0]
         root = np.sqrt(r.sum(axis=1, keepdims=True) * np.exp(log_p))
         half = (score * root[:, None]).reshape(n, m, -1)
@@ -73,7 +73,7 @@ class Shape:
     def _objective(self, x: Floats, r: Floats, nodes: Floats, priors: Priors) -> Floats:
         possible = legal(self.model, x)
         safe = np.where(possible[:, None], x, self.x)
-        value = (r * log_curves(self.model, safe, nodes)).sum(axis=(1, 2)) + priors.terms(self.model, safe)[0]
+        value = (r * log_curves(self.model, safe, nodes)).sum(axis=(1, 2)) + priors.log_density(self.model, safe)
         return np.where(possible, value, -np.inf)
 
 
@@ -167,7 +167,7 @@ class State:
 
     def log_prior(self, priors: Priors) -> float:
         """Log prior of the free items."""
-        return sum(float(priors.terms(s.model, s.x)[0][s.free.any(axis=1)].sum()) for s in self.shapes)
+        return sum(float(priors.log_density(s.model, s.x)[s.free.any(axis=1)].sum()) for s in self.shapes)
 
 
 def shapes_of(rows: Sequence[Row], fixed: NDArray[np.bool_]) -> list[Shape]:
