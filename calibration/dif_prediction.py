@@ -61,7 +61,8 @@ def predicted_each(
     chosen = sparse.csr_matrix((np.ones(len(columns)), (person[known], columns)), shape=(focal.shape[1], n_items * n_cat))
     likelihood = _likelihood(chosen @ table.reshape(n_items * n_cat, -1))
     density = _densities(*abilities(likelihood, focal, nodes), nodes)  # [C, 2, Q]
-    found = [Prediction(np.full((len(item), n_cat), np.nan), np.full(len(item), np.nan)) for _ in focal]
+    blanks = [np.where(own[item], 0.0, np.nan) for own in wanted]
+    found = [Prediction(np.repeat(blank[:, None], n_cat, axis=1), blank) for blank in blanks]
     for i in np.flatnonzero(wanted.any(axis=0)).tolist():
         asked = np.flatnonzero(wanted[:, i])
         # Each answer's sums of w P_k and of w theta, by the density of every group: one product of matrices. Of the item's own categories: the others
@@ -80,7 +81,6 @@ def predicted_each(
             for k, c in enumerate(asked.tolist()):
                 own = np.where(focal[c, who, None], sums[:, k, 1], sums[:, k, 0])
                 own /= (own[:, :-1] @ np.ones(own_cat))[:, None]
-                found[c].p[answers] = 0.0
                 found[c].p[answers, :own_cat], found[c].theta[answers] = own[:, :-1], own[:, -1]
     return found
 

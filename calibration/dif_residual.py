@@ -41,8 +41,8 @@ def residual_dif(item: Ints, category: Ints, p: Floats, focal: Mask, n_items: in
     expected = p @ k
     away = k - expected[:, None]
     square = p * away**2
-    v, m3 = square.sum(axis=1), np.einsum("rk,rk->r", square, away)
-    m4 = np.einsum("rk,rk->r", square * away, away)
+    cube, each = square * away, np.ones(p.shape[1])
+    v, m3, m4 = square @ each, cube @ each, (cube * away) @ each
     e = category - expected
     cell = item + n_items * focal
 

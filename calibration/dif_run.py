@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibration.dif_groups import Mask
 from calibration.dif_prediction import predicted_each
@@ -78,21 +77,23 @@ class _Division:
 
 def _divisions(grouping: str, names: Sequence[str], person: Ints, item: Ints, n_items: int) -> Iterator[_Division]:
     """Each group of a grouping for which two items or more have answers enough."""
-    groups, own = np.unique(np.asarray(names, dtype=np.str_), return_inverse=True)
+    groups = sorted(set(names))
+    place = {name: g for g, name in enumerate(groups)}
+    own = np.fromiter(map(place.__getitem__, names), dtype=np.int64, count=len(names))
     answers = np.bincount(own[person] * n_items + item, minlength=len(groups) * n_items).reshape(len(groups), n_items)
     for g in _focal_groups(groups, np.bincount(own)):
         n = np.stack([answers.sum(axis=0) - answers[g], answers[g]])
         tested = n.min(axis=0) >= LEAST_IN_GROUP
         if tested.sum() >= 2:
-            yield _Division(grouping, str(groups[g]), np.equal(own, g), n, tested)
+            yield _Division(grouping, groups[g], np.equal(own, g), n, tested)
 
 
-def _focal_groups(groups: NDArray[np.str_], sizes: Ints) -> list[int]:
+def _focal_groups(groups: Sequence[str], sizes: Ints) -> list[int]:
     """Which of the groups, in order of their names: each that has one; of two groups the smaller one alone, as one test says it all."""
-    named = np.flatnonzero(groups != "")
+    named = [g for g, name in enumerate(groups) if name]
     if len(named) == 2:
-        return [int(named[sizes[named].argmin()])]
-    return named.tolist() if len(named) > 2 else []
+        return [min(named, key=sizes.__getitem__)]
+    return named if len(named) > 2 else []
 
 
 def _flagged(found: Sequence[DifFinding]) -> tuple[DifFinding, ...]:

@@ -112,7 +112,7 @@ def _dif(log: ResponseLog, bank: Bank, run: ScaleRun, bank_item: Ints, groups: M
     place[[bank.index[item_id] for item_id in run.items]] = np.arange(len(run.items))
     mine = place[bank_item] >= 0
     who, person = np.unique(log.person[mine], return_inverse=True)
-    own = {grouping: np.asarray(names, dtype=np.str_)[who].tolist() for grouping, names in groups.items()}
+    own = {grouping: [names[p] for p in who.tolist()] for grouping, names in groups.items()}
     return run_dif(person, place[bank_item[mine]], log.category[mine], run.fit.rows, run.items, own)
 
 

@@ -89,12 +89,12 @@ class Psychometrics:
         closed = {wave.id for wave in self.closed_waves()}
         if not waves or not set(waves) <= closed:
             raise Refused("wave_not_closed")
-        asked = (VOIDED, GIVEN, Asked(Kind.ANSWERED, ("item_id", "category", *["rt_ms"] * timed)))
+        asked = (Asked(Kind.ANSWERED, ("item_id", "category", *["rt_ms"] * timed)), VOIDED, GIVEN)
         columns: list[list[Any]] = [[] for _ in range(4 + timed)]
         why: dict[tuple[str, str], str] = {}  # attempt and item, of what was not given adaptively
         dropped = 0
         for wave in dict.fromkeys(waves):  # a wave named twice counts once
-            (void, _), (attempts, _, items, reasons), answers = self._store.facts(wave, asked)
+            answers, (void, _), (attempts, _, items, reasons) = self._store.facts(wave, asked)
             voided = set(void)
             if voided:
                 counted = [attempt not in voided for attempt in answers[0]]
