@@ -102,6 +102,10 @@ class Batch:
         """What sessions `rows`[M], ascending, have used, [M, I]: a view where they are all."""
         return self.used if len(rows) == len(self.used) else self.used[rows]
 
+    def abilities(self, rows: Ints) -> tuple[Floats, Floats]:
+        """Their interim theta and se, [M, S] each: views where they are all."""
+        return (self.theta, self.se) if len(rows) == len(self.theta) else (self.theta[rows], self.se[rows])
+
     @property
     def info(self) -> Floats:
         """The information of each item at the theta of its own competency, [N, I]."""
@@ -121,34 +125,35 @@ class Batch:
         self.fresh[rows] = True
         return self.known[rows]
 
-    def answer(self, rows: Ints, item: Ints, category: Ints) -> None:
-        """Session rows[m] answered item[m] in category[m]. A session stands at most once in `rows`."""
-        scale, alone = self.pool.params.scale[item], len(self.pool.competencies) == 1
-        position = self.count[rows].sum(axis=1)
+    def position(self, rows: Ints) -> Ints:
+        """How many answers sessions `rows` have given, [M]."""
+        count = self.count[rows]
+        return count[:, 0] if count.shape[1] == 1 else count.sum(axis=1)
+
+    def answer(self, rows: Ints, item: Ints, category: Ints) -> tuple[Floats, Floats]:
+        """Session rows[m] answered item[m] in category[m]; its theta and se of the item's competency after that, [M] each. `rows` ascend."""
+        scale, position = self.pool.params.scale[item], self.position(rows)
+        own, place = cells(rows, scale, self.theta.shape), cells(rows, position, self.items.shape)
         if self.last is not None:
-            self.last[rows, scale] = self.theta[rows, scale]
-        self.items[rows, position], self.categories[rows, position] = item, category
-        if alone and len(rows) == len(self.logpost):
-            self.logpost[:, 0] += self.pool.log_table[item, category]
-        else:
-            self.logpost[rows, scale] += self.pool.log_table[item, category]
-        self.count[rows, scale] += 1
+            self.last[own] = self.theta[own]
+        self.items[place], self.categories[place] = item, category
+        self.logpost[own] += self.pool.log_table[item, category]
+        self.count[own] += 1
         self.used[rows, item] = True
         if self.fresh is not None:
-            self.fresh[rows, scale] = False
+            self.fresh[own] = False
         if self.sigma is not None:  # every competency hears of every answer
-            self.own_mean[rows, scale], self.own_sd[rows, scale] = eap(self.logpost[rows, scale], self.pool.nodes)
+            self.own_mean[own], self.own_sd[own] = eap(self.logpost[own], self.pool.nodes)
             self.theta[rows], self.se[rows], self.sigma[rows] = self.together(rows)
             if self.fresh is not None:
                 self.fresh[rows] = False
-            return
-        if self._plain(self.plan.interim):
-            logpost = self.logpost[:, 0] if alone and len(rows) == len(self.logpost) else self.logpost[rows, scale]
-            self.theta[rows, scale], self.se[rows, scale] = eap(logpost, self.pool.nodes)
-            return
-        for s in np.unique(scale).tolist():
-            mine = rows[scale == s]
-            self.theta[mine, s], self.se[mine, s] = self._estimate(self.plan.interim, mine, s)
+        elif self._plain(self.plan.interim):
+            self.theta[own], self.se[own] = eap(self.logpost[own], self.pool.nodes)
+        else:
+            for s in np.unique(scale).tolist():
+                mine = rows[scale == s]
+                self.theta[mine, s], self.se[mine, s] = self._estimate(self.plan.interim, mine, s)
+        return self.theta[own], self.se[own]
 
     def together(self, rows: Ints) -> tuple[Floats, Floats, Floats]:
         """Mode[M, S], se[M, S] and covariance[M, S, S] of sessions `rows` in the plan's joint posterior.
@@ -157,7 +162,7 @@ class Batch:
         """
         mean, sd = self.plan.prior.start
         precision = self.plan.prior_precision(self.pool.competencies)
-        items, n = self.items[rows], self.count[rows].sum(axis=1)
+        items, n = self.items[rows], self.position(rows)
         row, place = np.nonzero(np.arange(items.shape[1]) < n[:, None])
         answers = Answers(row, items[row, place], self.categories[rows[row], place])
         start = starting_point(self.own_mean[rows], self.own_sd[rows], mean, sd, precision)
@@ -207,7 +212,7 @@ class Batch:
 
     def given(self, rows: Ints, scale: int) -> Given:
         """The answers of sessions `rows` on one competency."""
-        items, n = self.items[rows], self.count[rows].sum(axis=1)
+        items, n = self.items[rows], self.position(rows)
         row, place = np.nonzero((np.arange(items.shape[1]) < n[:, None]) & (self.pool.params.scale[items] == scale))
         return Given(self.pool, self.plan.prior, self.log_posterior(rows, scale), row, items[row, place], self.categories[rows[row], place])
 
@@ -215,7 +220,7 @@ class Batch:
         """Log-posterior of sessions `rows` on one competency, [M, Q], with the part of the prior that depends on the items given."""
         logpost: Floats = self.logpost[rows, scale]
         if self.plan.prior.informed:
-            items, n = self.items[rows], self.count[rows].sum(axis=1)
+            items, n = self.items[rows], self.position(rows)
             row, place = np.nonzero((np.arange(items.shape[1]) < n[:, None]) & (self.pool.params.scale[items] == scale))
             info = np.zeros(logpost.shape)
             np.add.at(info, row, self.pool.info_table[items[row, place]])
@@ -237,6 +242,13 @@ class Batch:
         if self._plain(method):
             return eap(self.logpost[rows, scale], self.pool.nodes)
         return method.estimate(self.given(rows, scale))
+
+
+def cells(rows: Ints, column: Ints, shape: tuple[int, ...]) -> tuple[Ints | slice, Ints | int]:
+    """The index of the cells (rows[m], column[m]) of arrays of `shape` [N, L]; rows ascend. A whole column is a slice, which is many times quicker."""
+    if len(rows) == shape[0] and (shape[1] == 1 or (column == column[0]).all()):
+        return slice(None), int(column[0])
+    return rows, column
 
 
 def capacity(plan: TestPlan, pool: Pool) -> int:

@@ -7,6 +7,7 @@ theta on any machine. A live engine never raises for lack of an item: it ends th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,8 +98,7 @@ class Estimate:
         return float(np.sqrt(c[i, i] + c[j, j] - 2 * c[i, j]))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Outlook:
+class Outlook(NamedTuple):
     """Where N sessions stand in a section of S' competencies: scales[S'] (indices in the pool; a competency that the pool does not know is
     left out), verdict[N, S'] (which rule finished each, or GOING_ON), eligible[N, I], and repeated[N], where only items met in an earlier test
     were left.
@@ -110,8 +110,7 @@ class Outlook:
     repeated: NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Admission:
+class Admission(NamedTuple):
     """eligible[N, I] after exposure control and before[N, I] it; dropped[N]: where it would have left no item and was put aside."""
 
     eligible: NDArray[np.bool_]
@@ -126,8 +125,7 @@ class Admission:
         return tuple(OPEN if gone else FULL for gone in self.dropped.tolist())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Choice:
+class Choice(NamedTuple):
     """item[N], the next one of each session; the rung[N] of the fallback ladder on which it was found; and info[N], its information at the
     session's ability, where that was worked out on the way.
     """
@@ -207,12 +205,13 @@ def _most_informative(plan: TestPlan, batch: Batch, rows: Ints, admission: Admis
     ranking = batch.pool.ranking
     if ranking is None:
         return None
-    eligible, variance = admission.eligible, batch.se[rows] ** 2
-    closed = LONGEST_LIST if plan.eligibility.active else int(batch.count.max())
-    found = shortlist(ranking, batch.theta[rows], variance, eligible, closed, plan.exposure.depth)
+    eligible, (theta, se) = admission.eligible, batch.abilities(rows)
+    variance = se * se
+    closed = LONGEST_LIST if plan.eligibility.active else int(np.maximum.reduce(batch.count, axis=None))
+    found = shortlist(ranking, theta, variance, eligible, closed, plan.exposure.depth)
     sure = np.count_nonzero(found.sure) == len(rows)
     column = plan.exposure.choose(found.score, draws) if sure else np.zeros(len(rows), dtype=int)
-    place = column + found.item.shape[1] * np.arange(len(rows))
+    place = column + np.arange(0, found.item.size, found.item.shape[1])
     item, info = found.item.take(place), found.info.take(place)
     if not sure:
         some, open_still = np.flatnonzero(found.sure), np.flatnonzero(~found.sure)

@@ -14,7 +14,7 @@ inside the bounds the estimate is a bound. Where nothing was answered all give t
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -26,7 +26,7 @@ from cat_engine.faults import Fault, Faulty
 from cat_engine.irt import ItemParams, derivatives_at, item_terms
 from cat_engine.pool import Pool
 from cat_engine.priors import Prior
-from cat_engine.registry import Registry
+from cat_engine.registry import LATER, Registry
 from cat_engine.roots import root_between
 
 LEAST_INFORMATION = 1e-12  # so that a standard error stays finite where items say nothing
@@ -136,7 +136,7 @@ class _Rooted(ABC):
     def at(self, given: Given, params: ItemParams, theta: Floats) -> Floats:
         """The function at theta[M]; `params` are those of the items given."""
 
-    def between(self, prior: Prior) -> tuple[float, float]:  # noqa: ARG002 - the contract
+    def between(self, given: Given) -> tuple[float, float]:  # noqa: ARG002 - the contract
         """Between which abilities the root is looked for."""
         return self.low, self.high
 
@@ -159,7 +159,7 @@ class _Rooted(ABC):
             fewer = some.of(rows)
             return self.at(fewer, params if len(rows) == len(some) else some.pool.params.take(fewer.item), x)
 
-        lowest, highest = self.between(given.prior)
+        lowest, highest = self.between(given)
         inside = (some.pool.nodes > lowest) & (some.pool.nodes < highest)
         everyone = np.arange(len(some))
         ends = [function(np.full(len(some), x), everyone)[:, None] for x in (lowest, highest)]
@@ -202,13 +202,36 @@ def _bracket(nodes: Floats, g: Floats) -> tuple[Floats, Floats]:
 @ESTIMATOR.register("mle")
 @dataclass(frozen=True, slots=True)
 class MaximumLikelihood(_OfTerms):
-    """Maximum likelihood, within bounds, since all right or all wrong has no maximum (Lord, 1980, ch. 4)."""
+    """Maximum likelihood, within bounds, since all right or all wrong has no maximum (Lord, 1980, ch. 4).
+
+    With a `step` above 0 every such answer moves ability by so much from the prior's centre, until answers differ (fixed step sizes: Dodd, 1990;
+    catR's "fixed4" is .4, "fixed7" .7). Right is the highest category, wrong the lowest.
+    """
 
     low: float = -4.0
     high: float = 4.0
+    step: float = field(default=0.0, metadata=LATER)
 
     def __post_init__(self) -> None:
         _bounded(self.low, self.high)
+        if not self.step >= 0:
+            raise Faulty([Fault("method", "step", f"{self.step:g} is negative", "0 for none, 0.4 or 0.7")])
+
+    def estimate(self, given: Given) -> tuple[Floats, Floats]:
+        """The root, or where there is none as `step` says; and 1 / sqrt(I) there."""
+        theta, se = _OfTerms.estimate(self, given)
+        answers = given.total(np.ones(len(given.row)))
+        right = given.total(1.0 * (given.category == given.pool.params.n_cat[given.item] - 1)) == answers
+        wrong = given.total(1.0 * (given.category == 0)) == answers
+        moved = np.flatnonzero((right ^ wrong) & (answers > 0)) if self.step else np.zeros(0, dtype=int)
+        if not moved.size:
+            return theta, se
+        some = given.of(moved)
+        way = np.where(right[moved], self.step, -self.step) * answers[moved]
+        theta[moved] = np.clip(given.prior.start[0] + way, self.low, self.high)
+        info = _terms_at(some, some.pool.params.take(some.item), theta[moved]).info
+        se[moved] = 1 / np.sqrt(np.maximum(info, LEAST_INFORMATION))
+        return theta, se
 
     def function(self, given: Given, terms: Terms, theta: Floats) -> Floats:
         """l'."""
@@ -232,10 +255,14 @@ class MaximumAPosteriori(_OfTerms):
         slope = terms.score + given.prior.slope(theta)
         return slope + terms.jeffreys if given.prior.informed else slope
 
-    def between(self, prior: Prior) -> tuple[float, float]:
-        """Where the prior has any density, and within the estimator's own bounds as far as these leave something of it."""
-        low, high = max(self.low, prior.range[0]), min(self.high, prior.range[1])
-        return (low, high) if low < high else prior.range
+    def between(self, given: Given) -> tuple[float, float]:
+        """Where the posterior has any density: on the grid, where the prior has some, and within the estimator's own bounds as far as these leave
+        something of it.
+        """
+        grid, (lowest, highest) = given.pool.grid, given.prior.range
+        lowest, highest = max(grid.low, lowest), min(grid.high, highest)
+        low, high = max(self.low, lowest), min(self.high, highest)
+        return (low, high) if low < high else (lowest, highest)
 
     def curvature(self, given: Given, theta: Floats) -> Floats:
         """-(log p)''; of Jeffreys' prior by central differences of I' / (2 I)."""

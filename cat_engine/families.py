@@ -9,6 +9,7 @@ work element by element, reducing over categories only: a batch of one gives the
 class here and its name in FAMILIES.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeVar
 
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-Z_MAX = 700.0  # exp(700) and exp(-700) are still finite and not 0, so that nothing divides by 0
+# As arrays: a number would be made into one at every call, which takes longer than the arithmetic on a few items.
+ONE = np.array(1.0)
+Z_MAX = np.array(700.0)  # exp(700) and exp(-700) are still finite and not 0, so that nothing divides by 0
+Z_MIN = np.array(-700.0)
 
 
 class Family(Protocol):
     """of(params, at[I]), the items of the family; log_p(theta[..., I]) -> [..., I, K], -inf padded; up_to(theta[..., I]) -> [..., I, K - 1], the
     probability of category k or a lower one, about 1 in the padding; information(theta[..., I]) -> [..., I]; derivatives(theta[..., I]) -> the first
-    two derivatives of log P(k), each [..., I, K], finite in the padding.
+    two derivatives of log P(k), each [..., I, K], finite in the padding; answered(theta[I], category[I]) -> those of the categories answered, [I] each.
     """
 
     __slots__: ClassVar[tuple[str, ...]]
@@ -44,31 +48,54 @@ class Family(Protocol):
 
     def derivatives(self, theta: Floats) -> tuple[Floats, Floats]: ...
 
+    def answered(self, theta: Floats, category: Ints) -> tuple[Floats, Floats]: ...
+
 
 F = TypeVar("F", bound=Family)
 
 
+class _Tabled(ABC):
+    """A family whose derivatives of the categories answered are looked up among those of all."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def derivatives(self, theta: Floats) -> tuple[Floats, Floats]: ...
+
+    def answered(self, theta: Floats, category: Ints) -> tuple[Floats, Floats]:
+        """Those of category[I] at theta[I], [I] each."""
+        first, second = self.derivatives(theta)
+        place = category + first.shape[1] * np.arange(len(category))
+        return first.take(place), second.take(place)
+
+
 def logistic(z: Floats) -> tuple[Floats, Floats]:
     """s(z) and 1 - s(z), each to full relative precision."""
-    e = np.exp(np.maximum(np.minimum(-z, Z_MAX), -Z_MAX))
-    s = 1.0 / (1.0 + e)
-    return s, e * s
+    e = np.minimum(np.negative(z), Z_MAX)
+    np.exp(np.maximum(e, Z_MIN, out=e), out=e)
+    s = ONE / (ONE + e)
+    e *= s
+    return s, e
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Dichotomous:
-    """1PL to 4PL: P(1) = c + (d - c) s(a (theta - b)) (Birnbaum, 1968; Barton & Lord, 1981). Arrays [I]; `width` is K."""
+class Dichotomous(_Tabled):
+    """1PL to 4PL: P(1) = c + (d - c) s(a (theta - b)) (Birnbaum, 1968; Barton & Lord, 1981). Arrays [I]; `width` is K; asymptotes: 0 where every c is 0
+    and every d is 1, 1 where every d is 1, else 2.
+    """
 
     a: Floats
     b: Floats
     c: Floats
     d: Floats
     width: int
+    asymptotes: int
 
     @classmethod
     def of(cls, params: "ItemParams", at: Ints) -> Self:
         """The items at `at`."""
-        return cls(params.a[at], params.b[at, 0], params.c[at], params.d[at], params.b.shape[1] + 1)
+        c, d = params.c[at], params.d[at]
+        return cls(params.a[at], params.b[at, 0], c, d, params.b.shape[1] + 1, 2 if np.any(d != 1) else int(np.any(c != 0)))
 
     def log_p(self, theta: Floats) -> Floats:
         """log P(0) and log P(1), as sums of logarithms, so that neither vanishes."""
@@ -84,15 +111,23 @@ class Dichotomous:
         """1 - P = (1 - d) + (d - c) r."""
         r = logistic(self.a * (theta - self.b))[1]
         out = np.ones((*r.shape, self.width - 1))
-        out[..., 0] = (1 - self.d) + (self.d - self.c) * r
+        out[..., 0] = (ONE - self.d) + (self.d - self.c) * r if self.asymptotes else r
         return out
 
     def information(self, theta: Floats) -> Floats:
-        """a^2 (d - c)^2 s^2 r^2 / (P (1 - P)) (Magis, 2013, eq. 3; Birnbaum, 1968, eq. 20.4.5 where d = 1)."""
+        """a^2 (d - c)^2 s^2 r^2 / (P (1 - P)) (Magis, 2013, eq. 3; Birnbaum, 1968, eq. 20.4.5 where d = 1). A factor that is 1 to the last bit, as that of
+        an asymptote which no item has, is left out.
+        """
         s, r = logistic(self.a * (theta - self.b))
-        span = self.d - self.c
-        right, wrong = span * s, span * r
-        return np.asarray(self.a**2 * (right / (self.c + right)) * (wrong / ((1 - self.d) + wrong)) * s * r)
+        info = self.a * self.a
+        if self.asymptotes:
+            span = self.d - self.c
+            right = span * s
+            info = info * (right / (self.c + right))
+            if self.asymptotes > 1:
+                wrong = span * r
+                info = info * (wrong / ((ONE - self.d) + wrong))
+        return np.asarray(info * s * r)
 
     def derivatives(self, theta: Floats) -> tuple[Floats, Floats]:
         """P' = a (d - c) s r and P'' = a P' (r - s), so (log P)' = P'/P and (log P)'' = P''/P - (P'/P)^2; for 1 - P the signs turn."""
@@ -107,7 +142,7 @@ class Dichotomous:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Graded:
+class Graded(_Tabled):
     """Graded response, the modified one too: P(k) = s_k - s_{k+1}, s_k = s(a (theta - b_k)), s_0 = 1, s_K = 0 (Samejima, 1969).
 
     Differences are taken as products, s_k - s_{k+1} = s_k r_{k+1} (1 - exp(-a (b_{k+1} - b_k))), so that nothing cancels. a[I];
@@ -155,8 +190,9 @@ class Graded:
         first, second = np.zeros(shape), np.zeros(shape)
         first[..., 1:] += r
         first[..., :-1] -= s
-        second[..., 1:] -= s * r
-        second[..., :-1] -= s * r
+        both = s * r
+        second[..., 1:] -= both
+        second[..., :-1] -= both
         return self.a[:, None] * first, self.a[:, None] ** 2 * second
 
 
@@ -178,33 +214,43 @@ class PartialCredit:
 
     def log_p(self, theta: Floats) -> Floats:
         """log P(k) by log-sum-exp."""
-        logits = np.zeros((*theta.shape, self.b.shape[1] + 1))
-        np.cumsum(self.a[:, None] * (theta[..., None] - self.b), axis=-1, out=logits[..., 1:])
-        logits += self.floor
-        return _log_softmax(logits)
+        return _log_softmax(self._logits(theta))
 
     def up_to(self, theta: Floats) -> Floats:
         """The sum of P(j) over j <= k."""
-        return np.cumsum(np.exp(self.log_p(theta)), axis=-1)[..., :-1]
+        return np.cumsum(_softmax(self._logits(theta)), axis=-1)[..., :-1]
+
+    def _logits(self, theta: Floats) -> Floats:
+        logits = np.zeros((*theta.shape, self.b.shape[1] + 1))
+        np.add.accumulate(self.a[:, None] * (theta[..., None] - self.b), axis=-1, out=logits[..., 1:])
+        logits += self.floor
+        return logits
 
     def information(self, theta: Floats) -> Floats:
         """a^2 Var(k | theta) (Muraki, 1993)."""
-        p = np.exp(self.log_p(theta))
-        k = np.arange(p.shape[-1])
-        mean = (p * k).sum(axis=-1, keepdims=True)
-        return np.asarray(self.a**2 * (p * (k - mean) ** 2).sum(axis=-1))
+        return np.asarray(self.a**2 * self._moments(theta)[1])
 
     def derivatives(self, theta: Floats) -> tuple[Floats, Floats]:
         """(log P_k)' = a (k - E k) and (log P_k)'' = -a^2 Var(k), the same for every k."""
-        p = np.exp(self.log_p(theta))
+        from_mean, variance = self._moments(theta)
+        return self.a[:, None] * from_mean, np.broadcast_to(-(self.a**2 * variance)[..., None], from_mean.shape)
+
+    def answered(self, theta: Floats, category: Ints) -> tuple[Floats, Floats]:
+        """Those derivatives of the categories answered."""
+        from_mean, variance = self._moments(theta)
+        own = from_mean.take(category + from_mean.shape[1] * np.arange(len(category)))
+        return self.a * own, -(self.a**2) * variance
+
+    def _moments(self, theta: Floats) -> tuple[Floats, Floats]:
+        """k - E k, [..., I, K], and Var k, [..., I]."""
+        p = _softmax(self._logits(theta))
         k = np.arange(p.shape[-1])
-        from_mean = k - (p * k).sum(axis=-1, keepdims=True)
-        variance = (p * from_mean**2).sum(axis=-1, keepdims=True)
-        return self.a[:, None] * from_mean, np.broadcast_to(-(self.a[:, None] ** 2) * variance, p.shape)
+        from_mean = np.subtract(k, np.add.reduce(p * k, axis=-1, keepdims=True), dtype=float)
+        return from_mean, np.add.reduce(p * from_mean**2, axis=-1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Nominal:
+class Nominal(_Tabled):
     """Nominal response: P(k) ~ exp(slope_k theta + intercept_k), 0 and 0 in category 0 (Bock, 1972).
 
     slopes[I, K], 0 padded; intercepts[I, K], -inf padded.
@@ -226,7 +272,7 @@ class Nominal:
 
     def up_to(self, theta: Floats) -> Floats:
         """The sum of P(j) over j <= k."""
-        return np.cumsum(np.exp(self.log_p(theta)), axis=-1)[..., :-1]
+        return np.cumsum(_softmax(self.slopes * theta[..., None] + self.intercepts), axis=-1)[..., :-1]
 
     def information(self, theta: Floats) -> Floats:
         """Var(slope_k | theta) (Bock, 1972)."""
@@ -234,7 +280,7 @@ class Nominal:
 
     def derivatives(self, theta: Floats) -> tuple[Floats, Floats]:
         """(log P_k)' = slope_k - E slope and (log P_k)'' = -Var(slope), the same for every k."""
-        p = np.exp(self.log_p(theta))
+        p = _softmax(self.slopes * theta[..., None] + self.intercepts)
         from_mean = self.slopes - (p * self.slopes).sum(axis=-1, keepdims=True)
         variance = (p * from_mean**2).sum(axis=-1, keepdims=True)
         return from_mean, np.broadcast_to(-variance, p.shape)
@@ -252,8 +298,17 @@ def _filled(values: Floats) -> Floats:
 
 def _log_softmax(logits: Floats) -> Floats:
     """log of exp(logits) / sum exp(logits) over the last axis, of which at least one is finite; overwrites `logits`."""
-    logits -= logits.max(axis=-1, keepdims=True)
-    return np.asarray(logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True)))
+    logits -= np.maximum.reduce(logits, axis=-1, keepdims=True)
+    logits -= np.log(np.add.reduce(np.exp(logits), axis=-1, keepdims=True))
+    return logits
+
+
+def _softmax(logits: Floats) -> Floats:
+    """exp(logits) / sum exp(logits), likewise."""
+    logits -= np.maximum.reduce(logits, axis=-1, keepdims=True)
+    np.exp(logits, out=logits)
+    logits /= np.add.reduce(logits, axis=-1, keepdims=True)
+    return logits
 
 
 def taken(family: F, at: Ints) -> F:

@@ -256,7 +256,7 @@ class ItemParams:
             return [(EVERY, taken(self.families[0][1], item))]
         number, place = self._addresses
         kind, own = number.take(item), place.take(item)
-        where = ((np.flatnonzero(kind == k), family) for k, (_, family) in enumerate(self.families))
+        where = (((kind == k).nonzero()[0], family) for k, (_, family) in enumerate(self.families))
         return [(at, taken(family, own.take(at))) for at, family in where if at.size]
 
 

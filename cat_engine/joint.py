@@ -84,10 +84,9 @@ class _Likelihood:
         """l'_d and -l''_d at theta[M, S], [M, S] each."""
         slope, curvature = np.zeros(theta.size), np.zeros(theta.size)
         for family, category, cell in self.parts:
-            first, second = family.derivatives(theta.take(cell))
-            given = np.arange(len(cell)), category
-            slope += np.bincount(cell, weights=first[given], minlength=theta.size)
-            curvature -= np.bincount(cell, weights=second[given], minlength=theta.size)
+            first, second = family.answered(theta.take(cell), category)
+            slope += np.bincount(cell, weights=first, minlength=theta.size)
+            curvature -= np.bincount(cell, weights=second, minlength=theta.size)
         return slope.reshape(theta.shape), curvature.reshape(theta.shape)
 
     def information(self, theta: Floats) -> Floats:

@@ -118,11 +118,6 @@ class Pool:
         return np.exp(self.log_table)
 
     @once
-    def p_square_table(self) -> Floats:
-        """P^2 at the nodes, [I, K, Q], 0 padded."""
-        return self.p_table**2
-
-    @once
     def middle(self) -> Floats:
         """Where each item lies: ItemParams.middle, [I]."""
         return self.params.middle
@@ -147,11 +142,12 @@ class Pool:
 
     def prior_logpost(self, prior: Prior) -> Floats:
         """Log-posterior before any answer, [Q]: the prior's log-density plus the logarithm of the grid's weights. Read only."""
-        if prior not in self._priors:
+        found = self._priors.get(prior)
+        if found is None:
             found = np.asarray(prior.log_density(self.nodes) + self.grid.log_weights())
             found.setflags(write=False)
             self._priors[prior] = found
-        return self._priors[prior]
+        return found
 
     @once
     def _priors(self) -> dict[Prior, Floats]:

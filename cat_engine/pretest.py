@@ -9,7 +9,7 @@ person meets the same operational items with them and without. Only the clock ru
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,8 +140,7 @@ def operational_part(pool: Pool, state: State) -> State:
     def kept(values: Sequence[object]) -> tuple:  # type: ignore[type-arg]
         return tuple(value for value, counted in zip(values, counts, strict=True) if counted)
 
-    return replace(
-        state,
+    return state._replace(
         items=kept(state.items),
         categories=kept(state.categories),
         rt_s=kept(state.rt_s),

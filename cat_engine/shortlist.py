@@ -9,6 +9,7 @@ is not, or ability lies outside the cells, the caller evaluates everything.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,8 @@ CELL_WIDTH = 0.05
 POINTS = 4  # at which the information of items of several categories is taken in a cell
 LONGEST_LIST = 192
 SPARE = 5  # items evaluated beyond those that matter
-CAUTION = 1e-9  # relative, and twice the rounding of scores absolutely: a bound is never trusted to the last digit
-ROUNDING = 2e-12
+CAUTION = 1 + 1e-9  # and twice the rounding of scores: a bound is never trusted to the last digit
+ROUNDING = np.array(2e-12)
 NO_BOUND = 1e200  # finite: times any variance, 0 too, it is a number
 
 
@@ -50,7 +51,7 @@ class Ranking:
     """order[S (C + 2), W]: the items of each competency and cell from the highest bound down; bound[S (C + 2), W + 1]: their bounds, the last that of
     the best item left out; -NO_BOUND where there is none. Cell c spans low + (c - 1) CELL_WIDTH to low + c CELL_WIDTH; the first and the last stand for
     all that lies below and above the others, where nothing is bounded (NO_BOUND). The rows of a competency begin at first[S]. by_scale[I]: the items
-    by competency, from starts[S] on.
+    by competency, from starts[S] on. up_to[W, W]: 1 on and above the diagonal.
     """
 
     params: ItemParams
@@ -60,6 +61,7 @@ class Ranking:
     first: Ints
     by_scale: Ints
     starts: Ints
+    up_to: NDArray[np.float32]
 
     @classmethod
     def of(cls, params: ItemParams, scales: Sequence[Ints], peak: Floats, low: float, high: float) -> "Ranking | None":
@@ -83,11 +85,12 @@ class Ranking:
                 best = np.argpartition(-own, width)[: width + 1] if len(at) > width + 1 else np.arange(len(at))
                 best = best[np.lexsort((best, -own[best]))]
                 order[s, c, : len(best)] = at[best[:width]]
-                bound[s, c, : len(best)] = own[best]
+                bound[s, c, : len(best)] = own[best] * CAUTION
         starts = np.cumsum([0, *(len(at) for at in scales[:-1])])
         first, rows = (cells + 2) * np.arange(len(scales)), (len(scales) * (cells + 2), -1)
         starts = np.minimum(starts, len(params) - 1)
-        return cls(params, low, order.reshape(rows), bound.reshape(rows), first, np.concatenate(scales), starts)
+        up_to = np.triu(np.ones((width, width), dtype=np.float32))
+        return cls(params, low, order.reshape(rows), bound.reshape(rows), first, np.concatenate(scales), starts, up_to)
 
     def cell(self, theta: Floats) -> Ints:
         """The row of each theta[N, S] in `order` and `bound`."""
@@ -116,8 +119,7 @@ def _highest(params: ItemParams, bend: Floats, peak: Floats, edges: Floats) -> l
     return found
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Shortlist:
+class Shortlist(NamedTuple):
     """Of N sessions: item[N, M], ascending, so that the lowest index comes first where scores tie; info[N, M], their information; score[N, M],
     -inf where there is no item; and sure[N], where no other item can matter.
     """
@@ -150,8 +152,11 @@ def shortlist(ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArr
     score = (info * weight).round(12)
     if not enough:
         score[item == count] = -np.inf
-    worst = score.max(axis=1) if depth == 1 else np.partition(score, -depth, axis=1)[:, -depth]
-    return Shortlist(known, info, score, (worst > limit * (1 + CAUTION) + ROUNDING) | (limit < 0))
+    if depth == 1:
+        worst = score.take(score.argmax(axis=1) + np.arange(0, score.size, score.shape[1]))
+    else:
+        worst = np.partition(score, -depth, axis=1)[:, -depth]
+    return Shortlist(known, info, score, worst - ROUNDING > limit)
 
 
 def _first(
@@ -163,8 +168,8 @@ def _first(
     n, count = eligible.shape
     row = cell.ravel()
     listed = ranking.order[row, :width]
-    free = eligible.ravel().take(listed + count * np.arange(n)[:, None])
-    chosen = free & (free.view(np.uint8).cumsum(axis=1, dtype=np.uint8) <= wanted)  # lists are shorter than 256
+    free = eligible.ravel().take(listed + np.arange(0, n * count, count)[:, None])
+    chosen = free & (free.astype(np.float32) @ ranking.up_to[:width, :width] <= wanted)  # the quickest running count of many rows
     place = chosen.ravel().nonzero()[0]
     enough = place.size == n * wanted
     if enough:
@@ -187,11 +192,11 @@ def _best(
     n, count = eligible.shape
     listed = ranking.order[cell, :width].reshape(n, -1)
     ceiling = ranking.bound[cell, : width + 1] * variance[:, :, None]
-    free = eligible.ravel().take(listed + count * np.arange(n)[:, None])
+    free = eligible.ravel().take(listed + np.arange(0, n * count, count)[:, None])
     value = np.where(free, ceiling[:, :, :width].reshape(n, -1), -1.0)
     beyond = np.where(ranking.open(eligible), ceiling[:, :, width], -1.0).max(axis=1)
     place = np.argpartition(value, -wanted - 1, axis=1)[:, -wanted - 1 :]
-    place += value.shape[1] * np.arange(n)[:, None]
+    place += np.arange(0, value.size, value.shape[1])[:, None]
     highest = value.take(place)
     there = highest[:, 1:] >= 0
     return np.where(there, listed.take(place[:, 1:]), count), np.maximum(highest[:, 0], beyond), bool(there.all())

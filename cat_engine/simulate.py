@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cat_engine.batch import Batch, capacity
+from cat_engine.batch import Batch, capacity, cells
 from cat_engine.eligibility import Memory, segments
 from cat_engine.engine import admit, choose, draw_lots, survey
 from cat_engine.families import Floats, Ints
@@ -194,7 +194,7 @@ def _step(trial: Trial, plan: TestPlan, people: People, memory: Memory) -> Block
                 rows, eligible, verdict = rows[going], eligible[going], verdict[going]
             if not rows.size:
                 break
-            position = batch.count[rows].sum(axis=1)
+            position = batch.position(rows)
             own_seeds = Picked(seeds, rows)
             if seeded is not None and (due := (extra := seeded.seeding.due(rows, own_seeds)) >= 0).any():
                 who, item = rows[due], extra[due]  # they answer it, and then everybody is asked again
@@ -219,12 +219,15 @@ def _step(trial: Trial, plan: TestPlan, people: People, memory: Memory) -> Block
                     end(section, outlook.scales, rows[late], verdict[late], TIME)
                     rows, item, position, seconds = rows[~late], item[~late], position[~late], seconds[~late]
                 took[rows, position] = seconds
-            category = draw_category(truth, true[rows, scale[item]], item, uniform[rows, position]) if real is None else real[rows, item]
-            batch.answer(rows, item, category)
+            place = cells(rows, position, took.shape)
+            if real is None:
+                category = draw_category(truth, true[cells(rows, scale[item], true.shape)], item, uniform[place])
+            else:
+                category = real[rows, item]
+            abilities[:, *place] = batch.answer(rows, item, category)
             if seeded is not None:
                 seeded.seeding.given[rows] += 1
-            abilities[:, rows, position] = batch.theta[rows, scale[item]], batch.se[rows, scale[item]]
-            why[rows, position] = np.where(position - begun[rows] < plan.start.length, WHY.index("start"), routed)
+            why[place] = np.where(position - begun[rows] < plan.start.length, WHY.index("start"), routed)
     theta, se = (batch if plan is trial.plan else batch.under(trial.plan)).final()
     step = np.nonzero(np.arange(batch.items.shape[1]) < batch.count.sum(axis=1)[:, None])
     answers = np.stack([people.number[step[0]], step[1], batch.items[step], batch.categories[step]])

@@ -28,7 +28,7 @@ from cat_engine.timing import Speeds
 from itembank.bank import Bank, pool_of
 from itembank.exchange import on_logistic_metric, read_bank_csv
 from webtest.console import guarded, json_option, opened, put, read_text
-from webtest.engine_inputs import abilities, parse_grid, parse_prior, pool_for, read_answers, read_given
+from webtest.engine_inputs import abilities, parse_grid, parse_prior, parse_strategy, pool_for, read_answers, read_given
 from webtest.item_times import times_for
 from webtest.snapshots import group_faults
 from webtest.whole_files import whole_file, write_csv
@@ -43,6 +43,8 @@ def attach(main: click.Group) -> None:
 
 
 bank_option = click.option("--bank", "bank_file", type=click.Path(path_type=Path), help="Parameter CSV of a bank.")
+grid_option = click.option("--grid", "grid_text", default="-6,6,61", show_default=True, help="Quadrature: from, to, number of nodes.")
+metric_option = click.option("--D", "scaling", default=1.0, show_default=True, help="The metric of the bank's a: 1, or 1.7 or 1.702.")
 folder_option = click.option("--data", "data", type=click.Path(path_type=Path), help="Installation whose newest published bank is meant.")
 
 
@@ -101,12 +103,16 @@ def _time_words(one: SectionAdvice) -> str:
 @click.command("information")
 @click.option("--bank", "bank_file", type=click.Path(path_type=Path), required=True, help="Parameter CSV of a bank.")
 @click.option("--theta", "theta_text", required=True, help="Abilities, separated by commas: --theta=-2,0,2")
+@metric_option
 @click.option("--out", "out_file", type=click.Path(path_type=Path), required=True, help="CSV to write: item_id,theta,p0..,info.")
 @guarded
-def information_command(bank_file: Path, theta_text: str, out_file: Path) -> None:
+def information_command(bank_file: Path, theta_text: str, scaling: float, out_file: Path) -> None:
     """Category probabilities and Fisher information of every item of a bank at given abilities."""
     theta = abilities(theta_text, "--theta")
-    bank = read_bank_csv(read_text(bank_file))
+    faults: list[Fault] = []
+    bank = on_logistic_metric(read_bank_csv(read_text(bank_file)), _metric(scaling, faults))
+    if faults:
+        raise Faulty(faults)
     p, info = probabilities(bank.params, theta), information(bank.params, theta)
     rows = (
         (bank.ids[i], float(t), *(p[k, i].tolist()[: bank.params.n_cat[i]] + [""] * (p.shape[2] - bank.params.n_cat[i])), float(info[k, i]))
@@ -120,10 +126,12 @@ def information_command(bank_file: Path, theta_text: str, out_file: Path) -> Non
 @click.command("score")
 @click.option("--bank", "bank_file", type=click.Path(path_type=Path), required=True, help="Parameter CSV of a bank.")
 @click.option("--responses", "response_file", type=click.Path(path_type=Path), required=True, help="CSV of answers, wide or long.")
-@click.option("--method", default="eap", show_default=True, help="One of " + ", ".join(ESTIMATOR.names) + ".")
+@click.option(
+    "--method", default="eap", show_default=True, help="One of " + ", ".join(ESTIMATOR.names) + "; options as in mle:low=-6,high=6."
+)
 @click.option("--prior", "prior_text", default="normal:0,1", show_default=True, help="normal:MEAN,SD, uniform:LOW,HIGH or jeffreys.")
-@click.option("--grid", "grid_text", default="-6,6,61", show_default=True, help="Quadrature: from, to, number of nodes.")
-@click.option("--D", "scaling", default=1.0, show_default=True, help="The metric of the bank's a: 1, or 1.7 or 1.702.")
+@grid_option
+@metric_option
 @click.option("--out", "out_file", type=click.Path(path_type=Path), required=True, help="CSV to write: person_id,theta,se,n.")
 @guarded
 def score_command(
@@ -152,17 +160,19 @@ def _scoring(
 ) -> tuple[Estimator, Prior, Grid, Bank, list[Fault]]:
     """The parts of a scoring run, and everything that is wrong with them."""
     faults: list[Fault] = []
-    estimator = ESTIMATOR.build({"name": method}, faults) or ExpectedAPosteriori()
-    if not (math.isfinite(scaling) and scaling > 0):
-        faults.append(Fault("--D", "", f"{scaling:g} is not a metric", "1, 1.7 or 1.702"))
-        scaling = 1.0
-    return (
-        estimator,
-        parse_prior(prior_text, faults),
-        parse_grid(grid_text, faults),
-        on_logistic_metric(read_bank_csv(read_text(bank_file)), scaling),
-        faults,
-    )
+    estimator = ESTIMATOR.build(parse_strategy(method, "--method", faults), faults) or ExpectedAPosteriori()
+    prior, grid, scaling = parse_prior(prior_text, faults), parse_grid(grid_text, faults), _metric(scaling, faults)
+    if not grid.low <= prior.start[0] <= grid.high:
+        faults.append(Fault("--prior", "", f"'{prior_text}' has its centre outside the grid", "a --grid around it"))
+    return estimator, prior, grid, on_logistic_metric(read_bank_csv(read_text(bank_file)), scaling), faults
+
+
+def _metric(scaling: float, faults: list[Fault]) -> float:
+    """The D that was named; 1, with what is wrong added to `faults`, where it is none."""
+    if math.isfinite(scaling) and scaling > 0:
+        return scaling
+    faults.append(Fault("--D", "", f"{scaling:g} is not a metric", "1, 1.7 or 1.702"))
+    return 1.0
 
 
 @click.command("next")
@@ -170,12 +180,14 @@ def _scoring(
 @click.option(
     "--administered", "given_file", type=click.Path(path_type=Path), required=True, help="CSV item_id,category, in order of answering."
 )
-@click.option("--criterion", default="mfi", show_default=True, help="One of " + ", ".join(SELECTION.names) + ".")
+@click.option(
+    "--criterion", default="mfi", show_default=True, help="One of " + ", ".join(SELECTION.names) + "; options as in mepv:predictive=false."
+)
 @click.option("--method", default="eap", show_default=True, help="Estimator of the interim ability.")
 @click.option("--theta", "theta", type=float, help="Look from this ability instead of the interim one.")
 @click.option("--prior", "prior_text", default="normal:0,1", show_default=True, help="normal:MEAN,SD, uniform:LOW,HIGH or jeffreys.")
-@click.option("--grid", "grid_text", default="-6,6,61", show_default=True, help="Quadrature: from, to, number of nodes.")
-@click.option("--D", "scaling", default=1.0, show_default=True, help="The metric of the bank's a: 1, or 1.7 or 1.702.")
+@grid_option
+@metric_option
 @click.option("--planned", default=20, show_default=True, help="Length of the test, for criteria that depend on it.")
 @click.option("--seed", default=0, show_default=True, help="Seed, for criteria that draw.")
 @click.option("--out", "out_file", type=click.Path(path_type=Path), required=True, help="CSV to write: item_id,criterion,eligible,chosen.")
@@ -186,7 +198,7 @@ def next_command(
 ) -> None:  # fmt: skip
     """What a selection rule thinks of every item of a bank after given answers, and the item that it would give."""
     estimator, prior, grid, bank, faults = _scoring(bank_file, method, prior_text, grid_text, scaling)
-    rule = SELECTION.build({"name": criterion}, faults)
+    rule = SELECTION.build(parse_strategy(criterion, "--criterion", faults), faults)
     if theta is not None and not math.isfinite(theta):
         faults.append(Fault("--theta", "", "is not a number"))
     if planned < 1 or seed < 0:

@@ -21,9 +21,9 @@ from cat_engine.priors import UniformPrior
 from cat_engine.simulate import Mapper, Trial
 from cat_engine.timing import Speeds
 from itembank.bank import Bank, pool_of
-from webtest.commands_engine import bank_of, bank_option, folder_option
+from webtest.commands_engine import bank_of, bank_option, folder_option, grid_option
 from webtest.console import err, guarded, json_option, language_option, put, read_text
-from webtest.engine_inputs import Given, parse_prior, pool_for, read_answers, read_correlations, read_thetas
+from webtest.engine_inputs import Given, parse_grid, parse_prior, pool_for, read_answers, read_correlations, read_thetas
 from webtest.item_times import times_for
 from webtest.languages import language as language_of
 from webtest.simulation_cluster import spread
@@ -55,6 +55,7 @@ class Asked:
     abilities: str | None
     speed_sd: float
     speed_correlation: float
+    grid_text: str
 
     def faults(self) -> list[Fault]:
         """What is wrong with them."""
@@ -125,6 +126,7 @@ class Asked:
 )  # fmt: skip
 @click.option("--speed-sd", default=0.3, show_default=True, help="Spread of people's log-speeds, where the bank has response times.")
 @click.option("--speed-correlation", default=0.0, show_default=True, help="Of speed with ability.")
+@grid_option
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes of this machine to simulate on.")
 @click.option("--scheduler", help="Address of a Dask cluster to simulate on: tcp://HOST:8786.")
 @click.option("--steps", type=click.Choice(STEPS), default="csv", show_default=True, help="How every single answer is written.")
@@ -135,10 +137,10 @@ class Asked:
 def simulate_command(
     bank_file: Path | None, data: Path | None, plan_files: tuple[Path, ...], n: int | None, seed: int | None, theta_file: Path | None,
     response_file: Path | None, abilities: str | None, correlation: float, correlation_file: Path | None, speed_sd: float,
-    speed_correlation: float, workers: int, scheduler: str | None, steps: str, out_folder: Path, language: str, as_json: bool,
+    speed_correlation: float, grid_text: str, workers: int, scheduler: str | None, steps: str, out_folder: Path, language: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Give the test of a plan to simulated people, or replay real answers; write steps, people, items, summary and report."""
-    asked = Asked(n, seed, theta_file, response_file, correlation, correlation_file, abilities, speed_sd, speed_correlation)
+    asked = Asked(n, seed, theta_file, response_file, correlation, correlation_file, abilities, speed_sd, speed_correlation, grid_text)
     faults = asked.faults() + new_folder_fault(out_folder) + _name_faults(plan_files)
     if faults:
         raise Faulty(faults)
@@ -167,10 +169,11 @@ def _designs(asked: Asked, plan_files: Sequence[Path], bank: Bank) -> list[Desig
     """One design a plan, all for the same people. Raises Faulty with the faults of every plan."""
     plans: list[tuple[str, TestPlan, Pool]] = []
     faults: list[Fault] = []
+    grid = parse_grid(asked.grid_text, faults)
     for path in plan_files:
         try:
             plan = load_plan(read_text(path))
-            plans.append((path.stem, plan, pool_for(bank, plan)))
+            plans.append((path.stem, plan, pool_for(bank, plan, grid)))
         except Faulty as error:
             faults += [replace(f, where=f"{path.name}: {f.where}") if len(plan_files) > 1 else f for f in error.faults]
     if faults:
@@ -184,7 +187,7 @@ def _designs(asked: Asked, plan_files: Sequence[Path], bank: Bank) -> list[Desig
         return [_replayed(asked, name, plan, pool, bank, population, person_ids, answers, everything) for name, plan, pool in plans]
     given: Given | None = None
     if asked.theta_file is not None:
-        given = read_thetas(read_text(asked.theta_file), competencies, started=any(plan.starts for _, plan, _ in plans))
+        given = read_thetas(read_text(asked.theta_file), competencies, grid, started=any(plan.starts for _, plan, _ in plans))
         truth, person_ids, true = "given", given.person_ids, given.true
     else:
         count = asked.n or 0

@@ -1,6 +1,8 @@
 """What the engine's commands read: lists of numbers, abilities, answers, priors and grids, with every fault named."""
 
 import math
+import re
+import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,9 +18,10 @@ from itembank.bank import Bank, pool_of
 from webtest.job_levels import read_job_level
 from webtest.response_files import read_responses
 from webtest.snapshots import plan_faults, untried
-from webtest.start_cells import read_prior
+from webtest.start_cells import LIVE, read_prior
 
 FARTHEST = 100.0  # an ability beyond this is a typing error
+BARE_WORD = re.compile(r"=\s*(?!(?:true|false|nan|inf)\b)([A-Za-z]\w*)")
 
 
 def abilities(text: str, option: str) -> Floats:
@@ -39,11 +42,11 @@ def to_number(cell: str) -> float:
         return math.nan
 
 
-def pool_for(bank: Bank, plan: TestPlan) -> Pool:
+def pool_for(bank: Bank, plan: TestPlan, grid: Grid | None = None) -> Pool:
     """The pool on which a plan is tried out: with the control parameters and the pretest items that it asks for. Raises Faulty where the bank cannot
     serve the plan.
     """
-    pool = pool_of(bank, plan.competencies, untried(plan, bank))
+    pool = replace(pool_of(bank, plan.competencies, untried(plan, bank)), grid=grid or Grid())
     faults = plan_faults(plan, bank, pool)
     if faults:
         raise Faulty(faults)
@@ -72,9 +75,9 @@ class Given:
     own: tuple[NormalPrior | None, ...]
 
 
-def read_thetas(text: str, competencies: tuple[str, ...], *, started: bool = False) -> Given:
+def read_thetas(text: str, competencies: tuple[str, ...], grid: Grid = LIVE, *, started: bool = False) -> Given:
     """`person_id` and a column a competency, or `person_id,theta` where there is one competency; where tests start by priors (`started`) also `group`, a
-    job level, and `prior_mean` with `prior_sd`, each optional. Raises Faulty with every fault.
+    job level, and `prior_mean` with `prior_sd`, each optional; `grid` must hold these. Raises Faulty with every fault.
     """
     single = len(competencies) == 1 and "theta" in (name.strip() for name in text.split("\n", 1)[0].split(","))
     columns = ["theta"] if single else list(competencies)
@@ -98,7 +101,7 @@ def read_thetas(text: str, competencies: tuple[str, ...], *, started: bool = Fal
         found[person_id] = values
         group = cells.get("group", "") if started else ""
         groups.append(read_job_level(where, "group", group, faults) if group else "")
-        own.append(read_prior(where, cells, faults) if started else None)
+        own.append(read_prior(where, cells, faults, grid) if started else None)
     if not found and not faults:
         faults.append(Fault("file", "", "holds no people"))
     if faults:
@@ -167,6 +170,19 @@ def read_given(text: str, pool: Pool) -> tuple[list[int], list[int]]:
     if faults:
         raise Faulty(faults)
     return items, answers
+
+
+def parse_strategy(text: str, option: str, faults: list[Fault]) -> dict[str, object]:
+    """`name`, or `name:key=value,key=value` with values as in TOML (words need no quotes), as the table of a strategy; what is wrong is added to
+    `faults`.
+    """
+    name, _, cells = text.partition(":")
+    try:
+        options = tomllib.loads("it = {" + BARE_WORD.sub(r'="\1"', cells) + "}")["it"]
+    except tomllib.TOMLDecodeError:
+        faults.append(Fault(option, "", f"'{cells}' is not a list of options", f"{name}:option=value,option=value"))
+        options = {}
+    return {**options, "name": name}
 
 
 def parse_prior(text: str, faults: list[Fault], option: str = "--prior") -> Prior:

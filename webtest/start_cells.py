@@ -9,10 +9,13 @@ from cat_engine.plan_text import normal_prior
 from cat_engine.priors import reach_faults
 
 PRIOR_COLUMNS = ("prior_mean", "prior_sd")
+LIVE = Grid()  # of every pool that a live test is given from
 
 
-def read_prior(where: str, cells: Mapping[str, str], faults: list[Fault]) -> NormalPrior | None:
-    """The prior in the columns prior_mean and prior_sd; None where both are empty or missing, and where they are none, which is added to `faults`."""
+def read_prior(where: str, cells: Mapping[str, str], faults: list[Fault], grid: Grid = LIVE) -> NormalPrior | None:
+    """The prior in the columns prior_mean and prior_sd, which `grid` must hold; None where both are empty or missing, and where they are none, which is
+    added to `faults`.
+    """
     texts = {name: cells.get(name, "") for name in PRIOR_COLUMNS}
     if not any(texts.values()):
         return None
@@ -28,7 +31,6 @@ def read_prior(where: str, cells: Mapping[str, str], faults: list[Fault]) -> Nor
         elif not math.isfinite(values[-1]):
             found.append(Fault(where, name, f"'{text}' is not a number"))
     prior = None if found else normal_prior(where, values[0], values[1], found, PRIOR_COLUMNS)
-    grid = Grid()  # of every pool that a test is given from
     found += [] if prior is None else [replace(f, field="prior_sd") for f in reach_faults(where, prior, grid.low, grid.high)]
     faults += found
     return prior

@@ -102,13 +102,19 @@ class _Discrimination:
     routed: ClassVar[bool] = True
 
     def score(self, moment: Moment) -> Floats:
-        """sum_k (sum_q w_q P_k^2 - (sum_q w_q P_k)^2) / 2."""
+        """sum_k sum_q w_q (P_k - sum_q w_q P_k)^2 / 2, from the mean, so that nothing cancels."""
         log_weight = (moment.log_posterior() if self.posterior else moment.log_likelihood()) - moment.pool.grid.log_weights()
         weight = np.exp(log_weight - log_weight.max(axis=-1, keepdims=True))
         weight /= weight.sum(axis=-1, keepdims=True)
         mean = moment.integrate(moment.pool.p_table, weight)
-        square = moment.integrate(moment.pool.p_square_table, weight)
-        return np.asarray((square - mean**2).sum(axis=-1) / 2)
+        out = np.empty(mean.shape[:2])
+        for s, (at, _) in enumerate(moment.pool.scales):
+            own = moment.pool.p_table if len(moment.pool.scales) == 1 else moment.pool.p_table[at]
+            for n in range(len(out)):
+                away = own - mean[n, at, :, None]
+                away *= away
+                out[n, at] = (away @ weight[n, s]).sum(axis=-1) / 2
+        return out
 
     def unit(self, moment: Moment) -> Floats:
         """1."""

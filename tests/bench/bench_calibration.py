@@ -1,7 +1,7 @@
 """Calibration: speed beside girth and mirt (from PyPI, where installed), and what routed answers do to estimators that start from proportions.
 
 python -m tests.bench.bench_calibration
-python -m tests.bench.bench_calibration routed 20000      the last part alone, of so many people
+python -m tests.bench.bench_calibration routed best-five 20000      the last part alone: by which plan, and of how many people
 """
 
 import sys
@@ -32,11 +32,7 @@ Data = tuple[Ints, Ints, Ints]  # person, item and category of each answer
 REPEATS = 3
 SERANG = 1052
 ROUTED_PEOPLE, ROUTED_ITEMS = 5_000, 156
-ROUTED_PLAN = """
-name = "routed"
-[exposure]
-name = "randomesque"
-k = 5
+SECTION = """
 [[sections]]
 code = "all"
 title = "all"
@@ -45,6 +41,10 @@ min_items = 30
 max_items = 30
 time_budget_min = 60
 """
+ROUTED = {  # what chooses the items of a plan
+    "best-five": '[exposure]\nname = "randomesque"\nk = 5',
+    "progressive": '[select]\nname = "progressive"',
+}
 
 
 def bank_2pl(n: int, seed: int) -> list[Row]:
@@ -127,22 +127,24 @@ def serang() -> list[float]:
     return timed(lambda: html_report(calibrate(log, bank, CalibrationOptions()), provisional=True))
 
 
-def routed(n_people: int) -> tuple[Bank, Data]:
-    """A 2PL bank, and the answers that our own engine routed on it."""
+def routed(plan: str, n_people: int) -> tuple[Bank, Data]:
+    """A 2PL bank, and the answers that our own engine routed on it by a plan of ROUTED."""
     rows = bank_2pl(ROUTED_ITEMS, 6)
     bank = Bank(
         tuple(f"i{k}" for k in range(len(rows))), ItemParams.from_rows(rows), ("A",), ("active",) * len(rows), ("provisional",) * len(rows),
         (None,) * len(rows), ({},) * len(rows),
     )  # fmt: skip
-    result = simulate(load_plan(ROUTED_PLAN), pool_of(bank, ["A"]), np.random.default_rng(7).normal(size=(n_people, 1)), 8)
+    result = simulate(
+        load_plan(f'name = "routed"\n{ROUTED[plan]}{SECTION}'), pool_of(bank, ["A"]), np.random.default_rng(7).normal(size=(n_people, 1)), 8
+    )
     return bank, (result.step_person, result.step_item, result.step_category)
 
 
-def routed_recovery(n_people: int = ROUTED_PEOPLE) -> Iterator[Line]:
+def routed_recovery(plan: str, n_people: int) -> Iterator[Line]:
     """Errors on routed answers, of items with at least 100: ours, girth's full likelihood, and girth's estimators by proportion."""
     import girth
 
-    bank, data = routed(n_people)
+    bank, data = routed(plan, n_people)
     answered = np.bincount(data[1], minlength=len(bank))
     both = np.array([len(np.unique(data[2][data[1] == i])) == 2 for i in range(len(bank))])
     kept = np.flatnonzero((answered >= 100) & both)
@@ -156,7 +158,7 @@ def routed_recovery(n_people: int = ROUTED_PEOPLE) -> Iterator[Line]:
         yield f"{label}: correlation of b", float(np.corrcoef(b, true_b)[0, 1]), ""
 
     ours = fit([bank.row(i) for i in kept.tolist()], part, "default").rows
-    label = f"routed {n_people:,} x {len(kept)}, 30 answers each, ours"
+    label = f"routed ({plan}) {n_people:,} x {len(kept)}, 30 answers each, ours"
     yield from lines(label, np.array([row.a for row in ours]), np.array([row.b[0] for row in ours]))
     matrix = dense(part, (n_people, len(kept))).T
     for name in ("pcm_mml", "rasch_mml", "twopl_mml"):
@@ -213,12 +215,12 @@ def run() -> list[Line]:
         shortfall(SPARSE, many, answers(many, 20_000, 30, 1), "none"),
         shortfall(COMPLETE, few, answers(few, 5_000, 60, 1), "none"),
         shortfall(GUESSED, guessed, answers(guessed, 5_000, 60, 1), "default"),
-        *routed_recovery(),
+        *(line for plan in ROUTED for line in routed_recovery(plan, ROUTED_PEOPLE)),
     ]
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] != ["routed"]:
         sys.exit(main(["bench_calibration"]))
-    for name, value, unit in routed_recovery(int(sys.argv[2])):
+    for name, value, unit in routed_recovery(sys.argv[2], int(sys.argv[3])):
         print(f"{value:12.4f} {unit:2} {name}", flush=True)

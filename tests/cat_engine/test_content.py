@@ -32,6 +32,7 @@ from cat_engine import (
     start,
     tell,
 )
+from cat_engine.ability import eap
 from cat_engine.assembly import Assembly
 from cat_engine.batch import Batch
 from cat_engine.beginning import GivenItems
@@ -204,8 +205,10 @@ def test_shadow_tests_run_as_in_testdesign(fatigue: tuple, golden: Callable[[str
             state = tell(tell(state, Presented(decision.item)), Answered(category, 1.0))
             batch = Batch.replay(plan, pool, state.items, state.categories)
             # TestDesign gives the two end nodes of its grid full weight; the trapezoid rule, which is ours, gives them half
-            assert batch.theta[0, 0] == pytest.approx(examinee["interim_theta"][k], abs=5e-4)
-            assert batch.se[0, 0] == pytest.approx(examinee["interim_se"][k], abs=5e-4)
+            assert [batch.theta[0, 0], batch.se[0, 0]] == pytest.approx([examinee["interim_theta"][k], examinee["interim_se"][k]], abs=5e-4)
+            full = batch.log_posterior(np.array([0]), 0) - pool.grid.log_weights()
+            found_so = np.concatenate(eap(full, pool.nodes))
+            np.testing.assert_allclose(found_so, [examinee["interim_theta"][k], examinee["interim_se"][k]], atol=1e-9)
         assert ask(plan, pool, state).reason == "length"
 
 
@@ -307,26 +310,33 @@ def test_a_start_rule_that_names_items_of_another_section_leaves_the_choice_to_t
 
 
 def test_balanced_tests_are_those_of_catr(golden: Callable[[str], Any]) -> None:
+    """15 people of 30 items. catR draws among groups that are equally wanted, so its draw is taken; the groups, and the item inside, are exact."""
     reference = golden("catr_content.json")
     rows = [Row("4pl", a, [b], c, d) for a, b, c, d in reference["items"]]
     n = len(rows)
-    content = Content.of([str(k) for k in range(n)], {"GROUP": reference["groups"]})
+    content = Content.of([str(k) for k in range(n)], {"GROUP": [reference["names"][g] for g in reference["groups"]]})
     pool = Pool(
         tuple(map(str, range(n))), ItemParams.from_rows(rows), ("A",), np.ones(n, bool), np.zeros(n), Grid(-4.0, 4.0, 33), content=content
     )
     method = Balanced("GROUP", dict(zip(reference["names"], reference["props"], strict=True)))
     group = method.groups(pool)
+    assert len(reference["examinees"]) == 15
     for examinee in reference["examinees"]:
-        items, answers = [], []
-        for item, name in zip(examinee["items"], examinee["groups"], strict=True):
-            batch = Batch.replay(TestPlan("t", ()), pool, items, answers)
-            counts = np.bincount(group[items], minlength=len(method.targets)).astype(float) if items else np.zeros(len(method.targets))
-            chosen = reference["names"].index(name)
-            assert method.wanted(counts)[chosen]  # catR draws among equals, so its draw is taken
-            free = ~batch.used[0] & ((group == chosen) if items else True)
-            assert np.argmax(np.where(free, np.round(batch.info[0], 12), -np.inf)) == item - 1
-            items.append(item - 1)
-            answers.append(int(examinee["responses"][item - 1]))
+        items = [item - 1 for item in examinee["items"]]
+        batch = Batch.begin(TestPlan("t", (Section("s", "s", ("A",), 1, 30, 1.0),)), pool, 1)
+        for k, (item, answer) in enumerate(zip(items, examinee["x"], strict=True)):
+            free = ~batch.used[0]
+            if k:
+                counts = np.bincount(group[items[:k]], minlength=len(method.targets)).astype(float)
+                wanted = [g in examinee["eligible"][k - 1] for g in "01234"]
+                assert method.wanted(counts).tolist() == wanted
+                free &= group == group[item]
+                np.testing.assert_allclose(
+                    [batch.theta[0, 0], batch.se[0, 0]], [examinee["theta"][k - 1], examinee["se"][k - 1]], atol=1e-12
+                )
+            assert np.argmax(np.where(free, np.round(batch.info[0], 12), -np.inf)) == item
+            batch.answer(np.array([0]), np.array([item]), np.array([int(answer)]))
+        np.testing.assert_allclose([batch.theta[0, 0], batch.se[0, 0]], [examinee["theta"][-1], examinee["se"][-1]], atol=1e-12)
 
 
 # text

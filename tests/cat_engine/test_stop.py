@@ -8,28 +8,16 @@ import numpy as np
 import pytest
 
 from cat_engine import (
-    Answered,
-    EndSection,
     Faulty,
-    Grid,
     ItemParams,
     Pool,
-    Present,
-    Presented,
     Row,
-    Section,
     TestPlan,
-    ask,
     dump_plan,
-    estimate,
     load_plan,
     simulate,
-    start,
-    tell,
 )
 from cat_engine.batch import Batch
-from cat_engine.beginning import AtThetas
-from cat_engine.estimators import MaximumAPosteriori, MaximumLikelihood, WeightedLikelihood
 from cat_engine.people import attempt_seed
 from cat_engine.select import SELECTION
 from cat_engine.stop import BANK, GOING_ON, STOP, AllOf, AnsweringTime, Length, PosteriorSD, reasons, section_reason, verdict
@@ -229,94 +217,3 @@ def test_live_and_simulator_stop_alike(sit: Callable, plan: TestPlan, mixed_pool
         state, _ = sit(mixed, mixed_pool, attempt_seed(4, person), lambda position, _, answers=answers: answers[position])
         assert list(state.items) == result.step_item[mine].tolist()
         assert state.ended == result.reasons[person]
-
-
-# reference software
-
-METHODS = {"BM": MaximumAPosteriori(-4.0, 4.0), "WL": WeightedLikelihood(), "ML": MaximumLikelihood(), "EAP": None}
-SELECT = {"MFI": "mfi", "thOpt": "thopt", "MPWI": "mpwi", "KLP": "klp", "MEPV": "mepv", "MEI": "mei", "GDIP": "gdip", "bOpt": "urry"}
-CATR_GRID = Grid(-4.0, 4.0, 33)
-
-
-def row(model: str, values: list[float | None]) -> Row:
-    numbers = [v for v in values if v is not None]
-    if model in ("GRM", "GPCM"):
-        return Row(model.lower(), numbers[0], numbers[1:])
-    a, b, c, d = numbers
-    return Row(model.lower(), a, [b], c, d)
-
-
-def catr_plan(run: dict) -> TestPlan:
-    config = run["config"]
-    kinds = config["stop"]["rule"] if isinstance(config["stop"]["rule"], list) else [config["stop"]["rule"]]
-    levels = config["stop"]["thr"] if isinstance(config["stop"]["thr"], list) else [config["stop"]["thr"]]
-    found = dict(zip(kinds, levels, strict=True))
-    rules: list = []
-    if "classification" in found:
-        rules.append(ConfidenceInterval((found["classification"],), config["stop"]["alpha"]))
-    if "minInfo" in found:
-        rules.append(MinimumInformation(found["minInfo"]))
-    section = Section("s", "s", ("A",), run["min_length"] or 1, found["length"], 1.0, tuple(rules))
-    name = SELECT[config["test"]["itemSelect"]]
-    table: dict = {"name": name}
-    if name == "mepv":
-        table["predictive"] = False
-    if name == "mei":
-        table["info"] = config["test"].get("infoType", "observed").lower()
-    thetas = config["start"]["theta"]
-    first = AtThetas(tuple(thetas) if isinstance(thetas, list) else (thetas,), SELECT[config["start"]["startSelect"]])
-    options: dict = {"select": SELECTION.build(table, []), "start": first}
-    interim, final = METHODS[config["test"]["method"]], METHODS[config["final"]["method"]]
-    if interim is not None:
-        options["interim"] = interim
-    if final is not None:
-        options["final"] = final
-    return TestPlan("golden", (section,), **options)
-
-
-def test_whole_tests_by_other_rules_run_as_in_catr(golden: Callable[[str], Any]) -> None:
-    reasons_of = {"classification": "classified", "minInfo": "information", "length": "length"}
-    for run in golden("catr_rules.json")["runs"]:
-        rows = [row(run["model"], values) for values in run["items"]]
-        n = len(rows)
-        pool = Pool(tuple(map(str, range(n))), ItemParams.from_rows(rows), ("A",), np.ones(n, bool), np.zeros(n), CATR_GRID)
-        plan = catr_plan(run)
-        exact = run["config"]["test"]["method"] == "EAP"
-        for number, examinee in enumerate(run["examinees"]):
-            state, label = start(0), f"{run['name']} {number}"
-            for k, (item, category) in enumerate(zip(examinee["items"], examinee["pattern"], strict=True)):
-                decision = ask(plan, pool, state)
-                assert isinstance(decision, Present), f"{label}: ended after {k} items"
-                assert decision.item == item - 1, label
-                state = tell(tell(state, Presented(item - 1)), Answered(category, 1.0))
-                theta = Batch.replay(plan, pool, state.items, state.categories).theta[0, 0]
-                assert theta == pytest.approx(examinee["thetaProv"][k], abs=1e-12 if exact else 1e-4), label
-            end = ask(plan, pool, state)
-            assert isinstance(end, EndSection), label
-            assert end.reason in [reasons_of[rule] for rule in examinee["ruleFinal"]], label
-            assert estimate(plan, pool, state).theta[0] == pytest.approx(examinee["thFinal"], abs=1e-12 if exact else 1e-4), label
-
-
-def test_classification_and_the_posterior_mode_run_as_in_mirtcat(golden: Callable[[str], Any]) -> None:
-    reference = golden("mirtcat_rules.json")
-    rows = [Row("2pl", a, [b]) for a, b in reference["items"]]
-    pool = Pool.of(tuple(map(str, range(len(rows)))), ItemParams.from_rows(rows), ("A",))
-    for run in reference["runs"]:
-        design = run["design"]
-        rules: tuple = (PosteriorSD(design["min_SEM"]),)
-        if "classify" in design:
-            rules = (ConfidenceInterval((design["classify"],), 1 - design["classify_CI"]),)
-        if "sprt_lower" in design:
-            middle, half = (design["sprt_lower"] + design["sprt_upper"]) / 2, (design["sprt_upper"] - design["sprt_lower"]) / 2
-            rules = (ProbabilityRatio((middle,), half),)
-        section = Section("s", "s", ("A",), design.get("min_items", 1), design["max_items"], 1.0, rules)
-        plan = TestPlan("golden", (section,), **({"interim": MaximumAPosteriori()} if run["method"] == "MAP" else {}))
-        for examinee, responses in zip(run["examinees"], reference["responses"], strict=True):
-            state = start(0)
-            for item in examinee["items"]:
-                decision = ask(plan, pool, state)
-                assert isinstance(decision, Present), run["name"]
-                assert decision.item == item - 1, run["name"]
-                state = tell(tell(state, Presented(item - 1)), Answered(responses[item - 1], 1.0))
-            assert isinstance(ask(plan, pool, state), EndSection), run["name"]
-            assert estimate(plan, pool, state).theta[0] == pytest.approx(examinee["theta"], abs=1e-4 if run["method"] == "MAP" else 1e-6)

@@ -118,6 +118,8 @@ def test_prior_grid_and_metric_are_taken_as_written(files: Path) -> None:
         (("--prior", "normal:0"), "--prior"),
         (("--prior", "normal:0,0"), "--prior"),
         (("--prior", "flat"), "jeffreys"),
+        (("--prior", "uniform:5,8", "--grid=-4,4,33"), "outside the grid"),
+        (("--prior", "normal:10,0.5"), "outside the grid"),
         (("--grid", "1,2"), "--grid"),
         (("--grid", "2,1,9"), "--grid"),
         (("--D", "0"), "--D"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cat_engine import Faulty, NormalPrior, load_plan, simulate
+from cat_engine import Faulty, Grid, NormalPrior, load_plan, simulate
 from itembank.exchange import read_bank_csv
 from tests.webtest.simulating.given import STARTED, sim, sim2
 from tests.webtest.small import BANK, table
@@ -55,6 +55,10 @@ def test_every_fault_of_where_people_start_is_named(files: Path) -> None:
     assert [(f.where, f.field) for f in refused.value.faults] == [
         ("row 2", "group"), ("row 3", "prior_sd"), ("row 4", "prior_sd"), ("row 5", "theta"),
     ]  # fmt: skip
+    near = "person_id,theta,prior_mean,prior_sd\nann,1,3,0.6\n"
+    assert read_thetas(near, ("A",), started=True).own == (NormalPrior(3.0, 0.6),)
+    with pytest.raises(Faulty, match="the grid cuts off the prior"):
+        read_thetas(near, ("A",), Grid(-4.0, 4.0, 33), started=True)
     given = read_thetas(text.replace(",x,", ",1,"), ("A",))  # a plan without priors does not look at the columns
     assert (given.groups, given.own) == (("",) * 4, (None,) * 4)
 
@@ -95,6 +99,8 @@ def test_every_fault_of_a_correlation_matrix_is_named(files: Path, matrix: str, 
         (("--abilities", "jeffreys"), "cannot be drawn from"),
         (("--speed-sd", "0"), "--speed-sd"),
         (("--speed-correlation", "2"), "--speed-correlation"),
+        (("--grid", "1,2"), "--grid"),
+        (("--grid=-2,2,33",), "the grid cuts off the prior"),
     ],
 )
 def test_people_who_cannot_be_drawn_are_refused(files: Path, more: tuple[str, ...], word: str) -> None:
