@@ -44,6 +44,13 @@ class Asked:
     names: Sequence[str] = ()
     unless: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def condition(self) -> tuple[str, list[str]]:
+        """What chooses the events in SQL, and its values."""
+        if not self.unless:
+            return "kind = ?", [self.kind.value]
+        return "kind = ? AND payload NOT LIKE ?", [self.kind.value, f"%{canonical(self.unless)[1:-1]}%"]
+
 
 @dataclass(frozen=True, slots=True)
 class _Job:
@@ -144,15 +151,15 @@ class EventStore:
         column, taken = (
             ("json_group_array({0})", "json_extract(payload, '$.{0}')") if self._sqlite else ("json_agg({0})", "payload::json -> '{0}'")
         )
-        columns, chosen, of_columns, of_choice = [], [], [], [wave]
+        columns, values = [], []
         for one in asked:
             wanted = ["attempt", "seq", *map(taken.format, one.names)]
             columns += [f"{column.format(name)} FILTER (WHERE kind = ?)" for name in wanted]
-            of_columns += [one.kind.value] * len(wanted)
-            chosen.append("kind = ? AND payload NOT LIKE ?" if one.unless else "kind = ?")
-            of_choice += [one.kind.value, f"%{canonical(one.unless)[1:-1]}%"][: 1 + bool(one.unless)]
-        sql = f"SELECT {', '.join(columns)} FROM session_event WHERE wave = ? AND ({' OR '.join(chosen)})"  # noqa: S608
-        (found,) = self._query(sql, (*of_columns, *of_choice))
+            values += [one.kind.value] * len(wanted)
+        chosen = " OR ".join(one.condition[0] for one in asked)
+        of_chosen = [value for one in asked for value in one.condition[1]]
+        sql = f"SELECT {', '.join(columns)} FROM session_event WHERE wave = ? AND ({chosen})"  # noqa: S608
+        (found,) = self._query(sql, (*values, wave, *of_chosen))
         arrays = iter([json.loads(array) if self._sqlite else array or [] for array in found])
         return [_in_order([next(arrays) for _ in range(2 + len(one.names))]) for one in asked]
 
