@@ -278,9 +278,10 @@ def _short(value: str) -> str:
 
 def _publish(house: "House", version: int) -> None:
     from webtest.commands_bank import trial_text
+    from webtest.search_bar import found_or_with_bar
     from webtest.services.review import Review
 
-    review = Review(house.engine)
+    review = Review(house.engine, found_or_with_bar(house.searches))
     tried = review.try_version(version, review.plan(version), actor=actor(), now=now_ms())
     out.print(trial_text(tried))
     if not tried.after.holds:

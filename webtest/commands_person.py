@@ -29,6 +29,7 @@ from webtest.console import check_target, err, guarded, json_option, opened, put
 from webtest.csv_table import csv_table, figure
 from webtest.engine_inputs import pool_for, to_number
 from webtest.response_files import PARQUET, read_responses
+from webtest.search_bar import control_with_bar
 
 FILE = click.Path(path_type=Path)
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
@@ -218,7 +219,7 @@ def _test(plan_text: str | None, bank: Bank) -> tuple[TestPlan, Pool] | None:
     if plan_text is None:
         return None
     plan = load_plan(plan_text)
-    return plan, pool_for(bank, plan)
+    return plan, pool_for(bank, plan, control=control_with_bar)
 
 
 def _person_rows(sittings: Sittings, found: PersonFit, flags: Sequence[tuple[str, ...]]) -> list[dict[str, Any]]:

@@ -19,9 +19,9 @@ from calibration.pretest import PretestDemands, pretest_design
 from calibration.responses import ResponseLog
 from cat_engine import Fault, Faulty
 from itembank.bank import Bank
-from itembank.exchange import read_bank_csv
 from webtest.console import check_target, guarded, json_option, put, put_table, read_text, write_file, write_files
 from webtest.csv_table import csv_table
+from webtest.engine_inputs import read_bank
 from webtest.languages import language
 from webtest.response_files import read_responses
 
@@ -44,7 +44,7 @@ def _read(answers: Path, bank_file: Path, targets: Sequence[Path | None]) -> tup
     for target in targets:
         if target is not None:
             check_target(target, force=True)
-    bank = read_bank_csv(read_text(bank_file))
+    bank = read_bank(bank_file)
     return read_responses(answers, bank.ids), bank
 
 

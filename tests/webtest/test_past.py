@@ -25,7 +25,7 @@ from webtest.config import House, open_house
 from webtest.events import Kind
 from webtest.founding import invented_roster
 from webtest.models import Wave
-from webtest.services import past, waves
+from webtest.services import waves
 from webtest.services.psychometrics import Psychometrics
 from webtest.services.waves import NewWave
 from webtest.wavefile import wave_lines
@@ -190,7 +190,7 @@ def test_sympson_hetter_parameters_are_found_once_and_pinned(new_items: House, m
     assert not set(control) & set(NEW)
     with SqlSession(house.engine) as sql:
         assert snapshots.control_of(load_plan(plan), load_bank(sql)) == (control,)  # whoever finds them finds the same
-    monkeypatch.setattr(past, "control_of", lambda *_: pytest.fail("found again"))
+    monkeypatch.setattr(snapshots, "found_beforehand", lambda *_, **__: pytest.fail("found again"))
     second = sit_wave(house, plan, 2, 2, T0 + 3 * HOUR)
     assert snapshot(house, second.room.wave).control == (control,)
     for sat in (first, second):
@@ -209,7 +209,7 @@ def test_parameters_that_limit_overlap_are_found_once_and_pinned(new_items: Hous
     assert kit.pool.control is not None
     assert kit.pool.control[0].tolist() == [control.get(item_id, 1.0) for item_id in kit.pool.ids]
     assert differences(house, first) == []
-    monkeypatch.setattr(past, "control_of", lambda *_: pytest.fail("found again"))
+    monkeypatch.setattr(snapshots, "found_beforehand", lambda *_, **__: pytest.fail("found again"))
     second = sit_wave(house, plan, 2, 2, T0 + 3 * HOUR)
     assert snapshot(house, second.room.wave).control == (control,)
     for sat in (first, second):

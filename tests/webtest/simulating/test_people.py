@@ -19,6 +19,22 @@ def test_given_abilities_are_taken(files: Path) -> None:
     assert [(row["person_id"], float(row["theta_true"])) for row in table(files / "out" / "people.csv")] == [("ann", -1.5), ("bob", 2.0)]
 
 
+@pytest.mark.parametrize(
+    "header", ['"person_id","theta"', "\ufeffperson_id,theta", "theta,person_id,room", "person_id,A", '"A","person_id"']
+)
+def test_abilities_are_read_however_the_header_is_written(header: str) -> None:
+    names = [name.strip('"\ufeff') for name in header.split(",")]
+    cells = {"person_id": "p", "theta": "0.5", "A": "0.5", "room": "x"}
+    given = read_thetas(f"{header}\r\n" + ",".join(cells[name] for name in names) + "\r\n", ("A",))
+    assert (given.person_ids, given.true.tolist()) == (("p",), [[0.5]])
+
+
+def test_a_file_without_a_header_is_told_what_to_write() -> None:
+    with pytest.raises(Faulty) as refused:
+        read_thetas("0.5\n-0.5\n", ("A",))
+    assert all("person_id,theta" in fault.remedy for fault in refused.value.faults)
+
+
 def test_every_fault_of_an_ability_file_is_named() -> None:
     with pytest.raises(Faulty) as refused:
         read_thetas("person_id,theta\nann,high\n,1\nbob,1,2\nann,0\n", ("A",))
