@@ -37,7 +37,10 @@ svg{width:100%;height:auto;display:block}svg text{font:10px system-ui,sans-serif
 """
 VERDICTS = {"adopt": N_("dipakai"), "keep": N_("lama dipertahankan"), "reject": N_("ditahan")}
 GROUPINGS = {"sex": N_("Jenis kelamin"), "job_level": N_("Jenjang jabatan"), "unit": N_("Unit kerja"), "wave": N_("Gelombang")}
-DROPPED = {"dibatalkan": N_("dibatalkan")}  # why answers were left out, as the installation's record has it
+DROPPED = {
+    "dibatalkan": N_("dibatalkan"),
+    "terburu-buru": N_("terlalu cepat untuk dibaca"),
+}  # why answers were left out, as the installation's record has it
 DIF_GUIDE = N_(
     "Setiap kelompok dengan sedikitnya 100 jawaban per butir dibandingkan dengan peserta lain yang berkemampuan sama menurut jawaban mereka yang lain "
     "(RDIF, Lim & Choe 2023). Pergeseran: bagian rentang skor; di bawah 0 merugikan kelompok itu. Merah: p < 0,01 setelah koreksi Holm dan "

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cat_engine import Fault, Faulty
 from cat_engine.irt import Ints
+from cat_engine.timing import rapid_threshold
 from itembank.csv_lines import csv_lines
 
 WHY = ("adaptive", "pretest", "fixed", "start")
@@ -87,6 +88,15 @@ class ResponseLog:
         """The responses chosen[R], with all persons and items still known."""
         columns = {name: getattr(self, name)[chosen] for name in ("person", "item", "category", "rt_ms", "position", "why")}
         return replace(self, **columns)
+
+    def without_rapid(self) -> "ResponseLog":
+        """The responses that were no rapid guesses: those whose time is not known, or at least a tenth of the mean time on the item, or 10 s (NT10; Wise &
+        Ma, 2012). Who answers faster than one can read says nothing of the item (effort-moderated scoring; Wise & DeMars, 2006).
+        """
+        known = self.rt_ms >= 0
+        n, total = (np.bincount(self.item[known], weights, len(self.item_ids)) for weights in (None, self.rt_ms[known]))
+        least_ms = 1000 * rapid_threshold(total / np.maximum(n, 1) / 1000)
+        return self.where(~known | (self.rt_ms >= least_ms[self.item]))
 
     def matrix(self) -> NDArray[np.int64]:
         """Persons x items, -1 = not administered. For small data only."""

@@ -11,7 +11,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 GENESIS = "0" * 64
 
@@ -74,9 +75,12 @@ def canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+_quoted = lru_cache(4096)(canonical)  # names that come again and again; a log is long
+
+
 def digest(prev_hash: str, attempt: str, seq: int, kind: str, at: int, actor: str, payload: str) -> str:
     """The hash of an event whose payload is already canonical JSON text."""
-    head = canonical([attempt, seq, kind, at, actor])
+    head = f"[{_quoted(attempt)},{seq},{_quoted(kind)},{at},{_quoted(actor)}]"
     return hashlib.sha256(f"{prev_hash}|{head}|{payload}".encode()).hexdigest()
 
 
@@ -107,8 +111,7 @@ class Break:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
+class StoredEvent(NamedTuple):
     """A row of the log as it is found, before anything is believed of it; `payload` is the text that was hashed."""
 
     attempt: str
@@ -120,27 +123,42 @@ class StoredEvent:
     prev_hash: str
     hash: str
 
+    def fault(self, seq: int, prev_hash: str) -> str:
+        """Why the row cannot stand at `seq`, after an event of that hash; empty where it can."""
+        if self.seq != seq:
+            return f"event {seq} is missing (the next one found is {self.seq})"
+        if self.prev_hash != prev_hash:
+            return "its prev_hash is not the hash of the event before"
+        if digest(prev_hash, self.attempt, seq, self.kind, self.at, self.actor, self.payload) != self.hash:
+            return f"the content of this '{self.kind}' event does not match its hash"
+        return ""
+
 
 def read_chain(rows: Sequence[StoredEvent]) -> tuple[list[SessionEvent], Break | None]:
     """One stream's rows (in seq order) as events, up to the first place where they do not form a chain."""
     events: list[SessionEvent] = []
     prev_hash = GENESIS
     for seq, row in enumerate(rows):
-        if row.seq != seq:
-            return events, Break(row.attempt, seq, f"event {seq} is missing (the next one found is {row.seq})")
-        if row.prev_hash != prev_hash:
-            return events, Break(row.attempt, seq, "its prev_hash is not the hash of the event before")
-        if digest(prev_hash, row.attempt, seq, row.kind, row.at, row.actor, row.payload) != row.hash:
-            return events, Break(row.attempt, seq, f"the content of this '{row.kind}' event does not match its hash")
+        if why := row.fault(seq, prev_hash):
+            return events, Break(row.attempt, seq, why)
         events.append(SessionEvent(row.attempt, seq, row.kind, row.at, row.actor, json.loads(row.payload), row.prev_hash, row.hash))
         prev_hash = row.hash
     return events, None
 
 
+def first_break(rows: Iterable[StoredEvent]) -> Break | None:
+    """The first place where one stream's rows (in seq order) do not form a chain, or None; what they say is not read."""
+    prev_hash = GENESIS
+    for seq, row in enumerate(rows):
+        if why := row.fault(seq, prev_hash):
+            return Break(row.attempt, seq, why)
+        prev_hash = row.hash
+    return None
+
+
 def verify(events: Sequence[SessionEvent]) -> Break | None:
     """The first place where one attempt's events (in seq order) do not form a chain, or None."""
-    rows = [StoredEvent(e.attempt, e.seq, e.kind, e.at, e.actor, canonical(e.payload), e.prev_hash, e.hash) for e in events]
-    return read_chain(rows)[1]
+    return first_break(StoredEvent(e.attempt, e.seq, e.kind, e.at, e.actor, canonical(e.payload), e.prev_hash, e.hash) for e in events)
 
 
 def merkle_root(leaves: Iterable[str]) -> str:

@@ -74,7 +74,7 @@ def test_a_chain_alone_cannot_show_that_its_tail_is_gone() -> None:
 
 def test_a_payload_text_that_reads_the_same_but_is_not_the_text_that_was_hashed_is_found() -> None:
     rows = [StoredEvent(e.attempt, e.seq, e.kind, e.at, e.actor, canonical(e.payload), e.prev_hash, e.hash) for e in three()]
-    rows[1] = replace(rows[1], payload='{"text": "b"}')
+    rows[1] = rows[1]._replace(payload='{"text": "b"}')
     events, broken = read_chain(rows)
     assert broken is not None
     assert (broken.seq, len(events)) == (1, 1)
@@ -82,7 +82,7 @@ def test_a_payload_text_that_reads_the_same_but_is_not_the_text_that_was_hashed_
 
 def test_a_payload_that_is_no_json_any_more_is_named_not_raised() -> None:
     rows = [StoredEvent(e.attempt, e.seq, e.kind, e.at, e.actor, canonical(e.payload), e.prev_hash, e.hash) for e in three()]
-    rows[2] = replace(rows[2], payload='{"text"�"c"}')
+    rows[2] = rows[2]._replace(payload='{"text"�"c"}')
     _events, broken = read_chain(rows)
     assert broken is not None
     assert "does not match its hash" in broken.why

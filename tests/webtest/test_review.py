@@ -10,12 +10,14 @@ from sqlmodel import select, text
 
 from calibration.pipeline import CalibrationOptions, Proposal
 from calibration.verdicts import ItemVerdict
-from cat_engine import Row, load_plan
+from cat_engine import Faulty, Row, load_plan
 from itembank.bank import Bank
 from itembank.demo import plan_text
 from itembank.store import load_bank, load_contents, save_version
-from tests.webtest.conftest import T0
+from tests.webtest.audit.forging import last_answer, tampering
+from tests.webtest.conftest import T0, finished_room
 from webtest.config import House
+from webtest.events import canonical
 from webtest.models import CalibrationDecision, CalibrationDraft, CalibrationRun
 from webtest.refusal import Refused
 from webtest.services.review import Decision, Review, as_json
@@ -206,3 +208,21 @@ def test_the_database_refuses_to_change_what_was_decided(house: House, table: st
     for statement in (f"UPDATE {table} SET actor = 'y'", f"DELETE FROM {table}"):  # noqa: S608
         with SqlSession(house.engine.execution_options(write=True)) as sql, pytest.raises(DatabaseError, match="append-only"):
             sql.exec(text(statement))  # type: ignore[call-overload]
+
+
+def test_nothing_is_published_from_answers_whose_log_does_not_hold(house: House) -> None:
+    room = finished_room(house)
+    run, _ = a_run(house)
+    with SqlSession(house.engine.execution_options(write=True)) as sql, sql.begin():
+        sql.get_one(CalibrationRun, run.id).waves = json.dumps([room.wave])
+    review, draft = Review(house.engine), run.draft_version or 0
+    plan = load_plan(plan_text())
+    review.try_version(draft, replace(plan, sections=plan.sections[1:]), actor=WHO, now=T0)
+    event = last_answer(room)
+    with tampering(house) as sql:
+        changed = canonical({**event.payload, "category": 1 - min(event.payload["category"], 1)})
+        sql.execute(text("UPDATE session_event SET payload = :p WHERE attempt = :a AND seq = :s"), {"p": changed, "a": event.attempt, "s": event.seq})
+    with pytest.raises(Faulty, match=f"event {event.seq} of {event.attempt}: does not hold"):
+        review.decide(draft, "publish", actor=WHO, now=T0)
+    assert bank_of(house, None).version == 1
+    review.decide(draft, "refuse", actor=WHO, now=T0)

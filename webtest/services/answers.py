@@ -1,10 +1,11 @@
 """The answers of closed waves as they leave the database: Parquet by wave, persons under a pseudonym, with a manifest of digests."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Engine
 from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
@@ -12,11 +13,12 @@ from calibration.parquet import SCHEMA, write_responses_parquet
 from cat_engine import Fault, Faulty
 from itembank.store import load_bank
 from webtest.config import House
-from webtest.events import Kind, SessionEvent, verify
+from webtest.events import Break, Kind, SessionEvent, first_break, verify
 from webtest.keys import name_hash
 from webtest.models import Attempt, Person, Wave
 from webtest.refusal import Refused
 from webtest.response_files import FORMAT, MANIFEST, digest
+from webtest.store import stored_events
 
 GROUPS = ("job_level", "sex", "agency", "unit")
 SEX_DIGIT = 14  # of an NIP: 1 man, 2 woman
@@ -29,6 +31,21 @@ class WaveAnswers:
 
     content: bytes
     facts: Mapping[str, Any]
+
+
+def log_fault(found: Break) -> Fault:
+    """A break of a log as a fault, to whoever wanted something of it."""
+    return Fault(
+        "log", f"event {found.seq} of {found.attempt}", f"does not hold: {found.why}", "see 'cact audit'; nothing can be taken from it"
+    )
+
+
+def check_logs(engine: Engine, waves: Iterable[str]) -> None:
+    """Raises Faulty where the log of a wave does not hold, with the first place."""
+    for wave in waves:
+        for rows in stored_events(engine, wave).values():
+            if broken := first_break(rows):
+                raise Faulty([log_fault(broken)])
 
 
 def export_answers(house: House, waves: Sequence[str], groups: Sequence[str]) -> dict[str, bytes]:
@@ -70,16 +87,7 @@ def _of_wave(house: House, wave: Wave, groups: Sequence[str]) -> WaveAnswers | N
     for attempt, events in house.store.wave_events(wave.id).items():
         broken = verify(events)
         if broken is not None:
-            raise Faulty(
-                [
-                    Fault(
-                        f"wave {wave.id}",
-                        f"event {broken.seq} of {broken.attempt}",
-                        broken.why,
-                        "see 'cact audit'; nothing can be taken from it",
-                    )
-                ]
-            )
+            raise Faulty([log_fault(broken)])
         answers = _answers(events)
         if any(event.kind == Kind.VOIDED for event in events):
             void += len(answers)

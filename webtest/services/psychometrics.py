@@ -113,9 +113,8 @@ class Psychometrics:
         n = len(attempts)
         reasons = [why.get(which, "adaptive") for which in zip(attempts, items, strict=True)] if why else ["adaptive"] * n
         rt_ms = times[0] if timed else [-1] * n
-        return ResponseLog.of_columns(attempts, items, categories, rt_ms, places(attempts), reasons), {
-            "dibatalkan": dropped
-        } if dropped else {}
+        log = ResponseLog.of_columns(attempts, items, categories, rt_ms, places(attempts), reasons)
+        return log, {"dibatalkan": dropped} if dropped else {}
 
     def _groups(self, log: ResponseLog, waves: Sequence[str]) -> dict[str, list[str]]:
         """Sex (by the NIP), job level, unit and wave of each person of a log, in Indonesian."""
@@ -176,10 +175,14 @@ class Psychometrics:
         """Calibrate the answers of closed waves on the newest published bank; keeps the report in each language and, where items are adopted, a draft version.
 
         `truth`: the bank by which the answers of a rehearsal were made; the report then says how near the estimates came. `hold`: where
-        the work is done (calibration.expectation).
+        the work is done (calibration.expectation). Answers that were rapid guesses are left out, as those of attempts declared void are. Whether the
+        log holds is looked at before a version is published (services.review).
         """
         waves = list(dict.fromkeys(waves))
-        log, dropped = self.responses(waves, timed=False)
+        everything, dropped = self.responses(waves)
+        log = everything.without_rapid()
+        if len(log) < len(everything):
+            dropped["terburu-buru"] = len(everything) - len(log)
         bank, contents = self.bank()
         proposal = replace(calibrate(log, bank, options, self._groups(log, waves), hold), dropped=dropped)
         known = {item_id: truth.row(i) for i, item_id in enumerate(truth.ids)} if truth else None

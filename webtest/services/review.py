@@ -22,6 +22,7 @@ from itembank.store import decide, hold_versions, load_bank, load_contents, save
 from webtest.engine_inputs import pool_for
 from webtest.models import CalibrationDecision, CalibrationDraft, CalibrationRun, VersionTrial, VersionVerdict, Wave
 from webtest.refusal import Refused
+from webtest.services.answers import check_logs
 from webtest.services.searches import Searching
 from webtest.snapshots import Control, control_of
 
@@ -218,11 +219,15 @@ class Review:
     def decide(self, version: int, verdict: str, *, actor: str, now: int, reason: str = "") -> None:
         """Publish or refuse a draft. A draft of a calibration is tried first; one that misses a limit is published for a reason only.
 
-        Nothing older than what is published is published over it, and no draft that a decision of the review has replaced.
-        Raises Refused("unknown" | "not_draft" | "superseded" | "outdated" | "untried" | "limits_missed").
+        Nothing older than what is published is published over it, no draft that a decision of the review has replaced, and none from answers whose
+        log does not hold. Raises Refused("unknown" | "not_draft" | "superseded" | "outdated" | "untried" | "limits_missed"), Faulty for a log.
         """
         if version > LARGEST_NUMBER:
             raise Refused("unknown")
+        if verdict == "publish":
+            with SqlSession(self._engine) as sql:
+                runs = sql.exec(select(CalibrationRun.waves).where(CalibrationRun.draft_version == version)).all()
+            check_logs(self._engine, sorted({wave for waves in runs for wave in json.loads(waves)}))  # seconds: before the transaction
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
             hold_versions(sql)
             found = sql.get(BankVersion, version, with_for_update=True)  # of two verdicts at once the first one holds

@@ -13,7 +13,14 @@ FIELDS = {
     "potensi lain": _l("potensi lain"), "agency": _l("instansi"), "place": _l("tempat"), "day": _l("tanggal"),
     "prior_mean": _l("rerata awal"), "prior_sd": _l("simpangan baku awal"), "people": _l("orang maya"), "seed": _l("benih acak"), "plan": _l("rencana tes"),
 }  # fmt: skip
-PLACES = {"form": _l("isian"), "file": _l("berkas"), "wave": _l("gelombang"), "roster": _l("daftar peserta"), "bank": _l("bank soal")}
+PLACES = {
+    "form": _l("isian"),
+    "file": _l("berkas"),
+    "wave": _l("gelombang"),
+    "roster": _l("daftar peserta"),
+    "bank": _l("bank soal"),
+    "log": _l("catatan"),
+}
 # (pattern of the whole English message, what happened, what to do); groups of the pattern fill {0}, {1} ... of both
 SAID = [
     (r"is not 18 digits.*", _l("bukan 18 angka"), _l("simpan kolom NIP sebagai teks, lalu periksa angkanya")),
@@ -52,6 +59,11 @@ SAID = [
     ),
     (r"nobody is expected", _l("tidak memuat peserta"), _l("unggah daftar peserta")),
     (r"simulated people ran out of items", _l("orang maya kehabisan butir"), _l("tambah butir atau kurangi banyaknya soal")),
+    (
+        r"does not hold: .*",
+        _l("rantai catatan tidak utuh: isinya pernah diubah"),
+        _l("periksa dengan 'cact audit'; jawaban gelombang ini tidak dapat dipakai"),
+    ),
     (r"the item has no text", _l("butir belum memiliki teks"), _l("masukkan teksnya, atau pensiunkan butirnya")),
 ]  # fmt: skip
 

@@ -59,7 +59,10 @@ ROLES = {
     "pengawas": _l("pengawas"), "koordinator": _l("koordinator"), "psikometrisi": _l("psikometrisi"), "asesor": _l("asesor"),
     "auditor": _l("auditor"), "admin": _l("admin"),
 }  # fmt: skip
-DROPPED = {"dibatalkan": _l("dibatalkan")}  # why answers were left out of a calibration, as its record has it
+DROPPED = {
+    "dibatalkan": _l("dibatalkan"),
+    "terburu-buru": _l("terlalu cepat untuk dibaca"),
+}  # why answers were left out of a calibration, as its record has it
 FLAGS = {flag: _l(text) for flag, text in MARKED.items()}  # of an estimate
 KINDS = {
     "situasional": _l("situasional"), "deret_angka": _l("deret angka"), "analogi_verbal": _l("analogi verbal"), "silogisme": _l("silogisme"),
