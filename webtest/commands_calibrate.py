@@ -12,7 +12,7 @@ import click
 import numpy as np
 from rich.markup import escape
 
-from calibration.drift import LARGEST_Z, robust_z
+from calibration.drift import LARGEST_Z, purified_link, robust_z
 from calibration.estimate import Demands
 from calibration.expectation import Hold
 from calibration.files import read_groups_csv, read_ids, read_items_csv, read_models_csv, write_estimates_csv, write_items_csv
@@ -135,6 +135,8 @@ def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
         raise Faulty(
             [Fault("--density", "histogram", f"does not go with --fipc {options['fipc']}", f"--fipc {FIPC[0]} updates the density")]
         )
+    if "fipc" in given and options["anchors"] is None:
+        raise Faulty([Fault("--fipc", options["fipc"], "says how anchors are used, and there are none", "name them with --anchors")])
     mml = MmlOptions(priors=Priors.parse(options["priors"]), tolerance=options["tol"], density=options["density"], fipc=options["fipc"])
     with holder(options["scheduler"]) as hold:
         if answers:
@@ -291,31 +293,37 @@ def _publish(house: "House", version: int) -> None:
 @click.option(
     "--method", type=click.Choice(METHODS), default="sl", show_default=True, help="mean/mean, mean/sigma, Haebara, Stocking-Lord."
 )
+@click.option("--purify", is_flag=True, help="Leave out common items whose b moved by a robust z above 2.7, until they settle.")
 @click.option("--out", "out_file", type=FILE, help="Write the moved parameters as CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
 @guarded
-def link_files(new_file: Path, old_file: Path, common_file: Path | None, method: str, out_file: Path | None, as_json: bool) -> None:
+def link_files(
+    new_file: Path, old_file: Path, common_file: Path | None, method: str, purify: bool, out_file: Path | None, as_json: bool
+) -> None:
     """Link two calibrations by their common items: constants A and B with theta_old = A theta_new + B."""
     if out_file is not None:
         check_target(out_file, force=True)
     new, old = read_items_csv(read_text(new_file)), read_items_csv(read_text(old_file))
     common = read_ids(read_text(common_file)) if common_file else [item_id for item_id in new if item_id in old]
     faults = [
-        Fault(str(path), item_id, "is a common item and is missing")
+        Fault(str(path), item_id, "is a common item and is missing", "leave it out of the common items")
         for path, rows in ((new_file, new), (old_file, old))
         for item_id in common
         if item_id not in rows
     ]
     if faults:
         raise Faulty(faults)
-    slope, intercept = link([new[item_id] for item_id in common], [old[item_id] for item_id in common], method)
+    mine, theirs = [new[item_id] for item_id in common], [old[item_id] for item_id in common]
+    (slope, intercept), kept = purified_link(mine, theirs, method) if purify else (link(mine, theirs, method), len(common))
     if out_file is not None:
         write_file(
             out_file, write_items_csv({item_id: transform(row, slope, intercept) for item_id, row in new.items()}).encode(), force=True
         )
-    z = robust_z([transform(new[item_id], slope, intercept) for item_id in common], [old[item_id] for item_id in common])
+    z = robust_z([transform(row, slope, intercept) for row in mine], theirs)
     drift = {item_id: round(float(value), 2) for item_id, value in zip(common, z, strict=True) if abs(value) > LARGEST_Z}
-    figures = {"method": method, "A": slope, "B": intercept, "common": len(common), "moved": len(new), "drift": drift}
-    lines = [f"A = {slope:.6f}, B = {intercept:.6f} ({method}, {len(common)} common items)"]
+    figures = {"method": method, "A": slope, "B": intercept, "common": len(common), "used": kept, "moved": len(new), "drift": drift}
+    lines = [
+        f"A = {slope:.6f}, B = {intercept:.6f} ({method}, {len(common)} common items{f', {len(common) - kept} left out' if purify else ''})"
+    ]
     lines += [escape(f"  {item_id} may have drifted: robust z of b {value}") for item_id, value in drift.items()]
     put(figures, as_json, "\n".join(lines))

@@ -5,6 +5,7 @@ A command reads its files, calls one service and prints. Exit codes: 0 done; 1 c
 
 import datetime as dt
 import json
+import math
 import os
 import pwd
 import sys
@@ -83,7 +84,7 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         faults: Sequence[Fault] = ()
         try:
-            _refuse_broken_text(kwargs)
+            _refuse_unusable(kwargs)
             return function(*args, **kwargs)
         except Faulty as error:
             code, faults = "faulty", error.faults
@@ -110,11 +111,22 @@ def _failure(error: LookupError | OSError) -> tuple[str, str, str]:
     return "refused", "", str(error)
 
 
-def _refuse_broken_text(options: Mapping[str, Any]) -> None:
-    """Raises Faulty for words of the command line that were no UTF-8: no database holds them, and no terminal shows them."""
-    names = [name for name, value in options.items() if isinstance(value, str | Path) and _broken(str(value))]
-    if names:
-        raise Faulty([Fault(name, "", "is not UTF-8 text", "type it again in a terminal set to UTF-8") for name in names])
+def _refuse_unusable(options: Mapping[str, Any]) -> None:
+    """Raises Faulty for words of the command line that were no UTF-8: no database holds them, and no terminal shows them; and for numbers that are
+    none: nothing is above or below nan, so that no range of an option keeps it out.
+    """
+    faults = [
+        Fault(name, "", "is not UTF-8 text", "type it again in a terminal set to UTF-8")
+        for name, value in options.items()
+        if isinstance(value, str | Path) and _broken(str(value))
+    ]
+    faults += [
+        Fault("--" + name.replace("_", "-"), str(value), "is not a finite number", "give a number with a decimal point")
+        for name, value in options.items()
+        if isinstance(value, float) and not math.isfinite(value)
+    ]
+    if faults:
+        raise Faulty(faults)
 
 
 def _broken(word: str) -> bool:

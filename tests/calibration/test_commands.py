@@ -221,6 +221,10 @@ def test_link_moves_parameters_and_says_the_constants(tmp_path: Path) -> None:
     (tmp_path / "N.csv").write_text(write_items_csv(new))
     assert list(json.loads(ok("link", *common, "--json"))["drift"]) == ["i2"]
     assert "i2 may have drifted" in ok("link", *common)
+    purified = json.loads(ok("link", *common, "--purify", "--json"))
+    assert [purified["A"], purified["B"]] == pytest.approx([1.2, 0.5], abs=1e-6)
+    assert (purified["common"], purified["used"], list(purified["drift"])) == (6, 5, ["i2"])
+    assert "(sl, 6 common items, 1 left out)" in ok("link", *common, "--purify")
     (tmp_path / "C.txt").write_text("i1\nzz\n")
     assert "zz: is a common item and is missing" in refused("link", *common, "--common", tmp_path / "C.txt")
 
