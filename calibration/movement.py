@@ -29,7 +29,8 @@ class Movement:
     d2: squared difference of the expected scores per scale point, averaged over the ability of those who were tested (Wells, Hambleton,
         Kirkpatrick & Meng, 2014).
     easier, harder: the highest cumulative sum of standardised shifts over the periods (Veerkamp & Glas, 2000), NaN without periods.
-    flags: which of "robust_z", "d2", "cusum" passed its bound; not_estimated: why there is no new estimate.
+    flags: which of "robust_z", "d2", "cusum" passed its bound. A robust z takes all items for equally well known; routed answers make some known badly,
+        so that it counts only where the shift is beyond LARGEST_Z of its own standard errors too. not_estimated: why there is no new estimate.
     """
 
     item_id: str
@@ -62,13 +63,22 @@ def movements(log: ResponseLog, bank: Bank, options: CalibrationOptions | None =
         own = [v for v in proposal.verdicts if v.competency == scale.competency and v.n > 0]
         new = [(v, v.new, v.old) for v in own if v.new is not None and v.old is not None]
         z = robust_z([n for _, n, _ in new], [o for _, _, o in new]) if len(new) >= FEWEST_TO_SPREAD else np.full(len(new), nan)
-        for (v, after, before), own_z in zip(new, z.tolist(), strict=True):
-            d2 = _d2(after, before, scale)
+        before, after = (middles(rows) for rows in ([o for _, _, o in new], [n for _, n, _ in new]))
+        beyond = ~(np.abs(after - before - np.median(after - before)) <= LARGEST_Z * np.array([v.se_middle for v, _, _ in new]))
+        for k, (v, row, old) in enumerate(new):
+            d2 = _d2(row, old, scale)
             easier, harder = sums.get(v.item_id, (nan, nan))
-            passed = {"robust_z": abs(own_z) > LARGEST_Z, "d2": d2 > LARGEST_D2, "cusum": max(easier, harder) > LARGEST_CUSUM}
+            passed = {
+                "robust_z": abs(z[k]) > LARGEST_Z and beyond[k],
+                "d2": d2 > LARGEST_D2,
+                "cusum": max(easier, harder) > LARGEST_CUSUM,
+            }
             flags = tuple(name for name, over in passed.items() if over)
-            old_b, new_b = middles([before, after]).tolist()
-            found.append(Movement(v.item_id, v.competency, v.n, old_b, new_b, v.se_middle, own_z, d2, easier, harder, flags))
+            found.append(
+                Movement(
+                    v.item_id, v.competency, v.n, float(before[k]), float(after[k]), v.se_middle, float(z[k]), d2, easier, harder, flags
+                )
+            )
         found += [
             Movement(v.item_id, v.competency, v.n, float(middles([v.old])[0]) if v.old else nan, *(nan,) * 6, (), v.flags)
             for v in own
