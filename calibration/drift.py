@@ -25,6 +25,17 @@ def robust_z(linked: Sequence[Row], old: Sequence[Row]) -> Floats:
     return np.asarray((d - middle) / max(SD_OF_IQR * (high - low), SMALLEST_SPREAD))
 
 
+def moved(linked: Sequence[Row], old: Sequence[Row], se: Sequence[float]) -> NDArray[np.bool_]:
+    """Which items moved, [I]: robust z beyond LARGEST_Z, and d as many of its own standard errors from the median.
+
+    A robust z takes all items for equally well known. Routed answers make some known badly: among the others those would stand out by chance alone. Where
+    there is no SE (NaN, of a nominal item) z decides.
+    """
+    d = middles(linked) - middles(old)
+    within = np.abs(d - np.median(d)) <= LARGEST_Z * np.asarray(se)
+    return np.asarray((np.abs(robust_z(linked, old)) > LARGEST_Z) & ~within)
+
+
 def purified_link(new: Sequence[Row], old: Sequence[Row], method: str = "sl") -> tuple[tuple[float, float], int]:
     """(A, B) as linking.link gives them, of the common items that did not move, and how many those are: items whose b moved by a robust z above LARGEST_Z
     are left out and the rest is linked again, until they settle. All take part where fewer than FEWEST_TO_PURIFY would be left. Raises Faulty as link does.

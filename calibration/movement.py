@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.drift import LARGEST_Z, robust_z
+from calibration.drift import moved, robust_z
 from calibration.estimate import LARGEST_RMSD
 from calibration.linking import middles
 from calibration.pipeline import CalibrationOptions, Proposal, calibrate
@@ -29,8 +29,7 @@ class Movement:
     d2: squared difference of the expected scores per scale point, averaged over the ability of those who were tested (Wells, Hambleton,
         Kirkpatrick & Meng, 2014).
     easier, harder: the highest cumulative sum of standardised shifts over the periods (Veerkamp & Glas, 2000), NaN without periods.
-    flags: which of "robust_z", "d2", "cusum" passed its bound. A robust z takes all items for equally well known; routed answers make some known badly,
-        so that it counts only where the shift is beyond LARGEST_Z of its own standard errors too. not_estimated: why there is no new estimate.
+    flags: which of "robust_z", "d2", "cusum" passed its bound. A robust z counts where its shift is beyond its own error too (drift.moved); not_estimated: why there is no new estimate.
     """
 
     item_id: str
@@ -62,14 +61,16 @@ def movements(log: ResponseLog, bank: Bank, options: CalibrationOptions | None =
     for scale in proposal.scales:
         own = [v for v in proposal.verdicts if v.competency == scale.competency and v.n > 0]
         new = [(v, v.new, v.old) for v in own if v.new is not None and v.old is not None]
-        z = robust_z([n for _, n, _ in new], [o for _, _, o in new]) if len(new) >= FEWEST_TO_SPREAD else np.full(len(new), nan)
-        before, after = (middles(rows) for rows in ([o for _, _, o in new], [n for _, n, _ in new]))
-        beyond = ~(np.abs(after - before - np.median(after - before)) <= LARGEST_Z * np.array([v.se_middle for v, _, _ in new]))
+        now, then = [n for _, n, _ in new], [o for _, _, o in new]
+        z, apart = np.full(len(new), nan), np.zeros(len(new), dtype=bool)
+        if len(new) >= FEWEST_TO_SPREAD:
+            z, apart = robust_z(now, then), moved(now, then, [v.se_middle for v, _, _ in new])
+        after, before = middles(now), middles(then)
         for k, (v, row, old) in enumerate(new):
             d2 = _d2(row, old, scale)
             easier, harder = sums.get(v.item_id, (nan, nan))
             passed = {
-                "robust_z": abs(z[k]) > LARGEST_Z and beyond[k],
+                "robust_z": apart[k],
                 "d2": d2 > LARGEST_D2,
                 "cusum": max(easier, harder) > LARGEST_CUSUM,
             }
