@@ -20,6 +20,7 @@ from calibration.flags import ADVICE, SENTENCES
 from calibration.linking import METHODS, link, transform
 from calibration.mml import DENSITIES, FIPC, MmlOptions, Priors
 from calibration.pipeline import CalibrationOptions, recovery
+from calibration.proposal_files import proposal_csv, proposal_json
 from calibration.report import html_file_report
 from calibration.responses import ResponseLog
 from calibration.standalone import FileCalibration, Specification, calibrate_answers
@@ -54,7 +55,7 @@ FILE = click.Path(path_type=Path)
 ALIASES = {"rasch": "pcm"}  # a slope of 1
 KIB_PER_MB = 1024
 LONG_NUMBER = re.compile(r"-?\d+\.\d{4,}")
-FILE_ONLY = ("model", "competency", "model_file", "anchors", "fipc", "groups", "out_file", "json_file")
+FILE_ONLY = ("model", "competency", "model_file", "anchors", "fipc", "groups")
 WAVES_ONLY = ("waves", "mode", "girth", "publish", "truth_file")
 
 
@@ -85,8 +86,8 @@ def attach(main: click.Group) -> None:
 @click.option("--scheduler", metavar="tcp://HOST:PORT", help="Dask cluster on which the work is done.")
 @click.option("--min-n", type=click.IntRange(1), help="Answers that an item needs. [default: 30 of a file, 100 of waves]")
 @click.option("--max-se", type=click.FloatRange(0.01), default=0.35, show_default=True, help="Largest SE of b that is not flagged.")
-@click.option("--out", "out_file", type=FILE, help="Write the estimates as CSV.")
-@click.option("--json", "json_file", type=FILE, help="Write the figures of the fit as JSON.")
+@click.option("--out", "out_file", type=FILE, help="Write the estimates as CSV; of waves the whole proposal.")
+@click.option("--json", "json_file", type=FILE, help="Write the figures of the fit as JSON; of waves the whole proposal.")
 @data_option
 @click.option("--waves", default="", help="Closed waves, separated by commas. [default: all closed waves]")
 @click.option("--free/--anchored", "mode", default=True, help="All items free and linked to the bank's scale, or calibrated items fixed.")
@@ -248,8 +249,13 @@ def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any], hold: Hold) ->
             out.print(
                 f"Against the truth, {near.n_items} items: RMSE of b {near.rmse_b:.3f} (r {near.r_b:.3f}), of a {near.rmse_a:.3f} (r {near.r_a:.3f})"
             )
-        if options["report_file"] is not None:
-            write_file(options["report_file"], service.report(run_id, options["language"]).encode(), force=True)
+        words = language(options["language"])
+        contents = {
+            options["out_file"]: lambda: proposal_csv(proposal, words),
+            options["json_file"]: lambda: proposal_json(proposal, words),
+            options["report_file"]: lambda: service.report(run_id, options["language"]),
+        }
+        write_files({path: text().encode() for path, text in contents.items() if path is not None}, force=True)
         if run.draft_version is None:
             out.print("No item meets the demands: no draft was made.")
             sys.exit(0)

@@ -134,7 +134,9 @@ def routed(plan: str, n_people: int) -> tuple[Bank, Data]:
         tuple(f"i{k}" for k in range(len(rows))), ItemParams.from_rows(rows), ("A",), ("active",) * len(rows), ("provisional",) * len(rows),
         (None,) * len(rows), ({},) * len(rows),
     )  # fmt: skip
-    result = simulate(load_plan(f'name = "routed"\n{ROUTED[plan]}{SECTION}'), pool_of(bank, ["A"]), np.random.default_rng(7).normal(size=(n_people, 1)), 8)
+    result = simulate(
+        load_plan(f'name = "routed"\n{ROUTED[plan]}{SECTION}'), pool_of(bank, ["A"]), np.random.default_rng(7).normal(size=(n_people, 1)), 8
+    )
     return bank, (result.step_person, result.step_item, result.step_category)
 
 

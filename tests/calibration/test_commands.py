@@ -276,7 +276,15 @@ def test_closed_waves_become_a_draft_that_is_published_on_request(lite: Place, t
     assert "wave_not_closed" in refused(*where, "--waves", "unknown")
     assert "--model: does not go with closed waves" in refused(*where, "--model", "grm")
     demands = ("--min-n", "20", "--max-se", "3")
-    said = ok(*where, *demands, "--waves", wave, "--report", tmp_path / "L.html")
+    said = ok(
+        *where, *demands, "--waves", wave, "--report", tmp_path / "L.html", "--out", tmp_path / "L.csv", "--json", tmp_path / "L.json"
+    )
+    proposed = {row["item_id"]: row for row in csv.DictReader(io.StringIO((tmp_path / "L.csv").read_text()))}
+    told = {item["item_id"]: item for item in json.loads((tmp_path / "L.json").read_text())["items"]}
+    assert proposed.keys() == told.keys()
+    assert {row["verdict"] for row in proposed.values()} >= {"adopt", "keep"}
+    assert all(row["why"] and row["old_a"] for row in proposed.values())
+    assert all(bool(row["b1"]) == bool(row["se_b1"]) == (told[name]["new"] is not None) for name, row in proposed.items())
     assert "500 answers of 1 waves on bank version 1" in said
     assert "Version 2 is a draft; 'cact bank publish 2' publishes it." in said
     assert "no_answers" in said
