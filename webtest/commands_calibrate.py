@@ -130,8 +130,6 @@ def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
         check_target(path, force=True)
     if len({path.absolute() for path in targets}) < len(targets):
         raise Faulty([Fault("--out, --json, --report", "", "name the same file", "a file for each")])
-    if answers and answers.resolve() in {path.resolve() for path in targets}:
-        raise Faulty([Fault(str(answers), "", "holds the answers and would be overwritten", "name another file")])
     if options["density"] == "histogram" and options["fipc"] != FIPC[0]:
         raise Faulty(
             [Fault("--density", "histogram", f"does not go with --fipc {options['fipc']}", f"--fipc {FIPC[0]} updates the density")]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 EXIT_NOT_SOUND = 1
 EXIT_FAULTY = 2
 MOST_SHOWN = 200
+ANSWERS = ("answers", "response_file", "people_file", "groups", "periods")  # parameters that name data about people
 out = Console(highlight=False, soft_wrap=True, emoji=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
@@ -240,13 +241,22 @@ def read_text(path: Path) -> str:
 
 
 def check_target(path: Path, *, force: bool) -> None:
-    """Raises Faulty where `path` cannot or may not be written; asked before the work is done."""
+    """Raises Faulty where `path` cannot or may not be written, or holds answers or people that the command reads; asked before the work is done."""
+    if path.resolve() in _what_people_did():
+        raise Faulty([Fault(str(path), "", "is read by this command and would be overwritten", "name another file")])
     if path.is_dir():
         raise Faulty([Fault(str(path), "", "is a directory", "name a file")])
     if path.exists() and not force:
         raise Faulty([Fault(str(path), "", "exists already", "--force overwrites it")])
     if not path.absolute().parent.is_dir():
         raise Faulty([Fault(str(path), "", f"the folder {path.absolute().parent} does not exist", "make it first")])
+
+
+def _what_people_did() -> set[Path]:
+    """Files that the running command reads and nobody could make again: answers, and who is who."""
+    context = click.get_current_context(silent=True)
+    given = {} if context is None else context.params
+    return {Path(given[name]).resolve() for name in ANSWERS if isinstance(given.get(name), str | Path)}
 
 
 def write_file(path: Path, content: bytes, *, force: bool) -> None:

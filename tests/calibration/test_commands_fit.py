@@ -176,3 +176,12 @@ def test_fit_refuses_a_category_that_an_item_does_not_have(folder: Path) -> None
     result = run("fit", "R.csv", "--items", "P.csv")
     assert result.exit_code == 2
     assert "answers, i0: category 2 was answered, its row has 0 to 1" in result.stderr
+
+
+@pytest.mark.parametrize("words", [("fit", "R.csv", "--items", "P.csv"), ("dif", "R.csv", "--groups", "G.csv", "--focal", "B")])
+def test_answers_are_never_overwritten_by_a_table_made_of_them(folder: Path, words: tuple[str, ...]) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    result = run(*words, "--out", "./R.csv")
+    assert result.exit_code == 2
+    assert "R.csv: is read by this command and would be overwritten (name another file)" in result.output
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
