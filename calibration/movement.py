@@ -80,11 +80,12 @@ def movements(log: ResponseLog, bank: Bank, options: CalibrationOptions | None =
                     v.item_id, v.competency, v.n, float(before[k]), float(after[k]), v.se_middle, float(z[k]), d2, easier, harder, flags
                 )
             )
-        found += [
-            Movement(v.item_id, v.competency, v.n, float(middles([v.old])[0]) if v.old else nan, *(nan,) * 6, (), v.flags)
-            for v in own
-            if v.new is None
-        ]
+    estimated = {m.item_id for m in found}
+    found += [
+        Movement(v.item_id, v.competency, v.n, float(middles([v.old])[0]) if v.old else nan, *(nan,) * 6, (), v.flags)
+        for v in proposal.verdicts
+        if v.n > 0 and v.item_id not in estimated
+    ]
     return tuple(found)
 
 

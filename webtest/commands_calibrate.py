@@ -33,6 +33,7 @@ from webtest.console import (
     EXIT_NOT_SOUND,
     actor,
     check_target,
+    check_targets,
     data_option,
     guarded,
     language_option,
@@ -125,11 +126,7 @@ def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
         faults.append(Fault("--out", "", "is missing", "name the file for the estimates"))
     if faults:
         raise Faulty(faults)
-    targets = [path for name in ("out_file", "json_file", "report_file") if (path := options[name]) is not None]
-    for path in targets:
-        check_target(path, force=True)
-    if len({path.absolute() for path in targets}) < len(targets):
-        raise Faulty([Fault("--out, --json, --report", "", "name the same file", "a file for each")])
+    check_targets({"--out": options["out_file"], "--json": options["json_file"], "--report": options["report_file"]})
     if options["density"] == "histogram" and options["fipc"] != FIPC[0]:
         raise Faulty(
             [Fault("--density", "histogram", f"does not go with --fipc {options['fipc']}", f"--fipc {FIPC[0]} updates the density")]

@@ -19,7 +19,7 @@ from calibration.responses import ResponseLog
 from cat_engine import Fault, Faulty, Grid, ItemParams, NormalPrior, Row, probabilities
 from cat_engine.ability import weights
 from cat_engine.irt import Floats, Ints
-from webtest.console import check_target, err, guarded, json_option, out, put_table, read_text, write_files
+from webtest.console import check_targets, err, guarded, json_option, out, put_table, read_text, write_files
 from webtest.csv_table import csv_table, rounded
 from webtest.response_files import read_responses
 
@@ -57,9 +57,7 @@ def fit(
     Mean squares are about 1 where the model holds; a Q3 or z of LD-X2 well above the others is two items that share more than ability. Items of the
     parameter file without a number (flagged by 'cact calibrate') are not asked, and their answers are left out.
     """
-    for target in (out_file, pairs_file, model_file, persons_file):
-        if target is not None:
-            check_target(target, force=True)
+    check_targets({"--out": out_file, "--pairs": pairs_file, "--model-fit": model_file, "--persons": persons_file})
     log = read_responses(answers)
     asked = _Asked.of(log, read_items_csv(read_text(items), blanks=True), str(items))
     found = residuals(asked.person, asked.item, asked.category, asked.rows, mean, sd)

@@ -252,6 +252,15 @@ def check_target(path: Path, *, force: bool) -> None:
         raise Faulty([Fault(str(path), "", f"the folder {path.absolute().parent} does not exist", "make it first")])
 
 
+def check_targets(targets: Mapping[str, Path | None]) -> None:
+    """The same of files by the option that names each, of which no two may be one. Raises Faulty."""
+    named = {option: path for option, path in targets.items() if path is not None}
+    for path in named.values():
+        check_target(path, force=True)
+    if len({path.resolve() for path in named.values()}) < len(named):
+        raise Faulty([Fault(", ".join(named), "", "name the same file", "a file for each")])
+
+
 def _what_people_did() -> set[Path]:
     """Files that the running command reads and nobody could make again: answers, and who is who."""
     context = click.get_current_context(silent=True)

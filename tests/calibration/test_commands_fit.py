@@ -185,3 +185,11 @@ def test_answers_are_never_overwritten_by_a_table_made_of_them(folder: Path, wor
     assert result.exit_code == 2
     assert "R.csv: is read by this command and would be overwritten (name another file)" in result.output
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_two_tables_never_share_a_file(folder: Path) -> None:
+    run("calibrate", "R.csv", "--out", "P.csv")
+    result = run("fit", "R.csv", "--items", "P.csv", "--out", "F.csv", "--persons", "./F.csv")
+    assert result.exit_code == 2
+    assert "--out, --persons: name the same file (a file for each)" in result.output
+    assert not (folder / "F.csv").exists()

@@ -81,7 +81,7 @@ def test_a_group_that_met_no_item_of_the_scale_does_not_lend_its_name_to_another
     [
         (["--out", "R.csv"], "R.csv: is read by this command and would be overwritten (name another file)"),
         (["--out", "P.csv", "--groups", "G.csv", "--report", "./G.csv"], "G.csv: is read by this command and would be overwritten"),
-        (["--out", "P.csv", "--json", "./P.csv"], "--out, --json, --report: name the same file (a file for each)"),
+        (["--out", "P.csv", "--json", "./P.csv"], "--out, --json: name the same file (a file for each)"),
         (["--out", "P.csv", "--density", "histogram", "--fipc", "nwu-oem"], "--density, histogram: does not go with --fipc nwu-oem"),
         (
             ["--out", "P.csv", "--fipc", "nwu-oem"],

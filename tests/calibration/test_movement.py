@@ -77,6 +77,8 @@ def test_an_item_with_few_answers_is_named_without_a_number(draw: Callable[..., 
     assert np.isnan(of["i3"].new_b)
     assert of["i3"].n == 20
     assert np.isnan(of["i4"].easier)  # no periods were given
+    none = movements(log, bank_of(ROWS), CalibrationOptions(min_n=301))  # where nothing can be estimated all are named
+    assert [(m.item_id, m.not_estimated) for m in none] == [(f"i{k}", ("few",)) for k in range(16)]
 
 
 def test_items_that_few_met_are_not_flagged_for_a_shift_within_their_own_error(
