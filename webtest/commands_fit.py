@@ -9,6 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
+from calibration.bin_fit import bin_fit
 from calibration.curves import width
 from calibration.dependence import Dependence, ld_x2
 from calibration.files import read_items_csv
@@ -28,6 +29,7 @@ FIT_COLUMNS = (
     "item", "n", "infit", "z_infit", "outfit", "z_outfit", "s_x2", "df", "p_s_x2", "rmsea", "highest_q3", "q3_with", "highest_z_ld", "z_ld_with",
 )  # fmt: skip
 PAIR_COLUMNS = ("item", "other", "q3", "ld_x2", "df", "z_ld", "v")
+BIN_COLUMNS = ("item", "bin", "theta", "n", "observed", "expected", "z")
 PERSON_COLUMNS = ("theta", "se", "lz", "person_infit", "person_outfit")
 
 
@@ -44,20 +46,21 @@ def attach(main: click.Group) -> None:
 @click.option("--sd", type=click.FloatRange(0.01), default=1.0, show_default=True, help="Standard deviation of ability.")
 @click.option("--out", "out_file", type=FILE, help="Write the table of items as CSV.")
 @click.option("--pairs", "pairs_file", type=FILE, help="Write Q3 and LD-X2 of every pair of items as CSV.")
+@click.option("--bins", "bins_file", type=FILE, help="Write each item's observed and expected score in bins of ability as CSV.")
 @click.option("--model-fit", "model_file", type=FILE, help="Write M2, RMSEA, SRMSR, TLI and CFI as JSON.")
 @click.option("--persons", "persons_file", type=FILE, help="Write each person's ability, SE and fit (lz, infit, outfit) as CSV.")
 @json_option
 @guarded
 def fit(
-    answers: Path, items: Path, known: bool, mean: float, sd: float, out_file: Path | None, pairs_file: Path | None, model_file: Path | None,
-    persons_file: Path | None, as_json: bool,
+    answers: Path, items: Path, known: bool, mean: float, sd: float, out_file: Path | None, pairs_file: Path | None, bins_file: Path | None,
+    model_file: Path | None, persons_file: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Residuals of ANSWERS from given item parameters, at each person's EAP ability; where everybody answered everything, S-X2, LD-X2 and M2.
 
     Mean squares are about 1 where the model holds; a Q3 or z of LD-X2 well above the others is two items that share more than ability. Items of the
     parameter file without a number (flagged by 'cact calibrate') are not asked, and their answers are left out.
     """
-    check_targets({"--out": out_file, "--pairs": pairs_file, "--model-fit": model_file, "--persons": persons_file})
+    check_targets({"--out": out_file, "--pairs": pairs_file, "--bins": bins_file, "--model-fit": model_file, "--persons": persons_file})
     log = read_responses(answers)
     asked = _Asked.of(log, read_items_csv(read_text(items), blanks=True), str(items))
     found = residuals(asked.person, asked.item, asked.category, asked.rows, mean, sd)
@@ -68,6 +71,8 @@ def fit(
     contents = {out_file: csv_table(FIT_COLUMNS, table)}
     if pairs_file is not None:
         contents[pairs_file] = csv_table(PAIR_COLUMNS, _pairs(asked.names, found, pairs))
+    if bins_file is not None:
+        contents[bins_file] = csv_table(BIN_COLUMNS, _bins(asked, mean, sd))
     if model_file is not None and whole is not None:
         contents[model_file] = (json.dumps(_figures(whole), indent=1) + "\n").encode()
     if persons_file is not None:
@@ -172,6 +177,22 @@ def _pairs(names: Sequence[str], found: Residuals, pairs: Dependence | None) -> 
                 "v": rounded(pairs.v[i, j], 4),
             }
         rows.append(row)
+    return rows
+
+
+def _bins(asked: _Asked, mean: float, sd: float) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for b in bin_fit(asked.person, asked.item, asked.category, asked.rows, mean, sd):
+        name = asked.names[b.item]
+        number = rows[-1]["bin"] + 1 if rows and rows[-1]["item"] == name else 1
+        values = {
+            "theta": rounded(b.theta),
+            "n": rounded(b.n, 1),
+            "observed": rounded(b.observed, 4),
+            "expected": rounded(b.expected, 4),
+            "z": rounded(b.z, 2),
+        }
+        rows.append({"item": name, "bin": number, **values})
     return rows
 
 
