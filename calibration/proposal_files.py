@@ -61,13 +61,12 @@ def proposal_csv(proposal: Proposal, language: Language = INDONESIAN) -> str:
     plain = ("n", "rmsd", "shift", "robust_z", "girth_b")
     dif = ("group", "shift", "se", "p")
     header = [
-        "item_id", "competency", "model", *order, *(f"se_{name}" for name in order if name != "d"), *(f"old_{name}" for name in order), *plain,
+        "item_id", "competency", "model", *order, *(f"se_{name}" for name in order), *(f"old_{name}" for name in order), *plain,
         *(f"dif_{name}" for name in dif), "flags", "verdict", "why",
     ]  # fmt: skip
     lines: list[list[Any]] = [header]
     for item in items:
-        sides = [item["new"] or {}, item["se"] or {}, item["old"] or {}]
-        own = [side.get(name) for side, skip in zip(sides, ("", "d", ""), strict=True) for name in order if name != skip]
+        own = [(item[side] or {}).get(name) for side in ("new", "se", "old") for name in order]
         found = item["dif"] or {}
         lines.append(
             [
@@ -96,7 +95,11 @@ def _parameters(row: Row | None) -> dict[str, float] | None:
 def _errors(v: ItemVerdict) -> dict[str, float | None]:
     own = {f"a{k}": _number(se) for k, se in enumerate(v.se_slopes, start=1)} if v.se_slopes else {"a": _number(v.se_a)}
     own |= {f"b{k}": _number(se) for k, se in enumerate(v.se_b, start=1)}
-    return own | ({"c": _number(v.se_c)} if v.shape.model in ("3pl", "4pl") else {})
+    return (
+        own
+        | ({"c": _number(v.se_c)} if v.shape.model in ("3pl", "4pl") else {})
+        | ({"d": _number(v.se_d)} if v.shape.model == "4pl" else {})
+    )
 
 
 def _robust(verdicts: Sequence[ItemVerdict]) -> Mapping[str, dict[str, float]]:

@@ -312,3 +312,14 @@ def test_closed_waves_become_a_draft_that_is_published_on_request(lite: Place, t
     assert changed
     assert all(new.calibration[new.index[item_id]] == "calibrated" for item_id in changed)
     assert "0 items take new parameters" in ok(*where, "--min-n", "400", "--anchored")
+
+
+def test_upper_asymptotes_have_their_standard_errors_and_files_without_any_no_such_column(draw: Callable[..., Any], tmp_path: Path) -> None:
+    data = draw([Row("4pl", 1.6, [b], 0.15, 0.9) for b in (-0.8, -0.2, 0.3, 0.9)], np.random.default_rng(81).normal(size=900), 82)
+    rows = [f"p{p},i{i},{c}" for p, i, c in zip(data.person, data.item, data.category, strict=True)]
+    (tmp_path / "R.csv").write_text("\n".join(["person_id,item_id,category", *rows]) + "\n")
+    for model, named in (("4pl", True), ("3pl", False)):
+        ok("calibrate", tmp_path / "R.csv", "--model", model, "--out", tmp_path / "P.csv")
+        found = list(csv.DictReader(io.StringIO((tmp_path / "P.csv").read_text())))
+        assert all(("se_d" in row) == named and bool(row["d"]) == named and bool(row["se_c"]) for row in found)
+        assert not named or all(0.005 < float(row["se_d"]) < 0.2 for row in found)
