@@ -3,7 +3,7 @@
     X2 = sum_kl (O_kl - E_kl)^2 / E_kl,    E_kl = P sum_q w_q P_ik(theta_q) P_jl(theta_q)
 
 over the joint table of two items (Chen & Thissen, 1997). Beside the chi-square, z = (X2 - df) / sqrt(2 df) compares pairs of different tables (from 10
-on they want a look), and V, Cramer's measure with the sign of the gap in correlation, tells size. Q3 (fit.py) serves where answers are incomplete.
+on they want a look), and V, Cramer's measure with the sign of the gap in Goodman & Kruskal's (1954) gamma, tells size. Q3 (fit.py) serves where answers are incomplete.
 """
 
 from dataclasses import dataclass
@@ -46,19 +46,17 @@ def ld_x2(scores: Ints, p: Floats, weights: Floats) -> Dependence:
     statistic = terms.sum(axis=(1, 3))
     cells = exists.sum(axis=1) - 1
     df = np.outer(cells, cells).astype(float)
-    v = np.sign(_correlations(seen) - _correlations(due)) * np.sqrt(statistic / (len(scores) * np.minimum.outer(cells, cells)))
+    v = np.sign(_gamma(seen) - _gamma(due)) * np.sqrt(statistic / (len(scores) * np.minimum.outer(cells, cells)))
     out = Dependence(statistic, df, (statistic - df) / np.sqrt(2 * df), v)
     for values in (out.statistic, out.df, out.z, out.v):
         np.fill_diagonal(values, np.nan)
     return out
 
 
-def _correlations(tables: Floats) -> Floats:
-    """Of the item scores in joint tables[I, K, I, K]."""
-    k = np.arange(tables.shape[1])
-    n = tables.sum(axis=(1, 3))
-    one, other = (tables * k[:, None, None]).sum(axis=(1, 3)) / n, (tables * k).sum(axis=(1, 3)) / n
-    square, square_other = (tables * k[:, None, None] ** 2).sum(axis=(1, 3)) / n, (tables * k**2).sum(axis=(1, 3)) / n
-    product = (tables * k[:, None, None] * k).sum(axis=(1, 3)) / n
+def _gamma(tables: Floats) -> Floats:
+    """Of joint tables[I, K, I, K]: pairs of people whom both items put in one order less those whom they do not, as a share of both."""
+    higher = np.flip(np.flip(tables, 1).cumsum(axis=1), 1) - tables  # above on the first item
+    agree = np.flip(np.flip(higher, 3).cumsum(axis=3), 3) - higher  # and on the other one, or below
+    concordant, discordant = ((tables * own).sum(axis=(1, 3)) for own in (agree, higher.cumsum(axis=3) - higher))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((product - one * other) / np.sqrt((square - one**2) * (square_other - other**2)))
+        return np.asarray((concordant - discordant) / (concordant + discordant))

@@ -51,7 +51,10 @@ class MantelHaenszel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LogisticDif:
-    """Likelihood-ratio chi-squares [I] of uniform DIF (1 df), non-uniform DIF (1 df) and both (2 df), their p, and the gain in Nagelkerke's R^2 of both."""
+    """Likelihood-ratio chi-squares [I] of uniform DIF (1 df), non-uniform DIF (1 df) and both (2 df), their p, and the gains in Nagelkerke's R^2.
+
+    parameters[4, I]: b0 to b3 of logit P = b0 + b1 total + b2 focal + b3 total x focal.
+    """
 
     uniform: Floats
     nonuniform: Floats
@@ -60,6 +63,9 @@ class LogisticDif:
     p_nonuniform: Floats
     p_both: Floats
     delta_r2: Floats
+    delta_r2_uniform: Floats
+    delta_r2_nonuniform: Floats
+    parameters: Floats
 
     @property
     def size(self) -> tuple[str, ...]:
@@ -132,23 +138,27 @@ def _common_odds(scores: Ints, focal: Mask, total: Ints, correct: bool) -> Float
 def logistic_dif(scores: Ints, focal: Mask, anchors: Mask | None = None) -> LogisticDif:
     """Swaminathan & Rogers (1990): logit P = b0 + b1 total + b2 focal + b3 total x focal, by likelihood ratios. Arguments and faults as above."""
     _check(scores, focal, anchors)
-    statistics = np.full((4, scores.shape[1]), np.nan)
+    statistics, parameters = np.full((6, scores.shape[1]), np.nan), np.full((4, scores.shape[1]), np.nan)
     group = focal.astype(float)
     for items, raw in _matched(scores, anchors):
-        total = raw - raw.mean()  # centred: the deviance is the same
+        mean = raw.mean()
+        total = raw - mean  # centred: the deviance is the same
         columns = np.stack([np.ones(len(scores)), total, group, total * group], axis=1)
         for i in items[np.ptp(scores[:, items], axis=0) > 0].tolist():
             y = scores[:, i].astype(float)
-            null, ability, uniform, full = (_deviance(columns[:, :k], y) for k in (1, 2, 3, 4))
-            r2 = [(1 - np.exp((d - null) / len(y))) / (1 - np.exp(-null / len(y))) for d in (ability, full)]
-            statistics[:, i] = ability - uniform, uniform - full, ability - full, r2[1] - r2[0]
-    uniform, nonuniform, both, gain = np.where(statistics < 0, 0.0, statistics)
+            fits = [_fitted(columns[:, :k], y) for k in (1, 2, 3, 4)]
+            null, ability, uniform, full = (deviance for deviance, _ in fits)
+            r2 = [(1 - np.exp((d - null) / len(y))) / (1 - np.exp(-null / len(y))) for d in (ability, uniform, full)]
+            statistics[:, i] = ability - uniform, uniform - full, ability - full, r2[2] - r2[0], r2[1] - r2[0], r2[2] - r2[1]
+            b = fits[3][1]
+            parameters[:, i] = b[0] - mean * b[1], b[1], b[2] - mean * b[3], b[3]
+    uniform, nonuniform, both, gain, gain_uniform, gain_nonuniform = np.where(statistics < 0, 0.0, statistics)
     p_uniform, p_nonuniform, p_both = (np.asarray(chdtrc(df, x)) for x, df in ((uniform, 1), (nonuniform, 1), (both, 2)))
-    return LogisticDif(uniform, nonuniform, both, p_uniform, p_nonuniform, p_both, gain)
+    return LogisticDif(uniform, nonuniform, both, p_uniform, p_nonuniform, p_both, gain, gain_uniform, gain_nonuniform, parameters)
 
 
-def _deviance(x: Floats, y: Floats) -> float:
-    """-2 log-likelihood of a logistic regression at its maximum, by Newton's method with halving (also towards infinity, where groups separate)."""
+def _fitted(x: Floats, y: Floats) -> tuple[float, Floats]:
+    """A logistic regression by Newton's method with halving (also towards infinity, where groups separate): -2 log-likelihood, and the coefficients."""
     beta, deviance = np.zeros(x.shape[1]), _minus_two_log(y, np.zeros(len(y)))
     for _ in range(STEPS):
         p = expit(x @ beta)
@@ -160,7 +170,7 @@ def _deviance(x: Floats, y: Floats) -> float:
         beta, gain, deviance = beta + step, deviance - after, after
         if gain < 1e-12 * max(1.0, deviance):
             break
-    return deviance
+    return deviance, beta
 
 
 def _minus_two_log(y: Floats, z: Floats) -> float:

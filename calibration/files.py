@@ -26,7 +26,11 @@ def cells_by_row(text: str, needed: Sequence[str], misfits: list[Fault] | None =
     """
     lines = csv_lines(text)
     header = [cell.strip() for cell in lines[0]] if lines else []
-    faults = [Fault("row 1", name, "the column is missing", "separate columns by commas") for name in needed if name not in header]
+    faults = [
+        Fault("row 1", name, "the column is missing", f"row 1 names the columns, separated by commas: {','.join(needed)}")
+        for name in needed
+        if name not in header
+    ]
     faults += [Fault("row 1", name, "the column stands twice") for name in sorted(set(header)) if name and header.count(name) > 1]
     if faults:
         raise Faulty(faults)

@@ -8,11 +8,12 @@ from scipy import sparse
 
 from calibration.expectation import LEAST_LOG
 from calibration.mml import MmlFit
-from calibration.personfit import surprise
+from calibration.personfit import LEAST_ANSWER_VARIANCE, surprise
 from cat_engine import Grid, ItemParams, NormalPrior, Row, eap, log_probabilities, probabilities
 from cat_engine.irt import Floats, Ints, log_probabilities_at
 
 LEAST_COMMON = 10  # persons for a correlation of residuals
+LARGEST_SD = 1.4142  # of a mean square
 
 
 def rmsd(fit: MmlFit) -> Floats:
@@ -34,9 +35,9 @@ class Residuals:
     """Answers against what the model expects at each person's ability, of R answers to I items by P persons.
 
     theta[P], se[P]: EAP and posterior sd (or what was handed in, and NaN). Mean squares are 1 where the model holds: outfit over all answers alike, infit
-    weighted by information; the z are theirs by the cube-root transformation (Wright & Masters, 1982). lz[P]: standardised log-likelihood of the
-    pattern (Drasgow, Levine & Williams, 1985), low for an improbable one. q3[I, I]: correlation of the residuals of two items over the persons who met
-    both (Yen, 1984), NaN for fewer than 10. n[I]: answers.
+    weighted by information; the z are theirs by the cube-root transformation (Wright & Masters, 1982). An answer's variance
+    counts as LEAST_ANSWER_VARIANCE or more there. lz[P]: standardised log-likelihood of the pattern (Drasgow, Levine & Williams, 1985), low for an
+    improbable one. q3[I, I]: correlation of the residuals of two items over the persons who met both (Yen, 1984), NaN for fewer than 10. n[I]: answers.
     """
 
     theta: Floats
@@ -46,7 +47,9 @@ class Residuals:
     infit: Floats
     z_infit: Floats
     person_outfit: Floats
+    person_z_outfit: Floats
     person_infit: Floats
+    person_z_infit: Floats
     lz: Floats
     q3: Floats
     n: Ints
@@ -84,27 +87,34 @@ def residuals(
     residual = category - expected
     gap, spread = surprise(p, np.where(p > 0, log_p, 0.0), category)
 
-    count, persons = np.bincount(item, minlength=n_items), np.bincount(person, minlength=n_persons)
-    square = residual**2 / variance
+    variance = np.maximum(variance, LEAST_ANSWER_VARIANCE)
 
-    def by_item(values: Floats) -> Floats:
-        return np.asarray(np.bincount(item, values, n_items), dtype=float)
+    def mean_squares(index: Ints, n: int) -> tuple[Floats, Floats, Floats, Floats]:
+        """Outfit, its z, infit and its z by person or item."""
 
-    def by_person(values: Floats) -> Floats:
-        return np.asarray(np.bincount(person, values, n_persons), dtype=float)
+        def total(values: Floats) -> Floats:
+            return np.asarray(np.bincount(index, values, n), dtype=float)
+
+        count, weight = np.bincount(index, minlength=n), total(variance)
+        outfit, infit = total(residual**2 / variance) / count, total(residual**2) / weight
+        return (
+            outfit,
+            _z(outfit, total(fourth / variance**2) / count**2 - 1 / count),
+            infit,
+            _z(infit, total(fourth - variance**2) / weight**2),
+        )
 
     with np.errstate(divide="ignore", invalid="ignore"):
-        outfit, infit = by_item(square) / count, by_item(residual**2) / by_item(variance)
-        sd_outfit = np.sqrt(by_item(fourth / variance**2) / count**2 - 1 / count)
-        sd_infit = np.sqrt(by_item(fourth - variance**2)) / by_item(variance)
-        lz = by_person(gap) / np.sqrt(by_person(spread))
+        lz = np.bincount(person, gap, n_persons) / np.sqrt(np.bincount(person, spread, n_persons))
         return Residuals(
-            theta, se, outfit, _cube_root(outfit, sd_outfit), infit, _cube_root(infit, sd_infit), by_person(square) / persons,
-            by_person(residual**2) / by_person(variance), lz, _q3(person, item, residual, n_persons, n_items), count,
+            theta, se, *mean_squares(item, n_items), *mean_squares(person, n_persons), lz, _q3(person, item, residual, n_persons, n_items),
+            np.bincount(item, minlength=n_items),
         )  # fmt: skip
 
 
-def _cube_root(mean_square: Floats, sd: Floats) -> Floats:
+def _z(mean_square: Floats, variance: Floats) -> Floats:
+    """A mean square and its variance as a standard normal deviate."""
+    sd = np.minimum(np.sqrt(np.abs(variance)), LARGEST_SD)
     return np.asarray((np.cbrt(mean_square) - 1) * (3 / sd) + sd / 3)
 
 

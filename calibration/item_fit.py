@@ -8,9 +8,13 @@ against what the model expects of people with that score,
 with S the distribution of the total score and R_i that of the total without item i, by the recursion of Lord & Wingersky (1984). Notation: P persons,
 I items, K categories, Q nodes of ability with weights w.
 
-Groups are too small at the ends of the scale, so expected numbers below LEAST_EXPECTED are merged: scores at which a category is impossible, into the
-first score where all can be; then the smallest category of a score into its smaller neighbour, down to two; then, from low scores up, a score into the
-neighbouring score with fewer people.
+Groups are too small at the ends of the scale, so cells are merged until each expects LEAST_EXPECTED people. In this order:
+
+1. scores at which a category is impossible, into the first (the last) score at which all can be; nobody can differ at the lowest and the highest
+2. a score of one person, into the next higher one (the last into the one before)
+3. within a score that has a thin cell, the smallest cell into its smaller neighbour, down to two; what is left moves up, to the lowest places
+4. the highest place into the one before, where it expects less than LEAST_EXPECTED for every tenth score, and one that hardly any score has
+5. from low scores up, a score with a thin cell into the neighbouring score of fewer people
 """
 
 from collections.abc import Sequence
@@ -25,7 +29,7 @@ from cat_engine.irt import Floats, Ints
 
 LEAST_EXPECTED = 1.0
 
-Cells = tuple[Floats, Floats]  # observed and expected numbers by category, of people of one score or of neighbouring ones
+TENTH, HARDLY = 10, 0.05  # of the scores (rule 4)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,9 +67,10 @@ def s_x2(scores: Ints, p: Floats, weights: Floats, n_free: Sequence[int]) -> Sco
             expected[k : k + len(rest), k] = (curve * rest) @ weights
         expected *= np.divide(people, share, out=np.zeros(len(people)), where=share > 0)[:, None]
         np.add.at(observed, (total, scores[:, i]), 1)
-        merged = _merge(observed, expected)
-        statistic[i] = sum(float(((seen - due) ** 2 / due).sum()) for seen, due in merged)
-        df[i] = sum(len(due) - 1 for _, due in merged) - n_free[i]
+        seen, due = _merge(np.stack([observed, expected]))
+        cells = due > 0
+        statistic[i] = ((seen[cells] - due[cells]) ** 2 / due[cells]).sum()
+        df[i] = cells.sum() - len(due) - n_free[i]
     some = df > 0
     with np.errstate(invalid="ignore", divide="ignore"):
         rmsea = np.sqrt(np.maximum(statistic - df, 0) / (df * (len(scores) - 1)))
@@ -98,55 +103,73 @@ def _add(scores: Floats, curves: Sequence[Floats]) -> Floats:
     return scores
 
 
-def _merge(observed: Floats, expected: Floats) -> list[Cells]:
-    """The cells that are compared, by score or neighbouring scores; nobody can differ at the lowest and the highest score."""
-    highest, n_cat = len(expected) - 1, expected.shape[1]
-    low, high = n_cat - 1, highest - n_cat + 1  # between them all categories can be
+def _merge(table: Floats) -> Floats:
+    """The cells that are compared, of a table[2, scores, K] of observed and expected numbers; a cell that expects 0 does not exist."""
+    for rule in (_possible, _in_company, _within, _common_places, _across):
+        table = rule(table)
+    return table
+
+
+def _possible(table: Floats) -> Floats:
+    n_scores, n_cat = table.shape[1:]
+    low, high = n_cat - 1, n_scores - n_cat  # between them all categories can be
     if low >= high:
-        parts = [slice(1, highest)]
+        parts = [slice(1, n_scores - 1)]
     else:
-        parts = [slice(1, low + 1), *(slice(s, s + 1) for s in range(low + 1, high)), slice(high, highest)]
-    rows = [_within(observed[part].sum(axis=0), expected[part].sum(axis=0)) for part in parts if expected[part].any()]
-    return _across(rows)
+        parts = [slice(1, low + 1), *(slice(s, s + 1) for s in range(low + 1, high)), slice(high, n_scores - 1)]
+    return np.stack([table[:, part].sum(axis=1) for part in parts], axis=1)
 
 
-def _within(observed: Floats, expected: Floats) -> Cells:
-    while len(expected) > 2 and expected.min() < LEAST_EXPECTED:
-        k = int(expected.argmin())
-        into = _smaller_neighbour(expected, k)
-        observed, expected = _joined(observed, k, into), _joined(expected, k, into)
-    return observed, expected
+def _in_company(table: Floats) -> Floats:
+    table = table[:, table[0].sum(axis=1) > 0]
+    s = 0
+    while s < table.shape[1] - 1:
+        if table[0, s].sum() == 1:
+            table = _joined(table, s, s + 1, axis=1)
+        else:
+            s += 1
+    if s > 0 and table[0, s].sum() == 1:
+        table = _joined(table, s, s - 1, axis=1)
+    return table
 
 
-def _joined(values: Floats, k: int, into: int) -> Floats:
-    out = values.copy()
-    out[into] += out[k]
-    return np.delete(out, k)
-
-
-def _across(rows: list[Cells]) -> list[Cells]:
-    people = [round(float(observed.sum())) for observed, _ in rows]
-    at = 0
-    while at < len(rows) and len(rows) > 1:
-        if rows[at][1].min() >= LEAST_EXPECTED:
-            at += 1
-            continue
-        into = _smaller_neighbour(people, at)
-        rows[into] = tuple(_sum(mine, theirs) for mine, theirs in zip(rows[at], rows[into], strict=True))  # type: ignore[assignment]
-        people[into] += people[at]
-        del rows[at], people[at]
-        at = max(min(at, into) - 1, 0)
-    return [row for row in rows if row[1].min() > 0]
-
-
-def _sum(one: Floats, other: Floats) -> Floats:
-    out = np.zeros(max(len(one), len(other)))
-    out[: len(one)] += one
-    out[: len(other)] += other
+def _within(table: Floats) -> Floats:
+    out = np.zeros_like(table)
+    for s in range(table.shape[1]):
+        cells = table[:, s]
+        while cells.shape[1] > 2 and cells[1].min() < LEAST_EXPECTED:
+            k = int(np.flatnonzero(cells[1] == cells[1].min())[-1])
+            cells = _joined(cells, k, _smaller_neighbour(cells[1], k))
+        out[:, s, : cells.shape[1]] = cells
     return out
 
 
-def _smaller_neighbour(sizes: Sequence[float] | Floats, k: int) -> int:
+def _common_places(table: Floats) -> Floats:
+    while table.shape[2] > 2 and table[1, :, -1].sum() < LEAST_EXPECTED * -(-table.shape[1] // TENTH):
+        table = _joined(table, table.shape[2] - 1, table.shape[2] - 2)
+    for k in range(table.shape[2] - 1, 0, -1):
+        if np.count_nonzero(table[1, :, k]) < HARDLY * table.shape[1]:
+            table = _joined(table, k, k - 1)
+    return table
+
+
+def _across(table: Floats) -> Floats:
+    while table.shape[1] > 1:
+        thin = np.flatnonzero(((table[1] > 0) & (table[1] < LEAST_EXPECTED)).any(axis=1))
+        if not len(thin):
+            break
+        s = int(thin[0])
+        table = _joined(table, s, _smaller_neighbour(table[0].sum(axis=1), s), axis=1)
+    return table
+
+
+def _joined(table: Floats, k: int, into: int, axis: int = -1) -> Floats:
+    places = np.moveaxis(table.copy(), axis, -1)
+    places[..., into] += places[..., k]
+    return np.moveaxis(np.delete(places, k, axis=-1), -1, axis)
+
+
+def _smaller_neighbour(sizes: Floats, k: int) -> int:
     if k == 0 or k == len(sizes) - 1:
         return 1 if k == 0 else k - 1
     return k - 1 if sizes[k - 1] <= sizes[k + 1] else k + 1

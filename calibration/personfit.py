@@ -25,13 +25,14 @@ from scipy.special import ndtr
 from calibration.personfit_answers import Sittings
 from cat_engine.irt import Floats, Ints, derivatives_at, log_probabilities_at
 
+LEAST_ANSWER_VARIANCE = 1e-5**0.5  # below, one surprise would outweigh all other answers in a mean square
 LEAST_VARIANCE = 1e-9  # of the log-likelihood, as a share of it: below, the pattern cannot be told from another
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PatternFit:
     """Of P people: lz, lz_star and its one-sided p by the normal distribution; mean squares of residuals, over all answers alike (outfit) and weighted
-    by information (infit), 1 where the model holds (Wright & Masters, 1982). NaN where nothing can be told: no answers, or, for lz_star, too few.
+    by information (infit), 1 where the model holds (Wright & Masters, 1982), an answer's variance counting as LEAST_ANSWER_VARIANCE or more. NaN where nothing can be told: no answers, or, for lz_star, too few.
     """
 
     lz: Floats
@@ -94,12 +95,13 @@ def pattern_fit(sittings: Sittings, at: Met) -> PatternFit:
     score, info = sittings.by_unit(at.own_slope), sittings.by_unit(at.information)
     covariance = sittings.by_unit((at.p * at.slope * at.log_p).sum(axis=1))
 
+    mine = np.maximum(at.variance, LEAST_ANSWER_VARIANCE)
     numerator, variance = sittings.by_person(gap), sittings.by_person(spread)
     with np.errstate(divide="ignore", invalid="ignore"):
         c = np.where(info > 0, covariance / info, 0.0)
         left = variance - sittings.units_by_person(c**2 * info)
         lz_star = np.where(left > LEAST_VARIANCE * variance, (numerator - sittings.units_by_person(c * score)) / np.sqrt(left), np.nan)
         return PatternFit(
-            numerator / np.sqrt(variance), lz_star, sittings.by_person(at.residual**2 / at.variance) / sittings.count,
-            sittings.by_person(at.residual**2) / sittings.by_person(at.variance),
+            numerator / np.sqrt(variance), lz_star, sittings.by_person(at.residual**2 / mine) / sittings.count,
+            sittings.by_person(at.residual**2) / sittings.by_person(mine),
         )  # fmt: skip

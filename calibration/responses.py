@@ -103,10 +103,13 @@ def places(person: Sequence[str]) -> Ints:
     return np.asarray(np.arange(len(person)) - np.repeat(np.cumsum(runs) - runs, runs))
 
 
-def read_responses_csv(text: str, known: Sequence[str] | None = None, *, why: str = "fixed") -> ResponseLog:
+def read_responses_csv(
+    text: str, known: Sequence[str] | Mapping[str, int] | None = None, *, why: str = "fixed", everybody: bool = False
+) -> ResponseLog:
     """Read wide (`person_id` + one column an item; empty = not administered) or long (`person_id,item_id,category[,rt_ms,position,why]`) responses.
 
-    `known` are the item ids of a bank, where there is one. Raises Faulty with every fault by row and column.
+    `known` are the item ids of a bank, where there is one; as a mapping, with how many categories each item has. `everybody`: people of a wide file who
+    answered nothing are kept. Raises Faulty with every fault by row and column.
     """
     lines = csv_lines(text)
     header = [cell.strip() for cell in lines[0]] if lines else []
@@ -117,6 +120,7 @@ def read_responses_csv(text: str, known: Sequence[str] | None = None, *, why: st
     faults = [Fault("row 1", name, "the column stands twice") for name in sorted(set(header)) if header.count(name) > 1]
     faults += [Fault("row 1", str(k + 1), "the column has no name") for k, name in enumerate(header) if not name]
     legal = set(known) if known is not None else None
+    n_cat = known if isinstance(known, Mapping) else {}
     if not long and legal is not None:
         faults += [Fault("row 1", name, "is not an item of the bank") for name in header if name != "person_id" and name not in legal]
     at: dict[str, int] = (
@@ -136,6 +140,8 @@ def read_responses_csv(text: str, known: Sequence[str] | None = None, *, why: st
         person_id = cells[person_column].strip()
         if not person_id:
             faults.append(Fault(f"row {number}", "person_id", "is empty"))
+        if everybody and not long:
+            persons.setdefault(person_id, len(persons))
         if long:
             item_id, cell = cells[at["item_id"]].strip(), cells[at["category"]].strip()
             if not item_id:
@@ -154,12 +160,16 @@ def read_responses_csv(text: str, known: Sequence[str] | None = None, *, why: st
             category = CATEGORIES.get(cell, -1)
             if category < 0:
                 faults.append(Fault(f"row {number}", column, f"'{cell}' is not a category", "a whole number from 0"))
+            elif category >= n_cat.get(item_id, category + 1):
+                faults.append(
+                    Fault(f"row {number}", column, f"{category} is not a category of '{item_id}'", f"from 0 to {n_cat[item_id] - 1}")
+                )
             answers.append((person, item, category, *_besides(number, at, cells, why, faults)))
-    if not answers and not faults:
+    if not answers and not (everybody and persons) and not faults:
         faults.append(Fault("file", "", "holds no responses"))
     if faults:
         raise Faulty(faults)
-    return ResponseLog(tuple(persons), tuple(items), *np.array(answers, dtype=np.int64).T.copy())
+    return ResponseLog(tuple(persons), tuple(items), *np.array(answers, dtype=np.int64).reshape(-1, 6).T.copy())
 
 
 def _header_faults(header: Sequence[str]) -> Iterator[Fault]:

@@ -12,7 +12,7 @@ from calibration.priors import Priors
 from cat_engine import Row
 from cat_engine.irt import Floats, Ints
 
-SMALLEST_SD = 0.05
+SMALLEST_SD = 0.2  # of a latent density: the distance of the nodes, between which a narrower one falls
 LEAST_MASS = 1e-12  # of a histogram at a node
 HALVINGS = 12
 FIXED_SLOPE = ("pcm", "rsm")

@@ -35,8 +35,8 @@ DIFFERENCE = 1e-4  # step of the numerical derivative of the analytic gradient
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Errors:
-    """Standard errors: a[I], b[I, K-1], c[I], d[I], mean[G], sd[G]; of nominal items slopes[I, K-1], and the covariance[I, K-1] of each slope with its
-    intercept, the b beside it. NaN for what was fixed or cannot be told, as mean and sd of a group whose sd ran into its bound: of one person, say.
+    """Standard errors: a[I], b[I, K-1], c[I], d[I], mean[G], sd[G], slopes[I, K-1] of nominal items; and the covariance[I, K-1] of each b with a or, of a
+    nominal item, with the slope beside it. NaN for what was fixed or cannot be told, as mean and sd of a group whose sd ran into its bound: of one person, say.
     """
 
     a: Floats
@@ -76,20 +76,21 @@ def standard_errors(fit: MmlFit, priors: Priors, method: str = "oakes") -> Error
         covariance = _inverse(np.asarray((own + own.T) / 2))
         spread = np.asarray(free @ covariance)
         variance = np.asarray(free.multiply(spread).sum(axis=1)).ravel()
-        for row, partner in _slopes_and_intercepts(fit):
-            beside[row] = np.asarray(free[row].multiply(spread[partner]).sum(axis=1)).ravel()
+        for step, slope in _steps_and_slopes(fit):
+            beside[step] = np.asarray(free[step].multiply(spread[slope]).sum(axis=1)).ravel()
         variance[np.asarray(abs(free).sum(axis=1)).ravel() == 0] = np.nan
     se = np.sqrt(np.where(variance > 0, variance, np.nan))
     items, latent = se[: fit.design.n_items * m].reshape(-1, m), se[fit.design.n_items * m :].reshape(-1, m)[:, :2]
     k = fit.design.n_cat - 1
     a, b, c, d = np.full(len(items), np.nan), np.full((len(items), k), np.nan), np.full(len(items), np.nan), np.full(len(items), np.nan)
-    slopes, both = np.full(b.shape, np.nan), np.full(b.shape, np.nan)
+    slopes, both, beside = np.full(b.shape, np.nan), np.full(b.shape, np.nan), beside[: fit.design.n_items * m].reshape(-1, m)
     for shape in fit.state.shapes:
         own, steps, ends = items[shape.index], shape.n_cat - 1, expit(shape.x)
         if shape.model in NOMINAL:
             slopes[shape.index, :steps], b[shape.index, :steps] = own[:, :steps], own[:, steps : 2 * steps]
-            both[shape.index, :steps] = beside[: fit.design.n_items * m].reshape(-1, m)[shape.index, :steps]
+            both[shape.index, :steps] = beside[shape.index, steps : 2 * steps]
             continue
+        both[shape.index, :steps] = beside[shape.index, 1 : 1 + steps] * np.exp(shape.x[:, :1])
         a[shape.index] = own[:, 0] * np.exp(shape.x[:, 0])
         b[shape.index, :steps] = own[:, 1 : 1 + steps]
         for name, target, at in (("c", c, 2), ("d", d, 3)):
@@ -98,14 +99,15 @@ def standard_errors(fit: MmlFit, priors: Priors, method: str = "oakes") -> Error
     return Errors(a, b, c, d, latent[:, 0], latent[:, 1] * fit.sds, slopes, both)
 
 
-def _slopes_and_intercepts(fit: MmlFit) -> list[tuple[Ints, Ints]]:
-    """Of nominal items: where the slopes and where the intercepts beside them stand among all working parameters."""
+def _steps_and_slopes(fit: MmlFit) -> list[tuple[Ints, Ints]]:
+    """Where the b of items, and where the slope that each goes with, stand among all working parameters."""
     m, found = _m(fit), []
     for shape in fit.state.shapes:
+        step, slope = np.arange(1, shape.n_cat), np.zeros(shape.n_cat - 1, dtype=np.int64)
         if shape.model in NOMINAL:
-            steps = shape.n_cat - 1
-            at = (shape.index[:, None] * m + np.arange(steps)).ravel()
-            found.append((at, at + steps))
+            step, slope = step + shape.n_cat - 2, step - 1
+        first = shape.index[:, None] * m
+        found.append(((first + step).ravel(), (first + slope).ravel()))
     return found
 
 

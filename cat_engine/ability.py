@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 from cat_engine.families import Floats
 from cat_engine.priors import NormalPrior
 
+LEAST_VARIANCE = np.array(1e-12)  # of a posterior on a single node, which rounding could make negative
+
 __all__ = ["Grid", "NormalPrior", "eap", "level_probabilities", "weights"]
 
 
@@ -57,13 +59,16 @@ def weights(logpost: Floats) -> Floats:
 
 
 def eap(logpost: Floats, nodes: Floats) -> tuple[Floats, Floats]:
-    """Posterior mean and standard deviation, each of the shape of `logpost` without its last axis."""
+    """Posterior mean and standard deviation, each of the shape of `logpost` without its last axis.
+
+    The variance is the mean square less the square of the mean, which loses the digits of their ratio, three at most (ability 6, SE .2), and saves a
+    pass over the nodes, a tenth of a simulation.
+    """
     w = _scaled(logpost)
     mass = np.add.reduce(w, axis=-1)
     theta = np.vecdot(w, nodes) / mass
-    away = nodes - theta[..., None]
-    w *= away
-    return theta, np.sqrt(np.vecdot(w, away) / mass)
+    variance = np.vecdot(w, nodes * nodes) / mass - theta * theta
+    return theta, np.sqrt(np.maximum(variance, LEAST_VARIANCE))
 
 
 def level_probabilities(posterior: Floats, nodes: Floats, cuts: ArrayLike) -> Floats:

@@ -4,7 +4,7 @@ One session of a live test is a batch of one, rebuilt from its state at every qu
 Either way every number comes from the same element-wise arithmetic in the same order of answers, so that both see the same bits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,8 @@ from cat_engine.irt import information_at
 from cat_engine.joint import Answers, posterior_mode, starting_point
 from cat_engine.plan import TestPlan
 from cat_engine.pool import Pool
+
+AT_ONCE = 500  # people scored together
 
 
 @dataclass(slots=True, eq=False)
@@ -88,14 +90,22 @@ class Batch:
             made.theta, made.se, made.sigma = made.together(np.arange(len(logpost)))
         return made
 
+    @classmethod
+    def of_answers(cls, plan: TestPlan, pool: Pool, answers: Ints) -> "Batch":
+        """Sessions that gave answers[N, I] (a category, -1 = never) in the order of the items: what `replay` gives of each."""
+        used = answers >= 0
+        row, item = used.nonzero()
+        n = used.sum(axis=1)
+        place = row, np.arange(len(row)) - (n.cumsum() - n)[row]
+        items, categories = np.zeros((2, len(answers), int(n.max(initial=0))), dtype=int)
+        items[place], categories[place] = item, answers[row, item]
+        count = np.zeros((len(answers), len(pool.competencies)), dtype=int)
+        np.add.at(count, (row, pool.params.scale[item]), 1)
+        return cls._of(plan, pool, items, categories, _log_posteriors(plan, pool, items, categories, n), count, used)
+
     def under(self, plan: TestPlan) -> "Batch":
         """The same answers under another plan's prior and estimators."""
-        prior = np.tile(self.pool.prior_logpost(plan.prior), (len(self.pool.competencies), 1))
-        logpost, n = np.repeat(prior[None], len(self.logpost), axis=0), self.count.sum(axis=1)
-        for position in range(int(n.max(initial=0))):
-            rows = np.flatnonzero(n > position)
-            item = self.items[rows, position]
-            logpost[rows, self.pool.params.scale[item]] += self.pool.log_table[item, self.categories[rows, position]]
+        logpost = _log_posteriors(plan, self.pool, self.items, self.categories, self.count.sum(axis=1))
         return Batch._of(plan, self.pool, self.items, self.categories, logpost, self.count, self.used)
 
     def used_by(self, rows: Ints) -> NDArray[np.bool_]:
@@ -242,6 +252,22 @@ class Batch:
         if self._plain(method):
             return eap(self.logpost[rows, scale], self.pool.nodes)
         return method.estimate(self.given(rows, scale))
+
+
+def scored(plan: TestPlan, pool: Pool, answers: Ints) -> Iterator[Batch]:
+    """`Batch.of_answers` of answers[N, I], so many at a time that their posteriors take little memory."""
+    return (Batch.of_answers(plan, pool, answers[at : at + AT_ONCE]) for at in range(0, len(answers), AT_ONCE))
+
+
+def _log_posteriors(plan: TestPlan, pool: Pool, items: Ints, categories: Ints, n: Ints) -> Floats:
+    """[N, S, Q], of sessions that gave n[N] answers items[N, L], categories[N, L]: one after the other, as everywhere."""
+    prior = np.tile(pool.prior_logpost(plan.prior), (len(pool.competencies), 1))
+    logpost = np.repeat(prior[None], len(items), axis=0)
+    for position in range(int(n.max(initial=0))):
+        rows = np.flatnonzero(n > position)
+        item = items[rows, position]
+        logpost[rows, pool.params.scale[item]] += pool.log_table[item, categories[rows, position]]
+    return logpost
 
 
 def cells(rows: Ints, column: Ints, shape: tuple[int, ...]) -> tuple[Ints | slice, Ints | int]:

@@ -16,6 +16,7 @@ Conditions: see conditions.py; the attribute ID is always there. A row whose ONO
 give way first (1 to 9, the lowest first; 5 where it is empty).
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -154,12 +155,17 @@ def _check_row(row: BlueprintRow, attributes: Mapping[str, Sequence[str]], count
         name, _, condition = row.condition.partition(",")
         values = attribute(attributes, name.strip())
         chosen = evaluate(condition, attributes, count)
-        wrong = [v for v, inside in zip(values, chosen, strict=True) if inside and to_number(v) is None]
+        wrong = [v for v, inside in zip(values, chosen, strict=True) if inside and not math.isfinite(_or_nan(v))]
         if wrong:
             msg = f"'{wrong[0]}' of attribute '{name.strip()}' is not a number"
             raise ConditionError(msg)
     elif not by_value(row, attributes):
         evaluate(row.condition, attributes, count)
+
+
+def _or_nan(cell: str) -> float:
+    found = to_number(cell)
+    return math.nan if found is None else found
 
 
 def by_value(row: BlueprintRow, attributes: Mapping[str, Sequence[str]]) -> bool:

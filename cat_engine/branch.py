@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
 from cat_engine.families import Floats, Ints
 from cat_engine.relaxation import Point, relaxation
@@ -48,12 +47,14 @@ class TooLarge(ArithmeticError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """maximise value[V] . x under low <= rows[R, V] x <= high, x in {0, 1}; x = 1 where `must`, x = 0 outside `may`; variables of `sets` as these
-    allow; singles, the other variables that are to be decided. price[R]: what a unit costs that a row is missed by, inf where it must hold.
+    """maximise value[V] . x under low <= weights[V, R]^T x <= high, x in {0, 1}; x = 1 where `must`, x = 0 outside `may`; variables of `sets` as these
+    allow; singles, the other variables that are to be decided. given[R]: what the others that must be in make of a row. price[R]: what a unit costs
+    that a row is missed by, inf where it must hold.
     """
 
     value: Floats
-    rows: sparse.csr_array
+    weights: Floats
+    given: Floats
     low: Floats
     high: Floats
     must: Mask
@@ -69,7 +70,7 @@ class Search:
     def __init__(self, problem: Problem) -> None:
         p = self._problem = problem
         self._rows = len(p.low)
-        self._weights = p.rows.T.toarray()  # [V, R]
+        self._weights = p.weights
         inside, n_sets = np.zeros(len(p.value), dtype=bool), 0
         self._forced = np.zeros(0, dtype=bool)
         if p.sets is not None:
@@ -77,8 +78,7 @@ class Search:
             held = p.must[p.sets.members] & (p.sets.members >= 0)
             self._forced = held.any(axis=1) | p.must[p.sets.n_items :]
         self._decided = p.must & ~inside
-        given = np.asarray(p.rows @ self._decided.astype(float))
-        self._program = relaxation(p.low - given, p.high - given)
+        self._program = relaxation(p.low - p.given, p.high - p.given)
         self._row_of = np.full(n_sets, -1)  # of a set, once it has a choice
         self._bars = np.tile(np.isinf(p.price), 2)
         self._first_choice = len(self._bars) + len(p.singles)

@@ -4,6 +4,7 @@ Grammar: comparisons ATTRIBUTE ==, !=, <, <=, >, >= value; ATTRIBUTE %in% c(valu
 precedence. Names do not mind case. Values compare as numbers where both are; a missing value ("", "NA") satisfies no comparison.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 Bools = NDArray[np.bool_]
 TOKEN = re.compile(r"""\s*(?:(%in%|==|!=|<=|>=|[<>!&|(),])|"([^"]*)"|'([^']*)'|([A-Za-z_.][\w.]*)|(-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?))""")
 MISSING = ("", "NA")
+DEEPEST = 50  # parentheses inside each other: far beyond any that a person reads
 
 
 class ConditionError(ValueError):
@@ -25,11 +27,12 @@ def missing(value: str) -> bool:
 
 
 def number(value: str) -> float | None:
-    """A cell as a number, None where it is none."""
+    """A cell as a number, which may be infinite; None where it is none."""
     try:
-        return float(value)
+        found = float(value)
     except ValueError:
         return None
+    return None if math.isnan(found) else found
 
 
 def attribute(attributes: Mapping[str, Sequence[str]], name: str) -> Sequence[str]:
@@ -70,7 +73,7 @@ class _Reader:
     """Recursive descent over the tokens."""
 
     def __init__(self, tokens: list[tuple[str, str]], text: str, attributes: Mapping[str, Sequence[str]], count: int) -> None:
-        self._tokens, self._text, self._attributes, self._count, self._at = tokens, text, attributes, count, 0
+        self._tokens, self._text, self._attributes, self._count, self._at, self._depth = tokens, text, attributes, count, 0, 0
 
     def peek(self) -> str:
         """The next token's text, "" at the end."""
@@ -109,11 +112,21 @@ class _Reader:
             found = found & self._single()
         return found
 
+    def _deeper(self, read: Callable[[], Bools]) -> Bools:
+        """What `read` finds one level further in."""
+        if self._depth == DEEPEST:
+            msg = f"more than {DEEPEST} parentheses and ! stand inside each other in the condition '{self._text[:40]}…'"
+            raise ConditionError(msg)
+        self._depth += 1
+        found = read()
+        self._depth -= 1
+        return found
+
     def _single(self) -> Bools:
         if self._accept("!"):
-            return ~self._single()
+            return ~self._deeper(self._single)
         if self._accept("("):
-            found = self.either()
+            found = self._deeper(self.either)
             self._expect(")")
             return found
         _, name = self._take("name")

@@ -20,6 +20,8 @@ from cat_engine.state import State
 
 MORE = 3  # times as many cycles for a limit of overlap as for rates alone
 
+Watch = Callable[[int, int], None]  # hears after each cycle how many are done, and of how many
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tried:
@@ -50,7 +52,7 @@ class _Tried:
 
 
 def _cycles(
-    plan: TestPlan, pool: Pool, true: ArrayLike, seeds: range, ceiling: float, follow: Callable[[float, _Tried], float]
+    plan: TestPlan, pool: Pool, true: ArrayLike, seeds: range, ceiling: float, follow: Callable[[float, _Tried], float], watch: Watch | None
 ) -> list[_Tried]:  # fmt: skip
     """A simulation a seed, after each of which the parameters are adjusted to the ceiling that `follow` makes of the last one (Sympson & Hetter, 1985)."""
     longest = sum(len(section.competencies) * section.max_items for section in plan.sections)
@@ -61,16 +63,18 @@ def _cycles(
         tried.append(_Tried(k, result.exposure, len(result.true)))
         ceiling = follow(ceiling, tried[-1])
         k = tried[-1].adjusted(ceiling, longest)
+        if watch is not None:
+            watch(len(tried), len(seeds))
     return tried
 
 
-def found_beforehand(plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, *, cycles: int = 12) -> Pool:
+def found_beforehand(plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, *, cycles: int = 12, watch: Watch | None = None) -> Pool:
     """The pool with the control parameters that the plan's rule asks for, found on people like true[N, S]. Raises as the two below."""
     find = limited_overlap if isinstance(plan.eligibility, Overlap) else sympson_hetter
-    return find(plan, pool, true, seed, cycles=cycles)
+    return find(plan, pool, true, seed, cycles=cycles, watch=watch)
 
 
-def sympson_hetter(plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, *, cycles: int = 12) -> Pool:
+def sympson_hetter(plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, *, cycles: int = 12, watch: Watch | None = None) -> Pool:
     """The pool with control parameters under which no item is given to more than r_max of people like true[N, S] (Sympson & Hetter, 1985).
 
     Raises ValueError where the plan's eligibility rule is another one.
@@ -79,11 +83,11 @@ def sympson_hetter(plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, *, cy
     if not isinstance(rule, SympsonHetter):
         msg = "the plan's eligibility rule is not sympson_hetter"
         raise ValueError(msg)
-    tried = _cycles(plan, pool, true, range(seed, seed + cycles), rule.r_max, lambda ceiling, _: ceiling)
+    tried = _cycles(plan, pool, true, range(seed, seed + cycles), rule.r_max, lambda ceiling, _: ceiling, watch)
     return replace(pool, control=min(tried, key=lambda one: one.highest).k[None])
 
 
-def limited_overlap(plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, *, cycles: int = 12) -> Pool:
+def limited_overlap(plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, *, cycles: int = 12, watch: Watch | None = None) -> Pool:
     """The pool with control parameters under which people like true[N, S] (two at least) have a mean overlap of at most max_overlap and no item is
     given to more than r_max.
 
@@ -106,7 +110,7 @@ def limited_overlap(plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, *, c
         equal = float(tried.exposure[pool.operational].mean())  # the rate of all items if they were used alike
         return min(max(ceiling * math.sqrt(room), equal), rule.r_max)
 
-    tried = _cycles(plan, pool, true, range(seed, seed + MORE * cycles), rule.r_max, follow)
+    tried = _cycles(plan, pool, true, range(seed, seed + MORE * cycles), rule.r_max, follow, watch)
     kept = [one for one in tried if one.overlap <= rule.max_overlap + CLOSE and one.highest <= rule.r_max + CLOSE]
     if not kept:
         raise Faulty(_out_of_reach(rule, tried))
@@ -135,17 +139,9 @@ def remembered(rule: Eligibility, pool: Pool, past: Iterable[Finished]) -> Pool:
     return replace(pool, exposure=memory.exposure, control=None if (memory.control == 1).all() else memory.control)
 
 
-def visited(plan: TestPlan, pool: Pool, states: Sequence[State], edges: tuple[float, ...]) -> NDArray[np.bool_]:
-    """Which segments of ability each test was in at any of its items, as the simulator counts them: [N, K]."""
-    if not edges:
-        return np.ones((len(states), 1), dtype=bool)
-    parts = [operational_part(pool, state) for state in states]
-    out = np.zeros((len(parts), len(edges) + 1), dtype=bool)
-    known = pool.places(plan.competencies)
-    batch, length = Batch.begin(plan, pool, len(parts)), np.array([len(part.items) for part in parts])
-    for at in range(int(length.max(initial=0))):
-        rows = np.flatnonzero(length > at)
-        where = segments(edges, batch.theta[rows][:, known])
-        out[rows[:, None], where] = True
-        batch.answer(rows, np.array([parts[n].items[at] for n in rows]), np.array([parts[n].categories[at] for n in rows]))
+def ended(plan: TestPlan, pool: Pool, states: Sequence[State], edges: tuple[float, ...]) -> NDArray[np.bool_]:
+    """In which segment of ability each test ended (of several competencies: in which ones), as the simulator counts them: [N, K]."""
+    out, known = np.zeros((len(states), len(edges) + 1), dtype=bool), pool.places(plan.competencies)
+    for n, part in enumerate(operational_part(pool, state) for state in states):
+        out[n, segments(edges, Batch.replay(plan, pool, part.items, part.categories).theta[0, known])] = True
     return out

@@ -5,8 +5,10 @@ into probabilities of eligibility; each person's own lot then follows from the a
 the past is the snapshot pinned to the pool (`exposure`, `control`) and does not move; in a simulation it is a `Memory` that learns as people
 finish. Where eligibility would leave a person without an item, it is dropped for that item and the decision says so.
 
-Notation: items i, segments k of ability (one where there are no cuts); n_k people who visited k; f_k of them for whom eligibility was never
-dropped; alpha_ik who visited k and took i; rho_ik who visited k and for whom i was eligible.
+Notation: items i, segments k of ability (one where there are no cuts); n_k people whose test ended in k, which is
+what is known best of where they are; f_k of them for whom eligibility was never dropped; alpha_ik of them who took i; rho_ik for whom i was eligible.
+The segments that interim abilities pass through on the way do not count: nearly everybody starts in the middle, and rates among all of them would say
+little of those who stay there.
 """
 
 from dataclasses import dataclass, field
@@ -49,12 +51,12 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finished:
-    """One person's test, for the memory: items given; segments visited[K]; might[K, I], the items that were eligible in each segment; and
+    """One person's test, for the memory: items given; ended[K], the segments of ability where the test ended (several where it has several competencies); might[K, I], the items that were eligible in each segment; and
     whether eligibility held throughout.
     """
 
     items: Ints
-    visited: NDArray[np.bool_]
+    ended: NDArray[np.bool_]
     might: NDArray[np.bool_]
     held: bool
 
@@ -221,15 +223,15 @@ class Fading:
 
     def learn(self, memory: Memory, finished: Finished) -> None:
         """The probabilities after one more person."""
-        visited = finished.visited
+        ended = finished.ended
         for counts in (memory.n, memory.feasible, memory.taken, memory.eligible):
             counts *= self.fade
-        memory.n[visited] += 1
-        memory.feasible[visited] += finished.held
+        memory.n[ended] += 1
+        memory.feasible[ended] += finished.held
         given = np.zeros(len(memory.exposure), dtype=bool)
         given[finished.items] = True
-        memory.taken[visited] += given
-        memory.eligible[visited] += finished.might[visited]
+        memory.taken[ended] += given
+        memory.eligible[ended] += finished.might[ended]
         n, feasible = memory.n[:, None], np.maximum(memory.feasible[:, None], 1e-9)
         rate = memory.taken / np.maximum(n, 1e-9)
         share = memory.eligible / np.maximum(n, 1e-9)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from cat_engine.ability import eap
 from cat_engine.families import Floats, Ints, logistic
 from cat_engine.faults import Fault, Faulty
-from cat_engine.irt import ItemParams, derivatives_at, item_terms
+from cat_engine.irt import derivatives_of, item_terms_of
 from cat_engine.pool import Pool
 from cat_engine.priors import Prior
 from cat_engine.registry import LATER, Registry
@@ -106,10 +106,10 @@ class Terms:
         return np.asarray(self.info_slope / (2 * np.maximum(self.info, LEAST_INFORMATION)))
 
 
-def _terms_at(given: Given, params: ItemParams, theta: Floats) -> Terms:
-    """At theta[M]; `params` are those of the items given."""
+def _terms_at(given: Given, theta: Floats) -> Terms:
+    """At theta[M]."""
     own = theta[given.row]
-    first, *sums = item_terms(params, own)
+    first, *sums = item_terms_of(given.pool.params, given.item, own)
     score = first[np.arange(len(own)), given.category]
     return Terms(given.total(score), *(given.total(values) for values in sums))
 
@@ -133,8 +133,8 @@ class _Rooted(ABC):
         """The function at the nodes that are inside, [M, Q]."""
 
     @abstractmethod
-    def at(self, given: Given, params: ItemParams, theta: Floats) -> Floats:
-        """The function at theta[M]; `params` are those of the items given."""
+    def at(self, given: Given, theta: Floats) -> Floats:
+        """The function at theta[M]."""
 
     def between(self, given: Given) -> tuple[float, float]:  # noqa: ARG002 - the contract
         """Between which abilities the root is looked for."""
@@ -153,11 +153,9 @@ class _Rooted(ABC):
         if not answered.size:
             return theta, se
         some = given.of(answered)
-        params = some.pool.params.take(some.item)
 
         def function(x: Floats, rows: Ints) -> Floats:
-            fewer = some.of(rows)
-            return self.at(fewer, params if len(rows) == len(some) else some.pool.params.take(fewer.item), x)
+            return self.at(some if len(rows) == len(some) else some.of(rows), x)
 
         lowest, highest = self.between(given)
         inside = (some.pool.nodes > lowest) & (some.pool.nodes < highest)
@@ -166,7 +164,7 @@ class _Rooted(ABC):
         nodes = np.concatenate([[lowest], some.pool.nodes[inside], [highest]])
         low, high = _bracket(nodes, np.concatenate([ends[0], self.on_nodes(some, inside), ends[1]], axis=1))
         found = root_between(function, low, high)
-        info = _terms_at(some, params, found).info + self.curvature(some, found)
+        info = _terms_at(some, found).info + self.curvature(some, found)
         theta[answered], se[answered] = found, 1 / np.sqrt(np.maximum(info, LEAST_INFORMATION))
         return theta, se
 
@@ -184,9 +182,9 @@ class _OfTerms(_Rooted):
         """From the terms there."""
         return self.function(given, _terms_on_nodes(given, inside), given.pool.nodes[inside])
 
-    def at(self, given: Given, params: ItemParams, theta: Floats) -> Floats:
+    def at(self, given: Given, theta: Floats) -> Floats:
         """From the terms there."""
-        return self.function(given, _terms_at(given, params, theta), theta)
+        return self.function(given, _terms_at(given, theta), theta)
 
 
 def _bracket(nodes: Floats, g: Floats) -> tuple[Floats, Floats]:
@@ -229,7 +227,7 @@ class MaximumLikelihood(_OfTerms):
         some = given.of(moved)
         way = np.where(right[moved], self.step, -self.step) * answers[moved]
         theta[moved] = np.clip(given.prior.start[0] + way, self.low, self.high)
-        info = _terms_at(some, some.pool.params.take(some.item), theta[moved]).info
+        info = _terms_at(some, theta[moved]).info
         se[moved] = 1 / np.sqrt(np.maximum(info, LEAST_INFORMATION))
         return theta, se
 
@@ -268,8 +266,8 @@ class MaximumAPosteriori(_OfTerms):
         """-(log p)''; of Jeffreys' prior by central differences of I' / (2 I)."""
         if not given.prior.informed:
             return -given.prior.curvature(theta)
-        step, params = 1e-5, given.pool.params.take(given.item)
-        below, above = (_terms_at(given, params, theta + sign * step).jeffreys for sign in (-1, 1))
+        step = 1e-5
+        below, above = (_terms_at(given, theta + sign * step).jeffreys for sign in (-1, 1))
         return np.asarray((below - above) / (2 * step))
 
 
@@ -335,15 +333,14 @@ class Robust(_Rooted):
         if not self.tuning > 0:
             raise Faulty([Fault("method", "tuning", f"{self.tuning:g} is not above 0", "1 for huber, 4 for biweight")])
 
-    def at(self, given: Given, params: ItemParams, theta: Floats) -> Floats:
+    def at(self, given: Given, theta: Floats) -> Floats:
         """sum_i w_i l'_i: here the weights depend on item and ability, so that the terms of a plain likelihood do not do."""
-        own = theta[given.row]
-        r = np.abs(params.discrimination * (own - params.middle)) / self.tuning
+        own, params = theta[given.row], given.pool.params
+        r = np.abs(params.discrimination[given.item] * (own - params.middle[given.item])) / self.tuning
         weight = 1 / np.maximum(r, 1.0) if self.weight == "huber" else np.where(r < 1, (1 - r**2) ** 2, 0.0)
-        first, _ = derivatives_at(params, own)
+        first, _ = derivatives_of(params, given.item, own)
         return given.total(weight * first[np.arange(len(own)), given.category])
 
     def on_nodes(self, given: Given, inside: NDArray[np.bool_]) -> Floats:
         """The same at every node."""
-        params = given.pool.params.take(given.item)
-        return np.stack([self.at(given, params, np.full(len(given), x)) for x in given.pool.nodes[inside]], axis=1)
+        return np.stack([self.at(given, np.full(len(given), x)) for x in given.pool.nodes[inside]], axis=1)

@@ -69,9 +69,19 @@ class System:
         return np.array([known.setdefault(key, len(known)) for key in keys], dtype=int)
 
     @once
+    def halves(self) -> tuple[sparse.csc_array, sparse.csc_array]:
+        """The positive weights, and the negative ones."""
+        return self.matrix.maximum(0), self.matrix.minimum(0)
+
+    @once
+    def dense(self) -> Floats:
+        """The matrix turned round, [V, R]."""
+        return np.ascontiguousarray(self.matrix.T.toarray())
+
+    @once
     def negative(self) -> Floats:
         """The sum of a row's negative weights, [R]."""
-        return np.asarray(self.matrix.minimum(0).sum(axis=1)).ravel()
+        return np.asarray(self.halves[1].sum(axis=1)).ravel()
 
     @once
     def tie(self) -> Floats:
@@ -147,15 +157,15 @@ def maximise(system: System, value: Floats, must: Mask, may: Mask, price: Floats
     fixed = system.activity(must & single)
     low, high = np.where(hard, system.low, -np.inf) - fixed, np.where(hard, system.high, np.inf) - fixed
     keep = contenders(system, ranked, may & ~must & single, high)
-    going = np.union1d(keep, np.flatnonzero((may | must) & ~single))
-    matrix = system.matrix[:, going]
-    most = np.asarray(matrix.maximum(0).sum(axis=1)).ravel()
-    least = np.asarray(matrix.minimum(0).sum(axis=1)).ravel()
+    going = ((may | must) & ~single).astype(float)
+    going[keep] = 1.0
+    least, most = (half @ going for half in reversed(system.halves))
     if np.any(most < low - 1e-6) or np.any(least > high + 1e-6):
         return None
     bind = ~system.tied & ((most > system.high - fixed + 1e-9) | (least < system.low - fixed - 1e-9))
-    rows = sparse.csr_array(system.matrix)[bind]
-    problem = Problem(ranked, rows, system.low[bind], system.high[bind], must, may, keep, system.sets, price[bind])
+    problem = Problem(
+        ranked, system.dense[:, bind], fixed[bind], system.low[bind], system.high[bind], must, may, keep, system.sets, price[bind]
+    )
     try:
         found = branch(problem, NODES)
     except (TooLarge, SolverError):

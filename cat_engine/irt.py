@@ -28,7 +28,7 @@ from cat_engine.faults import Fault, Faulty
 from cat_engine.once import once
 
 __all__ = [
-    "DICHOTOMOUS", "MODELS", "NOMINAL", "ORDERED", "Floats", "Ints", "ItemParams", "Row", "derivatives_at", "expected_score", "information", "information_at", "information_of", "item_terms", "log_probabilities",
+    "DICHOTOMOUS", "MODELS", "NOMINAL", "ORDERED", "Floats", "Ints", "ItemParams", "Row", "derivatives_at", "derivatives_of", "expected_score", "information", "information_at", "information_of", "item_terms", "item_terms_of", "log_probabilities",
     "log_probabilities_at", "probabilities", "probabilities_up_to",
 ]  # fmt: skip
 
@@ -317,12 +317,27 @@ def derivatives_at(params: ItemParams, theta: Floats) -> tuple[Floats, Floats]:
     return both[..., 0], both[..., 1]
 
 
+def derivatives_of(params: ItemParams, item: Ints, theta: Floats) -> tuple[Floats, Floats]:
+    """The same of item[M] at theta[M] -> two of [M, K]."""
+    tail = (params.b.shape[1] + 1, 2)
+    both = _of_items(params, item, theta, tail, lambda family, own: np.stack(family.derivatives(own), axis=-1))
+    return both[..., 0], both[..., 1]
+
+
 def item_terms(params: ItemParams, theta: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """What estimating functions are made of, at theta[..., I] (or [..., 1]): (log P_k)' [..., I, K]; information, its slope, and
     J = sum_k P'_k P''_k / P_k (Warm, 1989), each [..., I].
     """
-    first, second = derivatives_at(params, theta)
-    p = np.exp(log_probabilities_at(params, theta))
+    return _terms(*derivatives_at(params, theta), np.exp(log_probabilities_at(params, theta)))
+
+
+def item_terms_of(params: ItemParams, item: Ints, theta: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """The same of item[M] at theta[M] -> [M, K], and three of [M]."""
+    log_p = _of_items(params, item, theta, (params.b.shape[1] + 1,), lambda family, own: family.log_p(own))
+    return _terms(*derivatives_of(params, item, theta), np.exp(log_p))
+
+
+def _terms(first: Floats, second: Floats, p: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     return (
         first,
         np.asarray((p * first**2).sum(axis=-1)),

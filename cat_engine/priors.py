@@ -80,8 +80,8 @@ class NormalPrior:
 
     @property
     def start(self) -> tuple[float, float]:
-        """Mean and sd."""
-        return self.mean, self.sd
+        """Mean and sd, as floats: estimates begin as copies of them."""
+        return float(self.mean), float(self.sd)
 
     @property
     def range(self) -> tuple[float, float]:

@@ -163,8 +163,7 @@ def _step(trial: Trial, plan: TestPlan, people: People, memory: Memory) -> Block
     seeded = None if pool.need is None else _Seeded.of(trial, people)
     uniform = uniforms(trial.seed, people.number, capacity(plan, pool))
     clock = None if trial.times is None else _Clock.of(trial, people)
-    held, visited = np.ones(n, dtype=bool), np.zeros(len(plan.eligibility.edges) + 1, dtype=bool)
-    known = pool.places(plan.competencies)
+    held, ended = np.ones(n, dtype=bool), np.zeros(len(plan.eligibility.edges) + 1, dtype=bool)
     drawn = draw_lots(plan, pool, memory, Picked(seeds, np.arange(n)))
     abilities, took = np.zeros((2, *batch.items.shape)), np.zeros(batch.items.shape)
     why, routed = np.zeros(batch.items.shape, dtype=np.int8), WHY.index("adaptive" if plan.select.routed else "fixed")
@@ -208,8 +207,6 @@ def _step(trial: Trial, plan: TestPlan, people: People, memory: Memory) -> Block
                 continue
             admission = admit(plan, batch, rows, eligible, drawn)
             held[rows[admission.dropped]] = False
-            if plan.eligibility.learns:
-                visited[segments(plan.eligibility.edges, batch.theta[rows][:, known])] = True
             draws = Draws(own_seeds, position.tolist())
             item = choose(plan, section, batch, rows, position - begun[rows], admission, draws).item
             if clock is not None:
@@ -228,13 +225,17 @@ def _step(trial: Trial, plan: TestPlan, people: People, memory: Memory) -> Block
             if seeded is not None:
                 seeded.seeding.given[rows] += 1
             why[place] = np.where(position - begun[rows] < plan.start.length, WHY.index("start"), routed)
-    theta, se = (batch if plan is trial.plan else batch.under(trial.plan)).final()
+    if plan.eligibility.learns:  # where the test ended: the segments on the way there say little of the person
+        ended[segments(plan.eligibility.edges, batch.theta[:, pool.places(plan.competencies)])] = True
+    scoring = batch if plan is trial.plan else batch.under(trial.plan)
+    theta, se = scoring.final()
     step = np.nonzero(np.arange(batch.items.shape[1]) < batch.count.sum(axis=1)[:, None])
     answers = np.stack([people.number[step[0]], step[1], batch.items[step], batch.categories[step]])
     return Block(
         people, theta, se, batch.count, ends, stops, answers, abilities[:, step[0], step[1]], why[step],
         None if clock is None else took[step],
-        None if clock is None else clock.spent, held, visited, Steps.none(timed=clock is not None) if seeded is None else Steps.joined(seeded.parts), drawn,
+        None if clock is None else clock.spent, held, ended, Steps.none(timed=clock is not None) if seeded is None else Steps.joined(seeded.parts), drawn,
+        None if plan.joint is None else np.stack(scoring.alone(), axis=1),
     )  # fmt: skip
 
 

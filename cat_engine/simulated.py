@@ -71,8 +71,9 @@ def in_order(scored: Steps, unscored: Steps) -> Steps:
 class Block:
     """What a block of N people gave: final theta, se and count [N, S]; why each section and each competency ended; answers[4, R] (person, position,
     item, category), abilities[2, R] (theta, se, as each was asked by) and why[R] (of WHY), by person and position; step_seconds[R] and seconds[N, sections], where
-    answers take time; held[N], whether exposure control was never dropped; visited[K], the segments of ability that were visited; unscored, the
-    answers to pretest items, whose positions count items of both kinds; lots[N, K, I] of exposure control, where the plan has that.
+    answers take time; held[N], whether exposure control was never dropped; ended[K], the segments of ability where tests ended; unscored, the
+    answers to pretest items, whose positions count items of both kinds; lots[N, K, I] of exposure control, where the plan has that; alone[N, 2, S], theta and
+    se from each competency's own answers only, where the plan takes competencies together.
     """
 
     people: People
@@ -87,9 +88,10 @@ class Block:
     step_seconds: Floats | None
     seconds: Floats | None
     held: NDArray[np.bool_]
-    visited: NDArray[np.bool_]
+    ended: NDArray[np.bool_]
     unscored: Steps
     lots: NDArray[np.bool_] | None
+    alone: Floats | None
 
     @property
     def pretest(self) -> Ints:
@@ -108,7 +110,7 @@ class Block:
         """The test of a block of one, for the memory of exposure control."""
         if self.lots is None:
             raise ValueError("exposure control that draws no lots has nothing to learn")
-        return Finished(self.answers[2], self.visited, self.lots[0], bool(self.held[0]))
+        return Finished(self.answers[2], self.ended, self.lots[0], bool(self.held[0]))
 
 
 def joined(people: People, parts: Sequence[tuple[Ints, Block]]) -> Block:
@@ -131,7 +133,7 @@ def joined(people: People, parts: Sequence[tuple[Ints, Block]]) -> Block:
     return Block(
         people, by_person("theta"), by_person("se"), by_person("count"), [ends[n] for n in home.tolist()], [stops[n] for n in home.tolist()],
         by_step("answers", order), by_step("abilities", order), by_step("why", order), by_step("step_seconds", order), by_person("seconds"),
-        by_person("held"), np.any([block.visited for block in ran], axis=0), Steps.joined([block.unscored for block in ran]), by_person("lots"),
+        by_person("held"), np.any([block.ended for block in ran], axis=0), Steps.joined([block.unscored for block in ran]), by_person("lots"), by_person("alone"),
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Banks as files: parameter CSV for psychometricians, JSON for a whole bank with its content.
 
-Parameter CSV: `item_id,competency,model,a,b1,b2,...,c,d` and optionally `status,calibration` (model: one of MODELS; D = 1; an empty cell is not
+Parameter CSV: `item_id,competency,model,a,b1,b2,...,c,d` (competency only where items are of several) and optionally `status,calibration` (model: one of MODELS; D = 1; an empty cell is not
 used); nominal items have their slopes in `a1,a2,...`, beside their intercepts in b1, b2, ...; further columns are kept as attributes. JSON: {"format", "D", "items"}, each item with the same parameters, its
 attributes, and its content or null. Numbers are written so that they read back to the same bits, and every fault of a file is found, with its
 row and column, before anything is used.
@@ -40,12 +40,16 @@ def on_logistic_metric(bank: Bank, scaling: float) -> Bank:
     return replace(bank, params=replace(bank.params, a=np.where(with_d, bank.params.a * scaling, bank.params.a)))
 
 
-def read_bank_csv(text: str, contents: Mapping[str, ItemContent] | None = None) -> Bank:
-    """Parse a parameter CSV; `contents` links items to the text they already have. Raises Faulty with every fault, by row and column."""
+def read_bank_csv(text: str, contents: Mapping[str, ItemContent] | None = None, competency: str = "") -> Bank:
+    """Parse a parameter CSV; `contents` links items to the text they already have; `competency` is that of all items of a file without such a column,
+    which without it is a fault. Raises Faulty with every fault, by row and column.
+    """
     lines = _numbered(text)
     at, header = next((number, [name.strip() for name in line]) for number, line in lines if any(line))
     rows = Rows(threshold_columns(header), slope_columns(header))
-    faults = _header_faults(f"row {at}", header, [*NEEDED, *rows.thresholds, *rows.slopes])
+    given = {"competency": competency} if competency and "competency" not in map(str.lower, header) else {}
+    needed = [name for name in NEEDED if name not in given]
+    faults = _header_faults(f"row {at}", header, [*needed, *rows.thresholds, *rows.slopes])
     if faults:
         raise Faulty(faults)
     extra = [name for name in header if name and not is_parameter(name)]
@@ -58,7 +62,7 @@ def read_bank_csv(text: str, contents: Mapping[str, ItemContent] | None = None) 
             rows.faults.append(Fault(where, "", f"has {len(values)} cells, the header {len(header)}", "quote text that holds a comma"))
         if any(value for name, value in zip(header, values, strict=False) if not name):
             rows.faults.append(Fault(where, "", "a cell stands in a column without a name", "name the column, or empty the cell"))
-        cells = dict.fromkeys(header, "") | dict(zip(header, values, strict=False))
+        cells = given | dict.fromkeys(header, "") | dict(zip(header, values, strict=False))
         rows.add(where, cells, {name: cells[name] for name in extra if cells[name]})
     return _bank(rows, contents or {})
 

@@ -42,7 +42,7 @@ class AuditReport:
 
 
 def audit_wave(engine: Engine, store: EventStore, wave_id: str, keys: Keys) -> AuditReport:
-    """Audit one wave; its checkpoints must bear the signature of `keys`. Raises Refused("unknown")."""
+    """Audit one wave; its checkpoints must bear the signature of `keys`. Raises Refused("unknown" | "searching")."""
     findings = _file_faults(engine)
     try:
         return _audit(engine, store, wave_id, keys, findings)
@@ -57,6 +57,8 @@ def _audit(engine: Engine, store: EventStore, wave_id: str, keys: Keys, findings
         wave = sql.get(Wave, wave_id)
         if wave is None:
             raise Refused("unknown")
+        if wave.waiting is not None:  # it has no log yet
+            raise Refused("searching")
         query = select(Attempt, Person).join(Person, col(Attempt.person_id) == Person.id).where(Attempt.wave_id == wave_id)
         roster = {attempt.id: (attempt, person) for attempt, person in sql.exec(query).all()}
         seals = list(sql.exec(select(Checkpoint).where(Checkpoint.wave_id == wave_id).order_by(col(Checkpoint.n))).all())

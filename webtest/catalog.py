@@ -60,7 +60,7 @@ def kit_of(sql: SqlSession, wave: Wave) -> Kit:
 
 
 class Catalog:
-    """Kits by wave, built once per process: a kit never changes after its wave was created."""
+    """Kits by wave, built once per process: a kit never changes once its wave's pool is pinned."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -78,5 +78,8 @@ class Catalog:
                     wave = sql.get(Wave, wave_id)
                     if wave is None:
                         raise Refused("unknown")
-                    self._kits[wave_id] = kit_of(sql, wave)
+                    kit = kit_of(sql, wave)
+                    if wave.waiting is not None:
+                        return kit
+                    self._kits[wave_id] = kit
             return self._kits[wave_id]

@@ -11,9 +11,8 @@ from cat_engine import Fault, Faulty, Pool, information
 from cat_engine.blueprint import Content, read_rows, row_faults
 from cat_engine.conflict import conflict_faults
 from itembank.bank import pool_of, time_faults
-from itembank.exchange import read_bank_csv
-from webtest.console import guarded, json_option, put, read_text
-from webtest.engine_inputs import abilities, read_table
+from webtest.console import check_target, guarded, json_option, named, put, read_text
+from webtest.engine_inputs import abilities, read_bank, read_table
 from webtest.whole_files import whole_file, write_csv
 
 
@@ -40,10 +39,12 @@ def assemble(
     as_json: bool,
 ) -> None:  # fmt: skip
     """Choose the items of largest information that satisfy every row of a blueprint; exact, and the same on every run."""
+    check_target(out_file, force=True)
     theta = abilities(theta_text, "--theta")
-    bank = read_bank_csv(read_text(bank_file))
+    bank = read_bank(bank_file)
     pool = pool_of(bank, bank.competencies)
-    rows = read_rows(read_table(read_text(constraint_file)))
+    with named(constraint_file):
+        rows = read_rows(read_table(read_text(constraint_file)))
     own = [bank.attributes[bank.index[i]] for i in pool.ids]
     if any(row.kind == "time" for row in rows) and pool.seconds is None:
         raise Faulty(time_faults(bank, pool.ids))
@@ -80,7 +81,8 @@ def _content(pool: Pool, own: list, attribute_file: Path | None, stimulus_file: 
 
 def _by(file: Path, name: str) -> dict[str, dict[str, str]]:
     """The rows of a file by what stands in column `name`, each once. Raises Faulty."""
-    rows = read_table(read_text(file), name)
+    with named(file):
+        rows = read_table(read_text(file), name)
     ids = [next(value for key, value in row.items() if key.upper() == name) for row in rows]
     faults = [Fault(str(file), name, f"'{i}' stands twice", "one row each") for i in dict.fromkeys(ids) if ids.count(i) > 1]
     if faults:

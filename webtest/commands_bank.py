@@ -30,6 +30,7 @@ from webtest.console import (
     show_faults,
     write_file,
 )
+from webtest.search_bar import found_or_with_bar
 from webtest.services.banks import Banks, VersionLine, bank_faults, is_json, read_bank_file, without_text
 from webtest.services.review import Review, Tried
 
@@ -109,7 +110,7 @@ def try_version(data: Path, version: int, plan_file: Path | None, as_json: bool)
     """
     plan = load_plan(read_text(plan_file)) if plan_file is not None else None
     with opened(data) as house:
-        review = Review(house.engine)
+        review = Review(house.engine, found_or_with_bar(house.searches))
         tried = review.try_version(version, plan or review.plan(version), actor=actor(), now=now_ms())
     figures = {"version": version, "plan": tried.plan_name, "people": tried.people, "before": tried.before,
                "after": tried.after.figures, "checks": [asdict(c) for c in tried.after.checks], "holds": tried.after.holds}  # fmt: skip

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path)
 ALIASES = {"rasch": "pcm"}  # a slope of 1
 KIB_PER_MB = 1024
+TOLERANCE_OF_A_FILE = 1e-5  # log-likelihoods and parameters to the fourth and third decimal, as other software prints them
 LONG_NUMBER = re.compile(r"-?\d+\.\d{4,}")
 FILE_ONLY = ("model", "competency", "model_file", "anchors", "fipc", "groups")
 WAVES_ONLY = ("waves", "mode", "girth", "publish", "truth_file")
@@ -83,7 +84,11 @@ def attach(main: click.Group) -> None:
 @click.option("--density", type=click.Choice(DENSITIES), default=DENSITIES[0], show_default=True, help="Shape of ability in each group.")
 @click.option("--priors", default="default", show_default=True, help="default, none, or as in a=lognormal:0,.5,b=normal:0,2,c=beta:5,17.")
 @click.option("--se", type=click.Choice(SE_METHODS), default="oakes", show_default=True, help="Standard errors.")
-@click.option("--tol", type=click.FloatRange(1e-10, 0.1), default=1e-4, show_default=True, help="Largest change of a parameter at the end.")
+@click.option(
+    "--tol",
+    type=click.FloatRange(1e-10, 0.1),
+    help="Largest change of a parameter at the end. [default: 1e-5 of a file, 1e-4 of waves or with a histogram]",
+)
 @click.option("--scheduler", metavar="tcp://HOST:PORT", help="Dask cluster on which the work is done.")
 @click.option("--min-n", type=click.IntRange(1), help="Answers that an item needs. [default: 30 of a file, 100 of waves]")
 @click.option("--max-se", type=click.FloatRange(0.01), default=0.35, show_default=True, help="Largest SE of b that is not flagged.")
@@ -133,7 +138,8 @@ def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
         )
     if "fipc" in given and options["anchors"] is None:
         raise Faulty([Fault("--fipc", options["fipc"], "says how anchors are used, and there are none", "name them with --anchors")])
-    mml = MmlOptions(priors=Priors.parse(options["priors"]), tolerance=options["tol"], density=options["density"], fipc=options["fipc"])
+    tolerance = options["tol"] or (TOLERANCE_OF_A_FILE if answers and options["density"] == "normal" else MmlOptions().tolerance)
+    mml = MmlOptions(priors=Priors.parse(options["priors"]), tolerance=tolerance, density=options["density"], fipc=options["fipc"])
     with holder(options["scheduler"]) as hold:
         if answers:
             _calibrate_file(answers, mml, options, hold)
@@ -275,9 +281,10 @@ def _short(value: str) -> str:
 
 def _publish(house: "House", version: int) -> None:
     from webtest.commands_bank import trial_text
+    from webtest.search_bar import found_or_with_bar
     from webtest.services.review import Review
 
-    review = Review(house.engine)
+    review = Review(house.engine, found_or_with_bar(house.searches))
     tried = review.try_version(version, review.plan(version), actor=actor(), now=now_ms())
     out.print(trial_text(tried))
     if not tried.after.holds:

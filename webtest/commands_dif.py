@@ -21,14 +21,42 @@ from calibration.responses import ResponseLog
 from cat_engine import Fault, Faulty, Row
 from cat_engine.irt import Ints
 from webtest.console import check_target, err, guarded, json_option, put_table, read_text, write_file
-from webtest.csv_table import csv_table, rounded
+from webtest.csv_table import csv_table, figure, rounded
 from webtest.response_files import read_responses
 
 FILE = click.Path(path_type=Path)
 COUNTS = ("item", "n_reference", "n_focal", "anchor")
 COLUMNS = {
-    "score": (*COUNTS, "alpha", "delta", "ets", "p_mh", "difference", "p_uniform", "p_nonuniform", "delta_r2", "r2_class"),
-    "likelihood": (*COUNTS, "chi2", "df", "p", "p_uniform", "p_nonuniform", "signed", "unsigned"),
+    "score": (
+        *COUNTS,
+        "alpha",
+        "delta",
+        "ets",
+        "chi2_mh",
+        "p_mh",
+        "difference",
+        "chi2_both",
+        "p_both",
+        "chi2_uniform",
+        "p_uniform",
+        "chi2_nonuniform",
+        "p_nonuniform",
+        "delta_r2",
+        "r2_class",
+    ),
+    "likelihood": (
+        *COUNTS,
+        "chi2",
+        "df",
+        "p",
+        "chi2_uniform",
+        "df_uniform",
+        "p_uniform",
+        "chi2_nonuniform",
+        "p_nonuniform",
+        "signed",
+        "unsigned",
+    ),
     "residual": (*COUNTS, "rdif_r", "p_r", "rdif_s", "p_s", "p_rs", "beta", "p_beta", "beta_class"),
 }
 
@@ -81,7 +109,7 @@ def dif(answers: Path, groups: Path, column: str, focal: str, out_file: Path | N
     columns = COLUMNS[options["method"]]
     if out_file is not None:
         write_file(out_file, csv_table(columns, table), force=True)
-    put_table(table, as_json, columns, "no items")
+    put_table(table if as_json else rounded(table), as_json, columns, "no items")
     if purified is not None and not purified.settled:
         err.print(f"The flags had not settled after {purified.rounds} rounds.")
 
@@ -192,9 +220,11 @@ def _by_score(case: _Case, alpha: float | None) -> tuple[list[dict[str, Any]], P
     table = case.lines(found.anchors)
     for i in np.flatnonzero(enough).tolist():
         table[i] |= {
-            "alpha": rounded(mh.alpha[i]), "delta": rounded(mh.delta[i]), "ets": mh.ets[i] or None, "p_mh": rounded(mh.p[i], 5),
-            "difference": rounded(mh.difference[i]), "p_uniform": rounded(logistic.p_uniform[i], 5),
-            "p_nonuniform": rounded(logistic.p_nonuniform[i], 5), "delta_r2": rounded(logistic.delta_r2[i], 4), "r2_class": logistic.size[i] or None,
+            "alpha": figure(mh.alpha[i]), "delta": figure(mh.delta[i]), "ets": mh.ets[i] or None, "chi2_mh": figure(mh.statistic[i]), "p_mh": figure(mh.p[i]),
+            "difference": figure(mh.difference[i]), "chi2_both": figure(logistic.both[i]), "p_both": figure(logistic.p_both[i]),
+            "chi2_uniform": figure(logistic.uniform[i]), "p_uniform": figure(logistic.p_uniform[i]),
+            "chi2_nonuniform": figure(logistic.nonuniform[i]), "p_nonuniform": figure(logistic.p_nonuniform[i]),
+            "delta_r2": figure(logistic.delta_r2[i]), "r2_class": logistic.size[i] or None,
         }  # fmt: skip
     return _filled(table, "score"), found if not found.settled else own
 
@@ -207,8 +237,9 @@ def _by_likelihood(case: _Case, rows: list[Row], alpha: float | None) -> tuple[l
     table = case.lines(found.anchors)
     for i in np.flatnonzero(np.isfinite(ratio.both)).tolist():
         table[i] |= {
-            "chi2": rounded(ratio.both[i]), "df": int(ratio.df_both[i]), "p": rounded(ratio.p_both[i], 5), "p_uniform": rounded(ratio.p_uniform[i], 5),
-            "p_nonuniform": rounded(ratio.p_nonuniform[i], 5), "signed": rounded(ratio.signed[i]), "unsigned": rounded(ratio.unsigned[i]),
+            "chi2": figure(ratio.both[i]), "df": int(ratio.df_both[i]), "p": figure(ratio.p_both[i]), "chi2_uniform": figure(ratio.uniform[i]),
+            "df_uniform": int(ratio.df_uniform[i]), "p_uniform": figure(ratio.p_uniform[i]),
+            "chi2_nonuniform": figure(ratio.nonuniform[i]), "p_nonuniform": figure(ratio.p_nonuniform[i]), "signed": figure(ratio.signed[i]), "unsigned": figure(ratio.unsigned[i]),
         }  # fmt: skip
     return _filled(table, "likelihood"), found
 
@@ -227,8 +258,8 @@ def _by_residual(case: _Case, rows: list[Row], alpha: float | None) -> tuple[lis
     table = case.lines(found.anchors)
     for i in np.flatnonzero(enough).tolist():
         table[i] |= {
-            "rdif_r": rounded(rdif.r[i]), "p_r": rounded(rdif.p_r[i], 5), "rdif_s": rounded(rdif.s[i]), "p_s": rounded(rdif.p_s[i], 5),
-            "p_rs": rounded(rdif.p_rs[i], 5), "beta": rounded(sib.beta[i]), "p_beta": rounded(sib.p[i], 5), "beta_class": sib.size[i] or None,
+            "rdif_r": figure(rdif.r[i]), "p_r": figure(rdif.p_r[i]), "rdif_s": figure(rdif.s[i]), "p_s": figure(rdif.p_s[i]),
+            "p_rs": figure(rdif.p_rs[i]), "beta": figure(sib.beta[i]), "p_beta": figure(sib.p[i]), "beta_class": sib.size[i] or None,
         }  # fmt: skip
     return _filled(table, "residual"), found
 

@@ -1,6 +1,6 @@
 """`cact plan check`, `cact information`, `cact score`, `cact next`: plans and banks looked at before anyone sits a test."""
 
-import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,31 @@ from cat_engine import (
     load_plan,
     probabilities,
 )
-from cat_engine.batch import Batch
+from cat_engine.batch import Batch, scored
 from cat_engine.estimators import ESTIMATOR, Estimator, ExpectedAPosteriori
 from cat_engine.priors import Prior
 from cat_engine.randomness import Draws
 from cat_engine.section_time import SectionAdvice, section_advice
 from cat_engine.select import SELECTION, Moment
+from cat_engine.select.timed import InformationPerTime
 from cat_engine.timing import Speeds
-from itembank.bank import Bank, pool_of
-from itembank.exchange import on_logistic_metric, read_bank_csv
-from webtest.console import guarded, json_option, opened, put, read_text
-from webtest.engine_inputs import abilities, parse_grid, parse_prior, parse_strategy, pool_for, read_answers, read_given
+from itembank.bank import Bank, pool_of, time_faults
+from itembank.exchange import on_logistic_metric
+from webtest.console import check_target, guarded, json_option, named, opened, put, read_text
+from webtest.engine_inputs import (
+    FARTHEST,
+    abilities,
+    parse_grid,
+    parse_prior,
+    parse_scaling,
+    parse_strategy,
+    pool_for,
+    read_answers,
+    read_bank,
+    read_given,
+)
 from webtest.item_times import times_for
+from webtest.search_bar import control_with_bar
 from webtest.snapshots import group_faults
 from webtest.whole_files import whole_file, write_csv
 
@@ -48,12 +61,12 @@ metric_option = click.option("--D", "scaling", default=1.0, show_default=True, h
 folder_option = click.option("--data", "data", type=click.Path(path_type=Path), help="Installation whose newest published bank is meant.")
 
 
-def bank_of(bank_file: Path | None, data: Path | None) -> Bank:
-    """The bank that --bank or --data names, exactly one of them. Raises Faulty."""
+def bank_of(bank_file: Path | None, data: Path | None, plans: Sequence[TestPlan] | None = None) -> Bank:
+    """The bank that --bank or --data names, exactly one of them, for these plans. Raises Faulty."""
     if (bank_file is None) == (data is None):
         raise Faulty([Fault("--bank", "", "name one bank", "--bank FILE.csv, or --data FOLDER of an installation")])
     if data is None:
-        return read_bank_csv(read_text(bank_file or Path()))
+        return read_bank(bank_file or Path(), plans)
     with opened(data) as house:
         return house.newest_bank()
 
@@ -77,8 +90,8 @@ def plan_check(plan_file: Path, bank_file: Path | None, data: Path | None, as_js
     found: dict[str, Any] = {"plan": plan.name, "digest": plan.digest, "sections": len(plan.sections), "competencies": plan.competencies}
     text = f"'{plan.name}' is in order: {len(plan.sections)} sections, {len(plan.competencies)} competencies, digest {plan.digest[:12]}"
     if bank_file is not None or data is not None:
-        bank = bank_of(bank_file, data)
-        pool = pool_for(bank, plan)
+        bank = bank_of(bank_file, data, [plan])
+        pool = pool_for(bank, plan, control=control_with_bar)
         new = 0 if pool.need is None else int(np.count_nonzero(pool.need))
         found |= {"items": len(pool) - new, "pretest_items": new, "pool_digest": pool.digest}
         text += f"; it fits the bank's {len(pool) - new} items" + (f" and {new} in pretest" if plan.most_pretest else "")
@@ -108,9 +121,10 @@ def _time_words(one: SectionAdvice) -> str:
 @guarded
 def information_command(bank_file: Path, theta_text: str, scaling: float, out_file: Path) -> None:
     """Category probabilities and Fisher information of every item of a bank at given abilities."""
+    check_target(out_file, force=True)
     theta = abilities(theta_text, "--theta")
     faults: list[Fault] = []
-    bank = on_logistic_metric(read_bank_csv(read_text(bank_file)), _metric(scaling, faults))
+    bank = on_logistic_metric(read_bank(bank_file), parse_scaling(scaling, faults))
     if faults:
         raise Faulty(faults)
     p, info = probabilities(bank.params, theta), information(bank.params, theta)
@@ -137,20 +151,24 @@ def information_command(bank_file: Path, theta_text: str, scaling: float, out_fi
 def score_command(
     bank_file: Path, response_file: Path, method: str, prior_text: str, grid_text: str, scaling: float, out_file: Path
 ) -> None:
-    """Ability of every person from the answers in a file; one row a person, and a competency column where the bank has several."""
+    """Ability of every person from the answers in a file; one row a person, and a competency column where the bank has several.
+
+    A person of a wide file who answered nothing stands where the prior is, with n = 0.
+    """
+    check_target(out_file, force=True)
     estimator, prior, grid, bank, faults = _scoring(bank_file, method, prior_text, grid_text, scaling)
     if faults:
         raise Faulty(faults)
     pool = replace(pool_of(bank, bank.competencies), grid=grid)
-    person_ids, answers = read_answers(response_file, pool)
+    person_ids, answers = read_answers(response_file, pool, everybody=True)
     several = len(pool.competencies) > 1
     plan = TestPlan("score", (), prior, interim=estimator)
     rows: list[tuple[object, ...]] = []
-    for person_id, row in zip(person_ids, answers, strict=True):
-        given = np.flatnonzero(row >= 0)
-        batch = Batch.replay(plan, pool, given.tolist(), row[given].tolist())
-        for s, name in enumerate(pool.competencies):
-            rows.append((person_id, *((name,) if several else ()), float(batch.theta[0, s]), float(batch.se[0, s]), int(batch.count[0, s])))
+    found = [(batch.theta, batch.se, batch.count) for batch in scored(plan, pool, answers)]
+    theta, se, count = (np.concatenate(parts).tolist() for parts in zip(*found, strict=True))
+    for person_id, *own in zip(person_ids, theta, se, count, strict=True):
+        for name, *figures in zip(pool.competencies, *own, strict=True):
+            rows.append((person_id, *((name,) if several else ()), *figures))
     with whole_file(out_file) as part:
         write_csv(part, ("person_id", *(("competency",) if several else ()), "theta", "se", "n"), rows)
 
@@ -161,18 +179,10 @@ def _scoring(
     """The parts of a scoring run, and everything that is wrong with them."""
     faults: list[Fault] = []
     estimator = ESTIMATOR.build(parse_strategy(method, "--method", faults), faults) or ExpectedAPosteriori()
-    prior, grid, scaling = parse_prior(prior_text, faults), parse_grid(grid_text, faults), _metric(scaling, faults)
+    prior, grid, scaling = parse_prior(prior_text, faults), parse_grid(grid_text, faults), parse_scaling(scaling, faults)
     if not grid.low <= prior.start[0] <= grid.high:
         faults.append(Fault("--prior", "", f"'{prior_text}' has its centre outside the grid", "a --grid around it"))
-    return estimator, prior, grid, on_logistic_metric(read_bank_csv(read_text(bank_file)), scaling), faults
-
-
-def _metric(scaling: float, faults: list[Fault]) -> float:
-    """The D that was named; 1, with what is wrong added to `faults`, where it is none."""
-    if math.isfinite(scaling) and scaling > 0:
-        return scaling
-    faults.append(Fault("--D", "", f"{scaling:g} is not a metric", "1, 1.7 or 1.702"))
-    return 1.0
+    return estimator, prior, grid, on_logistic_metric(read_bank(bank_file), scaling), faults
 
 
 @click.command("next")
@@ -197,16 +207,20 @@ def next_command(
     planned: int, seed: int, out_file: Path,
 ) -> None:  # fmt: skip
     """What a selection rule thinks of every item of a bank after given answers, and the item that it would give."""
+    check_target(out_file, force=True)
     estimator, prior, grid, bank, faults = _scoring(bank_file, method, prior_text, grid_text, scaling)
     rule = SELECTION.build(parse_strategy(criterion, "--criterion", faults), faults)
-    if theta is not None and not math.isfinite(theta):
-        faults.append(Fault("--theta", "", "is not a number"))
+    if theta is not None and not abs(theta) <= FARTHEST:
+        faults.append(Fault("--theta", "", f"{theta:g} is no ability", f"from -{FARTHEST:g} to {FARTHEST:g}"))
     if planned < 1 or seed < 0:
         faults.append(Fault("--planned, --seed", "", f"{planned}, {seed} are out of range", "from 1, from 0"))
     if faults or rule is None:
         raise Faulty(faults)
     pool = replace(pool_of(bank, bank.competencies), grid=grid)
-    items, answers = read_given(read_text(given_file), pool)
+    if isinstance(rule, InformationPerTime) and pool.seconds is None:
+        raise Faulty(time_faults(bank, pool.ids))
+    with named(given_file):
+        items, answers = read_given(read_text(given_file), pool)
     batch = Batch.replay(TestPlan("next", (), prior, interim=estimator), pool, items, answers)
     if theta is not None:
         batch.theta[:] = theta

@@ -9,7 +9,8 @@ from typing import Any
 import click
 import numpy as np
 
-from calibration.bin_fit import bin_fit
+from calibration.ability_bins import BinFit, bin_fit
+from calibration.bin_residuals import bin_residuals
 from calibration.curves import width
 from calibration.dependence import Dependence, ld_x2
 from calibration.files import read_items_csv
@@ -21,16 +22,17 @@ from cat_engine import Fault, Faulty, Grid, ItemParams, NormalPrior, Row, probab
 from cat_engine.ability import weights
 from cat_engine.irt import Floats, Ints
 from webtest.console import check_targets, err, guarded, json_option, out, put_table, read_text, write_files
-from webtest.csv_table import csv_table, rounded
+from webtest.csv_table import csv_table, figure, rounded
 from webtest.response_files import read_responses
 
 FILE = click.Path(path_type=Path)
 FIT_COLUMNS = (
-    "item", "n", "infit", "z_infit", "outfit", "z_outfit", "s_x2", "df", "p_s_x2", "rmsea", "highest_q3", "q3_with", "highest_z_ld", "z_ld_with",
+    "item", "n", "infit", "z_infit", "outfit", "z_outfit", "s_x2", "df", "p_s_x2", "rmsea", "x2", "df_x2", "p_x2",
+    "highest_q3", "q3_with", "highest_z_ld", "z_ld_with",
 )  # fmt: skip
 PAIR_COLUMNS = ("item", "other", "q3", "ld_x2", "df", "z_ld", "v")
 BIN_COLUMNS = ("item", "bin", "theta", "n", "observed", "expected", "z")
-PERSON_COLUMNS = ("theta", "se", "lz", "person_infit", "person_outfit")
+PERSON_COLUMNS = ("theta", "se", "lz", "person_infit", "person_z_infit", "person_outfit", "person_z_outfit")
 
 
 def attach(main: click.Group) -> None:
@@ -64,10 +66,12 @@ def fit(
     log = read_responses(answers)
     asked = _Asked.of(log, read_items_csv(read_text(items), blanks=True), str(items))
     found = residuals(asked.person, asked.item, asked.category, asked.rows, mean, sd)
-    by_score, pairs, whole, why = _of_whole_forms(asked, mean, sd, known)
+    n_free = [0 if known else width(row.model, len(row.b) + 1) for row in asked.rows]
+    by_bin = bin_fit(asked.person, asked.item, asked.category, asked.rows, found.theta, n_free)
+    by_score, pairs, whole, why = _of_whole_forms(asked, mean, sd, n_free)
     if model_file is not None and whole is None:
         raise Faulty([Fault("--model-fit", "", f"cannot be told: {why}")])
-    table = _items(asked.names, found, by_score, pairs)
+    table = _items(asked.names, found, by_bin, by_score, pairs)
     contents = {out_file: csv_table(FIT_COLUMNS, table)}
     if pairs_file is not None:
         contents[pairs_file] = csv_table(PAIR_COLUMNS, _pairs(asked.names, found, pairs))
@@ -77,12 +81,12 @@ def fit(
         contents[model_file] = (json.dumps(_figures(whole), indent=1) + "\n").encode()
     if persons_file is not None:
         people = [
-            {"person_id": name, **{column: rounded(getattr(found, column)[k], 4) for column in PERSON_COLUMNS}}
+            {"person_id": name, **{column: figure(getattr(found, column)[k]) for column in PERSON_COLUMNS}}
             for k, name in enumerate(asked.people)
         ]
         contents[persons_file] = csv_table(("person_id", *PERSON_COLUMNS), people)
     write_files({path: content for path, content in contents.items() if path is not None}, force=True)
-    put_table(table, as_json, FIT_COLUMNS, "no items")
+    put_table(table if as_json else rounded(table), as_json, FIT_COLUMNS, "no items")
     if whole is None:
         err.print(f"Without S-X2, LD-X2 or M2: {why}." if by_score is None else f"Without M2: {why}.")
     elif not as_json:
@@ -124,7 +128,9 @@ class _Asked:
         return out
 
 
-def _of_whole_forms(asked: _Asked, mean: float, sd: float, known: bool) -> tuple[ScoreFit | None, Dependence | None, ModelFit | None, str]:
+def _of_whole_forms(
+    asked: _Asked, mean: float, sd: float, n_free: Sequence[int]
+) -> tuple[ScoreFit | None, Dependence | None, ModelFit | None, str]:
     """What complete answers allow, or why not."""
     scores = asked.scores()
     empty = float((scores < 0).mean())
@@ -133,26 +139,29 @@ def _of_whole_forms(asked: _Asked, mean: float, sd: float, known: bool) -> tuple
     nodes = Grid().nodes()
     p: Floats = np.moveaxis(probabilities(ItemParams.from_rows([row._replace(scale=0) for row in asked.rows]), nodes), 0, -1)
     density = weights(NormalPrior(mean, sd).log_density(nodes))
-    n_free = [0 if known else width(row.model, len(row.b) + 1) for row in asked.rows]
     by_score, pairs = s_x2(scores, p, density, n_free), ld_x2(scores, p, density)
     try:
-        return by_score, pairs, model_fit(scores, state_at(asked.rows, mean, sd, np.full(len(asked.rows), known)), nodes), ""
+        return by_score, pairs, model_fit(scores, state_at(asked.rows, mean, sd, np.equal(n_free, 0)), nodes), ""
     except Faulty as error:
         return by_score, pairs, None, "; ".join(map(str, error.faults))
 
 
-def _items(names: Sequence[str], found: Residuals, by_score: ScoreFit | None, pairs: Dependence | None) -> list[dict[str, Any]]:
+def _items(
+    names: Sequence[str], found: Residuals, by_bin: BinFit, by_score: ScoreFit | None, pairs: Dependence | None
+) -> list[dict[str, Any]]:
     nearest, highest = _highest(found.q3)
     twin, strongest = _highest(pairs.z if pairs is not None else np.full_like(found.q3, np.nan))
     nothing = np.full(len(names), np.nan)
     chi, df, p, rmsea = (nothing,) * 4 if by_score is None else (by_score.statistic, by_score.df, by_score.p, by_score.rmsea)
     return [
         {
-            "item": name, "n": int(found.n[k]), "infit": rounded(found.infit[k]), "z_infit": rounded(found.z_infit[k], 2),
-            "outfit": rounded(found.outfit[k]), "z_outfit": rounded(found.z_outfit[k], 2), "s_x2": rounded(chi[k]),
-            "df": None if by_score is None else int(df[k]), "p_s_x2": rounded(p[k], 5), "rmsea": rounded(rmsea[k], 4),
-            "highest_q3": rounded(highest[k]), "q3_with": names[nearest[k]] if np.isfinite(highest[k]) else None,
-            "highest_z_ld": rounded(strongest[k], 2), "z_ld_with": names[twin[k]] if np.isfinite(strongest[k]) else None,
+            "item": name, "n": int(found.n[k]), "infit": figure(found.infit[k]), "z_infit": figure(found.z_infit[k]),
+            "outfit": figure(found.outfit[k]), "z_outfit": figure(found.z_outfit[k]), "s_x2": figure(chi[k]),
+            "df": None if by_score is None else int(df[k]), "p_s_x2": figure(p[k]), "rmsea": figure(rmsea[k]),
+            "x2": figure(by_bin.statistic[k]), "df_x2": int(by_bin.df[k]) if np.isfinite(by_bin.statistic[k]) else None,
+            "p_x2": figure(by_bin.p[k]),
+            "highest_q3": figure(highest[k]), "q3_with": names[nearest[k]] if np.isfinite(highest[k]) else None,
+            "highest_z_ld": figure(strongest[k]), "z_ld_with": names[twin[k]] if np.isfinite(strongest[k]) else None,
         }
         for k, name in enumerate(names)
     ]  # fmt: skip
@@ -168,13 +177,13 @@ def _highest(values: Floats) -> tuple[Ints, Floats]:
 def _pairs(names: Sequence[str], found: Residuals, pairs: Dependence | None) -> list[dict[str, Any]]:
     rows = []
     for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
-        row = {"item": names[i], "other": names[j], "q3": rounded(found.q3[i, j], 4)}
+        row = {"item": names[i], "other": names[j], "q3": figure(found.q3[i, j])}
         if pairs is not None:
             row |= {
-                "ld_x2": rounded(pairs.statistic[i, j]),
+                "ld_x2": figure(pairs.statistic[i, j]),
                 "df": int(pairs.df[i, j]),
-                "z_ld": rounded(pairs.z[i, j], 2),
-                "v": rounded(pairs.v[i, j], 4),
+                "z_ld": figure(pairs.z[i, j]),
+                "v": figure(pairs.v[i, j]),
             }
         rows.append(row)
     return rows
@@ -182,17 +191,10 @@ def _pairs(names: Sequence[str], found: Residuals, pairs: Dependence | None) -> 
 
 def _bins(asked: _Asked, mean: float, sd: float) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    for b in bin_fit(asked.person, asked.item, asked.category, asked.rows, mean, sd):
-        name = asked.names[b.item]
+    for found in bin_residuals(asked.person, asked.item, asked.category, asked.rows, mean, sd):
+        name = asked.names[found.item]
         number = rows[-1]["bin"] + 1 if rows and rows[-1]["item"] == name else 1
-        values = {
-            "theta": rounded(b.theta),
-            "n": rounded(b.n, 1),
-            "observed": rounded(b.observed, 4),
-            "expected": rounded(b.expected, 4),
-            "z": rounded(b.z, 2),
-        }
-        rows.append({"item": name, "bin": number, **values})
+        rows.append({"item": name, "bin": number, **{column: figure(getattr(found, column)) for column in BIN_COLUMNS[2:]}})
     return rows
 
 

@@ -26,9 +26,10 @@ from cat_engine.estimators import ESTIMATOR
 from itembank.bank import Bank
 from webtest.commands_engine import bank_of, bank_option, folder_option
 from webtest.console import check_target, err, guarded, json_option, opened, put, put_table, read_text, write_file, write_files
-from webtest.csv_table import csv_table
+from webtest.csv_table import csv_table, figure
 from webtest.engine_inputs import pool_for, to_number
 from webtest.response_files import PARQUET, read_responses
+from webtest.search_bar import control_with_bar
 
 FILE = click.Path(path_type=Path)
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
@@ -218,13 +219,13 @@ def _test(plan_text: str | None, bank: Bank) -> tuple[TestPlan, Pool] | None:
     if plan_text is None:
         return None
     plan = load_plan(plan_text)
-    return plan, pool_for(bank, plan)
+    return plan, pool_for(bank, plan, control=control_with_bar)
 
 
 def _person_rows(sittings: Sittings, found: PersonFit, flags: Sequence[tuple[str, ...]]) -> list[dict[str, Any]]:
     columns = {name: getattr(found, name).tolist() for name in PERSON_COLUMNS[1:-1]}
     return [
-        {"person_id": person_id, **{name: significant(values[p]) for name, values in columns.items()}, "flags": ";".join(flags[p])}
+        {"person_id": person_id, **{name: whole(values[p]) for name, values in columns.items()}, "flags": ";".join(flags[p])}
         for p, person_id in enumerate(sittings.person_ids)
     ]
 
@@ -336,6 +337,11 @@ def preknowledge_command(
     write_file(out_file, csv_table(KNOWN_COLUMNS, table), force=True)
     named = sorted((row for row in table if row["p_adjusted"] is not None and row["p_adjusted"] <= level), key=lambda row: row["p"])
     put_table(named, as_json, KNOWN_COLUMNS, f"none of {len(table)} people stands out at level {level:g}")
+
+
+def whole(value: Any) -> Any:
+    """A number to its last digit; None where there is none."""
+    return figure(value) if isinstance(value, float) else value
 
 
 def significant(value: Any) -> Any:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from calibration.language import Language
 from cat_engine import Fault, Faulty, NormalPrior, Pool, TestPlan, load_plan
-from cat_engine.batch import Batch
+from cat_engine.batch import scored
 from cat_engine.irt import Floats, Ints
 from cat_engine.people import People
 from cat_engine.population import Population
@@ -22,10 +22,11 @@ from cat_engine.simulate import Mapper, Trial
 from cat_engine.timing import Speeds
 from itembank.bank import Bank, pool_of
 from webtest.commands_engine import bank_of, bank_option, folder_option, grid_option
-from webtest.console import err, guarded, json_option, language_option, put, read_text
+from webtest.console import err, guarded, json_option, language_option, named, put, read_text
 from webtest.engine_inputs import Given, parse_grid, parse_prior, pool_for, read_answers, read_correlations, read_thetas
 from webtest.item_times import times_for
 from webtest.languages import language as language_of
+from webtest.search_bar import control_with_bar
 from webtest.simulation_cluster import spread
 from webtest.simulation_comparison import write_comparison
 from webtest.simulation_files import STEPS, Design, run
@@ -144,7 +145,7 @@ def simulate_command(
     faults = asked.faults() + new_folder_fault(out_folder) + _name_faults(plan_files)
     if faults:
         raise Faulty(faults)
-    designs = _designs(asked, plan_files, bank_of(bank_file, data))
+    designs = _designs(asked, plan_files, bank_file, data)
     if workers > 1 or scheduler is not None:
         _spread_faults(designs, "--workers" if scheduler is None else "--scheduler")
     with spread(workers, scheduler) as mapper, whole(out_folder) as part:
@@ -165,17 +166,29 @@ def _name_faults(plan_files: Sequence[Path]) -> list[Fault]:
     return faults
 
 
-def _designs(asked: Asked, plan_files: Sequence[Path], bank: Bank) -> list[Design]:
+@contextmanager
+def _gathered(faults: list[Fault], place: str) -> Iterator[None]:
+    """What is found wrong inside joins `faults`, with `place` before where it stands."""
+    try:
+        yield
+    except Faulty as error:
+        faults += [replace(fault, where=place + fault.where) for fault in error.faults]
+
+
+def _designs(asked: Asked, plan_files: Sequence[Path], bank_file: Path | None, data: Path | None) -> list[Design]:
     """One design a plan, all for the same people. Raises Faulty with the faults of every plan."""
-    plans: list[tuple[str, TestPlan, Pool]] = []
     faults: list[Fault] = []
     grid = parse_grid(asked.grid_text, faults)
+    named_after = {path: f"{path.name}: " if len(plan_files) > 1 else "" for path in plan_files}
+    read: list[tuple[Path, TestPlan]] = []
     for path in plan_files:
-        try:
-            plan = load_plan(read_text(path))
-            plans.append((path.stem, plan, pool_for(bank, plan, grid)))
-        except Faulty as error:
-            faults += [replace(f, where=f"{path.name}: {f.where}") if len(plan_files) > 1 else f for f in error.faults]
+        with _gathered(faults, named_after[path]):
+            read.append((path, load_plan(read_text(path))))
+    bank = bank_of(bank_file, data, [plan for _, plan in read])
+    plans: list[tuple[str, TestPlan, Pool]] = []
+    for path, plan in read:
+        with _gathered(faults, named_after[path]):
+            plans.append((path.stem, plan, pool_for(bank, plan, grid, control=control_with_bar)))
     if faults:
         raise Faulty(faults)
     wanted = {name for _, plan, _ in plans for name in plan.competencies}
@@ -187,7 +200,8 @@ def _designs(asked: Asked, plan_files: Sequence[Path], bank: Bank) -> list[Desig
         return [_replayed(asked, name, plan, pool, bank, population, person_ids, answers, everything) for name, plan, pool in plans]
     given: Given | None = None
     if asked.theta_file is not None:
-        given = read_thetas(read_text(asked.theta_file), competencies, grid, started=any(plan.starts for _, plan, _ in plans))
+        with named(asked.theta_file):
+            given = read_thetas(read_text(asked.theta_file), competencies, grid, started=any(plan.starts for _, plan, _ in plans))
         truth, person_ids, true = "given", given.person_ids, given.true
     else:
         count = asked.n or 0
@@ -221,11 +235,7 @@ def _replayed(
 
 def full_estimates(plan: TestPlan, pool: Pool, answers: Ints) -> Floats:
     """What all of a person's answers say, [N, S]: in a replay of real answers nobody knows the truth, and this stands for it."""
-    found = []
-    for row in answers:
-        given = np.flatnonzero(row >= 0)
-        found.append(Batch.replay(plan, pool, given.tolist(), row[given].tolist()).theta[0])
-    return np.array(found)
+    return np.concatenate([batch.theta for batch in scored(plan, pool, answers)])
 
 
 def _spread_faults(designs: Sequence[Design], option: str) -> None:

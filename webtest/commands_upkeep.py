@@ -19,9 +19,9 @@ from calibration.pretest import PretestDemands, pretest_design
 from calibration.responses import ResponseLog
 from cat_engine import Fault, Faulty
 from itembank.bank import Bank
-from itembank.exchange import read_bank_csv
 from webtest.console import check_targets, guarded, json_option, put, put_table, read_text, write_file, write_files
 from webtest.csv_table import csv_table
+from webtest.engine_inputs import read_bank
 from webtest.languages import language
 from webtest.response_files import read_responses
 
@@ -42,7 +42,7 @@ def attach(main: click.Group) -> None:
 
 def _read(answers: Path, bank_file: Path, targets: Mapping[str, Path | None]) -> tuple[ResponseLog, Bank]:
     check_targets(targets)
-    bank = read_bank_csv(read_text(bank_file))
+    bank = read_bank(bank_file)
     return read_responses(answers, bank.ids), bank
 
 

@@ -27,6 +27,7 @@ from webtest.console import (
     write_file,
 )
 from webtest.roster import read_roster
+from webtest.search_bar import found_or_with_bar
 from webtest.services.wavelist import WaveLine, list_waves
 from webtest.services.waves import NewWave
 from webtest.session import Phase
@@ -76,7 +77,8 @@ def create(
     people = read_roster(read_bytes(roster_file), roster_file.name)
     plan = read_text(plan_file) if plan_file else plan_text()
     with opened(data) as house:
-        made = house.waves.create(NewWave(name, agency, place, day, zone), people, plan, actor=actor(), now=now_ms(), seed=seed)
+        new, control = NewWave(name, agency, place, day, zone), found_or_with_bar(house.searches)
+        made = house.waves.create(new, people, plan, actor=actor(), now=now_ms(), seed=seed, control=control)
     facts = {"wave": made, "people": len(people), "rooms": len({row.room for row in people})}
     put(facts, as_json, f"Wave {made}: {len(people)} people in {facts['rooms']} rooms. Open it with 'cact wave open {made}'.")
 
@@ -106,7 +108,7 @@ def _line(line: WaveLine) -> dict[str, Any]:
 def open_(data: Path, wave_id: str, as_json: bool) -> None:
     """Open WAVE after a pre-flight check: its roster is frozen, and the proctors can print PIN cards and start."""
     with opened(data) as house:
-        house.waves.open(wave_id, actor=actor(), now=now_ms())
+        house.waves.open(wave_id, actor=actor(), now=now_ms(), control=found_or_with_bar(house.searches))
     put({"wave": wave_id, "status": "open"}, as_json, escape(f"Wave {wave_id} is open. The room goes on at /petugas/gelombang/{wave_id}."))
 
 

@@ -17,6 +17,7 @@ from webtest.accounts import Accounts
 from webtest.catalog import Catalog
 from webtest.keys import Keys, load_keys
 from webtest.monitor import Heartbeats, Monitor
+from webtest.services.searches import Searches
 from webtest.services.taking import Taking
 from webtest.services.waves import Waves
 from webtest.store import EventStore
@@ -49,6 +50,7 @@ class House:
     waves: Waves
     beats: Heartbeats
     monitor: Monitor
+    searches: Searches
 
     def newest_bank(self) -> Bank:
         """The newest published version of the bank. Raises LookupError where there is none."""
@@ -56,7 +58,8 @@ class House:
             return load_bank(sql)
 
     def close(self) -> None:
-        """Commit what waits and let go of the database."""
+        """End searches, commit what waits and let go of the database."""
+        self.searches.close()
         self.store.close()
         self.engine.dispose()
 
@@ -80,6 +83,7 @@ def open_house(folder: Path, url: str | None = None) -> House:
         Waves(engine, store, catalog, keys),
         beats,
         Monitor(engine, store, catalog, beats),
+        Searches(engine),
     )
 
 

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ REFUSALS = {
     "unknown": "there is no such wave or version here; 'cact wave list' and 'cact bank list' show what there is",
     "wave_not_open": "the wave is not open: it was never opened, or it is closed already; 'cact wave list' shows it",
     "wave_not_draft": "the wave has been opened already; its roster is frozen",
+    "searching": "the control parameters that this wave needs are still being searched for; 'cact wave open' searches here and then opens it",
     "wave_not_closed": "the wave is not closed yet; close it with 'cact wave close'",
     "untried": "try this version first: 'cact bank try' simulates a plan on it",
     "limits_missed": "the simulation of this version misses a limit of the plan; publishing it needs --reason",
@@ -238,6 +240,15 @@ def read_text(path: Path) -> str:
         return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Faulty([Fault(str(path), "", "is not UTF-8 text", "save it as UTF-8 (in Excel: 'CSV UTF-8, comma delimited')")]) from None
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Faults of the rows of a file bear its name, for commands that read several; others pass as they are."""
+    try:
+        yield
+    except Faulty as error:
+        raise Faulty([replace(f, where=f"{path.name}, {f.where}") if f.where.startswith("row ") else f for f in error.faults]) from None
 
 
 def check_target(path: Path, *, force: bool) -> None:

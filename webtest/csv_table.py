@@ -8,9 +8,20 @@ from typing import Any
 import numpy as np
 
 
-def rounded(value: float, digits: int = 3) -> float | None:
-    """A figure as a table shows it; None where there is none."""
-    return round(float(value), digits) if np.isfinite(value) else None
+def figure(value: float) -> float | None:
+    """A figure to its last digit, as files and JSON hold it; None where there is none."""
+    return float(value) if np.isfinite(value) else None
+
+
+def rounded(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows as a person reads them: figures with three decimals, p with five."""
+    return [
+        {
+            name: round(value, 5 if name == "p" or name.startswith("p_") else 3) if isinstance(value, float) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
 
 
 def csv_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:

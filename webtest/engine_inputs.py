@@ -15,13 +15,28 @@ from cat_engine import Fault, Faulty, Grid, NormalPrior, Pool, TestPlan
 from cat_engine.irt import Floats, Ints
 from cat_engine.priors import PRIOR, Prior
 from itembank.bank import Bank, pool_of
+from itembank.csv_lines import csv_lines
+from itembank.exchange import read_bank_csv
+from webtest.console import named, read_text
 from webtest.job_levels import read_job_level
 from webtest.response_files import read_responses
-from webtest.snapshots import plan_faults, untried
+from webtest.snapshots import Control, control_of, plan_faults, untried
 from webtest.start_cells import LIVE, read_prior
 
 FARTHEST = 100.0  # an ability beyond this is a typing error
+MOST_NODES = 10_001
+ABILITY = "ability"
+LARGEST_D = 10.0
 BARE_WORD = re.compile(r"=\s*(?!(?:true|false|nan|inf)\b)([A-Za-z]\w*)")
+
+
+def read_bank(path: Path, plans: Sequence[TestPlan] | None = None) -> Bank:
+    """The bank of a parameter CSV. A file without a competency column holds items of one: the one that the plans ask for, where it is one, or, without
+    plans, ABILITY. Raises Faulty with the file's name.
+    """
+    names = {ABILITY} if plans is None else {name for plan in plans for name in plan.competencies}
+    with named(path):
+        return read_bank_csv(read_text(path), competency=names.pop() if len(names) == 1 else "")
 
 
 def abilities(text: str, option: str) -> Floats:
@@ -42,11 +57,11 @@ def to_number(cell: str) -> float:
         return math.nan
 
 
-def pool_for(bank: Bank, plan: TestPlan, grid: Grid | None = None) -> Pool:
-    """The pool on which a plan is tried out: with the control parameters and the pretest items that it asks for. Raises Faulty where the bank cannot
-    serve the plan.
+def pool_for(bank: Bank, plan: TestPlan, grid: Grid | None = None, *, control: Control = control_of) -> Pool:
+    """The pool on which a plan is tried out: with the control parameters, which `control` finds, and the pretest items that it asks for. Raises Faulty
+    where the bank cannot serve the plan, and what `control` raises.
     """
-    pool = replace(pool_of(bank, plan.competencies, untried(plan, bank)), grid=grid or Grid())
+    pool = replace(pool_of(bank, plan.competencies, untried(plan, bank, control)), grid=grid or Grid())
     faults = plan_faults(plan, bank, pool)
     if faults:
         raise Faulty(faults)
@@ -79,7 +94,8 @@ def read_thetas(text: str, competencies: tuple[str, ...], grid: Grid = LIVE, *, 
     """`person_id` and a column a competency, or `person_id,theta` where there is one competency; where tests start by priors (`started`) also `group`, a
     job level, and `prior_mean` with `prior_sd`, each optional; `grid` must hold these. Raises Faulty with every fault.
     """
-    single = len(competencies) == 1 and "theta" in (name.strip() for name in text.split("\n", 1)[0].split(","))
+    header = [cell.strip() for line in csv_lines(text)[:1] for cell in line]
+    single = len(competencies) == 1 and ("theta" in header or competencies[0] not in header)
     columns = ["theta"] if single else list(competencies)
     found: dict[str, list[float]] = {}
     groups: list[str] = []
@@ -133,14 +149,16 @@ def read_correlations(text: str, competencies: Sequence[str], faults: list[Fault
     return None if faults else found
 
 
-def read_answers(path: Path, pool: Pool) -> tuple[tuple[str, ...], Ints]:
-    """Real answers as person ids and categories[N, I], -1 = not answered; answers to items outside the pool are refused. Raises Faulty."""
-    log = read_responses(path, pool.ids)
+def read_answers(path: Path, pool: Pool, *, everybody: bool = False) -> tuple[tuple[str, ...], Ints]:
+    """Real answers as person ids and categories[N, I], -1 = not answered; answers to items outside the pool are refused. `everybody`: with the people
+    of a wide file who answered nothing. Raises Faulty.
+    """
+    log = read_responses(path, dict(zip(pool.ids, pool.n_cat, strict=True)), everybody=everybody)
     answers = np.full((len(log.person_ids), len(pool)), -1)
-    column = np.array([pool.index[item_id] for item_id in log.item_ids])
+    column = np.array([pool.index[item_id] for item_id in log.item_ids], dtype=int)
     answers[log.person, column[log.item]] = log.category
     above = answers >= pool.params.n_cat
-    faults = [  # by item: a person's id may be a NIP
+    faults = [  # of Parquet; by item: a person's id may be a NIP
         Fault("answers", pool.ids[i], f"{category} is not a category ({n} answers)", f"from 0 to {pool.params.n_cat[i] - 1}")
         for i in np.flatnonzero(above.any(axis=0)).tolist()
         for category, n in Counter(answers[above[:, i], i].tolist()).items()
@@ -205,8 +223,20 @@ def parse_grid(text: str, faults: list[Fault]) -> Grid:
     values = [to_number(cell) for cell in text.split(",")]
     if len(values) == 3 and all(math.isfinite(v) for v in values) and values[2] == int(values[2]):
         try:
-            return Grid(values[0], values[1], int(values[2]))
+            grid = Grid(values[0], values[1], int(values[2]))
         except ValueError:
             pass
-    faults.append(Fault("--grid", "", f"'{text}' is not a grid", "from, to and at least 3 nodes: -6,6,61"))
+        else:
+            if grid.n <= MOST_NODES and max(-grid.low, grid.high) <= FARTHEST:
+                return grid
+    legal = f"from, to and number of nodes, 3 to {MOST_NODES}, within {FARTHEST:g} of 0: -6,6,61"
+    faults.append(Fault("--grid", "", f"'{text}' is not a grid", legal))
     return Grid()
+
+
+def parse_scaling(value: float, faults: list[Fault]) -> float:
+    """The D of the model that a bank's parameters belong to; what is wrong is added to `faults`."""
+    if 0 < value <= LARGEST_D:
+        return value
+    faults.append(Fault("--D", "", f"{value:g} is not a metric", "1, 1.7 or 1.702"))
+    return 1.0

@@ -37,7 +37,8 @@ class EndedSession(SQLModel, table=True):
 
 class Wave(SQLModel, table=True):
     """A wave (gelombang): who sits what, where and when. Plan, bank version and pool are pinned when it is created; `snapshot` is what of past
-    use is in the pool (itembank.bank.Snapshot), None for a wave made when pools were parameters alone.
+    use is in the pool (itembank.bank.Snapshot), None for a wave made when pools were parameters alone. `waiting`: what its log will say of the roster
+    once the control parameters of its pool are found; None for a wave whose pool is pinned.
     """
 
     __tablename__ = "wave"
@@ -53,6 +54,7 @@ class Wave(SQLModel, table=True):
     bank_version: int = Field(foreign_key="bank_version.version")
     pool_digest: str
     snapshot: str | None = None
+    waiting: str | None = None
     roster_digest: str
     created_by: str
     created_at: int = Field(sa_type=BigInteger)
@@ -68,6 +70,23 @@ class Wave(SQLModel, table=True):
         if self.closed_at is not None:
             return "closed"
         return "draft" if self.opened_at is None else "open"
+
+
+class ControlSearch(SQLModel, table=True):
+    """A search for the control parameters of a plan on a bank: `done` of `total` simulations, by which process, when it was last heard of, and what came
+    out (JSON, with its digest).
+    """
+
+    __tablename__ = "control_search"
+    digest: str = Field(primary_key=True)
+    state: str
+    done: int = 0
+    total: int = 0
+    runner: str
+    started_at: int = Field(sa_type=BigInteger)
+    beat_at: int = Field(sa_type=BigInteger)
+    outcome: str | None = None
+    outcome_digest: str | None = None
 
 
 class Person(SQLModel, table=True):

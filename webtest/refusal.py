@@ -21,6 +21,9 @@ MESSAGES = {
     "unknown": _l("Data yang diminta tidak ditemukan atau bukan wewenang Anda."),
     "wave_not_open": _l("Gelombang belum dibuka atau sudah ditutup."),
     "wave_not_draft": _l("Gelombang sudah dibuka; daftar peserta sudah dibekukan."),
+    "searching": _l(
+        "Parameter kendali paparan masih dicari. Gelombang dapat dibuka sesudah pencarian selesai; halaman gelombang menunjukkan kemajuannya."
+    ),
     "wave_not_closed": _l("Gelombang belum ditutup."),
     "reason_missing": _l("Tuliskan alasannya terlebih dahulu."),
     "minutes_wrong": _l("Perpanjangan waktu harus 1 sampai 120 menit."),

@@ -15,13 +15,21 @@ FORMAT = "cact-responses/1"
 PARQUET = (".parquet", ".pq")
 
 
-def read_responses(path: Path, known: Sequence[str] | None = None) -> ResponseLog:
-    """The answers of a CSV file, a Parquet file or an exported folder; `known` are the item ids of a bank. Raises Faulty naming file and row."""
-    return read_labelled(path, None, known)[0]
+def read_responses(path: Path, known: Sequence[str] | Mapping[str, int] | None = None, *, everybody: bool = False) -> ResponseLog:
+    """The answers of a CSV file, a Parquet file or an exported folder; `known` are the item ids of a bank, as a mapping with their numbers of categories,
+    which rows of CSV are held against. `everybody`: see read_responses_csv. Raises Faulty naming file and row.
+    """
+    return read_labelled(path, None, known, everybody=everybody)[0]
 
 
 def read_labelled(
-    path: Path, label: str | None, known: Sequence[str] | None = None, *, competency: str | None = None, one_scale: bool = False
+    path: Path,
+    label: str | None,
+    known: Sequence[str] | Mapping[str, int] | None = None,
+    *,
+    competency: str | None = None,
+    one_scale: bool = False,
+    everybody: bool = False,
 ) -> tuple[ResponseLog, tuple[str, ...]]:
     """The same with the text of column `label` of each person, and of items of one competency (Parquet alone; calibration.parquet)."""
     if path.is_dir():
@@ -41,12 +49,14 @@ def read_labelled(
         if faults:
             raise Faulty(faults)
         try:
-            return read_responses_csv(read_text(path), known), ()
+            return read_responses_csv(read_text(path), known, everybody=everybody), ()
         except Faulty as error:
-            raise Faulty([Fault(path.name if f.where == "file" else f.where, f.field, f.message, f.remedy) for f in error.faults]) from None
+            raise Faulty(
+                [Fault(path.name if f.where == "file" else f"{path.name}, {f.where}", f.field, f.message, f.remedy) for f in error.faults]
+            ) from None
     from calibration.parquet import read_responses_parquet  # with pyarrow, which CSV does without
 
-    return read_responses_parquet(files, known, label=label, competency=competency, one_scale=one_scale)
+    return read_responses_parquet(files, None if known is None else tuple(known), label=label, competency=competency, one_scale=one_scale)
 
 
 def digest(content: bytes) -> str:

@@ -15,7 +15,9 @@ from cat_engine.irt import Floats
 
 @dataclass(frozen=True, slots=True)
 class LevelResult:
-    """One competency: the level obtained (median of the posterior over levels), P(level 1..5), the standard, and the gap."""
+    """One competency: the level obtained (median of the posterior over levels), P(level 1..5), the standard, and the gap. Where the plan takes
+    competencies together, theta and se borrow from the others, and `alone` is what the competency's own answers say by themselves.
+    """
 
     code: str
     theta: float
@@ -24,6 +26,7 @@ class LevelResult:
     level: int
     probabilities: tuple[float, ...]
     standard: int
+    alone: tuple[float, float] | None = None
 
     @property
     def gap(self) -> int:

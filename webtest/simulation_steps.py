@@ -74,7 +74,7 @@ class Table:
 class Record:
     """The tables of one simulation. steps, the answers to items of both kinds: person_id, position, item_id, category, theta, se, rt_s where answers
     take time, and why the item was given; people: person_id, theta_true, theta, se, length (scored items), stop_reason, then competency where there are
-    several, and minutes where answers take time.
+    several, minutes where answers take time, and own_theta and own_se, from the competency's own answers only, where the plan takes competencies together.
     """
 
     def __init__(self, trial: Trial, person_ids: Sequence[str], steps: Table | None, people: Table) -> None:
@@ -102,10 +102,12 @@ class Record:
         scales = len(competencies)
         several = {"competency": list(competencies) * n} if scales > 1 else {}
         timed = {} if block.seconds is None else {"minutes": np.repeat(block.seconds.sum(axis=1) / 60, scales)}
+        alone = {} if block.alone is None else {"own_theta": block.alone[:, 0].ravel(), "own_se": block.alone[:, 1].ravel()}
         return {
             "person_id": ids.take(pa.array(np.repeat(np.arange(n), scales))), "theta_true": block.people.true.ravel(),
             "theta": block.theta.ravel(), "se": block.se.ravel(), "length": block.count.ravel(),
             "stop_reason": pa.array([reason for found in block.stops for reason in found], pa.string()), **several, **timed,
+            **alone,
         }  # fmt: skip
 
 

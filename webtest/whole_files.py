@@ -1,6 +1,7 @@
 """Files and folders that are there whole or not at all, and CSV that is written as its rows come."""
 
 import csv
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cat_engine import Fault, Faulty
+from webtest.console import check_target
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -19,7 +21,10 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
 
 
 def new_folder_fault(folder: Path) -> list[Fault]:
-    """A fault where `folder` cannot be made because something is there."""
+    """A fault where `folder` cannot be made because something is there, or because there is nothing to make it in."""
+    parent = folder.absolute().parent
+    if not parent.is_dir():
+        return [Fault("--out", str(folder), f"the folder {parent} does not exist", "make it first")]
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         return [Fault("--out", str(folder), "is there already and not empty", "name a new folder")]
     return []
@@ -27,13 +32,14 @@ def new_folder_fault(folder: Path) -> list[Fault]:
 
 @contextmanager
 def whole(folder: Path) -> Iterator[Path]:
-    """A temporary folder that becomes `folder` when all went well and disappears when not."""
+    """A temporary folder, its owner's alone, that becomes `folder` when all went well and disappears when not. Raises Faulty where there can be none."""
     faults = new_folder_fault(folder)
     if faults:
         raise Faulty(faults)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    part.chmod(0o755)
+    try:
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise Faulty([Fault("--out", str(folder), f"cannot be made: {error.strerror}")]) from None
     try:
         yield part
         part.replace(folder)
@@ -43,9 +49,14 @@ def whole(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary file that becomes `path` when all went well and disappears when not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
+    """A temporary file, its owner's alone, that becomes `path` when all went well and disappears when not. Raises Faulty where there can be none."""
+    check_target(path, force=True)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
+    except OSError as error:
+        raise Faulty([Fault(str(path), "", f"cannot be written: {error.strerror}")]) from None
+    os.close(handle)
+    part = Path(name)
     try:
         yield part
         part.replace(path)

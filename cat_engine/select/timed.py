@@ -21,3 +21,7 @@ class InformationPerTime(Larger):
         """I_i Var_d / seconds_i."""
         worth = moment.info * (moment.se**2)[:, moment.params.scale]
         return np.asarray(worth if moment.pool.seconds is None else worth / moment.pool.seconds)
+
+    def unit(self, moment: Moment) -> Floats:
+        """With one competency the criterion is information per second."""
+        return np.asarray(moment.se[:, 0] ** -2.0) if len(moment.pool.competencies) == 1 else np.ones(len(moment.rows))

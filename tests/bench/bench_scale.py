@@ -70,7 +70,9 @@ def run(people: int = PEOPLE) -> list[Line]:
     if not answers.exists():
         make(answers, people)
     out, figures = folder / "parameters.csv", folder / "figures.json"
-    command = [sys.executable, "-m", "webtest", "calibrate", answers, "--model", "2pl", "--priors", "none", "--out", out, "--json", figures]
+    command = [
+        sys.executable, "-m", "webtest", "calibrate", answers, "--model", "2pl", "--priors", "none", "--tol", "1e-4", "--out", out, "--json", figures,
+    ]  # fmt: skip
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL)
     seconds, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)

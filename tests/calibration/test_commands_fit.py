@@ -125,7 +125,9 @@ def test_fit_takes_the_file_that_calibrate_writes_and_leaves_out_what_has_no_num
     with (folder / "people.csv").open(newline="") as file:
         people = list(csv.DictReader(file))
     assert len(people) == 800
-    assert set(people[0]) == {"person_id", "theta", "se", "lz", "person_infit", "person_outfit"}
+    assert set(people[0]) == {
+        "person_id", "theta", "se", "lz", "person_infit", "person_z_infit", "person_outfit", "person_z_outfit",
+    }  # fmt: skip
     assert (folder / "fit.csv").exists()
 
 

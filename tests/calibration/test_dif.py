@@ -27,15 +27,21 @@ def test_mantel_haenszel_is_that_of_difr(golden: Callable[[str], Any], verbal: t
     np.testing.assert_allclose(found.alpha, wanted["mh"]["alpha"], atol=1e-9)
     np.testing.assert_allclose(found.var_log_alpha, wanted["mh"]["var_log_alpha"], atol=1e-9)
     np.testing.assert_allclose(found.difference, wanted["difference"], atol=1e-9)
-    np.testing.assert_allclose(mantel_haenszel(*verbal, correct=False).statistic, wanted["mh"]["uncorrected"], atol=1e-9)
+    uncorrected = mantel_haenszel(*verbal, correct=False)
+    np.testing.assert_allclose(uncorrected.statistic, wanted["mh"]["uncorrected"], atol=1e-9)
+    assert (np.flatnonzero(uncorrected.p < 0.05) + 1).tolist() == wanted["mh"]["uncorrected_flagged"]
     assert (np.flatnonzero(found.p < 0.05) + 1).tolist() == wanted["mh"]["flagged"]
     assert all(label == "A" for label, p in zip(found.ets, found.p, strict=True) if p > 0.05)
 
 
 def test_logistic_dif_is_that_of_difr(golden: Callable[[str], Any], verbal: tuple[Any, Any]) -> None:
     wanted, found = golden("mirt_difr_dif.json")["logistic"], logistic_dif(*verbal)
-    for name in ("both", "uniform", "nonuniform", "delta_r2"):
+    for name in ("both", "uniform", "nonuniform", "delta_r2", "delta_r2_uniform", "delta_r2_nonuniform"):
         np.testing.assert_allclose(getattr(found, name), wanted[name], atol=1e-6)
+    for p, name in ((found.p_both, "flagged"), (found.p_uniform, "flagged_uniform"), (found.p_nonuniform, "flagged_nonuniform")):
+        assert (np.flatnonzero(p < 0.05) + 1).tolist() == wanted[name]
+    for i in wanted["flagged"]:  # of the others difR tells the model that it chose, that of the total score alone
+        np.testing.assert_allclose(found.parameters[:, i - 1], wanted["parameters"][i - 1], rtol=1e-5)
     np.testing.assert_allclose(found.uniform + found.nonuniform, found.both, atol=1e-9)
 
 
@@ -86,7 +92,9 @@ def test_an_item_that_is_harder_for_the_focal_group_is_found_and_equal_ability_i
 def test_sizes_by_gain_in_r2_are_those_of_jodoin_and_gierl() -> None:
     nothing, p = np.zeros(5), np.array([0.001, 0.001, 0.001, 0.2, np.nan])
     both = np.where(np.isnan(p), np.nan, 1.0)
-    found = LogisticDif(nothing, nothing, both, nothing, nothing, p, np.array([0.034, 0.035, 0.07, 0.08, np.nan]))
+    found = LogisticDif(
+        nothing, nothing, both, nothing, nothing, p, np.array([0.034, 0.035, 0.07, 0.08, np.nan]), nothing, nothing, np.zeros((4, 5))
+    )
     assert found.size == ("A", "B", "C", "A", "")
 
 

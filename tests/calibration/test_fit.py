@@ -8,32 +8,47 @@ import pytest
 
 from calibration.fit import LEAST_COMMON, residuals, rmsd
 from cat_engine import Row
+from tests.calibration.mirt import MODELS, fit_of, rows_of
 
-SHORT = {"LSAT7_2PL": "2pl", "Science_graded": "grm", "Science_Rasch": "pcm", "Science_nominal": "nrm"}
-LONG = {"VerbAgg_2PL": "2pl", "simGPCM": "gpcm", "sim3PL": "3pl"}
+PERSON = ("lz", "person_infit", "person_outfit", "person_z_infit", "person_z_outfit")
 
 
-@pytest.mark.parametrize("name", [*SHORT, *LONG])
+def reliability(theta: Any, se: Any) -> float:
+    """Of EAP scores: their variance by that of ability."""
+    return float(np.var(theta, ddof=1) / (np.var(theta, ddof=1) + np.mean(se**2)))
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_residual_statistics_and_scores_are_those_of_mirt(golden: Callable[[str], Any], answers: Callable[[str], Any], name: str) -> None:
-    wanted, data = golden("mirt_residuals.json")["fits"][name], answers(name)
-    model = {**SHORT, **LONG}[name]
-    rows = [Row(model, item["a"], item["b"], item["c"], slopes=item.get("slopes", ())) for item in wanted["items"]]
-    found = residuals(data.person, data.item, data.category, rows, 0.0, np.sqrt(wanted["variance"]))
+    wanted, rows, data = golden("mirt_residuals.json")["fits"][name], rows_of(name), answers(name)
+    found = residuals(data.person, data.item, data.category, rows, 0.0, np.sqrt(fit_of(name)["variance"]))
+    for own in ("infit", "outfit", "z_infit", "z_outfit"):
+        np.testing.assert_allclose(getattr(found, own), wanted[own], atol=1e-9)
+    np.testing.assert_allclose(found.q3[np.tril_indices(len(rows), -1)], wanted["q3"], atol=1e-9)
     who = np.array(wanted["rows"]) - 1
-    np.testing.assert_allclose(found.theta[who], wanted["theta"], atol=1e-9)
-    np.testing.assert_allclose(found.se[who], wanted["se"], atol=1e-9)
-    np.testing.assert_allclose(found.lz[who], wanted["lz"], atol=1e-9)
-    size = len(wanted["q3"])
-    np.testing.assert_allclose(found.q3[:size, :size], wanted["q3"], atol=1e-9)
-    # In longer forms mirt leaves out answers of next to no variance: mean squares hardly notice, their z do.
-    loose = 2e-3 if name in LONG else 1e-9
-    for mine, theirs in (("outfit", "outfit"), ("infit", "infit")):
-        np.testing.assert_allclose(getattr(found, mine), wanted[theirs], atol=loose)
-        np.testing.assert_allclose(getattr(found, f"person_{mine}")[who], wanted[f"person_{theirs}"], atol=loose)
-    if name in SHORT:
-        np.testing.assert_allclose(found.z_outfit, wanted["z_outfit"], atol=1e-9)
-        np.testing.assert_allclose(found.z_infit, wanted["z_infit"], atol=1e-9)
+    for own, theirs in (("theta", "eap"), ("se", "se_eap"), *((own, own) for own in PERSON)):
+        np.testing.assert_allclose(getattr(found, own)[who], wanted[theirs], atol=1e-9)
+    assert reliability(found.theta, found.se) == pytest.approx(wanted["rxx"], abs=1e-9)
     assert found.n.tolist() == [sum(own) for own in data.counts]
+
+
+def test_residual_statistics_and_scores_of_incomplete_answers_are_those_of_mirt(answers: Callable[[str], Any]) -> None:
+    fit, data = fit_of("fipc"), answers("fipc")
+    wanted, who = fit["scores"], np.array(fit["scores"]["rows"]) - 1
+    found = residuals(data.person, data.item, data.category, rows_of("fipc"), fit["mean"], np.sqrt(fit["variance"]))
+    for own, theirs in (("theta", "eap"), ("se", "se_eap"), *((own, own) for own in PERSON[:3])):
+        np.testing.assert_allclose(getattr(found, own)[who], wanted[theirs], atol=1e-9)
+    assert reliability(found.theta, found.se) == pytest.approx(wanted["rxx"], abs=1e-9)
+
+
+def test_an_answer_that_nobody_could_doubt_does_not_outweigh_all_others() -> None:
+    """Of 200 people the ablest fails an item that all but one in e^12 solve: its residual is divided by .0032, not by e^-12."""
+    theta = np.append(np.linspace(-1, 1, 199), 12.0)
+    found = residuals(
+        np.arange(200), np.zeros(200, dtype=int), np.append(np.tile([0, 1], 100)[:199], 0), [Row("2pl", 1.0, [0.0])], theta=theta
+    )
+    assert found.person_outfit[199] == pytest.approx(1 / np.sqrt(1e-5), rel=1e-4)
+    assert found.outfit[0] < 4
 
 
 @pytest.mark.parametrize("model", ["3pl", "grm"])

@@ -135,6 +135,15 @@ def test_fading_probabilities_stay_probabilities_and_follow_the_formula(people: 
         assert memory.control[0, i] == pytest.approx(expected, abs=1e-9)
 
 
+def test_an_item_is_given_to_no_more_than_its_limit_of_those_who_end_where_most_do() -> None:
+    cuts, limit, n = (-0.8, 0.8), 0.35, 1000
+    rule = Fading(limit, cuts, gamma=2.0)
+    result = simulate(plan_of(8, eligibility=rule), bank(150), np.random.default_rng(4).normal(size=(n, 1)), seed=2)
+    middle = (np.searchsorted(cuts, result.theta[:, 0], side="right") == 1) & (np.arange(n) >= 300)  # 300 people to learn from
+    rates = np.bincount(result.step_item[middle[result.step_person]], minlength=150) / middle.sum()
+    assert rates.max() < limit + 0.06  # .36; .49 where all segments on the way count
+
+
 def test_control_parameters_that_do_not_fit_the_segments_are_named() -> None:
     pool = replace(bank(6), control=np.ones((2, 6)))
     assert [f.field for f in check(plan_of(2, eligibility=Fading(0.2, (-1.0, 1.0))), pool)] == ["cuts"]

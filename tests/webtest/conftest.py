@@ -132,9 +132,9 @@ def open_room(
     return Room(house, wave, [Taker(line.attempt, line.nip, cards[line.nip].pin, f"pc-{line.seat}") for line in lines])
 
 
-def finished_room(house: House, n: int = 2) -> Room:
+def finished_room(house: House, n: int = 2, plan: str = PLAN) -> Room:
     """A closed wave in which everybody has answered everything."""
-    room = open_room(house, n)
+    room = open_room(house, n, plan)
     for t in room.takers:
         room.enter(t, T0)
     room.start(T0 + MINUTE)

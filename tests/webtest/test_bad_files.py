@@ -135,6 +135,7 @@ COMMANDS: Sequence[Sequence[str]] = (
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
 def test_a_name_with_brackets_is_printed_as_it_is(folder: Path, words: Sequence[str]) -> None:
     (folder / "answers.csv").write_text("person_id,I0,I1\np,0,1\n")
+    (folder / "[").mkdir()
     result = CliRunner().invoke(main, list(words))
     assert result.exit_code == 0, result.output or result.exception
     assert (folder / "[/x].csv").exists()
@@ -167,3 +168,73 @@ def test_parameter_rows_are_numbered_as_in_the_file_whatever_was_left_out(folder
 def test_a_time_of_too_many_digits_is_named(folder: Path, number: str) -> None:
     (folder / "answers.csv").write_text(f"person_id,item_id,category,rt_ms\np,I0,1,{number}\n")
     assert "row 2, rt_ms" in refused(folder, "score", "--bank", "bank.csv", "--responses", "answers.csv", "--out", "out.csv")
+
+
+SCORE = ("score", "--bank", "bank.csv", "--responses", "bad.csv", "--out", "out.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [("person_id,I0,I1\np,0,1\n\nq,2,\n", "row 4, I0"), ("person_id,item_id,category\np,I0,0\np,I1,9\n", "row 3, category")],
+)
+def test_a_category_that_the_item_does_not_have_is_named_by_its_row(folder: Path, text: str, where: str) -> None:
+    (folder / "bad.csv").write_text(text)
+    assert f"bad.csv, {where}" in (said := refused(folder, *SCORE))
+    assert "(from 0 to 1)" in said
+
+
+def test_faults_of_rows_name_the_file_where_a_command_reads_several(folder: Path) -> None:
+    (folder / "bad.csv").write_text("ITEM,TOPIC\nI0,a\n")
+    assert "bad.csv, row 1, ID" in refused(folder, *TABLES["attributes"])
+    (folder / "bad.csv").write_text(BANK.replace("1.2", "-1", 1))
+    assert "bad.csv, row 2, a" in refused(folder, "assemble", "--bank", "bad.csv", "--constraints", "rows.csv", "--out", "out.csv")
+
+
+@pytest.mark.parametrize("bounds", ["nan,3", "2,nan", "NaN,NaN"])
+def test_a_bound_that_is_no_number_is_named(folder: Path, bounds: str) -> None:
+    (folder / "bad.csv").write_text(ROWS.replace("2,3", bounds))
+    assert "is not a number" in refused(folder, *TABLES["rows"])
+
+
+@pytest.mark.parametrize("cell", ["nan", "inf"])
+def test_a_sum_over_what_is_no_number_is_named(folder: Path, cell: str) -> None:
+    (folder / "bad.csv").write_text("ID,WORDS\n" + "".join(f"I{k},{cell if k == 3 else 9}\n" for k in range(5)))
+    (folder / "rows.csv").write_text(ROWS + "C2,Sum,Item,WORDS,0,90\n")
+    assert f"'{cell}' of attribute 'WORDS' is not a number" in refused(folder, *TABLES["attributes"])
+
+
+@pytest.mark.parametrize("nest", ["(" * 3000 + "ID == 1" + ")" * 3000, "!" * 3000 + "ID == 1"])
+def test_a_condition_that_nobody_can_read_is_refused(folder: Path, nest: str) -> None:
+    (folder / "bad.csv").write_text(ROWS.replace("Item,,", f"Item,{nest},"))
+    assert "stand inside each other" in refused(folder, *TABLES["rows"])
+
+
+FOLDERS = (
+    *COMMANDS,
+    ("information", "--bank", "bank.csv", "--theta", "0", "--out"),
+    ("next", "--bank", "bank.csv", "--administered", "g.csv", "--out"),
+)
+
+
+@pytest.mark.parametrize("words", FOLDERS, ids=lambda words: words[0])
+def test_no_folder_is_made_on_the_way_to_a_file(folder: Path, words: Sequence[str]) -> None:
+    (folder / "answers.csv").write_text("person_id,I0,I1\np,0,1\n")
+    (folder / "g.csv").write_text("item_id,category\n")
+    command = [*words[: words.index("--out")], "--out"]
+    assert "does not exist (make it first)" in refused(folder, *command, "missing/out.csv")
+    assert "is a directory" in refused(folder, *command, str(folder))
+    assert "does not exist" in refused(folder, *command, "bank.csv/out.csv")
+    assert "cannot be written" in refused(folder, *command, "y" * 246 + ".csv")
+
+
+def test_no_folder_is_made_on_the_way_to_another(folder: Path) -> None:
+    words = [*SIMULATE[:-1]]
+    assert "does not exist (make it first)" in refused(folder, *words, "missing/new", "--n", "5")
+    assert "cannot be made" in refused(folder, *words, "y" * 250, "--n", "5")
+
+
+def test_what_is_written_is_its_owners_alone(folder: Path) -> None:
+    (folder / "bad.csv").write_text("person_id,I0,I1\np,0,1\n")
+    for words in (SCORE, (*SIMULATE, "--n", "5")):
+        assert CliRunner().invoke(main, list(words)).exit_code == 0
+    assert [(folder / name).stat().st_mode & 0o777 for name in ("out.csv", "new")] == [0o600, 0o700]

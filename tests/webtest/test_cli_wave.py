@@ -14,9 +14,15 @@ import openpyxl
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from cat_engine import load_plan
 from tests.conftest import DATABASES, Place, admin, sibling
+from tests.webtest.searching import CONTROLLED, FOUND, Told, until
 from tests.webtest.shell import PLAN, ROSTER, Shell, sit
 from webtest.console import actor
+from webtest.founding import invented_roster
+from webtest.services.searches import Searches
+from webtest.services.waves import NewWave
+from webtest.snapshots import search_digest
 
 WHERE = ("--name", "Uji", "--agency", "Kota", "--place", "Aula", "--day", "2026-12-01")
 
@@ -252,3 +258,28 @@ def test_names_are_printed_as_they_are(lite_shell: Shell) -> None:
     roster = lite_shell.file("roster.csv", ROSTER)
     lite_shell.ok("wave", "create", "--roster", roster, "--name", "[red]Uji[/] :smile:", *WHERE[2:])
     assert "[red]Uji[/] :smile:" in lite_shell.ok("wave", "list")
+
+
+def test_a_wave_that_waits_for_control_parameters_is_opened_with_those_found_and_else_searches_here(lite_shell: Shell) -> None:
+    roster = lite_shell.file("roster.csv", ROSTER)
+    plan = lite_shell.file("terkendali.toml", CONTROLLED)
+    made = lite_shell.facts("wave", "create", "--roster", roster, "--plan", plan, *WHERE)["wave"]
+    house = lite_shell.place.open()
+    told = Told()
+    searches = Searches(house.engine, told)
+    new = NewWave("Uji", "Kota", "Aula", "2026-12-01")
+    other = CONTROLLED.replace("0.5", "0.6")
+    found = house.waves.create(new, invented_roster(1), other, actor="user:1", now=1, control=searches.control)
+    told.say(FOUND)
+    until(lambda: searches.at([search_digest(load_plan(other), house.newest_bank())])[0].state == "finished")  # type: ignore[union-attr]
+    third = CONTROLLED.replace("0.5", "0.7")
+    lost = house.waves.create(new, invented_roster(1), third, actor="user:1", now=1, control=searches.control)
+    searches.close()
+    assert "still being searched for" in lite_shell.refused("audit", lost)
+    for wave in (made, found, lost):
+        assert lite_shell.facts("wave", "open", wave)["status"] == "open"
+    controls = [house.catalog.kit(wave).pool.control for wave in (made, found, lost)]
+    assert all(control is not None and control.min() < 1 for control in controls)
+    assert controls[1] is not None
+    assert sorted(set(controls[1].ravel().tolist())) == [0.25, 0.5, 1.0]
+    house.close()

@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 
 from cat_engine import ItemParams, Row, information, load_plan
-from tests.webtest.small import PLAN, run, table, written
+from tests.webtest.small import BANK, PLAN, run, table, written
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_all_faults_of_a_plan_are_named_with_what_would_be_legal(files: Path) ->
 def test_a_plan_that_does_not_fit_the_bank_is_refused(files: Path) -> None:
     result = run("plan", "check", files / "plan2.toml", "--bank", files / "bank.csv")
     assert result.exit_code == 2
-    assert "no competency 'B'" in result.stderr
+    assert "no competency 'B' (the bank has A)" in result.stderr
 
 
 def test_an_installations_bank_may_stand_for_a_file(lite: Any, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +122,13 @@ def test_prior_grid_and_metric_are_taken_as_written(files: Path) -> None:
         (("--prior", "normal:10,0.5"), "outside the grid"),
         (("--grid", "1,2"), "--grid"),
         (("--grid", "2,1,9"), "--grid"),
+        (("--grid=-6,6,1000000000",), "--grid"),
+        (("--grid=-1e300,1e300,61",), "--grid"),
+        (("--prior", "normal:50,1"), "outside the grid"),
+        (("--prior", "uniform:4.5,9", "--grid=-6,6,61"), "outside the grid"),
         (("--D", "0"), "--D"),
+        (("--D", "nan"), "--D"),
+        (("--D", "1e308"), "--D"),
     ],
 )
 def test_a_scoring_that_cannot_be_is_refused(files: Path, more: tuple[str, ...], word: str) -> None:
@@ -130,6 +136,19 @@ def test_a_scoring_that_cannot_be_is_refused(files: Path, more: tuple[str, ...],
     assert result.exit_code == 2
     assert word in result.stderr
     assert not (files / "s.csv").exists()
+
+
+def test_people_who_answered_nothing_stand_where_the_prior_is(files: Path) -> None:
+    (files / "some.csv").write_text("person_id,x1,x2,x3,x4\nann,1,1,3,2\ncid,,,,\n")
+    words = ("score", "--bank", files / "bank.csv", "--responses", files / "some.csv", "--out", files / "s.csv")
+    assert run(*words, "--prior", "normal:0.5,0.8").exit_code == 0
+    ann, cid = table(files / "s.csv")
+    assert (ann["person_id"], ann["n"]) == ("ann", "4")
+    assert (cid["person_id"], cid["n"]) == ("cid", "0")
+    assert (float(cid["theta"]), float(cid["se"])) == pytest.approx((0.5, 0.8), abs=1e-6)
+    (files / "some.csv").write_text("person_id,x1,x2,x3,x4\ncid,,,,\n")
+    assert run(*words, "--method", "mle").exit_code == 0
+    assert [row["n"] for row in table(files / "s.csv")] == ["0"]
 
 
 # next
@@ -160,6 +179,31 @@ def test_the_criterion_looks_from_the_ability_that_is_given(files: Path) -> None
     found = [float(row["criterion"]) for row in table(files / "c.csv")]
     rows = [Row("2pl", 1.2, [-0.5]), Row("3pl", 1.0, [0.5], 0.2), Row("grm", 1.5, [-1, 0, 1]), Row("gpcm", 0.8, [-1, 0.5])]
     np.testing.assert_allclose(found, information(ItemParams.from_rows(rows), 1.5)[0], rtol=1e-12)
+
+
+def test_information_per_second_is_what_it_says_and_needs_seconds(files: Path) -> None:
+    (files / "answers.csv").write_text("item_id,category\nx1,1\n")
+    words = ("--administered", files / "answers.csv", "--theta", "0.3", "--out", files / "n.csv", "--criterion")
+    refused = run("next", "--bank", files / "bank.csv", *words, "mfi_per_time")
+    assert refused.exit_code == 2
+    assert "x1" in refused.stderr
+    assert not (files / "n.csv").exists()
+    timed = [line + ("seconds" if k == 0 else str(10 * k)) for k, line in enumerate(f"{line}," for line in BANK.splitlines())]
+    (files / "timed.csv").write_text("\n".join(timed) + "\n")
+    found = {}
+    for rule in ("mfi", "mfi_per_time"):
+        assert run("next", "--bank", files / "timed.csv", *words, rule).exit_code == 0
+        found[rule] = [float(row["criterion"]) for row in table(files / "n.csv")]
+    assert found["mfi_per_time"] == pytest.approx([info / (10 * k) for k, info in enumerate(found["mfi"], start=1)], rel=1e-12)
+
+
+@pytest.mark.parametrize("theta", ["nan", "inf", "1e308", "-101"])
+def test_an_ability_that_nobody_has_is_refused(files: Path, theta: str) -> None:
+    (files / "answers.csv").write_text("item_id,category\nx1,1\n")
+    words = ("--administered", files / "answers.csv", f"--theta={theta}", "--out", files / "n.csv")
+    refused = run("next", "--bank", files / "bank.csv", *words)
+    assert refused.exit_code == 2
+    assert "--theta" in refused.stderr
 
 
 def test_every_fault_of_the_answers_given_is_named(files: Path) -> None:
@@ -371,3 +415,35 @@ def test_a_reading_test_of_the_reference_data_is_assembled(shared: Path, tmp_pat
     assert sorted(row["CONTENT"] for row in chosen) == ["1"] * 15 + ["2"] * 15
     assert len({row["STID"] for row in chosen}) == 6
     assert sum(row["TYPE"] == "CR" for row in chosen) == 2
+
+
+# banks of one competency
+
+
+def test_a_bank_of_one_competency_does_without_the_column(files: Path) -> None:
+    bare = "\n".join(",".join(cell for k, cell in enumerate(line.split(",")) if k != 1) for line in BANK.splitlines())
+    (files / "bare.csv").write_text(bare + "\n")
+    (files / "R.csv").write_text("person_id,item_id,category\np,x1,1\np,x3,2\nq,x2,0\n")
+    (files / "A.csv").write_text("item_id,category\nx1,1\n")
+    outcomes = []
+    for name in ("bank.csv", "bare.csv"):
+        out = files / f"{name}-out"
+        bank, plan = ("--bank", files / name), ("--plan", files / "plan.toml")
+        done = [
+            run("plan", "check", files / "plan.toml", *bank),
+            run("information", *bank, "--theta=-1,1", "--out", f"{out}-i.csv"),
+            run("score", *bank, "--responses", files / "R.csv", "--method", "map", "--out", f"{out}-s.csv"),
+            run("next", *bank, "--administered", files / "A.csv", "--criterion", "mfi", "--out", f"{out}-n.csv"),
+            run("simulate", *bank, *plan, "--n", "5", "--seed", "1", "--out", out),
+        ]
+        assert [result.exit_code for result in done] == [0] * len(done), [result.stderr for result in done]
+        outcomes.append([Path(f"{out}-{part}.csv").read_text() for part in "isn"] + [(out / "steps.csv").read_text()])
+    assert outcomes[0] == outcomes[1]
+
+
+def test_a_plan_of_two_competencies_asks_for_the_column(files: Path) -> None:
+    (files / "bare.csv").write_text("item_id,model,a,b1\nx1,2pl,1,0\n")
+    result = run(
+        "simulate", "--bank", files / "bare.csv", "--plan", files / "plan2.toml", "--n", "5", "--seed", "1", "--out", files / "out"
+    )
+    assert (result.exit_code, "competency: the column is missing" in result.stderr) == (2, True)

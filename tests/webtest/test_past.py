@@ -25,7 +25,7 @@ from webtest.config import House, open_house
 from webtest.events import Kind
 from webtest.founding import invented_roster
 from webtest.models import Wave
-from webtest.services import past, waves
+from webtest.services import waves
 from webtest.services.psychometrics import Psychometrics
 from webtest.services.waves import NewWave
 from webtest.wavefile import wave_lines
@@ -151,12 +151,12 @@ def test_segments_of_tests_that_began_at_priors_are_those_that_the_simulator_vis
         people = People(
             np.zeros((1, len(kit.pool.competencies))), None, sat.answers[n : n + 1], seeds=(session.engine.seed,), priors=(session.prior,)
         )
-        own.append(run_block(Trial(kit.plan, kit.pool, 0), people).visited.tolist())
-    assert sorted(finished.visited.tolist() for finished in found) == sorted(own)
+        own.append(run_block(Trial(kit.plan, kit.pool, 0), people).ended.tolist())
+    assert sorted(finished.ended.tolist() for finished in found) == sorted(own)
     assert len({tuple(row) for row in own}) > 1
 
 
-def test_segments_that_a_past_test_visited_are_those_of_its_abilities(new_items: House) -> None:
+def test_segments_that_a_past_test_ended_in_are_those_of_its_abilities(new_items: House) -> None:
     house = new_items
     cuts = '[eligibility]\nname = "fading"\nr_max = 0.4\ncuts = [0.3]\nfade = 1.0'
     first = sit_wave(house, short('[exposure]\nname = "randomesque"\nk = 4'), 6, 1, T0)
@@ -164,12 +164,11 @@ def test_segments_that_a_past_test_visited_are_those_of_its_abilities(new_items:
     people = [{kit.pool.index[item] for item in own} for own in given(house, first.room)]
     high = []
     for t in first.room.takers:
-        theta, above = dict.fromkeys(("M.01", "P.01"), 0.0), [False]
+        theta = dict.fromkeys(("M.01", "P.01"), 0.0)
         for event in house.store.events(t.attempt):  # the interim estimates of this plan are its final ones, and the log has them all
             if event.kind == Kind.ANSWERED:
-                above.append(max(theta.values()) >= 0.3)
                 theta[event.payload["item_id"][:3].replace("M01", "M.01").replace("P01", "P.01")] = event.payload["theta"]
-        high.append(any(above))
+        high.append(max(theta.values()) >= 0.3)
     assert 0 < sum(high) < 6
     second = open_room(house, 1, short(cuts), now=T0 + 3 * HOUR)
     control = snapshot(house, second.wave).control
@@ -190,7 +189,7 @@ def test_sympson_hetter_parameters_are_found_once_and_pinned(new_items: House, m
     assert not set(control) & set(NEW)
     with SqlSession(house.engine) as sql:
         assert snapshots.control_of(load_plan(plan), load_bank(sql)) == (control,)  # whoever finds them finds the same
-    monkeypatch.setattr(past, "control_of", lambda *_: pytest.fail("found again"))
+    monkeypatch.setattr(snapshots, "found_beforehand", lambda *_, **__: pytest.fail("found again"))
     second = sit_wave(house, plan, 2, 2, T0 + 3 * HOUR)
     assert snapshot(house, second.room.wave).control == (control,)
     for sat in (first, second):
@@ -209,7 +208,7 @@ def test_parameters_that_limit_overlap_are_found_once_and_pinned(new_items: Hous
     assert kit.pool.control is not None
     assert kit.pool.control[0].tolist() == [control.get(item_id, 1.0) for item_id in kit.pool.ids]
     assert differences(house, first) == []
-    monkeypatch.setattr(past, "control_of", lambda *_: pytest.fail("found again"))
+    monkeypatch.setattr(snapshots, "found_beforehand", lambda *_, **__: pytest.fail("found again"))
     second = sit_wave(house, plan, 2, 2, T0 + 3 * HOUR)
     assert snapshot(house, second.room.wave).control == (control,)
     for sat in (first, second):

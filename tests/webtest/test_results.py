@@ -1,6 +1,7 @@
 """Results of closed waves and the calibration of their answers, on both databases."""
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from sqlmodel import select
 import webtest
 from calibration.pipeline import CalibrationOptions
 from cat_engine import Faulty, estimate
-from tests.webtest.conftest import HOUR, OFFICER, T0, MakeRoom, Room, finished_room, open_room
+from cat_engine.batch import Batch
+from tests.webtest.conftest import HOUR, OFFICER, PLAN, T0, MakeRoom, Room, finished_room, open_room
 from webtest.config import House
 from webtest.models import Norm, Performance
 from webtest.refusal import MESSAGES, Refused
@@ -111,6 +113,30 @@ def test_the_table_has_a_row_a_person_and_a_cell_a_column(house: House) -> None:
     header, *rows = results(house).table(room.wave)
     assert [row[0] for row in rows] == [t.nip for t in room.takers]  # in order of name
     assert {len(row) for row in rows} == {len(header)}
+
+
+def test_scores_of_competencies_taken_together_stand_beside_those_of_each_alone(light: MakeRoom) -> None:
+    house = light().house
+    apart = results(house).table(finished_room(house).wave)[0]
+    assert "theta" in " ".join(map(str, apart))
+    assert not any("tanpa pinjaman" in str(head) for head in apart)
+    room = finished_room(house, 2, PLAN.replace("[select]", "[joint]\ncorrelation = 0.7\n[select]"))
+    header, *rows = results(house).table(room.wave)
+    assert {len(row) for row in rows} == {len(header)}
+    kit = house.catalog.kit(room.wave)
+    for profile, row in zip(results(house).wave(room.wave).profiles, rows, strict=True):
+        cell = dict(zip(header, row, strict=True))
+        session = fold(begin(profile.attempt), house.store.events(profile.attempt))
+        found = estimate(kit.plan, kit.pool, session.engine)
+        for s, code in enumerate(kit.pool.competencies):
+            own = [k for k, item in enumerate(session.engine.items) if kit.pool.params.scale[item] == s]
+            alone = Batch.replay(
+                replace(kit.plan, joint=None), kit.pool, [session.engine.items[k] for k in own], [session.engine.categories[k] for k in own]
+            )
+            assert cell[f"{code} theta tanpa pinjaman"] == pytest.approx(alone.theta[0, s], abs=6e-4)
+            assert cell[f"{code} SE tanpa pinjaman"] == pytest.approx(alone.se[0, s], abs=6e-4)
+            assert cell[f"{code} theta"] == pytest.approx(found.theta[s], abs=6e-4)
+            assert cell[f"{code} SE"] < cell[f"{code} SE tanpa pinjaman"]
 
 
 def test_the_log_for_checking_from_outside_is_the_log(house: House) -> None:

@@ -10,14 +10,15 @@ from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
 from cat_engine import Fault, Faulty, NormalPrior, Pool, TestPlan
-from cat_engine.control import visited
+from cat_engine.control import ended
 from cat_engine.eligibility import Finished, FoundBeforehand, Memory, lots
 from cat_engine.pretest import operational_part
 from itembank.bank import Bank, Snapshot
 from webtest.catalog import Catalog, Kit
 from webtest.models import Attempt, Wave
+from webtest.services.searches import known_control
 from webtest.session import Session
-from webtest.snapshots import control_of, learned, needs
+from webtest.snapshots import Control, learned, needs
 from webtest.store import EventStore
 
 MOST_PEOPLE = 5_000  # the newest tests that rules learn from: at a fading of .999 an older one counts less than .007
@@ -31,13 +32,13 @@ class Past:
     store: EventStore
     catalog: Catalog
 
-    def snapshot(self, plan: TestPlan, bank: Bank) -> Snapshot:
-        """What a wave of this plan on this bank is to be pinned to. Raises Faulty where an earlier wave cannot be read, and where
-        the bank cannot keep the limits of the plan's rule of eligibility.
+    def snapshot(self, plan: TestPlan, bank: Bank, control: Control) -> Snapshot:
+        """What a wave of this plan on this bank is to be pinned to; `control` finds parameters that no wave has yet. Raises Faulty where an earlier wave
+        cannot be read, and what `control` raises.
         """
         found = Snapshot()
         if isinstance(plan.eligibility, FoundBeforehand):
-            found = Snapshot(control=self._known_control(plan, bank) or control_of(plan, bank))
+            found = Snapshot(control=known_control(self.engine, plan, bank) or control(plan, bank))
         elif plan.eligibility.learns:
             found = learned(plan, bank, lambda pool: self._finished(plan, pool))
         return replace(found, need=self.pretest(plan, bank).need)
@@ -72,13 +73,6 @@ class Past:
                     continue  # the audit names such a wave; nobody waits in the room for it
                 met.setdefault(own[person], set()).update(kit.pool.index[ids[i]] for i in shown if ids[i] in kit.pool.index)
         return {attempt: sorted(items) for attempt, items in met.items() if items}
-
-    def _known_control(self, plan: TestPlan, bank: Bank) -> tuple[dict[str, float], ...]:
-        """The control parameters of an earlier wave of the same plan and bank: finding them again would give the same."""
-        with SqlSession(self.engine) as sql:
-            query = select(Wave.snapshot).where(Wave.plan_digest == plan.digest, Wave.bank_version == bank.version)
-            found = sql.exec(query.where(col(Wave.snapshot).is_not(None))).first()
-        return () if found is None else tuple(dict(row) for row in Snapshot.from_json(found).control)
 
     def _kit(self, wave: str) -> Kit:
         try:
@@ -140,7 +134,7 @@ def _in_terms_of(plan: TestPlan, pool: Pool, kit: Kit, sessions: Sequence[Sessio
     """
     rule, edges = kit.plan.eligibility, plan.eligibility.edges
     place = np.array([pool.index.get(item_id, -1) for item_id in kit.pool.ids])
-    segments = _visited(kit, sessions, edges)
+    segments = _ended(kit, sessions, edges)
     probability = rule.probability(Memory.pinned(rule, kit.pool)) if rule.active else np.ones((1, len(kit.pool)))
     for session, own in zip(sessions, segments, strict=True):
         items = place[list(operational_part(kit.pool, session.engine).items)]
@@ -152,12 +146,12 @@ def _in_terms_of(plan: TestPlan, pool: Pool, kit: Kit, sessions: Sequence[Sessio
         yield Finished(items[items >= 0], own, might, session.held)
 
 
-def _visited(kit: Kit, sessions: Sequence[Session], edges: tuple[float, ...]) -> NDArray[np.bool_]:
-    """Which segments of ability each test was in, [N, K]; those that began at the same prior are gone through together."""
+def _ended(kit: Kit, sessions: Sequence[Session], edges: tuple[float, ...]) -> NDArray[np.bool_]:
+    """In which segments of ability each test ended, [N, K]; those that began at the same prior are gone through together."""
     out = np.zeros((len(sessions), len(edges) + 1), dtype=bool)
     began: dict[NormalPrior | None, list[int]] = {}
     for n, session in enumerate(sessions):
         began.setdefault(session.prior, []).append(n)
     for prior, rows in began.items():
-        out[rows] = visited(kit.plan.starting_at(prior), kit.pool, [sessions[n].engine for n in rows], edges)
+        out[rows] = ended(kit.plan.starting_at(prior), kit.pool, [sessions[n].engine for n in rows], edges)
     return out

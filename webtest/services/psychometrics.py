@@ -29,6 +29,8 @@ from webtest.models import Attempt, CalibrationDraft, CalibrationReport, Calibra
 from webtest.refusal import Refused
 from webtest.roster import sex_of
 from webtest.services.review import LARGEST_NUMBER, as_json
+from webtest.services.searches import Search, Searching
+from webtest.snapshots import Control, control_of
 from webtest.store import EventStore
 
 ANSWER = {"item_id": str, "category": int, "rt_ms": int, "presented_seq": int}  # what is taken of an answer
@@ -55,8 +57,9 @@ class Tried:
 class Psychometrics:
     """Use cases on the bank and on the answers of closed waves."""
 
-    def __init__(self, engine: Engine, store: EventStore) -> None:
-        self._engine, self._store = engine, store
+    def __init__(self, engine: Engine, store: EventStore, control: Control = control_of) -> None:
+        """`control` finds the control parameters of plans that are simulated."""
+        self._engine, self._store, self._control = engine, store, control
 
     def bank(self, version: int | None = None) -> tuple[Bank, dict[str, ItemContent]]:
         """A version (None: the newest published) with its content. Raises Refused."""
@@ -126,19 +129,24 @@ class Psychometrics:
 
     def simulate(self, texts: Sequence[str], n: int, seed: int) -> tuple[Bank, tuple[Tried, ...]]:
         """Plans on the newest published bank, each given to the same n people of abilities N(0, 1) correlated at .6. Answers take time where the bank
-        knows of every item how long. Raises Faulty with the faults of every plan.
+        knows of every item how long. Raises Faulty with the faults of every plan, and Searching where control parameters are still searched for.
         """
         bank, _ = self.bank()
         plans: list[tuple[TestPlan, Pool]] = []
         faults: list[Fault] = []
+        waited: list[Search] = []
         for number, text in enumerate(texts, start=1):
             try:
                 plan = load_plan(text)
-                plans.append((plan, pool_for(bank, plan)))
+                plans.append((plan, pool_for(bank, plan, control=self._control)))
+            except Searching as error:
+                waited += error.searches
             except Faulty as error:
                 faults += [replace(f, where=f"plan {number}, {f.where}") if len(texts) > 1 else f for f in error.faults]
         if faults:
             raise Faulty(faults)
+        if waited:
+            raise Searching(waited)
         wanted = {code for plan, _ in plans for code in plan.competencies}
         competencies = [code for code in bank.competencies if code in wanted]
         population = Population()

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Engine
@@ -181,7 +181,9 @@ class Results:
         """The results as a table with a header, one row a person; the header and job levels in a language."""
         view, _ = self.wave(wave_id), language.gettext
         codes = sorted({r.code for p in view.profiles for r in (*p.levels, *p.aspects)})
-        own_heads = (_("level"), _("standar"), _("kesenjangan"), _("P(memenuhi)"), "theta", "SE")
+        own_heads = [_("level"), _("standar"), _("kesenjangan"), _("P(memenuhi)"), "theta", "SE"]
+        borrowed = any(r.alone for p in view.profiles for r in (*p.levels, *p.aspects))
+        own_heads += [_("theta tanpa pinjaman"), _("SE tanpa pinjaman")] if borrowed else []
         header: list[Cell] = ["nip", _("nama"), _("jenjang"), _("unit"), *(f"{code} {head}" for code in codes for head in own_heads)]
         header += ["JPM", _("JPM dibatasi"), _("kategori"), *(f"P({name})" for name in view.norms.category_names)]
         header += [_("kinerja"), _("potensial"), _("kotak"), _("P(kotak)")]
@@ -191,7 +193,10 @@ class Results:
             row: list[Cell] = [p.nip, p.name, _(JOB_LEVELS.get(p.job_level, p.job_level)), p.unit]
             for code in codes:
                 r = own.get(code)
-                row += [r.level, r.standard, r.gap, round(r.meets, 3), round(r.theta, 3), round(r.se, 3)] if r else [None] * 6
+                cells: list[Cell] = [r.level, r.standard, r.gap, round(r.meets, 3), round(r.theta, 3), round(r.se, 3)] if r else [None] * 6
+                if borrowed:
+                    cells += [round(v, 3) for v in r.alone] if r and r.alone else [None] * 2
+                row += cells
             if p.match:
                 row += [round(p.match.jpm, 2), round(p.match.capped, 2), view.norms.category_names[p.match.category]]
                 row += [round(v, 3) for v in p.match.probabilities]
@@ -256,6 +261,8 @@ def _profile(kit: Kit, session: Session, person: Person, norms: Norms, performan
         potential = code.startswith(POTENTIAL)
         standard = norms.potential_required if potential else norms.standards[job_level]
         result = level_result(code, found.posterior[s], kit.pool.nodes, norms.level_cuts, standard, int(found.n[s]))
+        if kit.plan.joint is not None:
+            result = replace(result, alone=(float(found.own_theta[s]), float(found.own_se[s])))
         if result.n:
             (aspects if potential else levels).append(result)
     match = job_match(levels, norms.category_cuts) if levels else None

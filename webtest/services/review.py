@@ -22,6 +22,8 @@ from itembank.store import decide, hold_versions, load_bank, load_contents, save
 from webtest.engine_inputs import pool_for
 from webtest.models import CalibrationDecision, CalibrationDraft, CalibrationRun, VersionTrial, VersionVerdict, Wave
 from webtest.refusal import Refused
+from webtest.services.searches import Searching
+from webtest.snapshots import Control, control_of
 
 DECISIONS = ("adopt", "keep", "hold")
 SEED = 1
@@ -98,8 +100,9 @@ def _estimate(e: Mapping[str, Any], language: Language) -> Estimate:
 class Review:
     """Use cases on the drafts that calibrations made."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, control: Control = control_of) -> None:
+        """`control` finds the control parameters of plans on which versions are tried."""
+        self._engine, self._control = engine, control
 
     def estimates(self, run: CalibrationRun, language: Language = INDONESIAN) -> list[Estimate]:
         """What the run estimated, item by item, and why in a language; empty for runs of before it was kept."""
@@ -178,14 +181,20 @@ class Review:
         return load_plan(wave.plan if wave is not None else plan_text())
 
     def try_version(self, version: int, plan: TestPlan, *, actor: str, now: int) -> Tried:
-        """Simulate a plan on a version and on its parent, with the same people. Raises Refused("unknown"), Faulty where the plan does not fit."""
-        with SqlSession(self._engine) as sql:
-            if version > LARGEST_NUMBER or sql.get(BankVersion, version) is None:
-                raise Refused("unknown")
-            new = load_bank(sql, version)
-            old = load_bank(sql, new.parent) if new.parent else new
-        after = _trial(plan, new)
-        before = _trial(plan, old).figures if old is not new else after.figures
+        """Simulate a plan on a version and on its parent, with the same people. Raises Refused("unknown"), Faulty where the plan does not fit, and
+        Searching where control parameters are still searched for.
+        """
+        new, old = self.tried_on(version)
+        pools, waited = [], []
+        for bank in (new, old):
+            try:
+                pools.append(pool_for(bank, plan, control=self._control))
+            except Searching as error:
+                waited += error.searches
+        if waited:
+            raise Searching(waited)
+        after = trial(plan, pools[0], SEED)
+        before = trial(plan, pools[1], SEED).figures if old is not new else after.figures
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
             sql.get(BankVersion, version, with_for_update=True)
             n = sql.exec(select(func.max(VersionTrial.n)).where(VersionTrial.version == version)).one() or 0
@@ -197,6 +206,14 @@ class Review:
                 )
             )  # fmt: skip
         return Tried(now, actor, plan.name, PEOPLE, before, after)
+
+    def tried_on(self, version: int) -> tuple[Bank, Bank]:
+        """A version and its parent (itself where it has none). Raises Refused("unknown")."""
+        with SqlSession(self._engine) as sql:
+            if version > LARGEST_NUMBER or sql.get(BankVersion, version) is None:
+                raise Refused("unknown")
+            new = load_bank(sql, version)
+            return new, load_bank(sql, new.parent) if new.parent else new
 
     def decide(self, version: int, verdict: str, *, actor: str, now: int, reason: str = "") -> None:
         """Publish or refuse a draft. A draft of a calibration is tried first; one that misses a limit is published for a reason only.
@@ -271,10 +288,6 @@ def _applied(base: Bank, estimates: Sequence[Estimate], decided: Mapping[str, st
     held = {item_id for item_id, decision in decided.items() if decision == "hold"}
     status = tuple("held" if item_id in held else old for item_id, old in zip(base.ids, base.status, strict=True))
     return replace(base.with_params(rows), status=status)
-
-
-def _trial(plan: TestPlan, bank: Bank) -> BankTrial:
-    return trial(plan, pool_for(bank, plan), SEED)
 
 
 def _tried(sql: SqlSession, version: int) -> Tried | None:

@@ -2,8 +2,9 @@
 
 import datetime as dt
 import hashlib
+import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from sqlalchemy import text
 from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
-from cat_engine import Fault, Faulty, load_plan
+from cat_engine import Fault, Faulty, TestPlan, load_plan
 from cat_engine.people import People
 from cat_engine.priors import StartPriors
 from cat_engine.simulate import Trial, run_block
@@ -25,9 +26,10 @@ from webtest.refusal import Refused
 from webtest.roster import RosterRow
 from webtest.services.acts import Acts, reasoned, under_way
 from webtest.services.results import norms_on
+from webtest.services.searches import Searching
 from webtest.services.taking import end_section
 from webtest.session import Phase, Session
-from webtest.snapshots import plan_faults
+from webtest.snapshots import Control, control_of, plan_faults
 
 LONGEST_TEXT = 200
 TRIED = 40  # people simulated before a wave opens
@@ -52,8 +54,11 @@ class NewWave:
 class Waves(Acts):
     """Use cases on a whole wave, and on its people."""
 
-    def create(self, new: NewWave, roster: Sequence[RosterRow], plan_text: str, *, actor: str, now: int, seed: int | None = None) -> str:
-        """Write wave, people and attempts; pin plan, newest published bank, and the pool with what past use says of it. Raises Faulty with all that
+    def create(
+        self, new: NewWave, roster: Sequence[RosterRow], plan_text: str, *, actor: str, now: int, seed: int | None = None, control: Control = control_of
+    ) -> str:  # fmt: skip
+        """Write wave, people and attempts; pin plan, newest published bank, and the pool with what past use says of it. Where the plan needs control
+        parameters, `control` finds them; while it is still Searching the wave waits: its log begins when it is opened. Raises Faulty with all that
         is wrong with the wave and all that keeps the bank from serving the plan, or Refused("no_bank").
         """
         faults = [Fault("wave", name, "is empty") for name in ("name", "agency", "place") if not getattr(new, name).strip()]
@@ -68,7 +73,10 @@ class Waves(Acts):
         faults += plan_faults(plan, bank, pool_of(bank, plan.competencies, self._past.pretest(plan, bank)))
         if faults:
             raise Faulty(faults)
-        snapshot = self._past.snapshot(plan, bank)  # may simulate: before the transaction, which others wait for
+        try:
+            snapshot, waits = self._past.snapshot(plan, bank, control), False  # may simulate: before the transaction, which others wait for
+        except Searching:
+            snapshot, waits = self._past.pretest(plan, bank), True
         pool = pool_of(bank, plan.competencies, snapshot)
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
             listed = canonical(
@@ -81,16 +89,55 @@ class Waves(Acts):
             )  # fmt: skip
             sql.add(wave)
             sql.flush()
-            self._add_attempts(sql, wave, roster, plan.starts, now)
-            entries = [
-                Entry(
-                    Kind.WAVE_CREATED,
-                    {"name": wave.name, "plan_digest": plan.digest, "bank_version": bank.version, "pool_digest": pool.digest},
-                ),
-                Entry(Kind.ROSTER_LOADED, {"people": len(roster), "digest": wave.roster_digest}),
-            ]
-            self._store.write_in(sql, wave.id, wave.id, lambda _: entries, actor=actor, now=now)
+            terms = self._add_attempts(sql, wave, roster, plan.starts)
+            if waits:
+                wave.waiting = canonical(terms)
+            else:
+                self._begin_log(sql, wave, terms, now)
             return wave.id
+
+    def _begin_log(self, sql: SqlSession, wave: Wave, terms: Mapping[str, Mapping[str, object]], now: int) -> None:
+        """The first events of a wave whose pool is pinned, and of its attempts: terms by attempt are what each is assigned."""
+        pinned = {"plan_digest": wave.plan_digest, "bank_version": wave.bank_version, "pool_digest": wave.pool_digest}
+        entries = [
+            Entry(Kind.WAVE_CREATED, {"name": wave.name, **pinned}),
+            Entry(Kind.ROSTER_LOADED, {"people": len(terms), "digest": wave.roster_digest}),
+        ]
+        for stream in sorted(terms):
+            assigned = [Entry(Kind.ASSIGNED, {**terms[stream], **pinned})]
+            self._store.write_in(sql, stream, wave.id, lambda _, assigned=assigned: assigned, actor=wave.created_by, now=now)
+        self._store.write_in(sql, wave.id, wave.id, lambda _: entries, actor=wave.created_by, now=now)
+
+    def _pin(self, wave_id: str, control: Control, now: int) -> None:
+        """A wave that waits for its control parameters gets them, and its log begins. Raises Refused("searching"), and Faulty as `create`."""
+        with SqlSession(self._engine) as sql:
+            wave = sql.get(Wave, wave_id)
+            if wave is None:
+                raise Refused("unknown")
+            if wave.waiting is None:
+                return
+            plan, bank = load_plan(wave.plan), load_bank(sql, wave.bank_version)
+        try:
+            snapshot = self._past.snapshot(plan, bank, control)
+        except Searching:
+            raise Refused("searching") from None
+        pool = pool_of(bank, plan.competencies, snapshot)
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            wave = self._wave(sql, wave_id)
+            if wave.waiting is None:  # somebody else was faster
+                return
+            terms = json.loads(wave.waiting)
+            wave.snapshot, wave.pool_digest, wave.waiting = snapshot.to_json(), pool.digest, None
+            sql.add(wave)
+            self._begin_log(sql, wave, terms, now)
+
+    def needs(self, wave_id: str) -> tuple[TestPlan, Bank] | None:
+        """The plan and the bank whose control parameters a wave waits for; None where it waits for none. Raises Refused("unknown")."""
+        with SqlSession(self._engine) as sql:
+            wave = sql.get(Wave, wave_id)
+            if wave is None:
+                raise Refused("unknown")
+            return None if wave.waiting is None else (load_plan(wave.plan), load_bank(sql, wave.bank_version))
 
     def _day_faults(self, day: str) -> list[Fault]:
         """A wave of a day without rules could be held, and would never have results."""
@@ -110,9 +157,9 @@ class Waves(Acts):
             except LookupError:
                 raise Refused("no_bank") from None
 
-    def _add_attempts(self, sql: SqlSession, wave: Wave, roster: Sequence[RosterRow], starts: StartPriors, now: int) -> None:
-        """People who are new, and those who are known brought up to date; what a test and its result depend on (where it starts, the job level) is frozen in
-        the attempt's log.
+    def _add_attempts(self, sql: SqlSession, wave: Wave, roster: Sequence[RosterRow], starts: StartPriors) -> dict[str, dict[str, object]]:
+        """People who are new, and those who are known brought up to date; gives by attempt what a test and its result depend on (where it starts, the job
+        level), to be frozen in the attempt's log.
         """
         people = [{"nip": r.nip, "name": r.name, "job_level": r.job_level, "unit": r.unit} for r in sorted(roster, key=lambda r: r.nip)]
         if people:
@@ -128,14 +175,12 @@ class Waves(Acts):
             sql.add(attempt)
             prior = starts.of(row.job_level, row.prior)
             terms[attempt.id] = {
-                "seed": seed_of(wave.seed, row.nip), "person": attempt.person_id, "job_level": row.job_level, "bank_version": wave.bank_version,
-                "plan_digest": wave.plan_digest, "pool_digest": wave.pool_digest, "room": row.room, "seat": attempt.seat, "time_factor": 1.0,
+                "seed": seed_of(wave.seed, row.nip), "person": attempt.person_id, "job_level": row.job_level, "room": row.room, "seat": attempt.seat,
+                "time_factor": 1.0,
                 **({} if prior is None else {"prior": {"mean": prior.mean, "sd": prior.sd}}),
             }  # fmt: skip
         sql.flush()
-        for stream in sorted(terms):
-            assigned = [Entry(Kind.ASSIGNED, terms[stream])]
-            self._store.write_in(sql, stream, wave.id, lambda _, assigned=assigned: assigned, actor=wave.created_by, now=now)
+        return terms
 
     def preflight(self, wave_id: str) -> list[Fault]:
         """Would this wave run? Bank against content, plan against pool, and a simulated room of TRIED people."""
@@ -158,8 +203,11 @@ class Waves(Acts):
                 faults.append(Fault("bank", "", "simulated people ran out of items", "add items or lower min_items"))
         return faults
 
-    def open(self, wave_id: str, *, actor: str, now: int) -> None:
-        """Open the wave: its roster is frozen from now on. Raises Faulty where the pre-flight check finds a fault."""
+    def open(self, wave_id: str, *, actor: str, now: int, control: Control = control_of) -> None:
+        """Open the wave: its roster is frozen from now on. Control parameters that it waits for are pinned first, `control` finds them. Raises
+        Refused("searching"), and Faulty where the bank cannot keep the plan's limits or the pre-flight check finds a fault.
+        """
+        self._pin(wave_id, control, now)
         faults = self.preflight(wave_id)
         if faults:
             raise Faulty(faults)
@@ -177,6 +225,8 @@ class Waves(Acts):
         payload = reasoned(code, text)
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
             wave = self._wave(sql, wave_id)
+            if wave.waiting is not None:
+                raise Refused("searching")
             self._store.write_in(sql, wave_id, wave_id, lambda _: [Entry(Kind.INCIDENT, payload)], actor=actor, now=now)
             if wave.closed_at is not None:
                 write_checkpoint(sql, wave_id, self._keys, now)

@@ -1,14 +1,16 @@
 """The psychometrician's pages: bank, item, simulation, calibration, versions."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
-from flask import Blueprint, Response, flash, render_template, request
+from flask import Blueprint, Response, flash, render_template, request, url_for
 from flask_babel import gettext as _
 
 from calibration.pipeline import CalibrationOptions
 from calibration.sorting import POLICY_HASH
 from cat_engine import Faulty
+from cat_engine.eligibility import FoundBeforehand
 from itembank.demo import plan_text
 from webtest.accounts import Right
 from webtest.figures import comparison_figures, item_figure, simulation_figures, small_information
@@ -17,16 +19,19 @@ from webtest.refusal import Refused
 from webtest.request import house, needs, now_ms, officer, see_other
 from webtest.services.psychometrics import Psychometrics
 from webtest.services.review import Decision, Review
+from webtest.services.searches import Search, Searching
 from webtest.views.banktable import Choice, chosen, shifts
 from webtest.views.estimates import estimates_csv, estimates_json
+from webtest.views.searching import search_part, together
 from webtest.views.simulated import ENOUGH, MOST_PLANS, PEOPLE, SEEDS, Asked, by_competency, measures, section_minutes, targets
 from webtest.views.words import competency
 
 pages = Blueprint("bank", __name__, url_prefix="/petugas/bank")
+MOST_SEARCHES = 4
 
 
 def _service() -> Psychometrics:
-    return Psychometrics(house().engine, house().store)
+    return Psychometrics(house().engine, house().store, house().searches.control)
 
 
 def _names() -> dict[str, str]:
@@ -34,7 +39,7 @@ def _names() -> dict[str, str]:
 
 
 def _review() -> Review:
-    return Review(house().engine)
+    return Review(house().engine, house().searches.control)
 
 
 @pages.get("/butir")
@@ -87,6 +92,8 @@ def simulate() -> Any:
         bank, trials = _service().simulate(asked.texts, n, seed)
     except Faulty as error:
         return _simulation(asked, faults=error.faults), 422
+    except Searching as error:
+        return _simulation(asked, search=together(error.searches), source=_source(error.searches)), 202
     rows = [targets(tried.plan, tried.pool, tried.result) for tried in trials]
     first = trials[0]
     if len(trials) == 1:
@@ -98,6 +105,17 @@ def simulate() -> Any:
         asked, trials=trials, rows=rows, measures=measures(trials), competencies=by_competency(rows), enough=ENOUGH, figures=figures,
         minutes=[section_minutes(tried) for tried in trials], version=bank.version, provisional=bank.provisional,
     )  # fmt: skip
+
+
+def _source(searches: Iterable[Search]) -> str:
+    """Where the page's script hears how searches stand."""
+    return url_for("bank.search", d=[search.digest for search in searches])
+
+
+@pages.get("/pencarian")
+@needs(Right.SEE_BANK)
+def search() -> Any:
+    return search_part(together(house().searches.at(request.args.getlist("d")[:MOST_SEARCHES])))
 
 
 @pages.get("/kalibrasi")
@@ -185,17 +203,31 @@ def version(version: int) -> Any:
     bank = _service().bank(version)[0]
     parent = _service().bank(bank.parent)[0] if bank.parent else None
     review = _review()
+    searches = _under_way(version) if found.status == "draft" else []
     return render_template(
         "officer/version.html", version=found, bank=bank, shifts=shifts(parent, bank) if parent else [], tried=review.trials(version),
-        verdict=review.verdict(version), names=_names(),
+        verdict=review.verdict(version), names=_names(), search=together(searches) if searches else None, source=_source(searches),
     )  # fmt: skip
+
+
+def _under_way(version: int) -> list[Search]:
+    """The searches for control parameters that a trial of a version has begun and that are not over."""
+    review = _review()
+    plan = review.plan(version)
+    if not isinstance(plan.eligibility, FoundBeforehand):
+        return []
+    begun = [house().searches.state(plan, bank) for bank in review.tried_on(version)]
+    return [search for search in begun if search is not None and search.state in ("running", "interrupted")]
 
 
 @pages.post("/versi/<int:version>/coba")
 @needs(Right.CALIBRATE)
 def try_version(version: int) -> Any:
     review = _review()
-    tried = review.try_version(version, review.plan(version), actor=officer().actor, now=now_ms())
+    try:
+        tried = review.try_version(version, review.plan(version), actor=officer().actor, now=now_ms())
+    except Searching:
+        return see_other("bank.version", version=version)
     if tried.after.holds:
         flash(_("Simulasi versi %(v)s selesai: semua batas rancangan tes dipenuhi.", v=version), "success")
     else:

@@ -14,7 +14,7 @@ FIELDS = {
     "prior_mean": _l("rerata awal"), "prior_sd": _l("simpangan baku awal"), "people": _l("orang maya"), "seed": _l("benih acak"), "plan": _l("rencana tes"),
 }  # fmt: skip
 PLACES = {"form": _l("isian"), "file": _l("berkas"), "wave": _l("gelombang"), "roster": _l("daftar peserta"), "bank": _l("bank soal")}
-# (pattern of the whole English message, what happened, what to do); groups of the pattern fill {0}, {1} ...
+# (pattern of the whole English message, what happened, what to do); groups of the pattern fill {0}, {1} ... of both
 SAID = [
     (r"is not 18 digits.*", _l("bukan 18 angka"), _l("simpan kolom NIP sebagai teks, lalu periksa angkanya")),
     (r"does not begin with a birth date.*", _l("tidak diawali tanggal lahir (TTTTBBHH)"), _l("periksa NIP pada kartu pegawai")),
@@ -40,6 +40,16 @@ SAID = [
     (r"is larger than (\d+) MB", _l("lebih besar dari {0} MB"), _l("bagi menjadi beberapa berkas")),
     (r"is too large when unpacked", _l("terlalu besar setelah dibuka"), _l("sisakan lembar yang memuat peserta saja")),
     (r"has more than (\d+) rows", _l("lebih dari {0} baris"), _l("bagi menjadi beberapa berkas")),
+    (
+        r"(\S+) is out of reach: the highest exposure of an item in simulations was never below (\S+)",
+        _l("{0} tidak terjangkau: dalam simulasi paparan tertinggi sebuah butir tidak pernah di bawah {1}"),
+        _l("{1} atau lebih, butir lebih banyak, atau tes lebih pendek"),
+    ),
+    (
+        r"(\S+) is out of reach: the smallest overlap of two tests in simulations was (\S+)",
+        _l("{0} tidak terjangkau: tumpang tindih terkecil antara dua tes dalam simulasi {1}"),
+        _l("{1} atau lebih, butir lebih banyak, atau tes lebih pendek"),
+    ),
     (r"nobody is expected", _l("tidak memuat peserta"), _l("unggah daftar peserta")),
     (r"simulated people ran out of items", _l("orang maya kehabisan butir"), _l("tambah butir atau kurangi banyaknya soal")),
     (r"the item has no text", _l("butir belum memiliki teks"), _l("masukkan teksnya, atau pensiunkan butirnya")),
@@ -66,5 +76,5 @@ def say_fault(fault: Fault) -> Said:
     for pattern, message, remedy in SAID:
         found = re.fullmatch(pattern, str(fault.message))
         if found:
-            return Said(where, field, str(message).format(*found.groups()), str(remedy))
+            return Said(where, field, *(str(words).format(*found.groups()) for words in (message, remedy)))
     return Said(where, field, str(fault.message), str(fault.remedy))

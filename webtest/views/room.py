@@ -23,6 +23,7 @@ from webtest.services.waves import NewWave
 from webtest.start_cells import PRIOR_COLUMNS, prior_cells
 from webtest.views.actions import ACTIONS, open_to
 from webtest.views.boardview import Look, view_of
+from webtest.views.searching import Shown, search_part, together
 from webtest.views.timeline import timeline
 from webtest.views.words import PHASES, REASON_GROUPS, say
 
@@ -55,10 +56,13 @@ def create_wave() -> Any:
             return render_template("officer/new_wave.html", form=form, zones=ZONES, rows=rows, rooms=rooms, carried=_carried(rows))
         zone = form["zone"] if form["zone"] in ZONES else "WIB"
         new = NewWave(form["name"], form["agency"], form["place"], form["day"], zone)
-        wave_id = house().waves.create(new, rows, plan_text(), actor=officer().actor, now=now_ms())
+        wave_id = house().waves.create(new, rows, plan_text(), actor=officer().actor, now=now_ms(), control=house().searches.control)
     except Faulty as error:
         return render_template("officer/new_wave.html", form=form, zones=ZONES, faults=error.faults), 422
-    flash(_("Gelombang dibuat dengan %(n)s peserta. Periksa, lalu buka gelombang.", n=len(rows)), "success")
+    if house().waves.needs(wave_id) is None:
+        flash(_("Gelombang dibuat dengan %(n)s peserta. Periksa, lalu buka gelombang.", n=len(rows)), "success")
+    else:
+        flash(_("Gelombang dibuat dengan %(n)s peserta. Gelombang dapat dibuka sesudah parameternya ditemukan.", n=len(rows)), "success")
     return see_other("room.board", wave_id=wave_id)
 
 
@@ -85,7 +89,7 @@ def _carried(rows: list[RosterRow]) -> str:
 @pages.get("/gelombang/<wave_id>")
 @needs(Right.SEE_WAVES)
 def board(wave_id: str) -> Any:
-    return render_template("officer/board.html", **_board(wave_id, Look.of(request.args), fresh=True))
+    return render_template("officer/board.html", **_board(wave_id, Look.of(request.args), fresh=True), search=_search(wave_id))
 
 
 @pages.get("/gelombang/<wave_id>/papan")
@@ -97,6 +101,29 @@ def board_rows(wave_id: str) -> Any:
     response = make_response(render_template("officer/_board.html", **values))
     response.set_etag(f"{wave_id}-{values['board'].at}-{look.query()}")
     return response.make_conditional(request)
+
+
+def _search(wave_id: str) -> Shown | None:
+    """The search for the control parameters that a wave waits for; None where it waits for none."""
+    needed = house().waves.needs(wave_id)
+    return None if needed is None else together([house().searches.state(*needed)])
+
+
+@pages.get("/gelombang/<wave_id>/persiapan")
+@needs(Right.SEE_WAVES)
+def search(wave_id: str) -> Any:
+    """How that search stands, for the page's script."""
+    return search_part(_search(wave_id) or together([]))
+
+
+@pages.post("/gelombang/<wave_id>/persiapan")
+@needs(Right.RUN_ROOM)
+def search_again(wave_id: str) -> Any:
+    """Begin a search anew that was interrupted; any other stays as it is."""
+    needed = house().waves.needs(wave_id)
+    if needed is not None:
+        house().searches.begin(*needed)
+    return see_other("room.board", wave_id=wave_id)
 
 
 def _board(wave_id: str, look: Look, *, fresh: bool = False) -> dict[str, Any]:
@@ -151,7 +178,7 @@ def ask(wave_id: str) -> Any:
 @pages.post("/gelombang/<wave_id>/buka")
 @needs(Right.RUN_ROOM)
 def open_wave(wave_id: str) -> Any:
-    house().waves.open(wave_id, actor=officer().actor, now=now_ms())
+    house().waves.open(wave_id, actor=officer().actor, now=now_ms(), control=house().searches.control)
     flash(_("Gelombang dibuka. Daftar peserta dibekukan."), "success")
     return see_other("room.board", wave_id=wave_id)
 

@@ -9,7 +9,7 @@ import pytest
 from cat_engine import Faulty, Grid, NormalPrior, load_plan, simulate
 from itembank.exchange import read_bank_csv
 from tests.webtest.simulating.given import STARTED, sim, sim2
-from tests.webtest.small import BANK, table
+from tests.webtest.small import BANK, run, table
 from webtest.engine_inputs import pool_for, read_thetas
 
 
@@ -17,6 +17,22 @@ def test_given_abilities_are_taken(files: Path) -> None:
     (files / "thetas.csv").write_text("person_id,theta\nann,-1.5\nbob,2\n")
     assert sim(files, "--thetas", files / "thetas.csv", "--seed", "1").exit_code == 0
     assert [(row["person_id"], float(row["theta_true"])) for row in table(files / "out" / "people.csv")] == [("ann", -1.5), ("bob", 2.0)]
+
+
+@pytest.mark.parametrize(
+    "header", ['"person_id","theta"', "\ufeffperson_id,theta", "theta,person_id,room", "person_id,A", '"A","person_id"']
+)
+def test_abilities_are_read_however_the_header_is_written(header: str) -> None:
+    names = [name.strip('"\ufeff') for name in header.split(",")]
+    cells = {"person_id": "p", "theta": "0.5", "A": "0.5", "room": "x"}
+    given = read_thetas(f"{header}\r\n" + ",".join(cells[name] for name in names) + "\r\n", ("A",))
+    assert (given.person_ids, given.true.tolist()) == (("p",), [[0.5]])
+
+
+def test_a_file_without_a_header_is_told_what_to_write() -> None:
+    with pytest.raises(Faulty) as refused:
+        read_thetas("0.5\n-0.5\n", ("A",))
+    assert all("person_id,theta" in fault.remedy for fault in refused.value.faults)
 
 
 def test_every_fault_of_an_ability_file_is_named() -> None:
@@ -130,3 +146,26 @@ def test_tenths_of_the_people_have_a_file_and_the_summary_holds_every_figure(fil
     assert figures["mean_minutes"] is None
     assert figures["accuracy"] is None
     assert sum(float(row["exposure"]) for row in table(files / "out" / "items.csv")) == pytest.approx(figures["mean_length"])
+
+
+def test_competencies_taken_together_are_reported_without_borrowing_too(files: Path) -> None:
+    (files / "plan2.toml").write_text((files / "plan2.toml").read_text() + "[joint]\ncorrelation = 0.6\n")
+    assert (
+        run(
+            "simulate", "--bank", files / "two.csv", "--plan", files / "plan2.toml", "--n", "4", "--seed", "5", "--out", files / "out"
+        ).exit_code
+        == 0
+    )
+    people, steps = table(files / "out" / "people.csv"), table(files / "out" / "steps.csv")
+    (files / "R.csv").write_text(
+        "person_id,item_id,category\n" + "".join(f"{s['person_id']},{s['item_id']},{s['category']}\n" for s in steps)
+    )
+    assert (
+        run("score", "--bank", files / "two.csv", "--responses", files / "R.csv", "--method", "eap", "--out", files / "S.csv").exit_code
+        == 0
+    )
+    scored = {(row["person_id"], row["competency"]): row for row in table(files / "S.csv")}
+    for row in people:
+        alone = scored[row["person_id"], row["competency"]]
+        assert (float(row["own_theta"]), float(row["own_se"])) == pytest.approx((float(alone["theta"]), float(alone["se"])), abs=1e-12)
+        assert row["theta"] != row["own_theta"]

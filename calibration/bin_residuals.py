@@ -6,7 +6,7 @@ A person is in no bin for certain: w_p(b) is the share of his or her posterior o
 
 has expectation 0 where the model holds, whatever routed the people: at any ability theta_q the answer does not depend on why the item was chosen (Rubin, 1976).
 Bins of a point estimate of ability would not do: its error goes with the answer itself, and in an adaptive test with the choice of the items that follow it. The
-observed scores by bin are the pseudo-observed ones of RMSD (fit.py); as residuals in bins, after Yen (1981).
+observed scores by bin are the pseudo-observed ones of RMSD (fit.py). X2 (ability_bins.py) has point estimates, and serves to compare items.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ LEAST_IN_BIN = 25  # people: with fewer z is not normal
 
 
 @dataclass(frozen=True, slots=True)
-class Bin:
+class BinResidual:
     """Of item number `item`: about n people of ability about theta, their mean observed and expected score, and z of the difference."""
 
     item: int
@@ -36,7 +36,7 @@ class Bin:
     z: float
 
 
-def bin_fit(person: Ints, item: Ints, category: Ints, rows: Sequence[Row], mean: float = 0.0, sd: float = 1.0) -> list[Bin]:
+def bin_residuals(person: Ints, item: Ints, category: Ints, rows: Sequence[Row], mean: float = 0.0, sd: float = 1.0) -> list[BinResidual]:
     """Answers person[R], item[R], category[R] to items of given parameters, by people of ability Normal(mean, sd): for each item up to ten bins of about equal
     numbers of people, at least LEAST_IN_BIN each; none of an item with fewer answers than that.
     """
@@ -48,7 +48,7 @@ def bin_fit(person: Ints, item: Ints, category: Ints, rows: Sequence[Row], mean:
     joint = chosen @ table.reshape(n_items * n_cat, -1) + np.log(weights(NormalPrior(mean, sd).log_density(nodes)))
     posterior = np.exp(joint - joint.max(axis=1, keepdims=True))
     posterior /= posterior.sum(axis=1, keepdims=True)
-    found: list[Bin] = []
+    found: list[BinResidual] = []
     for i in range(n_items):
         mine = np.flatnonzero(item == i)
         n_bins = min(MOST_BINS, len(mine) // LEAST_IN_BIN)
@@ -57,7 +57,7 @@ def bin_fit(person: Ints, item: Ints, category: Ints, rows: Sequence[Row], mean:
     return found
 
 
-def _bins(i: int, w: Floats, x: Ints, expected: Floats, nodes: Floats, n_bins: int) -> list[Bin]:
+def _bins(i: int, w: Floats, x: Ints, expected: Floats, nodes: Floats, n_bins: int) -> list[BinResidual]:
     """Of item i: posteriors w[N, Q] of those who answered x[N], expected[Q] score at each node."""
     mass = w.sum(axis=0)
     middle = (np.cumsum(mass) - mass / 2) / mass.sum()  # of the people below each node
@@ -70,5 +70,5 @@ def _bins(i: int, w: Floats, x: Ints, expected: Floats, nodes: Floats, n_bins: i
         size = float(np.sqrt((residual**2).sum()))
         if n >= LEAST_IN_BIN / 2 and size > 0:
             observed, foretold = float(own.sum(axis=1) @ x) / n, float(mass[inside] @ expected[inside]) / n
-            found.append(Bin(i, float(mass[inside] @ nodes[inside]) / n, n, observed, foretold, float(residual.sum()) / size))
+            found.append(BinResidual(i, float(mass[inside] @ nodes[inside]) / n, n, observed, foretold, float(residual.sum()) / size))
     return found

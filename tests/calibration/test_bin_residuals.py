@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from calibration.bin_fit import LEAST_IN_BIN, bin_fit
+from calibration.bin_residuals import LEAST_IN_BIN, bin_residuals
 from cat_engine import Row
 
 
@@ -41,7 +41,7 @@ def bank(n: int) -> list[Row]:
 
 def test_z_is_standard_normal_where_the_model_holds_though_the_items_were_chosen_by_the_answers() -> None:
     rows = bank(40)
-    z = np.array([found.z for seed in range(3) for found in bin_fit(*routed(rows, rows, 2000, 15, 72 + seed), rows)])
+    z = np.array([found.z for seed in range(3) for found in bin_residuals(*routed(rows, rows, 2000, 15, 72 + seed), rows)])
     assert len(z) > 700
     assert abs(z.mean()) < 0.15
     assert z.std() == pytest.approx(1, abs=0.1)  # in bins of a posterior mean by the other answers: 1.2
@@ -52,7 +52,7 @@ def test_an_item_that_discriminates_less_is_too_easy_for_the_less_able_and_too_h
     taken_for = bank(40)
     middle = int(np.argmin([abs(row.b[0]) for row in taken_for]))
     true = [row if k != middle else row._replace(a=row.a / 2) for k, row in enumerate(taken_for)]
-    found = [each for each in bin_fit(*routed(true, taken_for, 2000, 15, 75), taken_for) if each.item == middle]
+    found = [each for each in bin_residuals(*routed(true, taken_for, 2000, 15, 75), taken_for) if each.item == middle]
     assert found[0].z > 2.5
     assert found[-1].z < -2.5
     assert [each.theta for each in found] == sorted(each.theta for each in found)
@@ -61,7 +61,7 @@ def test_an_item_that_discriminates_less_is_too_easy_for_the_less_able_and_too_h
 def test_observed_and_expected_scores_are_those_of_a_form_and_graded_items_too(draw: Callable[..., Any]) -> None:
     rows = [Row("grm", 1.5, [-0.8 + 0.1 * k, 0.1, 0.9]) for k in range(8)]
     data = draw(rows, np.random.default_rng(76).normal(size=3000), 77)
-    found = [each for each in bin_fit(data.person, data.item, data.category, rows) if each.item == 3]
+    found = [each for each in bin_residuals(data.person, data.item, data.category, rows) if each.item == 3]
     assert sum(each.n for each in found) == pytest.approx(3000, abs=15)
     mean = sum(each.n * each.observed for each in found) / sum(each.n for each in found)
     assert mean == pytest.approx(data.category.reshape(3000, 8)[:, 3].mean(), abs=0.01)
@@ -71,4 +71,4 @@ def test_observed_and_expected_scores_are_those_of_a_form_and_graded_items_too(d
 def test_an_item_that_few_answered_has_no_bins() -> None:
     rows = bank(2)
     person = np.arange(LEAST_IN_BIN - 1)
-    assert bin_fit(person, 0 * person, person % 2, rows) == []
+    assert bin_residuals(person, 0 * person, person % 2, rows) == []
