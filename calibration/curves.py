@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit, log_softmax, logit
+from scipy.special import expit, log_softmax, logit
 
 from cat_engine import Row
+from cat_engine.families import logistic
 from cat_engine.irt import DICHOTOMOUS, NOMINAL, ORDERED, Floats
 
 A_BOUNDS = (0.05, 8.0)
@@ -23,6 +24,7 @@ SMALLEST_GAP = 1e-3  # between neighbouring boundaries of a graded item
 ASYMPTOTES = {"3pl": 1, "4pl": 2}
 
 Curves = tuple[Floats, Floats]
+Form = tuple[Floats, Callable[[], Floats]]  # log P, and the scores for whoever asks: they take longer
 
 
 def width(model: str, n_cat: int) -> int:
@@ -90,74 +92,102 @@ def standardised(model: str, x: Floats, n_cat: int, mean: float, sd: float) -> F
 
 def curves(model: str, x: Floats, nodes: Floats) -> Curves:
     """log P[n, K, Q] and scores d log P / dx [n, m, K, Q] of items x[n, m]."""
-    return FORMS[model](x, nodes)
+    log_p, scores = FORMS[model](x, nodes)
+    return log_p, scores()
 
 
-def _logistic(x: Floats, nodes: Floats) -> Curves:
+def log_curves(model: str, x: Floats, nodes: Floats) -> Floats:
+    """log P[n, K, Q] alone."""
+    return FORMS[model](x, nodes)[0]
+
+
+def _logistic(x: Floats, nodes: Floats) -> Form:
     a = np.exp(x[:, :1])
     z = a * (nodes - x[:, 1:2])
-    s, r = expit(z), expit(-z)
-    log_p = np.stack([log_expit(-z), log_expit(z)], axis=1)
-    score = np.stack([np.stack([-s * z, r * z], axis=1), np.stack([a * s, -a * r], axis=1)], axis=1)
-    return log_p, score
+    s, r = logistic(z)
+
+    def scores() -> Floats:
+        return np.stack([np.stack([-s * z, r * z], axis=1), np.stack([a * s, -a * r], axis=1)], axis=1)
+
+    return np.log(np.stack([r, s], axis=1)), scores
 
 
-def _asymptotic(x: Floats, nodes: Floats) -> Curves:
+def _asymptotic(x: Floats, nodes: Floats) -> Form:
     a, c = np.exp(x[:, :1]), expit(x[:, 2:3])
     d = expit(x[:, 3:4]) if x.shape[1] == 4 else np.ones_like(c)
     z = a * (nodes - x[:, 1:2])
-    s, r = expit(z), expit(-z)
+    s, r = logistic(z)
     right, wrong = c + (d - c) * s, (1 - d) + (d - c) * r
-    rise = (d - c) * s * r
-    slopes = [rise * z, -a * rise, c * (1 - c) * r, d * (1 - d) * s][: x.shape[1]]
-    slope = np.stack(slopes, axis=1)[:, :, None, :]
-    return np.log(np.stack([wrong, right], axis=1)), slope * np.stack([-1 / wrong, 1 / right], axis=1)[:, None]
+
+    def scores() -> Floats:
+        rise = (d - c) * s * r
+        slopes = [rise * z, -a * rise, c * (1 - c) * r, d * (1 - d) * s][: x.shape[1]]
+        slope = np.stack(slopes, axis=1)[:, :, None, :]
+        return np.asarray(slope * np.stack([-1 / wrong, 1 / right], axis=1)[:, None])
+
+    return np.log(np.stack([wrong, right], axis=1)), scores
 
 
-def _graded(x: Floats, nodes: Floats) -> Curves:
+def _graded(x: Floats, nodes: Floats) -> Form:
     a = np.exp(x[:, :1])[:, :, None]
     n, n_cat, q = len(x), x.shape[1], len(nodes)
     z = a * (nodes - x[:, 1:, None])
-    one, s, r = np.ones((n, 1, q)), expit(z), expit(-z)
+    s, r = logistic(z)
     # P(k) = s_k - s_{k+1} = s_k r_{k+1} gap_k, without cancellation; lower[k] and upper[k] are the derivatives by z_k and by -z_{k+1}.
     gap = np.ones((n, n_cat, 1))
     gap[:, 1:-1] = -np.expm1(-a * np.diff(x[:, 1:], axis=1)[:, :, None])
-    log_p = np.log(gap) + np.concatenate([0 * one, log_expit(z)], axis=1) + np.concatenate([log_expit(-z), 0 * one], axis=1)
-    lower = r / (np.concatenate([r, one], axis=1)[:, 1:] * gap[:, 1:])
-    upper = s / (np.concatenate([one, s], axis=1)[:, :-1] * gap[:, :-1])
-    score = np.zeros((n, n_cat, n_cat, q))
-    score[:, 0, 1:] += lower * z
-    score[:, 0, :-1] -= upper * z
-    for k in range(1, n_cat):
-        score[:, k, k] = -a[:, 0] * lower[:, k - 1]
-        score[:, k, k - 1] = a[:, 0] * upper[:, k - 1]
-    return log_p, score
+    log_p = np.zeros((n, n_cat, q))
+    log_p[:, 1:] += np.log(s)
+    log_p[:, :-1] += np.log(r)
+    log_p += np.log(gap)
+
+    def scores() -> Floats:
+        one = np.ones((n, 1, q))
+        lower = r / (np.concatenate([r, one], axis=1)[:, 1:] * gap[:, 1:])
+        upper = s / (np.concatenate([one, s], axis=1)[:, :-1] * gap[:, :-1])
+        score = np.zeros((n, n_cat, n_cat, q))
+        score[:, 0, 1:] += lower * z
+        score[:, 0, :-1] -= upper * z
+        for k in range(1, n_cat):
+            score[:, k, k] = -a[:, 0] * lower[:, k - 1]
+            score[:, k, k - 1] = a[:, 0] * upper[:, k - 1]
+        return score
+
+    return log_p, scores
 
 
-def _partial_credit(x: Floats, nodes: Floats) -> Curves:
+def _partial_credit(x: Floats, nodes: Floats) -> Form:
     a = np.exp(x[:, :1])[:, :, None]
     n, n_cat, q = len(x), x.shape[1], len(nodes)
     logits = np.concatenate([np.zeros((n, 1, q)), np.cumsum(a * (nodes - x[:, 1:, None]), axis=1)], axis=1)
     log_p = log_softmax(logits, axis=1)
-    p = np.exp(log_p)
-    score = np.empty((n, n_cat, n_cat, q))
-    score[:, 0] = logits - (p * logits).sum(axis=1, keepdims=True)
-    reached = np.cumsum(p[:, ::-1], axis=1)[:, ::-1]  # P(category >= k)
-    for k in range(1, n_cat):
-        score[:, k] = a * reached[:, k : k + 1]
-        score[:, k, k:] -= a
-    return log_p, score
+
+    def scores() -> Floats:
+        p = np.exp(log_p)
+        score = np.empty((n, n_cat, n_cat, q))
+        score[:, 0] = logits - (p * logits).sum(axis=1, keepdims=True)
+        reached = np.cumsum(p[:, ::-1], axis=1)[:, ::-1]  # P(category >= k)
+        for k in range(1, n_cat):
+            score[:, k] = a * reached[:, k : k + 1]
+            score[:, k, k:] -= a
+        return score
+
+    return log_p, scores
 
 
-def _nominal(x: Floats, nodes: Floats) -> Curves:
+def _nominal(x: Floats, nodes: Floats) -> Form:
     n, steps, q = len(x), x.shape[1] // 2, len(nodes)
     logits = np.concatenate([np.zeros((n, 1, q)), x[:, :steps, None] * nodes + x[:, steps:, None]], axis=1)
     log_p = log_softmax(logits, axis=1)
-    by_logit = np.eye(steps + 1)[1:, :, None] - np.exp(log_p)[:, 1:, None]  # d log P_k / d logit_j, [n, K-1, K, Q]
-    return log_p, np.concatenate([by_logit * nodes, by_logit], axis=1)
+
+    def scores() -> Floats:
+        by_logit = np.eye(steps + 1)[1:, :, None] - np.exp(log_p)[:, 1:, None]  # d log P_k / d logit_j, [n, K-1, K, Q]
+        return np.concatenate([by_logit * nodes, by_logit], axis=1)
+
+    return log_p, scores
 
 
-FORMS: dict[str, Callable[[Floats, Floats], Curves]] = {
+FORMS: dict[str, Callable[[Floats, Floats], Form]] = {
     **dict.fromkeys(DICHOTOMOUS, _logistic),
     **dict.fromkeys(ASYMPTOTES, _asymptotic),
     **dict.fromkeys(ORDERED, _graded),

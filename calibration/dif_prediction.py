@@ -61,22 +61,27 @@ def predicted_each(
     chosen = sparse.csr_matrix((np.ones(len(columns)), (person[known], columns)), shape=(focal.shape[1], n_items * n_cat))
     likelihood = _likelihood(chosen @ table.reshape(n_items * n_cat, -1))
     density = _densities(*abilities(likelihood, focal, nodes), nodes)  # [C, 2, Q]
-    found = [Prediction(np.full((len(item), n_cat), np.nan), np.full(len(item), np.nan)) for _ in focal]
+    blanks = [np.where(own[item], 0.0, np.nan) for own in wanted]
+    found = [Prediction(np.repeat(blank[:, None], n_cat, axis=1), blank) for blank in blanks]
     for i in np.flatnonzero(wanted.any(axis=0)).tolist():
         asked = np.flatnonzero(wanted[:, i])
-        # Each answer's sums of w P_k and of w theta, by the density of every group: one product of matrices.
-        values = np.concatenate([np.exp(table[i]), nodes[None]])
-        weighted = (density[asked, :, None] * values).reshape(-1, len(nodes)).T
+        # Each answer's sums of w P_k and of w theta, by the density of every group: one product of matrices. Of the item's own categories: the others
+        # are too improbable for a product of normal numbers, and processors are many times slower with those that are not.
+        own_cat = len(rows[i].b) + 1
+        values = np.concatenate([np.exp(table[i, :own_cat]), nodes[None]])
+        weighted = np.ascontiguousarray((density[asked, :, None] * values).reshape(-1, len(nodes)).T)
         without = np.exp(-table[i]) if anchors[i] else np.ones_like(table[i])
         mine = np.flatnonzero(item == i)
         for at in range(0, len(mine), AT_ONCE):
             answers = mine[at : at + AT_ONCE]
             who = person[answers]
-            sums = ((likelihood[who] * without[category[answers]]) @ weighted).reshape(len(answers), len(asked), 2, -1)
-            own = np.where(focal[asked][:, who].T[:, :, None], sums[:, :, 1], sums[:, :, 0])
-            own /= own[:, :, :-1].sum(axis=2, keepdims=True)
+            others = likelihood.take(who, axis=0)
+            others *= without.take(category[answers], axis=0)
+            sums = (others @ weighted).reshape(len(answers), len(asked), 2, -1)
             for k, c in enumerate(asked.tolist()):
-                found[c].p[answers], found[c].theta[answers] = own[:, k, :-1], own[:, k, -1]
+                own = np.where(focal[c, who, None], sums[:, k, 1], sums[:, k, 0])
+                own /= (own[:, :-1] @ np.ones(own_cat))[:, None]
+                found[c].p[answers, :own_cat], found[c].theta[answers] = own[:, :-1], own[:, -1]
     return found
 
 

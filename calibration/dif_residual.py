@@ -41,7 +41,8 @@ def residual_dif(item: Ints, category: Ints, p: Floats, focal: Mask, n_items: in
     expected = p @ k
     away = k - expected[:, None]
     square = p * away**2
-    v, m3, m4 = square.sum(axis=1), (square * away).sum(axis=1), (square * away**2).sum(axis=1)
+    cube, each = square * away, np.ones(p.shape[1])
+    v, m3, m4 = square @ each, cube @ each, (cube * away) @ each
     e = category - expected
     cell = item + n_items * focal
 

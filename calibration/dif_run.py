@@ -5,12 +5,12 @@ significant after Holm's (1979) correction over all tests of the competency, and
 that counts as misfit elsewhere too.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from calibration.dif_groups import Mask
 from calibration.dif_prediction import predicted_each
 from calibration.dif_residual import residual_dif
 from calibration.holm import holm
@@ -43,37 +43,57 @@ def run_dif(
     person: Ints, item: Ints, category: Ints, rows: Sequence[Row], ids: Sequence[str], groups: Mapping[str, Sequence[str]]
 ) -> tuple[DifFinding, ...]:
     """Of answers person[R], item[R], category[R] to items `ids` of parameters `rows`; groups: grouping -> name of each person's group, [P]."""
-    named = [(grouping, group, np.array(names) == group) for grouping, names in groups.items() for group in _focal_groups(names)]
-    focal = np.array([own for *_, own in named]).reshape(len(named), -1)
-    n = np.array([[np.bincount(item[own[person] == side], minlength=len(ids)) for side in (False, True)] for own in focal])  # [C, 2, I]
-    tested = (n >= LEAST_IN_GROUP).all(axis=1).reshape(len(named), len(ids))
-    kept = np.flatnonzero(tested.sum(axis=1) >= 2)
-    if not len(kept):
+    divisions = [found for grouping, names in groups.items() for found in _divisions(grouping, names, person, item, len(ids))]
+    if not divisions:
         return ()
-    guesses = predicted_each(person, item, category, rows, focal[kept], wanted=tested[kept])
+    focal = np.stack([division.focal for division in divisions])
+    tested = np.stack([division.tested for division in divisions])
     parts = []
-    for c, guess in zip(kept.tolist(), guesses, strict=True):
-        mine = tested[c][item]
-        parts.append((c * len(ids) + item[mine], category[mine], guess.p[mine], focal[c][person[mine]]))
+    for c, guess in enumerate(predicted_each(person, item, category, rows, focal, wanted=tested)):
+        mine = np.flatnonzero(tested[c][item])
+        parts.append((c * len(ids) + item[mine], category[mine], guess.p.take(mine, axis=0), focal[c][person[mine]]))
     cells, categories, p, inside = (np.concatenate(column) for column in zip(*parts, strict=True))
     dif = residual_dif(cells, categories, p, inside, tested.size)  # an item for a group is a cell
     found: list[DifFinding] = []
-    for c, k in np.argwhere(tested & (tested.sum(axis=1) >= 2)[:, None]).tolist():
-        grouping, group, _ = named[c]
-        n_reference, n_focal = n[c, :, k].tolist()
-        at, width = c * len(ids) + k, len(rows[k].b)
+    for c, k in np.argwhere(tested).tolist():
+        division, at, width = divisions[c], c * len(ids) + k, len(rows[k].b)
+        n_reference, n_focal = division.n[:, k].tolist()
         shift, z = float(dif.r[at]) / width, float(dif.z_r[at])
         se = abs(shift / z) if z else float("nan")
-        found.append(DifFinding(ids[k], grouping, group, n_focal, n_reference, shift, se, float(dif.p_rs[at]), False))
+        found.append(DifFinding(ids[k], division.grouping, division.group, n_focal, n_reference, shift, se, float(dif.p_rs[at]), False))
     return _flagged(found)
 
 
-def _focal_groups(names: Sequence[str]) -> list[str]:
-    """Each group that has a name; of two groups the smaller one alone, as one test says it all."""
-    sizes = Counter(name for name in names if name)
-    if len(sizes) == 2:
-        return [min(sorted(sizes), key=sizes.__getitem__)]
-    return sorted(sizes) if len(sizes) > 2 else []
+@dataclass(frozen=True, slots=True, eq=False)
+class _Division:
+    """A group against all others: who is in it, focal[P]; the answers of the others and of the group to each item, n[2, I]; the items tested[I]."""
+
+    grouping: str
+    group: str
+    focal: Mask
+    n: Ints
+    tested: Mask
+
+
+def _divisions(grouping: str, names: Sequence[str], person: Ints, item: Ints, n_items: int) -> Iterator[_Division]:
+    """Each group of a grouping for which two items or more have answers enough."""
+    groups = sorted(set(names))
+    place = {name: g for g, name in enumerate(groups)}
+    own = np.fromiter(map(place.__getitem__, names), dtype=np.int64, count=len(names))
+    answers = np.bincount(own[person] * n_items + item, minlength=len(groups) * n_items).reshape(len(groups), n_items)
+    for g in _focal_groups(groups, np.bincount(own)):
+        n = np.stack([answers.sum(axis=0) - answers[g], answers[g]])
+        tested = n.min(axis=0) >= LEAST_IN_GROUP
+        if tested.sum() >= 2:
+            yield _Division(grouping, groups[g], np.equal(own, g), n, tested)
+
+
+def _focal_groups(groups: Sequence[str], sizes: Ints) -> list[int]:
+    """Which of the groups, in order of their names: each that has one; of two groups the smaller one alone, as one test says it all."""
+    named = [g for g, name in enumerate(groups) if name]
+    if len(named) == 2:
+        return [min(named, key=sizes.__getitem__)]
+    return named if len(named) > 2 else []
 
 
 def _flagged(found: Sequence[DifFinding]) -> tuple[DifFinding, ...]:

@@ -116,9 +116,10 @@ def estimate(
         person = (np.cumsum(answered) - 1)[person]
     fit = fit_mml(person, item, category, [rows[i] for i in used.tolist()], demands.mml, fixed[used], groups, hold=hold)
     run = Run(used, present, fit, standard_errors(fit, demands.mml.priors, demands.se), rmsd(fit))
+    discrimination = ItemParams.from_rows([row._replace(scale=0) for row in fit.rows]).discrimination.tolist()
     flags: list[tuple[str, ...]] = []
     for i, reason in enumerate(why):
-        flags.append(("anchor",) if fixed[i] else (reason,) if reason else _flags(run, int(place[i]), demands))
+        flags.append(("anchor",) if fixed[i] else (reason,) if reason else _flags(run, int(place[i]), discrimination[place[i]], demands))
     return Estimates(counts, tuple(flags), run)
 
 
@@ -150,15 +151,15 @@ def _linked(person: Ints, item: Ints, usable: NDArray[np.bool_], fixed: NDArray[
     return np.asarray(part == np.bincount(part, answers * usable).argmax())
 
 
-def _flags(run: Run, k: int, demands: Demands) -> tuple[str, ...]:
-    """What speaks against the estimate of used item k."""
+def _flags(run: Run, k: int, discrimination: float, demands: Demands) -> tuple[str, ...]:
+    """What speaks against the estimate of used item k, of an overall discrimination."""
     row = run.fit.rows[k]
     flags = []
     if not run.fit.converged:
         flags.append("not_converged")
     if demands.se != "none" and not _precise(row, run.errors, k, demands.max_se):
         flags.append("uncertain")
-    if ItemParams.from_rows([row]).discrimination[0] < LOWEST_A:
+    if discrimination < LOWEST_A:
         flags.append("low_a")
     if _at_bound(row):
         flags.append("at_bound")

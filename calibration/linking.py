@@ -1,14 +1,18 @@
 """Linking: constants A, B that put a new calibration on the scale of an old one, theta_old = A theta_new + B (Kolen & Brennan, 2014, ch. 6)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from cat_engine import Fault, Faulty, ItemParams, Row, expected_score, probabilities
-from cat_engine.irt import Floats, derivatives_at
+from cat_engine import Fault, Faulty, ItemParams, Row, expected_score
+from cat_engine.irt import Floats, derivatives_at, probabilities_up_to
 
 METHODS = ("mm", "ms", "haebara", "sl")
 SMALLEST_SLOPE = 0.05
+FIRST_DAMPING = 1e-3
+SMALLEST_STEP = 1e-12
+ROUNDING = 1e-12  # of a sum of squares
+MOST_STEPS = 200
 
 
 def transform(row: Row, slope: float, intercept: float) -> Row:
@@ -55,27 +59,48 @@ def link(new: Sequence[Row], old: Sequence[Row], method: str = "sl", points: Flo
     target = expected_score(theirs, theta)
 
     # An item moved to the old scale has at theta the value that it had at t = (theta - B) / A on its own.
-    def distance(constants: Floats) -> Floats:
-        apart = expected_score(mine, (theta - constants[1]) / constants[0]) - target
-        return np.asarray(apart.sum(axis=1) if method == "sl" else apart.ravel())
-
-    def slopes(constants: Floats) -> Floats:
+    def distances(constants: Floats) -> tuple[Floats, Floats]:
         slope, t = constants[0], (theta - constants[1]) / constants[0]
-        steepness = _steepness(mine, t)
-        by_item = np.stack([steepness * (-t / slope)[:, None], steepness / -slope], axis=-1)
-        return np.asarray(by_item.sum(axis=1) if method == "sl" else by_item.reshape(-1, 2))
+        value, steepness = _scores(mine, t)
+        apart, slopes = value - target, np.stack([steepness * (-t / slope)[:, None], steepness / -slope], axis=-1)
+        return (apart.sum(axis=1), slopes.sum(axis=1)) if method == "sl" else (apart.ravel(), slopes.reshape(-1, 2))
 
-    from scipy.optimize import least_squares  # slow to import, and only linking by curves needs it
-
-    limits = ([SMALLEST_SLOPE, -np.inf], [np.inf, np.inf])
-    found = least_squares(distance, start, jac=slopes, bounds=limits, xtol=1e-12, ftol=1e-14, gtol=1e-12)
-    return float(found.x[0]), float(found.x[1])
+    found = _least_squares(distances, start)
+    return float(found[0]), float(found[1])
 
 
-def _steepness(params: ItemParams, theta: Floats) -> Floats:
-    """Derivative of the expected score, sum_k k P_k (log P_k)', [N, I]."""
-    p = probabilities(params, theta)
-    return np.asarray((p * derivatives_at(params, theta[:, None])[0] * np.arange(p.shape[-1])).sum(axis=-1))
+def _scores(params: ItemParams, theta: Floats) -> tuple[Floats, Floats]:
+    """Expected score, sum_k k P_k, and its derivative, sum_k k P_k (log P_k)', [N, I] each."""
+    n_items = len(params)
+    lower = probabilities_up_to(params, np.tile(np.arange(n_items), len(theta)), np.repeat(theta, n_items))
+    p = np.diff(lower.reshape(len(theta), n_items, -1), prepend=0.0, append=1.0)
+    weighted = p * np.arange(p.shape[-1])
+    return weighted.sum(axis=-1), np.asarray((weighted * derivatives_at(params, theta[:, None])[0]).sum(axis=-1))
+
+
+def _least_squares(distances: Callable[[Floats], tuple[Floats, Floats]], start: Floats) -> Floats:
+    """(A, B), A no lower than SMALLEST_SLOPE, of the least sum of squared distances; `distances` gives them with their derivatives, [N] and [N, 2].
+
+    Gauss-Newton steps, damped while they lead no lower (Levenberg, 1944; Marquardt, 1963).
+    """
+    here, damping = start, FIRST_DAMPING
+    apart, slopes = distances(here)
+    for _ in range(MOST_STEPS):
+        gradient, square = slopes.T @ apart, slopes.T @ slopes
+        if here[0] <= SMALLEST_SLOPE and gradient[0] > 0:  # A stays at its bound
+            gradient[0], square[0, 1], square[1, 0] = 0.0, 0.0, 0.0
+        square[[0, 1], [0, 1]] += damping * np.maximum(np.diag(square), np.finfo(float).tiny)
+        there = here - np.linalg.solve(square, gradient)
+        there[0] = max(there[0], SMALLEST_SLOPE)
+        moved = np.abs(there - here).max()
+        after = distances(there)
+        if after[0] @ after[0] <= (1 + ROUNDING) * (apart @ apart):
+            here, (apart, slopes), damping = there, after, damping / 10
+        else:
+            damping *= 10
+        if moved < SMALLEST_STEP:
+            break
+    return here
 
 
 def _start(new: Sequence[Row], old: Sequence[Row], method: str) -> Floats:

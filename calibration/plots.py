@@ -1,19 +1,20 @@
-"""Plots of the calibration report as SVG text, in a Language: no library, no file, no script."""
+"""Plots of the calibration report as SVG text: no library, no file, no script. Each is drawn once; its words wait for a Language."""
 
 import html
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from calibration.dif_run import LARGEST_SHIFT, DifFinding
 from calibration.drift import LARGEST_Z, SMALLEST_SPREAD, moved, robust_z
-from calibration.language import INDONESIAN, Language
+from calibration.language import INDONESIAN, N_, Language
 from calibration.linking import middles
 from calibration.verdicts import ItemVerdict, ScaleRun
 from cat_engine import ItemParams, Row, expected_score, information, probabilities
-from cat_engine.irt import Floats, Ints
+from cat_engine.irt import Floats
 
 OLD, NEW, INK, FAINT, WARNING = "#7a8794", "#0b5394", "#16202b", "#dde3e8", "#a3201c"
 CATEGORIES = ("#0b5394", "#a3201c", "#1b6e3c", "#8a4b00", "#6a3d9a")
@@ -51,7 +52,7 @@ class Frame:
         across = self.left + (np.clip(xs, *self.x) - self.x[0]) / (self.x[1] - self.x[0]) * (self.width - self.left - self.right)
         share = (np.clip(ys, *self.y) - self.y[0]) / (self.y[1] - self.y[0])
         down = self.height - self.bottom - share * (self.height - self.bottom - self.top)
-        points = "L".join(f"{x:.1f},{y:.1f}" for x, y in zip(across.tolist(), down.tolist(), strict=True))
+        points = "L".join(["%.1f,%.1f"] * len(across)) % tuple(np.stack([across, down], axis=1).ravel().tolist())
         return f'<path d="M{points}" fill="none" {style}/>'
 
     def draw(self, label: str, parts: Sequence[str], x_ticks: Sequence[float], y_ticks: Sequence[float], titles: tuple[str, str]) -> str:
@@ -74,12 +75,31 @@ class Frame:
         return "".join([*out, *parts, "</svg>"])
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is drawn in a frame. label and titles (of the axes) are Indonesian texts; {item} in the label stands for `item`."""
+
+    frame: Frame
+    label: str
+    parts: Sequence[str]
+    x_ticks: Sequence[float]
+    y_ticks: Sequence[float]
+    titles: tuple[str, str]
+    item: str = ""
+
+    def svg(self, language: Language = INDONESIAN) -> str:
+        """The picture with its words and numbers in a language."""
+        label, across, up = (language.gettext(text) for text in (self.label, *self.titles))
+        frame = replace(self.frame, language=language)
+        return frame.draw(label.format(item=self.item), self.parts, self.x_ticks, self.y_ticks, (across, up))
+
+
 def line_style(colour: str, *, dashed: bool = False) -> str:
     """Stroke of a curve."""
     return f'stroke="{colour}" stroke-width="2"' + (' stroke-dasharray="5 3"' if dashed else "")
 
 
-def item_curves(verdicts: Sequence[ItemVerdict], run: ScaleRun, language: Language = INDONESIAN) -> list[str]:
+def item_curves(verdicts: Sequence[ItemVerdict], run: ScaleRun) -> list[Picture]:
     """Of estimated items of a run, one each: expected score (0-1) under old (grey, dashed) and new (blue) parameters, with observed means in ability
     bins and 95 % bands. Of a nominal item instead the probability of each category, numbered at its peak, with observed shares in the colour of its
     curve.
@@ -87,55 +107,64 @@ def item_curves(verdicts: Sequence[ItemVerdict], run: ScaleRun, language: Langua
     place = {item_id: at for at, item_id in enumerate(run.items)}
     rows = [row for v in verdicts for row in (v.old, v.new) if row is not None and not v.shape.slopes]
     shares = iter(_shares(rows).T if rows else ())
-    bins = list(_bins(run))
-    pictures = []
+    seen = _Observed.of(run)
+    frame, pictures = Frame(270, 168, (-4, 4), (0, 1)), []
     for v in verdicts:
-        frame = Frame(270, 168, (-4, 4), (0, 1), language=language)
-        nominal = bool(v.shape.slopes)
+        nominal, k = bool(v.shape.slopes), place[v.item_id]
         parts: list[str] = []
         for row, colour, dashed in ((v.old, OLD, True), (v.new, NEW, False)):
             if row is not None and nominal:
                 parts += _categories(frame, row, colour if dashed else "")
             elif row is not None:
                 parts.append(frame.path(THETA, next(shares), line_style(colour, dashed=dashed)))
-        for theta, n, share in _observed(run.fit.expected[place[v.item_id]], bins):
-            parts += _dots(frame, theta, n, share, len(v.shape.b), nominal)
-        vertical = language.gettext("peluang kategori") if nominal else language.gettext("harapan skor")
-        titles, name = (language.gettext("kemampuan"), vertical), language.gettext("Kurva butir {item}").format(item=v.item_id)
-        pictures.append(frame.draw(name, parts, (-4, -2, 0, 2, 4), (0, 0.5, 1), titles))
+        parts += seen.shares(frame, k, len(v.shape.b) + 1) if nominal else seen.means(frame, k, len(v.shape.b))
+        titles = (N_("kemampuan"), N_("peluang kategori") if nominal else N_("harapan skor"))
+        pictures.append(Picture(frame, N_("Kurva butir {item}"), parts, (-4, -2, 0, 2, 4), (0, 0.5, 1), titles, v.item_id))
     return pictures
 
 
-def _dots(frame: Frame, theta: float, n: float, share: Floats, width: int, nominal: bool) -> list[str]:
-    """What n people at an ability answered to an item of `width` score points: their mean with its band, or the share[K] of each category."""
-    x = frame.at_x(theta)
-    if nominal:
-        dots = zip(share[: width + 1].tolist(), itertools.cycle(CATEGORIES))
-        return [f'<circle cx="{x:.1f}" cy="{frame.at_y(p):.1f}" r="2" fill="{colour}"/>' for p, colour in dots]
-    levels = np.arange(len(share)) / width
-    mean = float(share @ levels)
-    spread = 1.96 * float(np.sqrt(share @ (levels - mean) ** 2 / n))
-    return [
-        f'<path d="M{x:.1f},{frame.at_y(mean + spread):.1f}V{frame.at_y(mean - spread):.1f}" stroke="{INK}"/>',
-        f'<circle cx="{x:.1f}" cy="{frame.at_y(mean):.1f}" r="2.6" fill="{INK}"/>',
-    ]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Observed:
+    """What was answered in bins of ability on the bank's scale: the number of people, n[I, B], their mean ability, theta[I, B], and the share of each
+    category, share[I, K, B], by their posteriors.
+    """
 
+    n: Floats
+    theta: Floats
+    share: Floats
 
-def _bins(run: ScaleRun) -> Iterator[tuple[Ints, Floats]]:
-    """Bins of ability on the bank's scale: the nodes inside each, and their abilities."""
-    nodes = run.slope * run.fit.nodes + run.intercept
-    for low in np.arange(-3.5, 3.5, BIN):
-        inside = np.flatnonzero((nodes >= low) & (nodes < low + BIN))
-        yield inside, nodes[inside]
+    @classmethod
+    def of(cls, run: ScaleRun) -> "_Observed":
+        """Of the items of a run."""
+        nodes = run.slope * run.fit.nodes + run.intercept
+        low = np.arange(-3.5, 3.5, BIN)
+        inside = ((nodes[:, None] >= low) & (nodes[:, None] < low + BIN)).astype(float)
+        expected = run.fit.expected
+        counts = expected.sum(axis=1)
+        n = counts @ inside
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return cls(n, (counts * nodes) @ inside / n, expected @ inside / n[:, None])
 
+    def means(self, frame: Frame, k: int, width: int) -> list[str]:
+        """Mean answers to item k of `width` score points, as shares of them, with their bands."""
+        bins = np.flatnonzero(self.n[k] >= LEAST_IN_BIN)
+        share, levels = self.share[k][:, bins], np.arange(self.share.shape[1])[:, None] / width
+        mean = (share * levels).sum(axis=0)
+        spread = 1.96 * np.sqrt((share * (levels - mean) ** 2).sum(axis=0) / self.n[k, bins])
+        parts = []
+        for theta, middle, reach in zip(self.theta[k, bins].tolist(), mean.tolist(), spread.tolist(), strict=True):
+            x, low, high = frame.at_x(theta), frame.at_y(middle - reach), frame.at_y(middle + reach)
+            parts.append(f'<path d="M{x:.1f},{high:.1f}V{low:.1f}" stroke="{INK}"/>')
+            parts.append(f'<circle cx="{x:.1f}" cy="{frame.at_y(middle):.1f}" r="2.6" fill="{INK}"/>')
+        return parts
 
-def _observed(expected: Floats, bins: Sequence[tuple[Ints, Floats]]) -> Iterator[tuple[float, float, Floats]]:
-    """Bins in which enough people answered an item, of expected[K, Q]: their mean ability, their number, the share of each category, [K]."""
-    counts = expected.sum(axis=0)
-    for inside, abilities in bins:
-        n = float(counts[inside].sum())
-        if n >= LEAST_IN_BIN:
-            yield float((abilities * counts[inside]).sum() / n), n, expected[:, inside].sum(axis=1) / n
+    def shares(self, frame: Frame, k: int, n_cat: int) -> list[str]:
+        """The share of each category of item k."""
+        return [
+            f'<circle cx="{frame.at_x(float(self.theta[k, b])):.1f}" cy="{frame.at_y(p):.1f}" r="2" fill="{colour}"/>'
+            for b in np.flatnonzero(self.n[k] >= LEAST_IN_BIN).tolist()
+            for p, colour in zip(self.share[k, :n_cat, b].tolist(), itertools.cycle(CATEGORIES))
+        ]
 
 
 def _categories(frame: Frame, row: Row, colour: str) -> list[str]:
@@ -157,9 +186,9 @@ def _shares(rows: Sequence[Row]) -> Floats:
     return expected_score(ItemParams.from_rows([row._replace(scale=0) for row in rows]), THETA) / [len(row.b) for row in rows]
 
 
-def difficulty_scatter(verdicts: Sequence[ItemVerdict], language: Language = INDONESIAN) -> str:
+def difficulty_scatter(verdicts: Sequence[ItemVerdict]) -> Picture:
     """Where items lie (their mean b), old against new; what is not adopted is an open circle."""
-    frame = Frame(340, 300, (-4, 4), (-4, 4), language=language)
+    frame = Frame(340, 300, (-4, 4), (-4, 4))
     parts = [f'<path d="M{frame.at_x(-4)},{frame.at_y(-4)}L{frame.at_x(4)},{frame.at_y(4)}" stroke="{OLD}" stroke-dasharray="5 3"/>']
     pairs = [(v, v.old, v.new) for v in verdicts if v.old is not None and v.new is not None]
     places = (middles([row for _, *rows in pairs for row in rows]) if pairs else np.zeros(0)).reshape(-1, 2).tolist()
@@ -168,11 +197,11 @@ def difficulty_scatter(verdicts: Sequence[ItemVerdict], language: Language = IND
         x, y = frame.at_x(before), frame.at_y(after)
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.4" {fill}><title>{html.escape(v.item_id)}</title></circle>')
     ticks = (-4, -2, 0, 2, 4)
-    titles = (language.gettext("rerata b lama"), language.gettext("rerata b baru"))
-    return frame.draw(language.gettext("Kesukaran lama dan baru"), parts, ticks, ticks, titles)
+    titles = (N_("rerata b lama"), N_("rerata b baru"))
+    return Picture(frame, N_("Kesukaran lama dan baru"), parts, ticks, ticks, titles)
 
 
-def shifts(verdicts: Sequence[ItemVerdict], language: Language = INDONESIAN) -> str:
+def shifts(verdicts: Sequence[ItemVerdict]) -> Picture:
     """Drift: the shift of mean b (new - old) against old b, with 95 % bars, and the bounds of robust z; items that moved (drift.moved) are red and named."""
     pairs = [(v, v.new, v.old) for v in verdicts if v.new is not None and v.old is not None]
     new, old = [row for _, row, _ in pairs], [row for _, _, row in pairs]
@@ -182,7 +211,7 @@ def shifts(verdicts: Sequence[ItemVerdict], language: Language = INDONESIAN) -> 
     if np.ptp(z) > 0:
         unit = float(np.ptp(d) / np.ptp(z))
     high = _round_up(max(0.5, float(np.abs(d).max()) * 1.15))
-    frame = Frame(340, 300, (-4, 4), (-high, high), language=language)
+    frame = Frame(340, 300, (-4, 4), (-high, high))
     bounds = (middle - LARGEST_Z * unit, middle + LARGEST_Z * unit)
     across = f'H{frame.width - frame.right}" stroke="{OLD}" stroke-dasharray="5 3"/>'
     parts = [f'<path d="M{frame.left},{frame.at_y(bound):.1f}{across}' for bound in bounds]
@@ -196,19 +225,20 @@ def shifts(verdicts: Sequence[ItemVerdict], language: Language = INDONESIAN) -> 
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}" fill-opacity=".7"><title>{name}</title></circle>')
         if beyond:
             parts.append(f'<text x="{x + 5:.1f}" y="{y + 3:.1f}">{name}</text>')
-    titles = (language.gettext("rerata b lama"), language.gettext("pergeseran b"))
-    return frame.draw(language.gettext("Pergeseran kesukaran"), parts, (-4, -2, 0, 2, 4), (-high, 0, high), titles)
+    titles = (N_("rerata b lama"), N_("pergeseran b"))
+    return Picture(frame, N_("Pergeseran kesukaran"), parts, (-4, -2, 0, 2, 4), (-high, 0, high), titles)
 
 
-def group_shifts(findings: Sequence[DifFinding], language: Language = INDONESIAN) -> str:
+def group_shifts(findings: Sequence[DifFinding]) -> Picture:
     """DIF of one group: each item's shift with its 95 % bar, sorted; flagged items are red and named."""
     ordered = sorted(findings, key=lambda f: f.shift)
-    high = _round_up(max(0.2, *(abs(f.shift) + 1.96 * np.nan_to_num(f.se) for f in ordered)))
-    frame = Frame(340, 220, (0, len(ordered) + 1), (-high, high), language=language)
+    spreads = [0.0 if math.isnan(f.se) else 1.96 * f.se for f in ordered]
+    high = _round_up(max(0.2, *(abs(f.shift) + spread for f, spread in zip(ordered, spreads, strict=True))))
+    frame = Frame(340, 220, (0, len(ordered) + 1), (-high, high))
     across = f'H{frame.width - frame.right}" stroke="{OLD}" stroke-dasharray="5 3"/>'
     parts = [f'<path d="M{frame.left},{frame.at_y(bound):.1f}{across}' for bound in (-LARGEST_SHIFT, LARGEST_SHIFT)]
-    for k, f in enumerate(ordered, start=1):
-        colour, x, spread = WARNING if f.flagged else NEW, frame.at_x(k), 1.96 * float(np.nan_to_num(f.se))
+    for k, (f, spread) in enumerate(zip(ordered, spreads, strict=True), start=1):
+        colour, x = WARNING if f.flagged else NEW, frame.at_x(k)
         parts.append(
             f'<path d="M{x:.1f},{frame.at_y(f.shift - spread):.1f}V{frame.at_y(f.shift + spread):.1f}" stroke="{colour}" stroke-opacity=".4"/>'
         )
@@ -217,43 +247,43 @@ def group_shifts(findings: Sequence[DifFinding], language: Language = INDONESIAN
         )
         if f.flagged:
             parts.append(f'<text x="{x + 4:.1f}" y="{frame.at_y(f.shift) + 3:.1f}">{html.escape(f.item_id)}</text>')
-    titles = (language.gettext("butir, menurut pergeseran"), language.gettext("pergeseran"))
-    return frame.draw(language.gettext("Pergeseran antarkelompok"), parts, (), (-high, 0, high), titles)
+    titles = (N_("butir, menurut pergeseran"), N_("pergeseran"))
+    return Picture(frame, N_("Pergeseran antarkelompok"), parts, (), (-high, 0, high), titles)
 
 
-def error_by_answers(verdicts: Sequence[ItemVerdict], max_se: float, language: Language = INDONESIAN) -> str:
+def error_by_answers(verdicts: Sequence[ItemVerdict], max_se: float) -> Picture:
     """The largest SE of b against the number of answers, and the largest that is adopted."""
     shown = [(v.n, max(v.se_b)) for v in verdicts if v.new is not None and np.isfinite(v.se_b).all()]
     most = _round_up(max((n for n, _ in shown), default=100))
     high = max(2 * max_se, 0.5)
-    frame = Frame(340, 300, (0, most), (0, high), language=language)
+    frame = Frame(340, 300, (0, most), (0, high))
     parts = [f'<path d="M{frame.left},{frame.at_y(max_se):.1f}H{frame.width - frame.right}" stroke="#a3201c" stroke-dasharray="5 3"/>']
     parts += [f'<circle cx="{frame.at_x(n):.1f}" cy="{frame.at_y(se):.1f}" r="3" fill="{NEW}" fill-opacity=".5"/>' for n, se in shown]
     ticks = [0, most / 2, most]
-    titles = (language.gettext("jawaban per butir"), language.gettext("SE b terbesar"))
-    return frame.draw(language.gettext("Galat baku dan banyaknya jawaban"), parts, ticks, (0, round(max_se, 2), round(high, 2)), titles)
+    titles = (N_("jawaban per butir"), N_("SE b terbesar"))
+    return Picture(frame, N_("Galat baku dan banyaknya jawaban"), parts, ticks, (0, round(max_se, 2), round(high, 2)), titles)
 
 
-def information_curves(old: Sequence[Row], new: Sequence[Row], language: Language = INDONESIAN) -> str:
+def information_curves(old: Sequence[Row], new: Sequence[Row]) -> Picture:
     """Information of a competency's items under old (grey, dashed) and proposed (blue) parameters."""
     totals = [information(ItemParams.from_rows([row._replace(scale=0) for row in rows]), THETA).sum(axis=1) for rows in (old, new) if rows]
     top = _round_up(max(float(total.max()) for total in totals))
-    frame = Frame(340, 190, (-4, 4), (0, top), language=language)
+    frame = Frame(340, 190, (-4, 4), (0, top))
     parts = [frame.path(THETA, totals[-1], line_style(NEW))]
     if len(totals) == 2:
         parts.insert(0, frame.path(THETA, totals[0], line_style(OLD, dashed=True)))
-    titles = (language.gettext("kemampuan"), language.gettext("informasi"))
-    return frame.draw(language.gettext("Informasi bank"), parts, (-4, -2, 0, 2, 4), (0, top / 2, top), titles)
+    titles = (N_("kemampuan"), N_("informasi"))
+    return Picture(frame, N_("Informasi bank"), parts, (-4, -2, 0, 2, 4), (0, top / 2, top), titles)
 
 
-def ability(run: ScaleRun, language: Language = INDONESIAN) -> str:
+def ability(run: ScaleRun) -> Picture:
     """Where people stand (bars, on the bank's scale) above where the steps of the estimated items lie (ticks)."""
     nodes = run.slope * run.fit.nodes + run.intercept
     mass = run.fit.ability()
     edges = np.arange(-4, 4.01, 0.4)
     height = np.array([mass[(nodes >= low) & (nodes < low + 0.4)].sum() for low in edges[:-1]])
     top = max(0.05, float(np.ceil(height.max() * 20) / 20))
-    frame = Frame(340, 190, (-4, 4), (0, top), bottom=44, language=language)
+    frame = Frame(340, 190, (-4, 4), (0, top), bottom=44)
     parts = []
     for low, share in zip(edges.tolist(), height.tolist(), strict=False):
         x, y = frame.at_x(low), frame.at_y(share)
@@ -263,10 +293,8 @@ def ability(run: ScaleRun, language: Language = INDONESIAN) -> str:
     floor = frame.at_y(0) + 17
     steps = [run.slope * b + run.intercept for row in run.fit.rows for b in (middles([row]).tolist() if row.slopes else row.b)]
     parts += [f'<path d="M{frame.at_x(b):.1f},{floor:.1f}v9" stroke="{INK}" stroke-opacity=".45"/>' for b in steps]
-    title = language.gettext("Peta Wright: sebaran kemampuan dan letak butir")
-    return frame.draw(
-        title, parts, (-4, -2, 0, 2, 4), (0, top), (language.gettext("kemampuan; garis: letak b"), language.gettext("bagian orang"))
-    )
+    title = N_("Peta Wright: sebaran kemampuan dan letak butir")
+    return Picture(frame, title, parts, (-4, -2, 0, 2, 4), (0, top), (N_("kemampuan; garis: letak b"), N_("bagian orang")))
 
 
 def _round_up(value: float) -> float:

@@ -7,7 +7,7 @@ have no a and b of this kind, ~ normal(0, 3).
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,16 +31,24 @@ class Prior:
     first: float
     second: float
 
-    def terms(self, v: Floats) -> tuple[Floats, Floats, Floats]:
-        """log density up to a constant, its derivative, and a curvature >= 0 for scoring steps; each of the shape of v."""
+    def log_density(self, v: Floats) -> Floats:
+        """Up to a constant, of the shape of v."""
         m, s = self.first, self.second
         if self.family == "normal":
-            return -0.5 * ((v - m) / s) ** 2, -(v - m) / s**2, np.full_like(v, 1 / s**2)
+            return -0.5 * ((v - m) / s) ** 2
         if self.family == "lognormal":
             u = np.log(v)
-            return -u - 0.5 * ((u - m) / s) ** 2, (-1 - (u - m) / s**2) / v, 1 / (s * v) ** 2
-        value = (m - 1) * np.log(v) + (s - 1) * np.log1p(-v)
-        return value, (m - 1) / v - (s - 1) / (1 - v), np.maximum((m - 1) / v**2 + (s - 1) / (1 - v) ** 2, 0.0)
+            return -u - 0.5 * ((u - m) / s) ** 2
+        return np.asarray((m - 1) * np.log(v) + (s - 1) * np.log1p(-v))
+
+    def slopes(self, v: Floats) -> tuple[Floats, Floats]:
+        """The derivative of the log density, and a curvature >= 0 for scoring steps; of the shape of v each."""
+        m, s = self.first, self.second
+        if self.family == "normal":
+            return -(v - m) / s**2, np.full_like(v, 1 / s**2)
+        if self.family == "lognormal":
+            return (-1 - (np.log(v) - m) / s**2) / v, 1 / (s * v) ** 2
+        return (m - 1) / v - (s - 1) / (1 - v), np.maximum((m - 1) / v**2 + (s - 1) / (1 - v) ** 2, 0.0)
 
 
 DEFAULTS: Mapping[str, Prior] = {
@@ -72,44 +80,50 @@ class Priors:
             at = entry.end()
         return cls(found)
 
-    def terms(self, model: str, x: Floats) -> tuple[Floats, Floats, Floats]:
-        """Of items x[n, m]: log prior [n], its gradient [n, m] and a diagonal curvature [n, m]."""
-        value, gradient, curvature = np.zeros(len(x)), np.zeros_like(x), np.zeros_like(x)
+    def log_density(self, model: str, x: Floats) -> Floats:
+        """Log prior of items x[n, m], [n]."""
+        value = np.zeros(len(x))
+        for prior, _, v, _ in self._held(model, x):
+            value += prior.log_density(v).sum(axis=1)
+        return value
+
+    def slopes(self, model: str, x: Floats) -> tuple[Floats, Floats]:
+        """Gradient of the log prior of items x[n, m], and a diagonal curvature, [n, m] each."""
+        gradient, curvature = np.zeros_like(x), np.zeros_like(x)
+        for prior, at, v, slope in self._held(model, x):
+            first, second = prior.slopes(v)
+            gradient[:, at] += first * slope
+            curvature[:, at] += second * slope**2
+        return gradient, curvature
+
+    def _held(self, model: str, x: Floats) -> Iterator[tuple[Prior, slice, Floats, Floats | float]]:
+        """Each prior that items x[n, m] have: where its quantity stands in x, what it is, and its derivatives by x there."""
         n_ends = ASYMPTOTES.get(model, 0)
         a, ends = np.exp(x[:, :1]), expit(x[:, x.shape[1] - n_ends :])
         steps = slice(1, x.shape[1] - n_ends)
         for name, prior in self.by_quantity.items():
-            # Where the quantity stands in x, what it is, and its derivatives by x there.
             if model in NOMINAL:
-                if name not in ("slope", "intercept"):
-                    continue
-                half = x.shape[1] // 2
-                at = slice(0, half) if name == "slope" else slice(half, 2 * half)
-                v, slope = x[:, at], np.ones_like(x[:, at])
+                if name in ("slope", "intercept"):
+                    half = x.shape[1] // 2
+                    at = slice(0, half) if name == "slope" else slice(half, 2 * half)
+                    yield prior, at, x[:, at], 1.0
             elif name in ("a", "log_a") and model not in COMMON_SLOPE:
-                at, v, slope = slice(0, 1), (a if name == "a" else x[:, :1]), (a if name == "a" else np.ones_like(a))
+                yield (prior, slice(0, 1), a, a) if name == "a" else (prior, slice(0, 1), x[:, :1], 1.0)
             elif name == "b":
-                at, v, slope = steps, x[:, steps], np.ones_like(x[:, steps])
+                yield prior, steps, x[:, steps], 1.0
             elif name == "intercept" and model in DICHOTOMOUS:
-                at, v, slope = slice(0, 2), -a * x[:, 1:2], np.concatenate([-a * x[:, 1:2], -a], axis=1)
+                yield prior, slice(0, 2), -a * x[:, 1:2], np.concatenate([-a * x[:, 1:2], -a], axis=1)
             elif name in ("c", "logit_c") and n_ends:
-                at, v, slope = _end(name, x, ends, 0)
+                yield prior, *_end(name, x, ends, 0)
             elif name in ("d", "logit_d") and n_ends == 2:
-                at, v, slope = _end(name, x, ends, 1)
-            else:
-                continue
-            own, first, second = prior.terms(v)
-            value += own.sum(axis=1)
-            gradient[:, at] += first * slope
-            curvature[:, at] += second * slope**2
-        return value, gradient, curvature
+                yield prior, *_end(name, x, ends, 1)
 
 
-def _end(name: str, x: Floats, ends: Floats, which: int) -> tuple[slice, Floats, Floats]:
+def _end(name: str, x: Floats, ends: Floats, which: int) -> tuple[slice, Floats, Floats | float]:
     at = x.shape[1] - ends.shape[1] + which
     v = ends[:, which : which + 1]
     if name.startswith("logit"):
-        return slice(at, at + 1), x[:, at : at + 1], np.ones_like(v)
+        return slice(at, at + 1), x[:, at : at + 1], 1.0
     return slice(at, at + 1), v, v * (1 - v)
 
 

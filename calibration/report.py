@@ -1,15 +1,16 @@
-"""The calibration report: one self-contained HTML file that a psychometrician can read on screen or print, in a Language."""
+"""The calibration report: one self-contained HTML file that a psychometrician can read on screen or print, in Languages."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from calibration.dif_run import DifFinding
+from calibration.drawings import Drawings, ScaleDrawings
 from calibration.flags import FLAGS
 from calibration.language import INDONESIAN, N_, Language
-from calibration.pipeline import Proposal, recovery
-from calibration.plots import ability, difficulty_scatter, error_by_answers, group_shifts, information_curves, item_curves, shifts
+from calibration.pipeline import Proposal, Recovery, recovery
+from calibration.plots import Picture
 from calibration.sorting import SCRIPT
 from calibration.standalone import FileCalibration
 from calibration.verdicts import ItemVerdict, ScaleRun
@@ -51,8 +52,21 @@ GUIDE = N_(
 )
 
 
-def html_report(proposal: Proposal, *, provisional: bool, truth: dict[str, Row] | None = None, language: Language = INDONESIAN) -> str:
+def html_report(proposal: Proposal, *, provisional: bool, truth: Mapping[str, Row] | None = None, language: Language = INDONESIAN) -> str:
     """The report of a run on a bank, with nothing loaded from elsewhere. `truth` adds the recovery of known parameters."""
+    return html_reports(proposal, (language,), provisional=provisional, truth=truth)[0]
+
+
+def html_reports(
+    proposal: Proposal, languages: Iterable[Language], *, provisional: bool, truth: Mapping[str, Row] | None = None
+) -> list[str]:
+    """The same in each of several languages: what is measured and drawn is the same in all."""
+    drawn = Drawings.of(proposal.verdicts, proposal.scales, proposal.dif, proposal.options.max_se)
+    near = recovery(proposal, truth) if truth is not None else None
+    return [_run_report(proposal, drawn, provisional, near, language) for language in languages]
+
+
+def _run_report(proposal: Proposal, drawn: Drawings, provisional: bool, near: Recovery | None, language: Language) -> str:
     _, number = language.gettext, language.number
     title = _("Laporan kalibrasi bank versi {version}").format(version=proposal.base_version)
     notes = []
@@ -69,22 +83,22 @@ def html_report(proposal: Proposal, *, provisional: bool, truth: dict[str, Row] 
     if proposal.dropped:
         dropped = ", ".join(f"{_(DROPPED.get(why, why))} {number(n)}" for why, n in proposal.dropped.items())
         lines.append(_("Jawaban yang tidak dipakai: {dropped}.").format(dropped=dropped))
-    if truth is not None:
-        r = recovery(proposal, truth)
-        near = language.ngettext(
+    if near is not None:
+        text = language.ngettext(
             "Terhadap parameter sebenarnya ({num} butir): RMSE b {b} (r {rb}), RMSE a {a} (r {ra}).",
             "Terhadap parameter sebenarnya ({num} butir): RMSE b {b} (r {rb}), RMSE a {a} (r {ra}).",
-            r.n_items,
+            near.n_items,
         )
-        figures = {"b": r.rmse_b, "rb": r.r_b, "a": r.rmse_a, "ra": r.r_a}
-        lines.append(near.format(num=number(r.n_items), **{name: number(value, 3) for name, value in figures.items()}))
-    return _document(title, notes, lines, proposal.verdicts, proposal.scales, options.max_se, language, proposal.dif)
+        figures = {"b": near.rmse_b, "rb": near.r_b, "a": near.rmse_a, "ra": near.r_a}
+        lines.append(text.format(num=number(near.n_items), **{name: number(value, 3) for name, value in figures.items()}))
+    return _document(title, notes, lines, proposal.verdicts, proposal.scales, drawn, language)
 
 
 def html_file_report(found: FileCalibration, *, max_se: float, language: Language = INDONESIAN) -> str:
     """The report of a run on a file of answers that belongs to no bank."""
     line = language.gettext("Waktu hitung {seconds} detik.").format(seconds=language.number(found.seconds, 1))
-    return _document(language.gettext("Laporan kalibrasi berkas"), [], [line], found.verdicts, found.scales, max_se, language)
+    drawn = Drawings.of(found.verdicts, found.scales, (), max_se)
+    return _document(language.gettext("Laporan kalibrasi berkas"), [], [line], found.verdicts, found.scales, drawn, language)
 
 
 def _document(
@@ -93,9 +107,8 @@ def _document(
     lines: Sequence[str],
     verdicts: Sequence[ItemVerdict],
     scales: Sequence[ScaleRun],
-    max_se: float,
+    drawn: Drawings,
     language: Language,
-    dif: Sequence[DifFinding] = (),
 ) -> str:
     _ = language.gettext
     caution = _("Perhatian.")
@@ -117,14 +130,12 @@ def _document(
         out.append(f'<nav aria-label="{label}">{links}</nav>')
     out += _decisions([v for v in verdicts if v.new is not None and v.verdict != "adopt"], language)
     out += [_heading(_("Jalannya estimasi")), _scales_table(scales, language)]
-    pair = [error_by_answers(verdicts, max_se, language)]
-    if any(v.old is not None and v.new is not None for v in verdicts):
-        pair = [difficulty_scatter(verdicts, language), shifts(verdicts, language), *pair]
     guide = html.escape(_(GUIDE), quote=False)
-    out.append('<div class="pair">' + "".join(f"<figure>{svg}</figure>" for svg in pair) + f'</div><p class="soft">{guide}</p>')
-    out += _dif_section(dif, language)
-    for k, run in enumerate(scales):
-        out += _scale_section(k, run, [v for v in verdicts if v.competency == run.competency], language)
+    out.append(f'{_pair(drawn.overview, language)}<p class="soft">{guide}</p>')
+    out += _dif_section(drawn, language)
+    for k, (run, own) in enumerate(zip(scales, drawn.scales, strict=True)):
+        unestimated = [v for v in verdicts if v.competency == run.competency and v.new is None]
+        out += _scale_section(k, run, own, unestimated, language)
     silent = [v for v in verdicts if v.competency not in {run.competency for run in scales}]
     if silent:
         out += [_heading(_("Tanpa estimasi")), *_unestimated(silent, language)]
@@ -135,24 +146,27 @@ def _heading(text: str) -> str:
     return f"<h2>{text}</h2>"
 
 
+def _pair(pictures: Iterable[Picture], language: Language) -> str:
+    return '<div class="pair">' + "".join(f"<figure>{picture.svg(language)}</figure>" for picture in pictures) + "</div>"
+
+
 def _numeric(heads: Sequence[str]) -> str:
     """Heads of columns of numbers."""
     return "".join(f'<th class="n">{head}</th>' for head in heads)
 
 
-def _dif_section(dif: Sequence[DifFinding], language: Language) -> list[str]:
+def _dif_section(drawn: Drawings, language: Language) -> list[str]:
     """What was tested between groups of people: a picture a group, and the items that are flagged."""
-    if not dif:
+    if not drawn.groups:
         return []
     _, number = language.gettext, language.number
     guide = html.escape(_(DIF_GUIDE), quote=False)
     out = [_heading(_("Keberfungsian butir antarkelompok (DIF)")), f'<p class="soft">{guide}</p><div class="pair">']
-    for grouping, group in dict.fromkeys((f.grouping, f.group) for f in dif):
-        own = [f for f in dif if (f.grouping, f.group) == (grouping, group)]
+    for own, picture in drawn.groups:
         tested = language.ngettext("{num} butir diuji", "{num} butir diuji", len(own)).format(num=number(len(own)))
-        out.append(f"<figure>{group_shifts(own, language)}<figcaption>{_group(own[0], language)} ({tested})</figcaption></figure>")
+        out.append(f"<figure>{picture.svg(language)}<figcaption>{_group(own[0], language)} ({tested})</figcaption></figure>")
     out.append("</div>")
-    flagged = sorted((f for f in dif if f.flagged), key=lambda f: -abs(f.shift))
+    flagged = sorted((f for own, _ in drawn.groups for f in own if f.flagged), key=lambda f: -abs(f.shift))
     if not flagged:
         return [*out, "<p>", _("Tidak ada butir yang ditandai."), "</p>"]
     item, group = language.pgettext("satu", "Butir"), _("Kelompok")
@@ -197,22 +211,15 @@ def _scales_table(scales: Sequence[ScaleRun], language: Language) -> str:
     return "".join(out) + "</tbody></table></div>"
 
 
-def _scale_section(k: int, run: ScaleRun, verdicts: Sequence[ItemVerdict], language: Language) -> list[str]:
+def _scale_section(k: int, run: ScaleRun, drawn: ScaleDrawings, unestimated: Sequence[ItemVerdict], language: Language) -> list[str]:
     _, number = language.gettext, language.number
-    estimated = sorted((v for v in verdicts if v.new is not None), key=lambda v: v.item_id)
     name, curves = html.escape(run.competency) or _("Semua butir"), _("Kurva butir")
-    out = [f'<h2 id="k-{k}">{name}</h2>']
-    old = [v.old for v in estimated if v.old is not None]
-    plots = [ability(run, language)]
-    if estimated:
-        plots.append(information_curves(old, [v.new for v in estimated if v.new is not None], language))
-    out.append('<div class="pair">' + "".join(f"<figure>{svg}</figure>" for svg in plots) + "</div>")
-    out.append(_items_table(estimated, language))
-    out += _unestimated([v for v in verdicts if v.new is None], language)
+    out = [f'<h2 id="k-{k}">{name}</h2>', _pair(drawn.whole, language), _items_table(drawn.estimated, language)]
+    out += _unestimated(unestimated, language)
     out.append(f"<h3>{curves}</h3><div class=curves>")
-    for v, picture in zip(estimated, item_curves(estimated, run, language), strict=True):
+    for v, picture in zip(drawn.estimated, drawn.curves, strict=True):
         caption = f'{html.escape(v.item_id)} · n {number(v.n)} · <span class="{v.verdict}">{_(VERDICTS[v.verdict])}</span>'
-        out.append(f"<figure>{picture}<figcaption>{caption}</figcaption></figure>")
+        out.append(f"<figure>{picture.svg(language)}<figcaption>{caption}</figcaption></figure>")
     return [*out, "</div>"]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.curves import bounds, curves, legal, pack, standardised
+from calibration.curves import bounds, curves, legal, log_curves, pack, standardised
 from calibration.expectation import LEAST_LOG, Design
 from calibration.priors import Priors
 from cat_engine import Row
@@ -37,8 +37,8 @@ class Shape:
         """One Fisher-scoring step on expected counts r[n, K, Q], halved until no item's objective is lower than before."""
         log_p, score = curves(self.model, self.x, nodes)
         n, m = self.x.shape
-        value, gradient, curvature = priors.terms(self.model, self.x)
-        value = value + (r * log_p).sum(axis=(1, 2))
+        value = priors.log_density(self.model, self.x) + (r * log_p).sum(axis=(1, 2))
+        gradient, curvature = priors.slopes(self.model, self.x)
         gradient += (score.reshape(n, m, -1) @ r.reshape(n, -1, 1))[:, :, 0]
         root = np.sqrt(r.sum(axis=1, keepdims=True) * np.exp(log_p))
         half = (score * root[:, None]).reshape(n, m, -1)
@@ -73,7 +73,7 @@ class Shape:
     def _objective(self, x: Floats, r: Floats, nodes: Floats, priors: Priors) -> Floats:
         possible = legal(self.model, x)
         safe = np.where(possible[:, None], x, self.x)
-        value = (r * curves(self.model, safe, nodes)[0]).sum(axis=(1, 2)) + priors.terms(self.model, safe)[0]
+        value = (r * log_curves(self.model, safe, nodes)).sum(axis=(1, 2)) + priors.log_density(self.model, safe)
         return np.where(possible, value, -np.inf)
 
 
@@ -125,7 +125,7 @@ class State:
         """Log-probabilities by column of the design and node, [I K + G, Q]; 0 in columns that no answer can have."""
         items = np.zeros((design.n_items, design.n_cat, len(nodes)))
         for shape in self.shapes:
-            items[shape.index, : shape.n_cat] = curves(shape.model, shape.x, nodes)[0]
+            items[shape.index, : shape.n_cat] = log_curves(shape.model, shape.x, nodes)
         with np.errstate(divide="ignore"):
             groups = np.log(self.densities(nodes))
         return np.asarray(np.maximum(np.concatenate([items.reshape(-1, len(nodes)), groups]), LEAST_LOG))
@@ -167,7 +167,7 @@ class State:
 
     def log_prior(self, priors: Priors) -> float:
         """Log prior of the free items."""
-        return sum(float(priors.terms(s.model, s.x)[0][s.free.any(axis=1)].sum()) for s in self.shapes)
+        return sum(float(priors.log_density(s.model, s.x)[s.free.any(axis=1)].sum()) for s in self.shapes)
 
 
 def shapes_of(rows: Sequence[Row], fixed: NDArray[np.bool_]) -> list[Shape]:

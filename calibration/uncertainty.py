@@ -216,7 +216,7 @@ def _prior_curvature(fit: MmlFit, priors: Priors) -> Floats:
         for column in range(own):
             step = np.zeros(own)
             step[column] = DIFFERENCE
-            low, high = (priors.terms(shape.model, shape.x + sign * step)[1] for sign in (-1, 1))
+            low, high = (priors.slopes(shape.model, shape.x + sign * step)[0] for sign in (-1, 1))
             out[shape.index[:, None] * m + np.arange(own), shape.index[:, None] * m + column] = (low - high) / (2 * DIFFERENCE)
     return out
 
@@ -240,8 +240,8 @@ def _missing(part: Part, basis: _Basis, table: Floats) -> tuple[Floats]:
         moved = [(covariance[who].reshape(-1, r) @ coefficients[i, k].T).reshape(len(who), r * m) for k, who in enumerate(persons)]
         sums = (whole[answered].T @ np.concatenate(moved)).astype(float)
         own = slice(i * m, (i + 1) * m)  # rows: the matrix is symmetric
-        out[own, : n_items * m] = np.einsum("jak,jkb->bja", wide, sums[: n_items * n_cat].reshape(n_items, n_cat * r, m)).reshape(m, -1)
-        out[own, n_items * m :] = np.einsum("gar,grb->bga", basis.groups, sums[n_items * n_cat :].reshape(n_groups, r, m)).reshape(m, -1)
+        out[own, : n_items * m] = (wide @ sums[: n_items * n_cat].reshape(n_items, n_cat * r, m)).transpose(2, 0, 1).reshape(m, -1)
+        out[own, n_items * m :] = (basis.groups @ sums[n_items * n_cat :].reshape(n_groups, r, m)).transpose(2, 0, 1).reshape(m, -1)
     out[n_items * m :, : n_items * m] = out[: n_items * m, n_items * m :].T
     for g in range(n_groups):
         at = (n_items + g) * m

@@ -11,9 +11,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Engine, text
 from sqlmodel import Session as SqlSession
 
@@ -36,6 +37,22 @@ class Conflict(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of the events of a kind: the fields `names` of the payload, where it does not say `unless` (texts of fields)."""
+
+    kind: Kind
+    names: Sequence[str] = ()
+    unless: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def condition(self) -> tuple[str, list[str]]:
+        """What chooses the events in SQL, and its values."""
+        if not self.unless:
+            return "kind = ?", [self.kind.value]
+        return "kind = ? AND payload NOT LIKE ?", [self.kind.value, f"%{canonical(self.unless)[1:-1]}%"]
+
+
+@dataclass(frozen=True, slots=True)
 class _Job:
     rows: tuple[tuple[Any, ...], ...]
     done: "Future[bool]"
@@ -47,6 +64,17 @@ def _event(row: Sequence[Any]) -> SessionEvent:
 
 def _rows(events: Iterable[SessionEvent], wave: str) -> tuple[tuple[Any, ...], ...]:
     return tuple((e.attempt, e.seq, wave, e.kind, e.at, e.actor, canonical(e.payload), e.prev_hash, e.hash) for e in events)
+
+
+def _in_order(columns: list[list[Any]]) -> list[list[Any]]:
+    """Columns attempt, seq, ... put in order of the first two; an attempt's id is one object then, which makes looking it up quick."""
+    attempts, seqs, *others = columns
+    names = sorted(set(attempts))
+    place = {name: k for k, name in enumerate(names)}
+    who = np.fromiter(map(place.__getitem__, attempts), dtype=np.int64, count=len(attempts))
+    order = np.lexsort((seqs, who))
+    at = order.tolist()
+    return [[names[k] for k in who[order].tolist()], *([column[k] for k in at] for column in (seqs, *others))]
 
 
 def stored_events(engine: Engine, wave: str) -> dict[str, list[StoredEvent]]:
@@ -113,18 +141,27 @@ class EventStore:
             streams.setdefault(row[0], []).append(_event(row))
         return streams
 
-    def facts(self, wave: str, kind: Kind, names: Mapping[str, type], *, unless: Mapping[str, str] | None = None) -> list[Sequence[Any]]:
-        """Of a wave's events of one kind, in order of attempt and seq: (attempt, seq, what the payload says of each of `names`, as str or int).
+    def facts(self, wave: str, asked: Sequence[Asked]) -> list[list[list[Any]]]:
+        """What is asked of a wave's events, a kind each, by one reading of its log. Of each `Asked`: the columns attempt, seq, and one a name, in order
+        of attempt and seq.
 
-        The database takes the payloads apart, which is several times faster than reading whole events. Events whose payload says `unless` (text of
-        one field) are left out: payloads are canonical, so that this is a comparison of texts.
+        The database takes the payloads apart and gives each column as one array in JSON: several times faster than reading whole events, and for
+        some twenty million answers a wave. Payloads are canonical, so that `unless` is a comparison of texts.
         """
-        taken = "json_extract(payload, '$.{0}')" if self._sqlite else "(payload::json ->> '{0}')::{1}"
-        columns = ["attempt", "seq", *(taken.format(name, {int: "bigint", str: "text"}[of]) for name, of in names.items())]
-        sql, values = f"SELECT {', '.join(columns)} FROM session_event WHERE wave = ? AND kind = ?", (wave, kind.value)  # noqa: S608
-        if unless:
-            sql, values = f"{sql} AND payload NOT LIKE ?", (*values, f"%{canonical(unless)[1:-1]}%")
-        return self._query(f"{sql} ORDER BY attempt, seq", values)
+        column, taken = (
+            ("json_group_array({0})", "json_extract(payload, '$.{0}')") if self._sqlite else ("json_agg({0})", "payload::json -> '{0}'")
+        )
+        columns, values = [], []
+        for one in asked:
+            wanted = ["attempt", "seq", *map(taken.format, one.names)]
+            columns += [f"{column.format(name)} FILTER (WHERE kind = ?)" for name in wanted]
+            values += [one.kind.value] * len(wanted)
+        chosen = " OR ".join(one.condition[0] for one in asked)
+        of_chosen = [value for one in asked for value in one.condition[1]]
+        sql = f"SELECT {', '.join(columns)} FROM session_event WHERE wave = ? AND ({chosen})"  # noqa: S608
+        (found,) = self._query(sql, (*values, wave, *of_chosen))
+        arrays = iter([json.loads(array) if self._sqlite else array or [] for array in found])
+        return [_in_order([next(arrays) for _ in range(2 + len(one.names))]) for one in asked]
 
     def _newer(self, sessions: Iterable[Session]) -> Iterable[Sequence[Any]]:
         if self._sqlite:

@@ -205,6 +205,8 @@ def test_many_divisions_at_once_are_each_as_alone_and_as_by_posteriors_written_o
         alone = predicted(person, item, x, rows, division)
         np.testing.assert_allclose(found.p[asked[item]], alone.p[asked[item]], atol=1e-13)
         assert np.isnan(found.p[~asked[item]]).all()
+        assert np.isnan(found.theta[~asked[item]]).all()
+        assert (found.p[asked[item] & (item < 9), 2] == 0).all()  # a category that the item does not have
     held = fit_mml(person, item, x, rows, MmlOptions(priors=FLAT, tolerance=1e-9), np.ones(10, dtype=bool), focal.astype(int))
     nodes = Grid().nodes()
     log_p = log_probabilities(ItemParams.from_rows(rows), nodes)

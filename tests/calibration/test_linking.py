@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import least_squares
 
-from calibration.linking import METHODS, link, transform
+from calibration.linking import METHODS, SMALLEST_SLOPE, link, transform
 from cat_engine import Faulty, ItemParams, Row, expected_score
 
 OLD = [
@@ -48,6 +49,41 @@ def test_points_are_those_asked_for() -> None:
     ]
     wide, narrow = link(new, OLD, "sl"), link(new, OLD, "sl", points=np.linspace(-1, 1, 11))
     assert wide != pytest.approx(narrow, abs=1e-4)
+
+
+def moved(rng: np.random.Generator, slope: float, intercept: float) -> list[Row]:
+    """The old items estimated anew with error, on a scale of their own."""
+    noisy = [row._replace(a=row.a * rng.uniform(0.8, 1.2), b=[b + rng.normal(0, 0.05) for b in row.b]) for row in OLD]
+    return [transform(row, 1 / slope, -intercept / slope) for row in [*noisy, *NOMINAL]]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000), SLOPES, INTERCEPTS, st.sampled_from(("haebara", "sl")))
+def test_constants_are_those_that_scipy_finds(seed: int, slope: float, intercept: float, method: str) -> None:
+    new, old, theta = moved(np.random.default_rng(seed), slope, intercept), [*OLD, *NOMINAL], np.linspace(-4, 4, 40)
+    mine, theirs = ItemParams.from_rows(new), ItemParams.from_rows(old)
+
+    def distance(x: np.ndarray) -> np.ndarray:
+        apart = expected_score(mine, (theta - x[1]) / x[0]) - expected_score(theirs, theta)
+        return apart.sum(axis=1) if method == "sl" else apart.ravel()
+
+    found = link(new, old, method)
+    theirs_found = least_squares(distance, (1.0, 0.0), bounds=([0.05, -np.inf], np.inf), xtol=1e-14, ftol=1e-14, gtol=1e-14).x
+    assert found == pytest.approx(theirs_found.tolist(), abs=2e-5)  # by differences it stops within about the root of rounding
+    assert (distance(np.array(found)) ** 2).sum() <= (distance(theirs_found) ** 2).sum() * (1 + 1e-9)
+
+
+def test_a_slope_that_would_all_but_vanish_stops_at_its_bound_with_the_best_intercept() -> None:
+    new = [transform(row, 1 / 0.01, -0.5 / 0.01) for row in OLD]
+    slope, intercept = link(new, OLD, "sl")
+    assert slope == SMALLEST_SLOPE
+    theta = np.linspace(-4, 4, 40)
+    target = expected_score(ItemParams.from_rows(OLD), theta).sum(axis=1)
+    gaps = [
+        float(((expected_score(ItemParams.from_rows(new), (theta - b) / slope).sum(axis=1) - target) ** 2).sum())
+        for b in (intercept - 1e-4, intercept, intercept + 1e-4)
+    ]
+    assert gaps[1] < min(gaps[0], gaps[2])
 
 
 @pytest.mark.parametrize(

@@ -27,17 +27,17 @@ TEXTS = [
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.model)
 def test_gradients_are_the_derivatives_of_the_density(text: str, row: Row) -> None:
     priors, x, h = Priors.parse(text), pack(row)[None], 1e-6
-    _, gradient, curvature = priors.terms(row.model, x)
+    gradient, curvature = priors.slopes(row.model, x)
     for m in range(x.shape[1]):
         step = h * (np.arange(x.shape[1]) == m)
-        slope = (priors.terms(row.model, x + step)[0] - priors.terms(row.model, x - step)[0]) / (2 * h)
+        slope = (priors.log_density(row.model, x + step) - priors.log_density(row.model, x - step)) / (2 * h)
         assert gradient[0, m] == pytest.approx(slope[0], abs=1e-6)
     assert np.all(curvature >= 0)
 
 
 def test_values_are_the_densities_of_scipy_up_to_a_constant() -> None:
     def difference(prior: Prior) -> float:
-        low, high = prior.terms(np.array([0.2, 0.45]))[0]
+        low, high = prior.log_density(np.array([0.2, 0.45]))
         return float(high - low)
 
     assert difference(Prior("normal", 0.3, 2)) == pytest.approx(np.diff(stats.norm(0.3, 2).logpdf([0.2, 0.45]))[0])
@@ -50,21 +50,21 @@ def test_a_text_names_a_prior_a_quantity_and_none_means_none() -> None:
     assert Priors.parse("none").by_quantity == {}
     parsed = Priors.parse("a = lognormal:0,.5, c=beta:5,17").by_quantity
     assert parsed == {"a": Prior("lognormal", 0.0, 0.5), "c": Prior("beta", 5.0, 17.0)}
-    value, _, _ = Priors.parse("logit_c=normal:-1.4,.5").terms("3pl", pack(ROWS[1])[None])
+    value = Priors.parse("logit_c=normal:-1.4,.5").log_density("3pl", pack(ROWS[1])[None])
     assert value[0] == pytest.approx(-0.5 * ((logit(0.2) + 1.4) / 0.5) ** 2)
 
 
 def test_an_item_without_a_slope_of_its_own_has_no_prior_on_it() -> None:
     for model in ("1pl", "pcm", "rsm"):
-        assert Priors.parse("a=lognormal:0,.5").terms(model, pack(Row(model, 2.0, [0.3]))[None])[0][0] == 0
+        assert Priors.parse("a=lognormal:0,.5").log_density(model, pack(Row(model, 2.0, [0.3]))[None])[0] == 0
 
 
 def test_slopes_and_intercepts_of_nominal_items_have_priors_of_their_own() -> None:
     x = pack(ROWS[-1])[None]
-    assert Priors.parse("a=lognormal:0,.5,b=normal:0,2").terms("nrm", x)[0][0] == 0
-    assert Priors.parse("slope=normal:0,3").terms("nrm", x)[0][0] == pytest.approx(-0.5 * (0.8**2 + 0.3**2) / 9)
-    assert Priors.parse("intercept=normal:0,3").terms("nrm", x)[0][0] == pytest.approx(-0.5 * (0.4**2 + 1.2**2) / 9)
-    assert Priors.parse("slope=normal:0,3").terms("2pl", pack(ROWS[0])[None])[0][0] == 0
+    assert Priors.parse("a=lognormal:0,.5,b=normal:0,2").log_density("nrm", x)[0] == 0
+    assert Priors.parse("slope=normal:0,3").log_density("nrm", x)[0] == pytest.approx(-0.5 * (0.8**2 + 0.3**2) / 9)
+    assert Priors.parse("intercept=normal:0,3").log_density("nrm", x)[0] == pytest.approx(-0.5 * (0.4**2 + 1.2**2) / 9)
+    assert Priors.parse("slope=normal:0,3").log_density("2pl", pack(ROWS[0])[None])[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from calibration.language import INDONESIAN
 from calibration.pipeline import CalibrationOptions, calibrate
 from calibration.plots import Frame, shifts
-from calibration.report import html_report
+from calibration.report import html_report, html_reports
 from calibration.sorting import POLICY_HASH
 from cat_engine import Row
 from itembank.bank import Bank
@@ -94,9 +94,17 @@ def test_an_item_that_moved_is_named_in_the_picture_of_shifts(draw: Callable[...
     leaked = [row if k != 2 else Row("2pl", 1.2, [row.b[0] - 0.9]) for k, row in enumerate(ROWS[:6])]
     bank = bank_of(ROWS[:6])
     proposal = calibrate(draw(leaked, np.random.default_rng(303).normal(size=3000), 304).log(bank.ids), bank)
-    picture = shifts(proposal.verdicts)
+    picture = shifts(proposal.verdicts).svg()
     assert ">i2</text>" in picture
     assert picture.count("</text>") == picture.count('text-anchor="middle"') + picture.count('text-anchor="end"') + 1  # no other is named
+
+
+def test_reports_made_together_are_those_made_alone(draw: Callable[..., Any], bank_of: Callable[..., Bank]) -> None:
+    bank = bank_of(ROWS)
+    proposal = calibrate(draw(ROWS, np.random.default_rng(305).normal(size=1000), 306).log(bank.ids), bank)
+    together = html_reports(proposal, [language(code) for code in LANGUAGES], provisional=False)
+    assert together == [html_report(proposal, provisional=False, language=language(code)) for code in LANGUAGES]
+    assert len(set(together)) == len(LANGUAGES)
 
 
 def test_numbers_are_written_the_indonesian_way() -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DatabaseError
 
 from webtest.config import House
 from webtest.events import Entry, Kind, verify
-from webtest.store import Conflict
+from webtest.store import Asked, Conflict
 
 
 def test_an_appended_event_is_read_back_by_another_process_of_the_house(house: House) -> None:
@@ -50,7 +50,10 @@ def test_facts_are_what_whole_events_say(house: House) -> None:
         house.store.append(house.store.load(attempt), "W1", entries, actor="system", now=5)
     house.store.append(house.store.load("B1"), "W2", [Entry(Kind.NOTED, {"n": 1})], actor="system", now=5)
     whole = [e for own in house.store.wave_events("W1").values() for e in own if e.kind == Kind.NOTED]
-    found = [tuple(row) for row in house.store.facts("W1", Kind.NOTED, {"n": int, "text": str})]
-    assert found == [(e.attempt, e.seq, e.payload["n"], e.payload.get("text")) for e in whole]
-    others = [tuple(row) for row in house.store.facts("W1", Kind.NOTED, {"why": str}, unless={"why": "adaptive"})]
-    assert others == [(e.attempt, e.seq, e.payload.get("why")) for e in whole if e.payload.get("why") != "adaptive"]
+    notes, pauses, voids = house.store.facts("W1", [Asked(Kind.NOTED, ("n", "text")), Asked(Kind.PAUSED, ("n",)), Asked(Kind.VOIDED)])
+    assert list(zip(*notes, strict=True)) == [(e.attempt, e.seq, e.payload["n"], e.payload.get("text")) for e in whole]
+    assert pauses == [["A1", "A2"], [3, 3], [9, 9]]
+    assert voids == [[], []]
+    (others,) = house.store.facts("W1", [Asked(Kind.NOTED, ("why",), unless={"why": "adaptive"})])
+    said = [(e.attempt, e.seq, e.payload.get("why")) for e in whole]
+    assert list(zip(*others, strict=True)) == [row for row in said if row[2] != "adaptive"]

@@ -1,5 +1,6 @@
 """The psychometrician's use cases: the bank with its use, simulation, calibration of closed waves, publishing."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from sqlmodel import col, select
 
 from calibration.expectation import Here, Hold
 from calibration.pipeline import CalibrationOptions, Proposal, calibrate
-from calibration.report import html_report
+from calibration.report import html_reports
 from calibration.responses import ResponseLog, places
 from cat_engine import Fault, Faulty, Pool, SimulationResult, TestPlan, load_plan, simulate
 from cat_engine.population import Population
@@ -31,9 +32,10 @@ from webtest.roster import sex_of
 from webtest.services.review import LARGEST_NUMBER, as_json
 from webtest.services.searches import Search, Searching
 from webtest.snapshots import Control, control_of
-from webtest.store import EventStore
+from webtest.store import Asked, EventStore
 
-ANSWER = {"item_id": str, "category": int, "rt_ms": int, "presented_seq": int}  # what is taken of an answer
+VOIDED = Asked(Kind.VOIDED)
+GIVEN = Asked(Kind.PRESENTED, ("item_id", "why"), unless={"why": "adaptive"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,28 +84,38 @@ class Psychometrics:
         with SqlSession(self._engine, expire_on_commit=False) as sql:
             return list(sql.exec(select(Wave).where(col(Wave.closed_at).is_not(None)).order_by(col(Wave.created_at))).all())
 
-    def responses(self, waves: Sequence[str]) -> tuple[ResponseLog, dict[str, int]]:
-        """The answers of closed waves, and what was left out and why. Raises Refused("no_answers" | "wave_not_closed")."""
+    def responses(self, waves: Sequence[str], *, timed: bool = True) -> tuple[ResponseLog, dict[str, int]]:
+        """The answers of closed waves, and what was left out and why; `timed`: with how long each took, which is unknown otherwise.
+
+        Raises Refused("no_answers" | "wave_not_closed").
+        """
         closed = {wave.id for wave in self.closed_waves()}
         if not waves or not set(waves) <= closed:
             raise Refused("wave_not_closed")
-        rows: list[Sequence[Any]] = []
-        why: dict[tuple[str, int], str] = {}  # of what was not given adaptively
+        asked = (Asked(Kind.ANSWERED, ("item_id", "category", *["rt_ms"] * timed)), VOIDED, GIVEN)
+        columns: list[list[Any]] = [[] for _ in range(4 + timed)]
+        why: dict[tuple[str, str], str] = {}  # attempt and item, of what was not given adaptively
         dropped = 0
         for wave in dict.fromkeys(waves):  # a wave named twice counts once
-            voided = {row[0] for row in self._store.facts(wave, Kind.VOIDED, {})}
-            answers = self._store.facts(wave, Kind.ANSWERED, ANSWER)
-            counted = [row for row in answers if row[0] not in voided] if voided else answers
-            dropped += len(answers) - len(counted)
-            rows += counted
-            given = self._store.facts(wave, Kind.PRESENTED, {"why": str}, unless={"why": "adaptive"})
-            why |= {(attempt, seq): reason for attempt, seq, reason in given if reason is not None}  # an older log does not say why
-        if not rows:
+            answers, (void, _), (attempts, _, items, reasons) = self._store.facts(wave, asked)
+            voided = set(void)
+            if voided:
+                counted = [attempt not in voided for attempt in answers[0]]
+                dropped += counted.count(False)
+                answers = [list(itertools.compress(column, counted)) for column in answers]
+            for column, values in zip(columns, answers, strict=True):
+                column += values
+            given = zip(zip(attempts, items, strict=True), reasons, strict=True)
+            why |= {which: reason for which, reason in given if reason is not None}  # an older log does not say why
+        attempts, _, items, categories, *times = columns
+        if not attempts:
             raise Refused("no_answers")
-        attempts, _, items, categories, rt_ms, presented = zip(*rows, strict=True)
-        reasons = [why.get(which, "adaptive") for which in zip(attempts, presented, strict=True)]
-        log = ResponseLog.of_columns(attempts, items, categories, rt_ms, places(attempts), reasons)
-        return log, {"dibatalkan": dropped} if dropped else {}
+        n = len(attempts)
+        reasons = [why.get(which, "adaptive") for which in zip(attempts, items, strict=True)] if why else ["adaptive"] * n
+        rt_ms = times[0] if timed else [-1] * n
+        return ResponseLog.of_columns(attempts, items, categories, rt_ms, places(attempts), reasons), {
+            "dibatalkan": dropped
+        } if dropped else {}
 
     def _groups(self, log: ResponseLog, waves: Sequence[str]) -> dict[str, list[str]]:
         """Sex (by the NIP), job level, unit and wave of each person of a log, in Indonesian."""
@@ -121,7 +133,7 @@ class Psychometrics:
     def use(self) -> dict[str, Use]:
         """Item id -> use on all closed waves."""
         try:
-            log, _ = self.responses([wave.id for wave in self.closed_waves()])
+            log, _ = self.responses([wave.id for wave in self.closed_waves()], timed=False)
         except Refused:
             return {}
         counts = np.bincount(log.item, minlength=len(log.item_ids))
@@ -167,11 +179,11 @@ class Psychometrics:
         the work is done (calibration.expectation).
         """
         waves = list(dict.fromkeys(waves))
-        log, dropped = self.responses(waves)
+        log, dropped = self.responses(waves, timed=False)
         bank, contents = self.bank()
         proposal = replace(calibrate(log, bank, options, self._groups(log, waves), hold), dropped=dropped)
         known = {item_id: truth.row(i) for i, item_id in enumerate(truth.ids)} if truth else None
-        reports = {code: html_report(proposal, provisional=bank.provisional, truth=known, language=language(code)) for code in LANGUAGES}
+        reports = html_reports(proposal, map(language, LANGUAGES), provisional=bank.provisional, truth=known)
         tally = {name: sum(v.verdict == name for v in proposal.verdicts) for name in ("adopt", "keep", "reject")}
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
             draft = None
@@ -190,7 +202,9 @@ class Psychometrics:
             run_id = run.id or 0
             if draft is not None:
                 sql.add(CalibrationDraft(run_id=run_id, version=draft))
-            sql.add_all(CalibrationReport(run_id=run_id, language=code, html=report) for code, report in reports.items())
+            sql.add_all(
+                CalibrationReport(run_id=run_id, language=code, html=report) for code, report in zip(LANGUAGES, reports, strict=True)
+            )
             return run_id, proposal
 
     def runs(self) -> list[CalibrationRun]:
