@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.drift import LARGEST_Z, robust_z
+from calibration.drift import moved, robust_z
 from calibration.estimate import LARGEST_RMSD
 from calibration.linking import middles
 from calibration.pipeline import CalibrationOptions, Proposal, calibrate
@@ -29,7 +29,7 @@ class Movement:
     d2: squared difference of the expected scores per scale point, averaged over the ability of those who were tested (Wells, Hambleton,
         Kirkpatrick & Meng, 2014).
     easier, harder: the highest cumulative sum of standardised shifts over the periods (Veerkamp & Glas, 2000), NaN without periods.
-    flags: which of "robust_z", "d2", "cusum" passed its bound; not_estimated: why there is no new estimate.
+    flags: which of "robust_z", "d2", "cusum" passed its bound. A robust z counts where its shift is beyond its own error too (drift.moved); not_estimated: why there is no new estimate.
     """
 
     item_id: str
@@ -61,19 +61,31 @@ def movements(log: ResponseLog, bank: Bank, options: CalibrationOptions | None =
     for scale in proposal.scales:
         own = [v for v in proposal.verdicts if v.competency == scale.competency and v.n > 0]
         new = [(v, v.new, v.old) for v in own if v.new is not None and v.old is not None]
-        z = robust_z([n for _, n, _ in new], [o for _, _, o in new]) if len(new) >= FEWEST_TO_SPREAD else np.full(len(new), nan)
-        for (v, after, before), own_z in zip(new, z.tolist(), strict=True):
-            d2 = _d2(after, before, scale)
+        now, then = [n for _, n, _ in new], [o for _, _, o in new]
+        z, apart = np.full(len(new), nan), np.zeros(len(new), dtype=bool)
+        if len(new) >= FEWEST_TO_SPREAD:
+            z, apart = robust_z(now, then), moved(now, then, [v.se_middle for v, _, _ in new])
+        after, before = middles(now), middles(then)
+        for k, (v, row, old) in enumerate(new):
+            d2 = _d2(row, old, scale)
             easier, harder = sums.get(v.item_id, (nan, nan))
-            passed = {"robust_z": abs(own_z) > LARGEST_Z, "d2": d2 > LARGEST_D2, "cusum": max(easier, harder) > LARGEST_CUSUM}
+            passed = {
+                "robust_z": apart[k],
+                "d2": d2 > LARGEST_D2,
+                "cusum": max(easier, harder) > LARGEST_CUSUM,
+            }
             flags = tuple(name for name, over in passed.items() if over)
-            old_b, new_b = middles([before, after]).tolist()
-            found.append(Movement(v.item_id, v.competency, v.n, old_b, new_b, v.se_middle, own_z, d2, easier, harder, flags))
-        found += [
-            Movement(v.item_id, v.competency, v.n, float(middles([v.old])[0]) if v.old else nan, *(nan,) * 6, (), v.flags)
-            for v in own
-            if v.new is None
-        ]
+            found.append(
+                Movement(
+                    v.item_id, v.competency, v.n, float(before[k]), float(after[k]), v.se_middle, float(z[k]), d2, easier, harder, flags
+                )
+            )
+    estimated = {m.item_id for m in found}
+    found += [
+        Movement(v.item_id, v.competency, v.n, float(middles([v.old])[0]) if v.old else nan, *(nan,) * 6, (), v.flags)
+        for v in proposal.verdicts
+        if v.n > 0 and v.item_id not in estimated
+    ]
     return tuple(found)
 
 

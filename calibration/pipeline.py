@@ -164,6 +164,7 @@ def _calibrate_scale(
             ItemVerdict(
                 ids[i], competency, old[i], transform(run.fit.rows[k], slope, intercept), se_a, se_b, float(run.errors.c[k]), int(found.counts[i].sum()),
                 tuple(found.counts[i].tolist()), float(run.rmsd[k]), slope * float(girth_b[k]) + intercept, flags_of, old[i], se_slopes,
+                float(run.errors.d[k]),
             )
         )  # fmt: skip
     scale = ScaleRun.of(run.fit, competency, names, slope, intercept, girth_r)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration.dif_run import LARGEST_SHIFT, DifFinding
-from calibration.drift import LARGEST_Z, SMALLEST_SPREAD, robust_z
+from calibration.drift import LARGEST_Z, SMALLEST_SPREAD, moved, robust_z
 from calibration.language import INDONESIAN, N_, Language
 from calibration.linking import middles
 from calibration.verdicts import ItemVerdict, ScaleRun
@@ -202,21 +202,21 @@ def difficulty_scatter(verdicts: Sequence[ItemVerdict]) -> Picture:
 
 
 def shifts(verdicts: Sequence[ItemVerdict]) -> Picture:
-    """Drift: the shift of mean b (new - old) against old b, with 95 % bars, and the bounds of robust z; items beyond them are red and named."""
+    """Drift: the shift of mean b (new - old) against old b, with 95 % bars, and the bounds of robust z; items that moved (drift.moved) are red and named."""
     pairs = [(v, v.new, v.old) for v in verdicts if v.new is not None and v.old is not None]
     new, old = [row for _, row, _ in pairs], [row for _, _, row in pairs]
-    moved, places = middles(new) - middles(old), middles(old)
+    d, places = middles(new) - middles(old), middles(old)
     z = robust_z(new, old)
-    middle, unit = float(np.median(moved)), SMALLEST_SPREAD
+    middle, unit = float(np.median(d)), SMALLEST_SPREAD
     if np.ptp(z) > 0:
-        unit = float(np.ptp(moved) / np.ptp(z))
-    high = _round_up(max(0.5, float(np.abs(moved).max()) * 1.15))
+        unit = float(np.ptp(d) / np.ptp(z))
+    high = _round_up(max(0.5, float(np.abs(d).max()) * 1.15))
     frame = Frame(340, 300, (-4, 4), (-high, high))
     bounds = (middle - LARGEST_Z * unit, middle + LARGEST_Z * unit)
     across = f'H{frame.width - frame.right}" stroke="{OLD}" stroke-dasharray="5 3"/>'
     parts = [f'<path d="M{frame.left},{frame.at_y(bound):.1f}{across}' for bound in bounds]
-    for (v, *_), place, shift, own_z in zip(pairs, places.tolist(), moved.tolist(), z.tolist(), strict=True):
-        beyond = abs(own_z) > LARGEST_Z
+    apart = moved(new, old, [v.se_middle for v, *_ in pairs])
+    for (v, *_), place, shift, beyond in zip(pairs, places.tolist(), d.tolist(), apart.tolist(), strict=True):
         colour, x, y = WARNING if beyond else NEW, frame.at_x(place), frame.at_y(shift)
         spread = 1.96 * v.se_middle if np.isfinite(v.se_middle) else 0.0
         low, top = frame.at_y(shift - spread), frame.at_y(shift + spread)

@@ -1,7 +1,7 @@
 """Responses as columns, and the CSV files in which they are exchanged."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +15,8 @@ from itembank.csv_lines import csv_lines
 WHY = ("adaptive", "pretest", "fixed", "start")
 HIGHEST_CATEGORY = 50  # more is a score or a typing error
 MOST_DIGITS = 15  # of a whole number in a cell: more than any time or position has, and a 64-bit integer holds it
+OTHER_MARKS = {"semicolons": ";", "tabs": "\t"}  # where a spreadsheet's language has the comma in numbers
+HIDDEN = {"\0": "holds a null character", "\ufeff": "holds a byte order mark, which stands only at the start of a file"}
 CATEGORIES = {text: k for k in range(HIGHEST_CATEGORY + 1) for text in (str(k), f"{k:02d}")}
 
 
@@ -121,9 +123,9 @@ def read_responses_csv(
     """
     lines = csv_lines(text)
     header = [cell.strip() for cell in lines[0]] if lines else []
-    if "person_id" not in header:
-        shapes = "wide: person_id + one column an item; long: person_id,item_id,category; separated by commas"
-        raise Faulty([Fault("row 1", "person_id", "the column is missing", shapes)])
+    faults = [*_header_faults(header), *_hidden(text)]
+    if faults:
+        raise Faulty(faults)
     long, person_column = {"item_id", "category"} <= set(header), header.index("person_id")
     faults = [Fault("row 1", name, "the column stands twice") for name in sorted(set(header)) if header.count(name) > 1]
     faults += [Fault("row 1", str(k + 1), "the column has no name") for k, name in enumerate(header) if not name]
@@ -178,6 +180,28 @@ def read_responses_csv(
     if faults:
         raise Faulty(faults)
     return ResponseLog(tuple(persons), tuple(items), *np.array(answers, dtype=np.int64).reshape(-1, 6).T.copy())
+
+
+def _header_faults(header: Sequence[str]) -> Iterator[Fault]:
+    """Why a header is of neither shape."""
+    shapes = "wide: person_id + one column an item; long: person_id,item_id,category; separated by commas"
+    if not any(header):
+        yield Fault("file", "", "is empty", shapes)
+    elif len(header) == 1 and (mark := next((name for name in OTHER_MARKS if OTHER_MARKS[name] in header[0]), None)):
+        yield Fault("row 1", "", f"its columns are separated by {mark}", "save it with commas")
+    elif "person_id" not in header:
+        yield Fault("row 1", "person_id", "the column is missing", shapes)
+    elif len(half := [name for name in ("item_id", "category") if name not in header]) == 1:
+        yield Fault("row 1", half[0], "the column is missing", shapes)
+
+
+def _hidden(text: str) -> Iterator[Fault]:
+    """Marks that nobody sees: with one in it an id would be another one."""
+    for mark, what in HIDDEN.items():
+        if text.find(mark, 1) > 0:
+            yield from (
+                Fault(f"row {k}", "", what, "save the file anew") for k, line in enumerate(text[1:].splitlines(), start=1) if mark in line
+            )
 
 
 def _besides(number: int, at: Mapping[str, int], cells: Sequence[str], why: str, faults: list[Fault]) -> tuple[int, int, int]:

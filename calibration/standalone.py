@@ -92,7 +92,7 @@ def calibrate_answers(
         verdicts.append(
             ItemVerdict(
                 item_id, "", old, found.run.fit.rows[k], se_a, se_b, float(errors.c[k]), n, tuple(own.tolist()),
-                float(found.run.rmsd[k]), nan, found.flags[i], rows[i], se_slopes,
+                float(found.run.rmsd[k]), nan, found.flags[i], rows[i], se_slopes, float(errors.d[k]),
             )
         )  # fmt: skip
     return FileCalibration(tuple(verdicts), found.run, time.perf_counter() - began)

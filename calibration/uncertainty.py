@@ -28,6 +28,7 @@ from cat_engine.irt import NOMINAL, Floats, Ints
 
 METHODS = ("oakes", "xpd", "none")
 SVD_TOLERANCE = 1e-3
+LEAST_SCORE = 1e-3  # beside the largest of an item: smaller ones need less precision
 LEAST_SHARE = 1e-9  # of a group's people at a node, beside the node where most are: nobody
 DIFFERENCE = 1e-4  # step of the numerical derivative of the analytic gradient
 
@@ -165,8 +166,9 @@ class _Basis:
         flat = np.concatenate([score.reshape(-1, len(nodes)), density.reshape(-1, len(nodes))])
         root = np.sqrt(fit.ability() + 1e-6)  # precision where people are
         weighted = flat * root
+        # All scores count alike: those of close boundaries of a graded item, or of a narrow density, would leave the others no precision.
         size = np.linalg.norm(weighted, axis=1, keepdims=True)
-        alike = weighted * np.minimum(1, size[: -design.n_groups * m].max() / np.maximum(size, 1e-300))  # no density outweighs the items
+        alike = weighted / np.maximum(size, LEAST_SCORE * size[: -design.n_groups * m].max())
         square, axes = np.linalg.eigh(alike.T @ alike)
         tolerance = SVD_TOLERANCE * min(1.0, float(fit.sds.min()))  # the posteriors of a narrow group see finer differences
         phi = axes.T[square > tolerance**2 * square[-1]]

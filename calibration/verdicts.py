@@ -41,6 +41,7 @@ class ItemVerdict:
     flags: tuple[str, ...]
     shape: Row
     se_slopes: tuple[float, ...] = ()
+    se_d: float = float("nan")
 
     @property
     def verdict(self) -> str:

@@ -12,7 +12,7 @@ import click
 import numpy as np
 from rich.markup import escape
 
-from calibration.drift import LARGEST_Z, robust_z
+from calibration.drift import LARGEST_Z, purified_link, robust_z
 from calibration.estimate import Demands
 from calibration.expectation import Hold
 from calibration.files import read_groups_csv, read_ids, read_items_csv, read_models_csv, write_estimates_csv, write_items_csv
@@ -20,6 +20,7 @@ from calibration.flags import ADVICE, SENTENCES
 from calibration.linking import METHODS, link, transform
 from calibration.mml import DENSITIES, FIPC, MmlOptions, Priors
 from calibration.pipeline import CalibrationOptions, recovery
+from calibration.proposal_files import proposal_csv, proposal_json
 from calibration.report import html_file_report
 from calibration.responses import ResponseLog
 from calibration.standalone import FileCalibration, Specification, calibrate_answers
@@ -32,6 +33,7 @@ from webtest.console import (
     EXIT_NOT_SOUND,
     actor,
     check_target,
+    check_targets,
     data_option,
     guarded,
     language_option,
@@ -55,7 +57,7 @@ ALIASES = {"rasch": "pcm"}  # a slope of 1
 KIB_PER_MB = 1024
 TOLERANCE_OF_A_FILE = 1e-5  # log-likelihoods and parameters to the fourth and third decimal, as other software prints them
 LONG_NUMBER = re.compile(r"-?\d+\.\d{4,}")
-FILE_ONLY = ("model", "competency", "model_file", "anchors", "fipc", "groups", "out_file", "json_file")
+FILE_ONLY = ("model", "competency", "model_file", "anchors", "fipc", "groups")
 WAVES_ONLY = ("waves", "mode", "girth", "publish", "truth_file")
 
 
@@ -90,8 +92,8 @@ def attach(main: click.Group) -> None:
 @click.option("--scheduler", metavar="tcp://HOST:PORT", help="Dask cluster on which the work is done.")
 @click.option("--min-n", type=click.IntRange(1), help="Answers that an item needs. [default: 30 of a file, 100 of waves]")
 @click.option("--max-se", type=click.FloatRange(0.01), default=0.35, show_default=True, help="Largest SE of b that is not flagged.")
-@click.option("--out", "out_file", type=FILE, help="Write the estimates as CSV.")
-@click.option("--json", "json_file", type=FILE, help="Write the figures of the fit as JSON.")
+@click.option("--out", "out_file", type=FILE, help="Write the estimates as CSV; of waves the whole proposal.")
+@click.option("--json", "json_file", type=FILE, help="Write the figures of the fit as JSON; of waves the whole proposal.")
 @data_option
 @click.option("--waves", default="", help="Closed waves, separated by commas. [default: all closed waves]")
 @click.option("--free/--anchored", "mode", default=True, help="All items free and linked to the bank's scale, or calibrated items fixed.")
@@ -129,17 +131,13 @@ def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
         faults.append(Fault("--out", "", "is missing", "name the file for the estimates"))
     if faults:
         raise Faulty(faults)
-    targets = [path for name in ("out_file", "json_file", "report_file") if (path := options[name]) is not None]
-    for path in targets:
-        check_target(path, force=True)
-    if len({path.absolute() for path in targets}) < len(targets):
-        raise Faulty([Fault("--out, --json, --report", "", "name the same file", "a file for each")])
-    if answers and answers.resolve() in {path.resolve() for path in targets}:
-        raise Faulty([Fault(str(answers), "", "holds the answers and would be overwritten", "name another file")])
+    check_targets({"--out": options["out_file"], "--json": options["json_file"], "--report": options["report_file"]})
     if options["density"] == "histogram" and options["fipc"] != FIPC[0]:
         raise Faulty(
             [Fault("--density", "histogram", f"does not go with --fipc {options['fipc']}", f"--fipc {FIPC[0]} updates the density")]
         )
+    if "fipc" in given and options["anchors"] is None:
+        raise Faulty([Fault("--fipc", options["fipc"], "says how anchors are used, and there are none", "name them with --anchors")])
     tolerance = options["tol"] or (TOLERANCE_OF_A_FILE if answers and options["density"] == "normal" else MmlOptions().tolerance)
     mml = MmlOptions(priors=Priors.parse(options["priors"]), tolerance=tolerance, density=options["density"], fipc=options["fipc"])
     with holder(options["scheduler"]) as hold:
@@ -252,8 +250,13 @@ def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any], hold: Hold) ->
             out.print(
                 f"Against the truth, {near.n_items} items: RMSE of b {near.rmse_b:.3f} (r {near.r_b:.3f}), of a {near.rmse_a:.3f} (r {near.r_a:.3f})"
             )
-        if options["report_file"] is not None:
-            write_file(options["report_file"], service.report(run_id, options["language"]).encode(), force=True)
+        words = language(options["language"])
+        contents = {
+            options["out_file"]: lambda: proposal_csv(proposal, words),
+            options["json_file"]: lambda: proposal_json(proposal, words),
+            options["report_file"]: lambda: service.report(run_id, options["language"]),
+        }
+        write_files({path: text().encode() for path, text in contents.items() if path is not None}, force=True)
         if run.draft_version is None:
             out.print("No item meets the demands: no draft was made.")
             sys.exit(0)
@@ -298,31 +301,37 @@ def _publish(house: "House", version: int) -> None:
 @click.option(
     "--method", type=click.Choice(METHODS), default="sl", show_default=True, help="mean/mean, mean/sigma, Haebara, Stocking-Lord."
 )
+@click.option("--purify", is_flag=True, help="Leave out common items whose b moved by a robust z above 2.7, until they settle.")
 @click.option("--out", "out_file", type=FILE, help="Write the moved parameters as CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
 @guarded
-def link_files(new_file: Path, old_file: Path, common_file: Path | None, method: str, out_file: Path | None, as_json: bool) -> None:
+def link_files(
+    new_file: Path, old_file: Path, common_file: Path | None, method: str, purify: bool, out_file: Path | None, as_json: bool
+) -> None:
     """Link two calibrations by their common items: constants A and B with theta_old = A theta_new + B."""
     if out_file is not None:
         check_target(out_file, force=True)
     new, old = read_items_csv(read_text(new_file)), read_items_csv(read_text(old_file))
     common = read_ids(read_text(common_file)) if common_file else [item_id for item_id in new if item_id in old]
     faults = [
-        Fault(str(path), item_id, "is a common item and is missing")
+        Fault(str(path), item_id, "is a common item and is missing", "leave it out of the common items")
         for path, rows in ((new_file, new), (old_file, old))
         for item_id in common
         if item_id not in rows
     ]
     if faults:
         raise Faulty(faults)
-    slope, intercept = link([new[item_id] for item_id in common], [old[item_id] for item_id in common], method)
+    mine, theirs = [new[item_id] for item_id in common], [old[item_id] for item_id in common]
+    (slope, intercept), kept = purified_link(mine, theirs, method) if purify else (link(mine, theirs, method), len(common))
     if out_file is not None:
         write_file(
             out_file, write_items_csv({item_id: transform(row, slope, intercept) for item_id, row in new.items()}).encode(), force=True
         )
-    z = robust_z([transform(new[item_id], slope, intercept) for item_id in common], [old[item_id] for item_id in common])
+    z = robust_z([transform(row, slope, intercept) for row in mine], theirs)
     drift = {item_id: round(float(value), 2) for item_id, value in zip(common, z, strict=True) if abs(value) > LARGEST_Z}
-    figures = {"method": method, "A": slope, "B": intercept, "common": len(common), "moved": len(new), "drift": drift}
-    lines = [f"A = {slope:.6f}, B = {intercept:.6f} ({method}, {len(common)} common items)"]
+    figures = {"method": method, "A": slope, "B": intercept, "common": len(common), "used": kept, "moved": len(new), "drift": drift}
+    lines = [
+        f"A = {slope:.6f}, B = {intercept:.6f} ({method}, {len(common)} common items{f', {len(common) - kept} left out' if purify else ''})"
+    ]
     lines += [escape(f"  {item_id} may have drifted: robust z of b {value}") for item_id, value in drift.items()]
     put(figures, as_json, "\n".join(lines))

@@ -10,6 +10,7 @@ import click
 import numpy as np
 
 from calibration.ability_bins import BinFit, bin_fit
+from calibration.bin_residuals import bin_residuals
 from calibration.curves import width
 from calibration.dependence import Dependence, ld_x2
 from calibration.files import read_items_csv
@@ -20,7 +21,7 @@ from calibration.responses import ResponseLog
 from cat_engine import Fault, Faulty, Grid, ItemParams, NormalPrior, Row, probabilities
 from cat_engine.ability import weights
 from cat_engine.irt import Floats, Ints
-from webtest.console import check_target, err, guarded, json_option, out, put_table, read_text, write_files
+from webtest.console import check_targets, err, guarded, json_option, out, put_table, read_text, write_files
 from webtest.csv_table import csv_table, figure, rounded
 from webtest.response_files import read_responses
 
@@ -30,6 +31,7 @@ FIT_COLUMNS = (
     "highest_q3", "q3_with", "highest_z_ld", "z_ld_with",
 )  # fmt: skip
 PAIR_COLUMNS = ("item", "other", "q3", "ld_x2", "df", "z_ld", "v")
+BIN_COLUMNS = ("item", "bin", "theta", "n", "observed", "expected", "z")
 PERSON_COLUMNS = ("theta", "se", "lz", "person_infit", "person_z_infit", "person_outfit", "person_z_outfit")
 
 
@@ -46,22 +48,21 @@ def attach(main: click.Group) -> None:
 @click.option("--sd", type=click.FloatRange(0.01), default=1.0, show_default=True, help="Standard deviation of ability.")
 @click.option("--out", "out_file", type=FILE, help="Write the table of items as CSV.")
 @click.option("--pairs", "pairs_file", type=FILE, help="Write Q3 and LD-X2 of every pair of items as CSV.")
+@click.option("--bins", "bins_file", type=FILE, help="Write each item's observed and expected score in bins of ability as CSV.")
 @click.option("--model-fit", "model_file", type=FILE, help="Write M2, RMSEA, SRMSR, TLI and CFI as JSON.")
 @click.option("--persons", "persons_file", type=FILE, help="Write each person's ability, SE and fit (lz, infit, outfit) as CSV.")
 @json_option
 @guarded
 def fit(
-    answers: Path, items: Path, known: bool, mean: float, sd: float, out_file: Path | None, pairs_file: Path | None, model_file: Path | None,
-    persons_file: Path | None, as_json: bool,
+    answers: Path, items: Path, known: bool, mean: float, sd: float, out_file: Path | None, pairs_file: Path | None, bins_file: Path | None,
+    model_file: Path | None, persons_file: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Residuals of ANSWERS from given item parameters, at each person's EAP ability; where everybody answered everything, S-X2, LD-X2 and M2.
 
     Mean squares are about 1 where the model holds; a Q3 or z of LD-X2 well above the others is two items that share more than ability. Items of the
     parameter file without a number (flagged by 'cact calibrate') are not asked, and their answers are left out.
     """
-    for target in (out_file, pairs_file, model_file, persons_file):
-        if target is not None:
-            check_target(target, force=True)
+    check_targets({"--out": out_file, "--pairs": pairs_file, "--bins": bins_file, "--model-fit": model_file, "--persons": persons_file})
     log = read_responses(answers)
     asked = _Asked.of(log, read_items_csv(read_text(items), blanks=True), str(items))
     found = residuals(asked.person, asked.item, asked.category, asked.rows, mean, sd)
@@ -74,6 +75,8 @@ def fit(
     contents = {out_file: csv_table(FIT_COLUMNS, table)}
     if pairs_file is not None:
         contents[pairs_file] = csv_table(PAIR_COLUMNS, _pairs(asked.names, found, pairs))
+    if bins_file is not None:
+        contents[bins_file] = csv_table(BIN_COLUMNS, _bins(asked, mean, sd))
     if model_file is not None and whole is not None:
         contents[model_file] = (json.dumps(_figures(whole), indent=1) + "\n").encode()
     if persons_file is not None:
@@ -183,6 +186,15 @@ def _pairs(names: Sequence[str], found: Residuals, pairs: Dependence | None) -> 
                 "v": figure(pairs.v[i, j]),
             }
         rows.append(row)
+    return rows
+
+
+def _bins(asked: _Asked, mean: float, sd: float) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for found in bin_residuals(asked.person, asked.item, asked.category, asked.rows, mean, sd):
+        name = asked.names[found.item]
+        number = rows[-1]["bin"] + 1 if rows and rows[-1]["item"] == name else 1
+        rows.append({"item": name, "bin": number, **{column: figure(getattr(found, column)) for column in BIN_COLUMNS[2:]}})
     return rows
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from calibration.pretest import PretestDemands, pretest_design
 from calibration.responses import ResponseLog
 from cat_engine import Fault, Faulty
 from itembank.bank import Bank
-from webtest.console import check_target, guarded, json_option, put, put_table, read_text, write_file, write_files
+from webtest.console import check_targets, guarded, json_option, put, put_table, read_text, write_file, write_files
 from webtest.csv_table import csv_table
 from webtest.engine_inputs import read_bank
 from webtest.languages import language
@@ -40,10 +40,8 @@ def attach(main: click.Group) -> None:
     main.add_command(pretest)
 
 
-def _read(answers: Path, bank_file: Path, targets: Sequence[Path | None]) -> tuple[ResponseLog, Bank]:
-    for target in targets:
-        if target is not None:
-            check_target(target, force=True)
+def _read(answers: Path, bank_file: Path, targets: Mapping[str, Path | None]) -> tuple[ResponseLog, Bank]:
+    check_targets(targets)
     bank = read_bank(bank_file)
     return read_responses(answers, bank.ids), bank
 
@@ -60,7 +58,7 @@ def correlations_command(answers: Path, bank_file: Path, out_file: Path | None, 
 
     The correlations are of the abilities, not of their estimates, so that short tests do not make them look weaker.
     """
-    log, bank = _read(answers, bank_file, (out_file, se_file))
+    log, bank = _read(answers, bank_file, {"--out": out_file, "--se": se_file})
     found = correlations(log, bank)
     if len(found.competencies) < 2:
         raise Faulty([Fault("answers", "", "are of one competency", "two or more correlate")])
@@ -96,9 +94,10 @@ def correlations_command(answers: Path, bank_file: Path, out_file: Path | None, 
 def drift(answers: Path, bank_file: Path, periods: Path | None, min_n: int, out_file: Path | None, as_json: bool) -> None:
     """Whether items moved since the bank was calibrated: ANSWERS estimated afresh, on the bank's scale.
 
-    robust_z of the shift of b above 2.7, d2 above .01 (expected score .1 a point off) or, over periods, a cumulative sum above 4 is flagged.
+    robust_z of the shift of b above 2.7 (and the shift above 2.7 of its SE), d2 above .01 (expected score .1 a point off) or, over periods, a cumulative
+    sum above 4 is flagged.
     """
-    log, bank = _read(answers, bank_file, (out_file,))
+    log, bank = _read(answers, bank_file, {"--out": out_file})
     period = None
     if periods is not None:
         number, names = read_groups_csv(read_text(periods), log.person_ids)
@@ -129,7 +128,7 @@ def pretest(
 
     The other items keep their parameters and give the scale. Items that learn most from one answer (gain) stand first.
     """
-    log, bank = _read(answers, bank_file, (out_file,))
+    log, bank = _read(answers, bank_file, {"--out": out_file})
     chosen = read_ids(read_text(items)) if items is not None else [i for i, s in zip(bank.ids, bank.status, strict=True) if s == "pretest"]
     found = pretest_design(log, bank, chosen, PretestDemands(min_n, max_se, most_n), language("en"))
     table = [_row(asdict(item), PRETEST_COLUMNS) for item in found]

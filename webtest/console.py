@@ -5,6 +5,7 @@ A command reads its files, calls one service and prints. Exit codes: 0 done; 1 c
 
 import datetime as dt
 import json
+import math
 import os
 import pwd
 import sys
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 EXIT_NOT_SOUND = 1
 EXIT_FAULTY = 2
 MOST_SHOWN = 200
+ANSWERS = ("answers", "response_file", "people_file", "groups", "periods")  # parameters that name data about people
 out = Console(highlight=False, soft_wrap=True, emoji=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
@@ -85,7 +87,7 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         faults: Sequence[Fault] = ()
         try:
-            _refuse_broken_text(kwargs)
+            _refuse_unusable(kwargs)
             return function(*args, **kwargs)
         except Faulty as error:
             code, faults = "faulty", error.faults
@@ -112,11 +114,22 @@ def _failure(error: LookupError | OSError) -> tuple[str, str, str]:
     return "refused", "", str(error)
 
 
-def _refuse_broken_text(options: Mapping[str, Any]) -> None:
-    """Raises Faulty for words of the command line that were no UTF-8: no database holds them, and no terminal shows them."""
-    names = [name for name, value in options.items() if isinstance(value, str | Path) and _broken(str(value))]
-    if names:
-        raise Faulty([Fault(name, "", "is not UTF-8 text", "type it again in a terminal set to UTF-8") for name in names])
+def _refuse_unusable(options: Mapping[str, Any]) -> None:
+    """Raises Faulty for words of the command line that were no UTF-8: no database holds them, and no terminal shows them; and for numbers that are
+    none: nothing is above or below nan, so that no range of an option keeps it out.
+    """
+    faults = [
+        Fault(name, "", "is not UTF-8 text", "type it again in a terminal set to UTF-8")
+        for name, value in options.items()
+        if isinstance(value, str | Path) and _broken(str(value))
+    ]
+    faults += [
+        Fault("--" + name.replace("_", "-"), str(value), "is not a finite number", "give a number with a decimal point")
+        for name, value in options.items()
+        if isinstance(value, float) and not math.isfinite(value)
+    ]
+    if faults:
+        raise Faulty(faults)
 
 
 def _broken(word: str) -> bool:
@@ -239,13 +252,31 @@ def named(path: Path) -> Iterator[None]:
 
 
 def check_target(path: Path, *, force: bool) -> None:
-    """Raises Faulty where `path` cannot or may not be written; asked before the work is done."""
+    """Raises Faulty where `path` cannot or may not be written, or holds answers or people that the command reads; asked before the work is done."""
+    if path.resolve() in _what_people_did():
+        raise Faulty([Fault(str(path), "", "is read by this command and would be overwritten", "name another file")])
     if path.is_dir():
         raise Faulty([Fault(str(path), "", "is a directory", "name a file")])
     if path.exists() and not force:
         raise Faulty([Fault(str(path), "", "exists already", "--force overwrites it")])
     if not path.absolute().parent.is_dir():
         raise Faulty([Fault(str(path), "", f"the folder {path.absolute().parent} does not exist", "make it first")])
+
+
+def check_targets(targets: Mapping[str, Path | None]) -> None:
+    """The same of files by the option that names each, of which no two may be one. Raises Faulty."""
+    named = {option: path for option, path in targets.items() if path is not None}
+    for path in named.values():
+        check_target(path, force=True)
+    if len({path.resolve() for path in named.values()}) < len(named):
+        raise Faulty([Fault(", ".join(named), "", "name the same file", "a file for each")])
+
+
+def _what_people_did() -> set[Path]:
+    """Files that the running command reads and nobody could make again: answers, and who is who."""
+    context = click.get_current_context(silent=True)
+    given = {} if context is None else context.params
+    return {Path(given[name]).resolve() for name in ANSWERS if isinstance(given.get(name), str | Path)}
 
 
 def write_file(path: Path, content: bytes, *, force: bool) -> None:

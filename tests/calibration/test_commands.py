@@ -221,6 +221,10 @@ def test_link_moves_parameters_and_says_the_constants(tmp_path: Path) -> None:
     (tmp_path / "N.csv").write_text(write_items_csv(new))
     assert list(json.loads(ok("link", *common, "--json"))["drift"]) == ["i2"]
     assert "i2 may have drifted" in ok("link", *common)
+    purified = json.loads(ok("link", *common, "--purify", "--json"))
+    assert [purified["A"], purified["B"]] == pytest.approx([1.2, 0.5], abs=1e-6)
+    assert (purified["common"], purified["used"], list(purified["drift"])) == (6, 5, ["i2"])
+    assert "(sl, 6 common items, 1 left out)" in ok("link", *common, "--purify")
     (tmp_path / "C.txt").write_text("i1\nzz\n")
     assert "zz: is a common item and is missing" in refused("link", *common, "--common", tmp_path / "C.txt")
 
@@ -272,7 +276,15 @@ def test_closed_waves_become_a_draft_that_is_published_on_request(lite: Place, t
     assert "wave_not_closed" in refused(*where, "--waves", "unknown")
     assert "--model: does not go with closed waves" in refused(*where, "--model", "grm")
     demands = ("--min-n", "20", "--max-se", "3")
-    said = ok(*where, *demands, "--waves", wave, "--report", tmp_path / "L.html")
+    said = ok(
+        *where, *demands, "--waves", wave, "--report", tmp_path / "L.html", "--out", tmp_path / "L.csv", "--json", tmp_path / "L.json"
+    )
+    proposed = {row["item_id"]: row for row in csv.DictReader(io.StringIO((tmp_path / "L.csv").read_text()))}
+    told = {item["item_id"]: item for item in json.loads((tmp_path / "L.json").read_text())["items"]}
+    assert proposed.keys() == told.keys()
+    assert {row["verdict"] for row in proposed.values()} >= {"adopt", "keep"}
+    assert all(row["why"] and row["old_a"] for row in proposed.values())
+    assert all(bool(row["b1"]) == bool(row["se_b1"]) == (told[name]["new"] is not None) for name, row in proposed.items())
     assert "500 answers of 1 waves on bank version 1" in said
     assert "Version 2 is a draft; 'cact bank publish 2' publishes it." in said
     assert "no_answers" in said
@@ -300,3 +312,14 @@ def test_closed_waves_become_a_draft_that_is_published_on_request(lite: Place, t
     assert changed
     assert all(new.calibration[new.index[item_id]] == "calibrated" for item_id in changed)
     assert "0 items take new parameters" in ok(*where, "--min-n", "400", "--anchored")
+
+
+def test_upper_asymptotes_have_their_standard_errors_and_files_without_any_no_such_column(draw: Callable[..., Any], tmp_path: Path) -> None:
+    data = draw([Row("4pl", 1.6, [b], 0.15, 0.9) for b in (-0.8, -0.2, 0.3, 0.9)], np.random.default_rng(81).normal(size=900), 82)
+    rows = [f"p{p},i{i},{c}" for p, i, c in zip(data.person, data.item, data.category, strict=True)]
+    (tmp_path / "R.csv").write_text("\n".join(["person_id,item_id,category", *rows]) + "\n")
+    for model, named in (("4pl", True), ("3pl", False)):
+        ok("calibrate", tmp_path / "R.csv", "--model", model, "--out", tmp_path / "P.csv")
+        found = list(csv.DictReader(io.StringIO((tmp_path / "P.csv").read_text())))
+        assert all(("se_d" in row) == named and bool(row["d"]) == named and bool(row["se_c"]) for row in found)
+        assert not named or all(0.005 < float(row["se_d"]) < 0.2 for row in found)

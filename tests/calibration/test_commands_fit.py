@@ -178,3 +178,31 @@ def test_fit_refuses_a_category_that_an_item_does_not_have(folder: Path) -> None
     result = run("fit", "R.csv", "--items", "P.csv")
     assert result.exit_code == 2
     assert "answers, i0: category 2 was answered, its row has 0 to 1" in result.stderr
+
+
+def test_fit_writes_observed_and_expected_scores_in_bins_of_ability(folder: Path) -> None:
+    run("calibrate", "R.csv", "--out", "P.csv")
+    assert run("fit", "R.csv", "--items", "P.csv", "--bins", "B.csv").exit_code == 0
+    rows = list(csv.DictReader((folder / "B.csv").read_text().splitlines()))
+    assert {row["item"] for row in rows} == {f"i{k}" for k in range(8)}
+    first = [row for row in rows if row["item"] == "i0"]
+    assert [int(row["bin"]) for row in first] == list(range(1, len(first) + 1))
+    assert sum(float(row["n"]) for row in first) == pytest.approx(800, abs=30)
+    assert max(abs(float(row["observed"]) - float(row["expected"])) for row in first) < 0.1
+
+
+@pytest.mark.parametrize("words", [("fit", "R.csv", "--items", "P.csv"), ("dif", "R.csv", "--groups", "G.csv", "--focal", "B")])
+def test_answers_are_never_overwritten_by_a_table_made_of_them(folder: Path, words: tuple[str, ...]) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    result = run(*words, "--out", "./R.csv")
+    assert result.exit_code == 2
+    assert "R.csv: is read by this command and would be overwritten (name another file)" in result.output
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_two_tables_never_share_a_file(folder: Path) -> None:
+    run("calibrate", "R.csv", "--out", "P.csv")
+    result = run("fit", "R.csv", "--items", "P.csv", "--out", "F.csv", "--persons", "./F.csv")
+    assert result.exit_code == 2
+    assert "--out, --persons: name the same file (a file for each)" in result.output
+    assert not (folder / "F.csv").exists()

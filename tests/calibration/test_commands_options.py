@@ -79,9 +79,15 @@ def test_a_group_that_met_no_item_of_the_scale_does_not_lend_its_name_to_another
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--out", "R.csv"], "R.csv: holds the answers and would be overwritten (name another file)"),
-        (["--out", "P.csv", "--json", "./P.csv"], "--out, --json, --report: name the same file (a file for each)"),
+        (["--out", "R.csv"], "R.csv: is read by this command and would be overwritten (name another file)"),
+        (["--out", "P.csv", "--groups", "G.csv", "--report", "./G.csv"], "G.csv: is read by this command and would be overwritten"),
+        (["--out", "P.csv", "--json", "./P.csv"], "--out, --json: name the same file (a file for each)"),
         (["--out", "P.csv", "--density", "histogram", "--fipc", "nwu-oem"], "--density, histogram: does not go with --fipc nwu-oem"),
+        (
+            ["--out", "P.csv", "--fipc", "nwu-oem"],
+            "--fipc, nwu-oem: says how anchors are used, and there are none (name them with --anchors)",
+        ),
+        (["--out", "P.csv", "--tol", "nan", "--max-se", "inf"], "--tol, nan: is not a finite number"),
         (["--out", "P.csv", "--groups", "job"], "--groups, job: is no file (a CSV person_id,group, or a column of answers in Parquet)"),
         (["--out", "P.csv", "--competency", "M"], "--competency, M: cannot be told from CSV"),
     ],

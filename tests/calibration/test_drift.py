@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calibration.drift import LARGEST_Z, robust_z
+from calibration.drift import LARGEST_Z, purified_link, robust_z
+from calibration.linking import link, transform
 from calibration.pipeline import CalibrationOptions, calibrate
 from cat_engine import Row
 from itembank.bank import Bank
@@ -52,3 +53,17 @@ def test_robust_z_singles_out_what_moved_and_nothing_where_all_moved_alike() -> 
     z = robust_z(moved_by({k: 0.02 * (-1) ** k for k in range(14)} | {3: 0.8}), ROWS)
     assert np.flatnonzero(np.abs(z) > LARGEST_Z).tolist() == [3]
     np.testing.assert_allclose(robust_z(moved_by(dict.fromkeys(range(14), 0.4)), ROWS), 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["mm", "ms", "haebara", "sl"])
+def test_a_purified_link_is_that_of_the_items_that_did_not_move(method: str) -> None:
+    fresh = [transform(row, 1 / 1.2, -0.5 / 1.2) for row in moved_by({3: 0.8, 9: 1.1, 11: -0.7})]
+    constants, kept = purified_link(fresh, ROWS, method)
+    assert constants == pytest.approx((1.2, 0.5), abs=1e-6)
+    assert kept == 11
+    assert link(fresh, ROWS, method) != pytest.approx((1.2, 0.5), abs=0.02)
+
+
+def test_of_few_common_items_none_is_left_out() -> None:
+    fresh = moved_by({3: 0.8})[:5]
+    assert purified_link(fresh, ROWS[:5]) == (link(fresh, ROWS[:5]), 5)

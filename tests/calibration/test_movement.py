@@ -77,6 +77,23 @@ def test_an_item_with_few_answers_is_named_without_a_number(draw: Callable[..., 
     assert np.isnan(of["i3"].new_b)
     assert of["i3"].n == 20
     assert np.isnan(of["i4"].easier)  # no periods were given
+    none = movements(log, bank_of(ROWS), CalibrationOptions(min_n=301))  # where nothing can be estimated all are named
+    assert [(m.item_id, m.not_estimated) for m in none] == [(f"i{k}", ("few",)) for k in range(16)]
+
+
+def test_items_that_few_met_are_not_flagged_for_a_shift_within_their_own_error(
+    draw: Callable[..., Any], bank_of: Callable[..., Bank]
+) -> None:
+    """Routed answers leave some items badly known: among well known ones their robust z is beyond its bound by chance alone."""
+    rows = [Row("2pl", 1.3, [float(b)]) for b in np.linspace(-1.4, 1.4, 40)]
+    rows[39] = rows[39]._replace(b=[rows[39].b[0] - 0.6])  # this one moved
+    data = draw(rows, np.random.default_rng(43).normal(size=4000), 45)
+    rows[39] = Row("2pl", 1.3, [1.4])
+    bank = bank_of(rows)
+    log = data.log(bank.ids).where((data.item >= 8) | (data.person < 120))
+    found = {m.item_id: m for m in movements(log, bank)}
+    assert max(abs(found[f"i{k}"].robust_z) for k in range(8)) > 4
+    assert {name for name, m in found.items() if "robust_z" in m.flags} == {"i39"}
 
 
 def test_anchors_cannot_be_seen_to_move(draw: Callable[..., Any], bank_of: Callable[..., Bank]) -> None:

@@ -48,7 +48,14 @@ def test_answers_of_a_file_are_those_of_a_fixed_form_unless_it_is_said_otherwise
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("", "row 1, person_id: the column is missing"),
+        ("", "file: is empty (wide: person_id + one column an item; long: "),
+        ("\n\n", "file: is empty"),
+        ("person_id;i1;i2\np1;0;1\n", "row 1: its columns are separated by semicolons (save it with commas)"),
+        ("person_id\ti1\np1\t0\n", "row 1: its columns are separated by tabs (save it with commas)"),
+        ("person_id,item_id\np1,i1\n", "row 1, category: the column is missing (wide: "),
+        ("person_id,category,rt_ms\np1,1,2\np1,0,3\n", "row 1, item_id: the column is missing (wide: "),
+        ("person_id,i1\np1,0\np1\0,1\n", "row 3: holds a null character (save the file anew)"),
+        ("person_id,i1\n\ufeffp1,0\n", "row 2: holds a byte order mark, which stands only at the start of a file"),
         ("i1,i2\n0,1\n", "row 1, person_id: the column is missing"),
         ("person_id,i1,i1\np1,0,1\n", "row 1, i1: the column stands twice"),
         ("person_id,i1,\np1,0,1\n", "row 1, 3: the column has no name"),

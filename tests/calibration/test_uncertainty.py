@@ -129,6 +129,22 @@ def test_errors_beside_a_narrow_group_are_those_of_the_observed_information(draw
     np.testing.assert_allclose(found, se * np.array([*(row.a for row in fit.rows), *(1,) * 7, fit.sds[1]]), rtol=2e-3)
 
 
+def test_few_functions_of_ability_are_enough_where_boundaries_of_graded_items_are_close(
+    draw: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores of close boundaries are large; they once crowded out those of slopes, whose errors were up to 4 % off. Against all functions there are."""
+    rng = np.random.default_rng(2)
+    rows = [Row("grm", float(a), np.sort(b).tolist()) for a, b in zip(rng.lognormal(0.5, 0.3, 30), rng.normal(size=(30, 4)), strict=True)]
+    data = draw(rows, rng.normal(size=1500), 3)
+    fit = fit_mml(data.person, data.item, data.category, rows, MmlOptions(priors=FLAT))
+    few = standard_errors(fit, FLAT)
+    monkeypatch.setattr("calibration.uncertainty.SVD_TOLERANCE", 1e-6)
+    monkeypatch.setattr("calibration.uncertainty.LEAST_SCORE", 1e-6)
+    all_there_are = standard_errors(fit, FLAT)
+    np.testing.assert_allclose(few.a, all_there_are.a, rtol=3e-3)
+    np.testing.assert_allclose(few.b, all_there_are.b, rtol=3e-3)
+
+
 @pytest.mark.parametrize("method", ["oakes", "xpd"])
 def test_a_group_of_one_person_has_no_standard_errors_of_mean_and_sd(draw: Callable[..., Any], method: str) -> None:
     rows = [Row("2pl", 1.2, [float(b)]) for b in np.linspace(-1, 1, 8)]
