@@ -100,7 +100,12 @@ def test_reading_is_the_inverse_of_writing(cells: dict[tuple[int, int], int]) ->
 
 
 def test_answers_quicker_than_a_tenth_of_the_items_mean_time_are_left_out_and_those_without_a_time_stay() -> None:
-    rows = [Response("p1", "i1", 1, 20_000, 0), Response("p2", "i1", 0, 20_000, 0), Response("p3", "i1", 1, 1_000, 0), Response("p4", "i1", 1, -1, 0)]
+    rows = [
+        Response("p1", "i1", 1, 20_000, 0),
+        Response("p2", "i1", 0, 20_000, 0),
+        Response("p3", "i1", 1, 1_000, 0),
+        Response("p4", "i1", 1, -1, 0),
+    ]
     rows += [Response("p1", "i2", 1, 1_000, 1), Response("p2", "i2", 1, 1_200, 1)]  # an item that is quick for everybody
     kept = ResponseLog.of(rows).without_rapid()  # the mean of i1 is 13.7 s
     assert triples(kept) == {("p1", "i1", 1), ("p2", "i1", 0), ("p4", "i1", 1), ("p1", "i2", 1), ("p2", "i2", 1)}

@@ -221,7 +221,10 @@ def test_nothing_is_published_from_answers_whose_log_does_not_hold(house: House)
     event = last_answer(room)
     with tampering(house) as sql:
         changed = canonical({**event.payload, "category": 1 - min(event.payload["category"], 1)})
-        sql.execute(text("UPDATE session_event SET payload = :p WHERE attempt = :a AND seq = :s"), {"p": changed, "a": event.attempt, "s": event.seq})
+        sql.execute(
+            text("UPDATE session_event SET payload = :p WHERE attempt = :a AND seq = :s"),
+            {"p": changed, "a": event.attempt, "s": event.seq},
+        )
     with pytest.raises(Faulty, match=f"event {event.seq} of {event.attempt}: does not hold"):
         review.decide(draft, "publish", actor=WHO, now=T0)
     assert bank_of(house, None).version == 1
