@@ -124,12 +124,17 @@ def _refuse_unusable(options: Mapping[str, Any]) -> None:
         if isinstance(value, str | Path) and _broken(str(value))
     ]
     faults += [
-        Fault("--" + name.replace("_", "-"), str(value), "is not a finite number", "give a number with a decimal point")
+        Fault(_spelled(name), str(value), "is not a finite number", "give a number with a decimal point")
         for name, value in options.items()
         if isinstance(value, float) and not math.isfinite(value)
     ]
     if faults:
         raise Faulty(faults)
+
+
+def _spelled(name: str) -> str:
+    """An option as it is written on the command line."""
+    return next(param.opts[0] for param in click.get_current_context().command.params if param.name == name)
 
 
 def _broken(word: str) -> bool:

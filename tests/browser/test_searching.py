@@ -17,7 +17,7 @@ def test_a_simulation_goes_on_by_itself_when_its_parameters_are_found(stage: Sta
     page.get_by_label("Orang maya").fill("40")
     page.click("text=Jalankan simulasi")
     expect(page.locator("#search")).to_contain_text("sedang dicari dengan simulasi")  # by a process of the server's
-    expect(page.get_by_role("status")).to_contain_text("Bank versi 1, 40 orang", timeout=60_000)
+    expect(page.get_by_role("status")).to_contain_text(", 40 orang, benih 1", timeout=60_000)
 
 
 def test_the_board_offers_to_open_the_wave_when_its_parameters_are_found(stage: Stage, open_context: Opener) -> None:
