@@ -28,7 +28,7 @@ def proposal_items(proposal: Proposal, language: Language = INDONESIAN) -> list[
     return [
         {
             "item_id": v.item_id, "competency": v.competency, "model": v.shape.model, "verdict": v.verdict, "why": v.why(language),
-            "flags": list(v.flags), "n": v.n, "counts": list(v.counts), "old": _parameters(v.old), "new": _parameters(v.new),
+            "flags": list(v.flags), "n": v.n, "counts": list(v.counts), "old": parameters(v.old), "new": parameters(v.new),
             "se": None if v.new is None else _errors(v), "rmsd": _number(v.rmsd), **moved.get(v.item_id, {"shift": None, "robust_z": None}),
             "girth_b": _number(v.girth_b), "dif": worst.get(v.item_id),
         }
@@ -55,7 +55,13 @@ def proposal_json(proposal: Proposal, language: Language = INDONESIAN) -> str:
 
 def proposal_csv(proposal: Proposal, language: Language = INDONESIAN) -> str:
     """The items as CSV, a row each: `item_id,competency,model,a,b1,...` are the new parameters, old_a, old_b1, ... those of the bank."""
-    items = proposal_items(proposal, language)
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(item_lines(proposal_items(proposal, language)))
+    return out.getvalue()
+
+
+def item_lines(items: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    """The header and a line an item, of `proposal_items`."""
     names = list(dict.fromkeys(name for item in items for side in ("old", "new") for name in item[side] or ()))
     order = sorted(names, key=lambda name: ("abcd".index(name[0]), int(name[1:] or 0)))
     plain = ("n", "rmsd", "shift", "robust_z", "girth_b")
@@ -74,16 +80,14 @@ def proposal_csv(proposal: Proposal, language: Language = INDONESIAN) -> str:
                 ";".join(item["flags"]), item["verdict"], item["why"],
             ]
         )  # fmt: skip
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(lines)
-    return out.getvalue()
+    return lines
 
 
 def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _parameters(row: Row | None) -> dict[str, float] | None:
+def parameters(row: Row | None) -> dict[str, float] | None:
     """By the names of a parameter CSV; only what the model has."""
     if row is None:
         return None

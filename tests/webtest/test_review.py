@@ -1,5 +1,7 @@
 """The review of a calibration: decided otherwise with a reason, tried, published; all of it kept, on both databases."""
 
+import csv
+import io
 import json
 from dataclasses import replace
 
@@ -70,25 +72,38 @@ def test_the_estimates_of_a_run_are_kept_with_it(house: House) -> None:
     assert [(e.item_id, e.proposed) for e in found] == list(zip(ids, ("adopt", "keep", "keep"), strict=True))
     assert found[2].new is None
     assert found[0].new == bank_of(house, run.draft_version).row(0)._replace(scale=found[0].new.scale if found[0].new else 0)
-    lines = estimates_csv(found).splitlines()
-    assert len(lines) == 4
-    assert lines[3].startswith(f"{ids[2]},")
-    assert lines[3].endswith("," * 4)  # no number for what could not be estimated
+    rows = list(csv.DictReader(io.StringIO(estimates_csv(found))))
+    assert [row["item_id"] for row in rows] == ids
+    assert [row["old_b1"] for row in rows] == [str(bank_of(house, 1).row(i).b[0]) for i in range(3)]
+    assert (rows[0]["se_a"], rows[0]["rmsd"], rows[0]["why"]) == ("0.1", "0.02", found[0].why)
+    assert (rows[2]["a"], rows[2]["b1"], rows[2]["se_b1"]) == ("", "", "")  # no number for what could not be estimated
     assert [e["verdict"] for e in json.loads(estimates_json(found))] == ["adopt", "keep", "keep"]
 
 
 def test_estimates_of_nominal_items_keep_their_slopes(house: House) -> None:
     nan, row = float("nan"), Row("nrm", 1.0, [0.25, 1.5], slopes=[0.75, -1.5])
-    plain = ItemVerdict("P", "A", None, Row("2pl", 1.2, [0.5]), 0.1, (0.1,), nan, 200, (100, 100), 0.01, nan, (), row)
+    right = Row("2pl", 1.2, [0.5])
+    plain = ItemVerdict("P", "A", None, right, 0.1, (0.1,), nan, 200, (100, 100), 0.01, nan, (), right)
     nominal = ItemVerdict("N", "A", None, row, nan, (0.1, 0.1), nan, 200, (50,) * 3, 0.01, nan, (), row, (0.1, 0.1))
     kept = as_json(Proposal((plain, nominal), (), CalibrationOptions(), 1, {}, 0.1))
     run = CalibrationRun(at=T0, actor=WHO, waves="[]", base_version=1, report="", summary="{}", estimates=kept)
     found = Review(house.engine).estimates(run)
     assert found[1].new == row
-    lines = estimates_csv(found).splitlines()
-    assert lines[0].endswith("model,a,c,d,a1,a2,b1,b2")
-    assert lines[1].endswith("2pl,1.2,0.0,1.0,,,0.5,")
-    assert lines[2].endswith("nrm,,0.0,1.0,0.75,-1.5,0.25,1.5")
+    plain_row, nominal_row = csv.DictReader(io.StringIO(estimates_csv(found)))
+    names = ("model", "a", "a1", "a2", "b1", "b2")
+    assert [plain_row[name] for name in names] == ["2pl", "1.2", "", "", "0.5", ""]
+    assert [nominal_row[name] for name in names] == ["nrm", "", "0.75", "-1.5", "0.25", "1.5"]
+
+
+def test_estimates_of_a_run_of_before_everything_was_kept_have_what_there_is(house: House) -> None:
+    run, ids = a_run(house)
+    kept = [{name: value for name, value in item.items() if name != "facts"} for item in json.loads(run.estimates)]
+    found = Review(house.engine).estimates(
+        CalibrationRun(at=T0, actor=WHO, waves="[]", base_version=1, summary="{}", estimates=json.dumps(kept))
+    )
+    rows = list(csv.DictReader(io.StringIO(estimates_csv(found))))
+    assert [(row["item_id"], row["verdict"]) for row in rows] == list(zip(ids, ("adopt", "keep", "keep"), strict=True))
+    assert rows[0]["rmsd"] == ""
 
 
 def test_other_decisions_make_another_draft_and_are_kept_with_their_reason(house: House) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Engine, func
@@ -11,6 +11,7 @@ from sqlmodel import col, select
 
 from calibration.language import INDONESIAN, Language
 from calibration.pipeline import Proposal
+from calibration.proposal_files import proposal_items
 from calibration.verdicts import verdict_sentence
 from cat_engine import Row, TestPlan, load_plan
 from cat_engine.acceptance import Check
@@ -29,13 +30,14 @@ from webtest.snapshots import Control, control_of
 DECISIONS = ("adopt", "keep", "hold")
 SEED = 1
 LONGEST_REASON = 500
+FACTS = ("model", "old", "se", "rmsd", "shift", "robust_z", "girth_b", "dif", "counts")
 LARGEST_NUMBER = 2**31 - 1  # of a column of integers
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """An item of a run as it was proposed: verdict ("adopt", "keep", "reject"), flags, why in a sentence, answers, largest SE of b, and the new
-    parameters, None where nothing could be estimated.
+    parameters, None where nothing could be estimated. facts: what else calibration.proposal_files says of an item; none in runs of before it was kept.
     """
 
     item_id: str
@@ -46,6 +48,7 @@ class Estimate:
     n: int
     se_b: float | None
     new: Row | None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def proposed(self) -> str:
@@ -80,9 +83,9 @@ def as_json(proposal: Proposal) -> str:
             {
                 "item_id": v.item_id, "competency": v.competency, "verdict": v.verdict, "flags": v.flags, "n": v.n,
                 "se_b": max(v.se_b) if v.new is not None and max(v.se_b) == max(v.se_b) else None,
-                "new": None if v.new is None else v.new._asdict(),
+                "new": None if v.new is None else v.new._asdict(), "facts": {name: item[name] for name in FACTS},
             }
-            for v in proposal.verdicts
+            for v, item in zip(proposal.verdicts, proposal_items(proposal), strict=True)
         ]
     )  # fmt: skip
 

@@ -1,32 +1,38 @@
-"""The estimates of a calibration run for programs: CSV and JSON. Pure."""
+"""The estimates of a calibration run for programs, CSV and JSON, as `cact calibrate` writes them. Pure."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from typing import Any
 
-from webtest.services.review import Estimate
+from calibration.proposal_files import item_lines, parameters
+from webtest.services.review import FACTS, Estimate
 from webtest.tables import as_csv
 
-COLUMNS = ("item_id", "competency", "verdict", "flags", "n", "se_b", "model", "a", "c", "d")
+
+def _items(found: Sequence[Estimate]) -> list[dict[str, Any]]:
+    """See calibration.proposal_files.proposal_items; a run of before all of it was kept leaves the rest empty."""
+    return [
+        dict.fromkeys(FACTS)
+        | {"model": None if e.new is None else e.new.model}
+        | dict(e.facts)
+        | {
+            "item_id": e.item_id,
+            "competency": e.competency,
+            "verdict": e.verdict,
+            "why": e.why,
+            "flags": list(e.flags),
+            "n": e.n,
+            "new": parameters(e.new),
+        }
+        for e in found
+    ]
 
 
 def estimates_csv(found: Sequence[Estimate]) -> str:
-    """A row an item; an item without an estimate has no numbers, and slopes a1, a2, ... only nominal ones."""
-    width = max((len(e.new.b) for e in found if e.new is not None), default=1)
-    slopes = max((len(e.new.slopes) for e in found if e.new is not None), default=0)
-    numbered = [*(f"a{k}" for k in range(1, slopes + 1)), *(f"b{k}" for k in range(1, width + 1))]
-    lines: list[list[str | int | float | None]] = [[*COLUMNS, *numbered]]
-    for e in found:
-        own = [e.item_id, e.competency, e.verdict, ";".join(e.flags), e.n, e.se_b]
-        if e.new is None:
-            lines.append([*own, *[None] * (4 + slopes + width)])
-            continue
-        a, b = [float(x) for x in e.new.slopes], [float(x) for x in e.new.b]
-        steps = [*a, *[None] * (slopes - len(a)), *b, *[None] * (width - len(b))]
-        lines.append([*own, e.new.model, None if a else e.new.a, e.new.c, e.new.d, *steps])
-    return as_csv(lines)
+    """A row an item; one without an estimate has no numbers of it."""
+    return as_csv(item_lines(_items(found)))
 
 
 def estimates_json(found: Sequence[Estimate]) -> str:
     """A list of objects, an item each."""
-    return json.dumps([{**asdict(e), "new": None if e.new is None else e.new._asdict()} for e in found], indent=1)
+    return json.dumps(_items(found), indent=1, ensure_ascii=False)
