@@ -1,13 +1,13 @@
 """The calibration report: one self-contained HTML file that a psychometrician can read on screen or print, in Languages."""
 
 import html
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from calibration.dif_run import DifFinding
 from calibration.drawings import Drawings, ScaleDrawings
-from calibration.flags import FLAGS
+from calibration.flags import FLAGS, SENTENCES
 from calibration.language import INDONESIAN, N_, Language
 from calibration.pipeline import Proposal, Recovery, recovery
 from calibration.plots import Picture
@@ -25,7 +25,7 @@ h3{font-size:1rem;margin:1.6rem 0 .5rem}p{max-width:46rem;margin:.5rem 0}.soft,f
 .facts dt{font-size:.85rem;color:var(--soft)}.facts dd{margin:0;font-size:1.45rem;font-variant-numeric:tabular-nums}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;min-width:100%}
 th,td{padding:.28rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}th{font-size:.85rem;color:var(--soft);font-weight:600}
-td.n,th.n{text-align:right}td.n{white-space:nowrap}td.why{min-width:12rem}th button{all:unset;cursor:pointer}th button:focus-visible{outline:2px solid #0b5394;outline-offset:2px}
+td.n,th.n{text-align:right}td.n{white-space:nowrap}td.why{min-width:8rem}th button{all:unset;cursor:pointer}th button:focus-visible{outline:2px solid #0b5394;outline-offset:2px}
 th[aria-sort=ascending] button::after{content:" ▲"}th[aria-sort=descending] button::after{content:" ▼"}td.p{white-space:nowrap}
 .note{background:#fff3dc;border-left:5px solid #8a4b00;padding:.6rem 1rem;max-width:none}
 .adopt{color:#1b6e3c}.keep{color:#8a4b00}.reject{color:#a3201c;font-weight:700}
@@ -197,7 +197,8 @@ def _decisions(verdicts: Sequence[ItemVerdict], language: Language) -> list[str]
     ordered = sorted(verdicts, key=lambda v: (v.verdict != "reject", v.item_id))
     return [
         _heading(_("Perlu diputuskan ({n})").format(n=language.number(len(ordered)))),
-        _items_table(ordered, language, lambda v: v.why(language)),
+        _items_table(ordered, language),
+        _meanings(ordered, language),
     ]
 
 
@@ -229,8 +230,14 @@ def _scale_section(k: int, run: ScaleRun, drawn: ScaleDrawings, unestimated: Seq
     return [*out, "</div>"]
 
 
-def _items_table(verdicts: Sequence[ItemVerdict], language: Language, note: Callable[[ItemVerdict], str] | None = None) -> str:
-    """A row an item; what `note` says of it, or its flags."""
+def _meanings(verdicts: Sequence[ItemVerdict], language: Language) -> str:
+    """The notes of a table, each in a sentence."""
+    _ = language.gettext
+    flags = dict.fromkeys(flag for v in verdicts for flag in v.flags)
+    return '<ul class="soft">' + "".join(f"<li><strong>{_(FLAGS[flag])}</strong>: {_(SENTENCES[flag])}.</li>" for flag in flags) + "</ul>"
+
+
+def _items_table(verdicts: Sequence[ItemVerdict], language: Language) -> str:
     _, number = language.gettext, language.number
     old = any(v.old is not None for v in verdicts)
     girth = any(np.isfinite(v.girth_b) for v in verdicts)
@@ -252,8 +259,8 @@ def _items_table(verdicts: Sequence[ItemVerdict], language: Language, note: Call
             f'<tr><td class="p">{html.escape(v.item_id)}</td>' + "".join(f'<td class="p">{_parameters(row, language)}</td>' for row in rows)
         )
         out.append("".join(f'<td class="n">{cell}</td>' for cell in numbers))
-        said = ", ".join(_(FLAGS[flag]) for flag in v.flags) if note is None else html.escape(note(v))
-        out.append(f'<td class="{v.verdict}">{_(VERDICTS[v.verdict])}</td><td class="why">{said}</td></tr>')
+        flags = ", ".join(_(FLAGS[flag]) for flag in v.flags)
+        out.append(f'<td class="{v.verdict}">{_(VERDICTS[v.verdict])}</td><td class="why">{flags}</td></tr>')
     return "".join(out) + "</tbody></table></div>"
 
 

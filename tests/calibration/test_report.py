@@ -47,7 +47,8 @@ def test_a_provisional_bank_is_called_a_sample_that_is_not_calibrated(report: st
 def test_it_opens_with_what_has_to_be_decided_and_names_items_without_an_estimate(report: str) -> None:
     decisions = report[report.index("Perlu diputuskan") : report.index("Jalannya estimasi")]
     assert "datar" in decisions
-    assert "hampir tidak membedakan" in decisions
+    assert "daya beda rendah" in decisions
+    assert "<strong>daya beda rendah</strong>: butir ini hampir tidak membedakan" in decisions
     assert "i3" not in decisions
     assert re.search(r"Tanpa jawaban</strong> – 1 butir tanpa estimasi \(n\): sepi \(0\)", report)
     assert "Terhadap parameter sebenarnya (8 butir): RMSE b 0," in report
