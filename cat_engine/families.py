@@ -9,7 +9,7 @@ work element by element, reducing over categories only: a batch of one gives the
 class here and its name in FAMILIES.
 """
 
-from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeVar
 
@@ -29,10 +29,14 @@ Z_MAX = np.array(700.0)  # exp(700) and exp(-700) are still finite and not 0, so
 Z_MIN = np.array(-700.0)
 
 
+Slopes = Callable[[Floats], tuple[Floats, Floats]]
+
+
 class Family(Protocol):
     """of(params, at[I]), the items of the family; log_p(theta[..., I]) -> [..., I, K], -inf padded; up_to(theta[..., I]) -> [..., I, K - 1], the
     probability of category k or a lower one, about 1 in the padding; information(theta[..., I]) -> [..., I]; derivatives(theta[..., I]) -> the first
-    two derivatives of log P(k), each [..., I, K], finite in the padding; answered(theta[I], category[I]) -> those of the categories answered, [I] each.
+    two derivatives of log P(k), each [..., I, K], finite in the padding; answers(category[I]) -> a function of theta[I] that gives those of the categories
+    answered, [I] each.
     """
 
     __slots__: ClassVar[tuple[str, ...]]
@@ -48,25 +52,10 @@ class Family(Protocol):
 
     def derivatives(self, theta: Floats) -> tuple[Floats, Floats]: ...
 
-    def answered(self, theta: Floats, category: Ints) -> tuple[Floats, Floats]: ...
+    def answers(self, category: Ints) -> Slopes: ...
 
 
 F = TypeVar("F", bound=Family)
-
-
-class _Tabled(ABC):
-    """A family whose derivatives of the categories answered are looked up among those of all."""
-
-    __slots__ = ()
-
-    @abstractmethod
-    def derivatives(self, theta: Floats) -> tuple[Floats, Floats]: ...
-
-    def answered(self, theta: Floats, category: Ints) -> tuple[Floats, Floats]:
-        """Those of category[I] at theta[I], [I] each."""
-        first, second = self.derivatives(theta)
-        place = category + first.shape[1] * np.arange(len(category))
-        return first.take(place), second.take(place)
 
 
 def logistic(z: Floats) -> tuple[Floats, Floats]:
@@ -79,7 +68,7 @@ def logistic(z: Floats) -> tuple[Floats, Floats]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Dichotomous(_Tabled):
+class Dichotomous:
     """1PL to 4PL: P(1) = c + (d - c) s(a (theta - b)) (Birnbaum, 1968; Barton & Lord, 1981). Arrays [I]; `width` is K; asymptotes: 0 where every c is 0
     and every d is 1, 1 where every d is 1, else 2.
     """
@@ -140,9 +129,19 @@ class Dichotomous(_Tabled):
         second[..., 0] = self.a * first[..., 0] * (r - s) - first[..., 0] ** 2
         return first, second
 
+    def answers(self, category: Ints) -> Slopes:
+        """Looked up among those of both categories."""
+        place = category + self.width * np.arange(len(category))
+
+        def slopes(theta: Floats) -> tuple[Floats, Floats]:
+            first, second = self.derivatives(theta)
+            return first.take(place), second.take(place)
+
+        return slopes
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Graded(_Tabled):
+class Graded:
     """Graded response, the modified one too: P(k) = s_k - s_{k+1}, s_k = s(a (theta - b_k)), s_0 = 1, s_K = 0 (Samejima, 1969).
 
     Differences are taken as products, s_k - s_{k+1} = s_k r_{k+1} (1 - exp(-a (b_{k+1} - b_k))), so that nothing cancels. a[I];
@@ -195,63 +194,27 @@ class Graded(_Tabled):
         second[..., :-1] -= both
         return self.a[:, None] * first, self.a[:, None] ** 2 * second
 
+    def answers(self, category: Ints) -> Slopes:
+        """Of two boundaries an item only, which for the lowest and the highest category lie at infinity."""
+        infinity = np.full((len(category), 1), np.inf)
+        bounds = np.concatenate([-infinity, self.b, infinity], axis=1)
+        low = category + bounds.shape[1] * np.arange(len(category))
+        around, a, square = bounds.take(np.stack([low, low + 1], axis=1)), self.a, self.a * self.a
+        wide = a[:, None]
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PartialCredit:
-    """Generalised partial credit: P(k) ~ exp sum_{v <= k} a (theta - b_v) (Muraki, 1992); PCM and RSM where a = 1 (Masters, 1982).
+        def slopes(theta: Floats) -> tuple[Floats, Floats]:
+            s, r = logistic(wide * (theta[:, None] - around))
+            both = s * r
+            return a * (r[:, 0] - s[:, 1]), -square * (both[:, 0] + both[:, 1])
 
-    a[I]; b[I, K - 1] steps, 0 padded; floor[I, K] is -inf in the padding, else 0.
-    """
-
-    a: Floats
-    b: Floats
-    floor: Floats
-
-    @classmethod
-    def of(cls, params: "ItemParams", at: Ints) -> Self:
-        """The items at `at`."""
-        return cls(params.a[at], _filled(params.b[at]), np.where(_padding(params, at), -np.inf, 0.0))
-
-    def log_p(self, theta: Floats) -> Floats:
-        """log P(k) by log-sum-exp."""
-        return _log_softmax(self._logits(theta))
-
-    def up_to(self, theta: Floats) -> Floats:
-        """The sum of P(j) over j <= k."""
-        return np.cumsum(_softmax(self._logits(theta)), axis=-1)[..., :-1]
-
-    def _logits(self, theta: Floats) -> Floats:
-        logits = np.zeros((*theta.shape, self.b.shape[1] + 1))
-        np.add.accumulate(self.a[:, None] * (theta[..., None] - self.b), axis=-1, out=logits[..., 1:])
-        logits += self.floor
-        return logits
-
-    def information(self, theta: Floats) -> Floats:
-        """a^2 Var(k | theta) (Muraki, 1993)."""
-        return np.asarray(self.a**2 * self._moments(theta)[1])
-
-    def derivatives(self, theta: Floats) -> tuple[Floats, Floats]:
-        """(log P_k)' = a (k - E k) and (log P_k)'' = -a^2 Var(k), the same for every k."""
-        from_mean, variance = self._moments(theta)
-        return self.a[:, None] * from_mean, np.broadcast_to(-(self.a**2 * variance)[..., None], from_mean.shape)
-
-    def answered(self, theta: Floats, category: Ints) -> tuple[Floats, Floats]:
-        """Those derivatives of the categories answered."""
-        from_mean, variance = self._moments(theta)
-        own = from_mean.take(category + from_mean.shape[1] * np.arange(len(category)))
-        return self.a * own, -(self.a**2) * variance
-
-    def _moments(self, theta: Floats) -> tuple[Floats, Floats]:
-        """k - E k, [..., I, K], and Var k, [..., I]."""
-        p = _softmax(self._logits(theta))
-        k = np.arange(p.shape[-1])
-        from_mean = np.subtract(k, np.add.reduce(p * k, axis=-1, keepdims=True), dtype=float)
-        return from_mean, np.add.reduce(p * from_mean**2, axis=-1)
+        return slopes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Nominal(_Tabled):
-    """Nominal response: P(k) ~ exp(slope_k theta + intercept_k), 0 and 0 in category 0 (Bock, 1972).
+class DividedByTotal:
+    """P(k) ~ exp(slope_k theta + intercept_k), 0 and 0 in category 0 (Thissen & Steinberg, 1986). Nominal response as it stands (Bock, 1972); generalised
+    partial credit, exp sum_{v <= k} a (theta - b_v), where slope_k = a k and intercept_k = -a sum_{v <= k} b_v (Muraki, 1992), PCM and RSM with a = 1
+    (Masters, 1982).
 
     slopes[I, K], 0 padded; intercepts[I, K], -inf padded.
     """
@@ -262,28 +225,54 @@ class Nominal(_Tabled):
     @classmethod
     def of(cls, params: "ItemParams", at: Ints) -> Self:
         """The items at `at`."""
-        zero = np.zeros((len(at), 1))
-        intercepts = np.concatenate([zero, _filled(params.b[at])], axis=1)
-        return cls(np.concatenate([zero, _filled(params.slopes[at])], axis=1), np.where(_padding(params, at), -np.inf, intercepts))
+        a, b, zero = params.a[at][:, None], _filled(params.b[at]), np.zeros((len(at), 1))
+        steps, intercepts = a * np.arange(1, b.shape[1] + 1), -np.cumsum(a * b, axis=1)
+        if params.slopes.size:
+            own = ~np.isnan(params.slopes[at, :1])
+            steps, intercepts = np.where(own, _filled(params.slopes[at]), steps), np.where(own, b, intercepts)
+        padding = _padding(params, at)
+        slopes, intercepts = np.concatenate([zero, steps], axis=1), np.concatenate([zero, intercepts], axis=1)
+        return cls(np.where(padding, 0.0, slopes), np.where(padding, -np.inf, intercepts))
+
+    def _logits(self, theta: Floats) -> Floats:
+        return self.slopes * theta[..., None] + self.intercepts
 
     def log_p(self, theta: Floats) -> Floats:
         """log P(k) by log-sum-exp."""
-        return _log_softmax(self.slopes * theta[..., None] + self.intercepts)
+        return _log_softmax(self._logits(theta))
 
     def up_to(self, theta: Floats) -> Floats:
         """The sum of P(j) over j <= k."""
-        return np.cumsum(_softmax(self.slopes * theta[..., None] + self.intercepts), axis=-1)[..., :-1]
+        return np.cumsum(_softmax(self._logits(theta)), axis=-1)[..., :-1]
 
     def information(self, theta: Floats) -> Floats:
-        """Var(slope_k | theta) (Bock, 1972)."""
-        return -self.derivatives(theta)[1][..., 0]
+        """Var(slope_k | theta) (Bock, 1972), which for partial credit is a^2 Var(k | theta) (Muraki, 1993)."""
+        return self._moments(theta)[1]
 
     def derivatives(self, theta: Floats) -> tuple[Floats, Floats]:
         """(log P_k)' = slope_k - E slope and (log P_k)'' = -Var(slope), the same for every k."""
-        p = _softmax(self.slopes * theta[..., None] + self.intercepts)
-        from_mean = self.slopes - (p * self.slopes).sum(axis=-1, keepdims=True)
-        variance = (p * from_mean**2).sum(axis=-1, keepdims=True)
-        return from_mean, np.broadcast_to(-variance, p.shape)
+        mean, variance = self._moments(theta)
+        from_mean = self.slopes - mean
+        return from_mean, np.broadcast_to(-variance[..., None], from_mean.shape)
+
+    def answers(self, category: Ints) -> Slopes:
+        """The slope of the category answered from the expected one."""
+        chosen = self.slopes.take(category + self.slopes.shape[1] * np.arange(len(category)))
+
+        def slopes(theta: Floats) -> tuple[Floats, Floats]:
+            mean, variance = self._moments(theta)
+            return chosen - mean[:, 0], -variance
+
+        return slopes
+
+    def _moments(self, theta: Floats) -> tuple[Floats, Floats]:
+        """E slope, [..., I, 1], and Var slope, [..., I]."""
+        p = _softmax(self._logits(theta))
+        mean = np.add.reduce(p * self.slopes, axis=-1, keepdims=True)
+        away = self.slopes - mean
+        p *= away
+        p *= away
+        return mean, np.add.reduce(p, axis=-1)
 
 
 def _padding(params: "ItemParams", at: Ints) -> NDArray[np.bool_]:
@@ -324,9 +313,9 @@ FAMILIES: dict[str, type[Family]] = {
     "3pl": Dichotomous,
     "4pl": Dichotomous,
     "grm": Graded,
-    "gpcm": PartialCredit,
-    "pcm": PartialCredit,
+    "gpcm": DividedByTotal,
+    "pcm": DividedByTotal,
     "mgrm": Graded,
-    "rsm": PartialCredit,
-    "nrm": Nominal,
+    "rsm": DividedByTotal,
+    "nrm": DividedByTotal,
 }

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cat_engine.families import FAMILIES, Dichotomous, Family, Floats, Graded, Ints, Nominal, taken
+from cat_engine.families import FAMILIES, Dichotomous, Family, Floats, Graded, Ints, taken
 from cat_engine.faults import Fault, Faulty
 from cat_engine.once import once
 
@@ -35,7 +35,7 @@ __all__ = [
 MODELS = tuple(FAMILIES)
 DICHOTOMOUS = tuple(name for name, family in FAMILIES.items() if family is Dichotomous)
 ORDERED = tuple(name for name, family in FAMILIES.items() if family is Graded)
-NOMINAL = tuple(name for name, family in FAMILIES.items() if family is Nominal)
+NOMINAL = ("nrm",)
 LOWER_ASYMPTOTE = ("3pl", "4pl")
 UPPER_ASYMPTOTE = ("4pl",)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cat_engine.families import Family, Floats, Ints
+from cat_engine.families import Family, Floats, Ints, Slopes
 from cat_engine.faults import Fault, Faulty
 from cat_engine.pool import Pool
 
@@ -64,27 +64,27 @@ class Answers:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Likelihood:
-    """The likelihood of M sessions on S competencies by family of items: the parameters of the items answered, the category of each answer, and
-    its cell, session x S + competency.
+    """The likelihood of M sessions on S competencies by family of items: the parameters of the items answered, the slopes of the categories answered,
+    and the cell of each answer, session x S + competency.
     """
 
     sessions: int
     scales: int
-    parts: tuple[tuple[Family, Ints, Ints], ...]
+    parts: tuple[tuple[Family, Slopes, Ints], ...]
 
     @classmethod
     def of(cls, pool: Pool, answers: Answers, sessions: int) -> "_Likelihood":
         """Of answers whose rows are 0 to sessions - 1."""
         scales = len(pool.competencies)
         cell = answers.row * scales + pool.params.scale[answers.item]
-        parts = ((family, answers.category[at], cell[at]) for at, family in pool.params.by_family(answers.item))
+        parts = ((family, family.answers(answers.category[at]), cell[at]) for at, family in pool.params.by_family(answers.item))
         return cls(sessions, scales, tuple(parts))
 
     def slope_and_curvature(self, theta: Floats) -> tuple[Floats, Floats]:
         """l'_d and -l''_d at theta[M, S], [M, S] each."""
         slope, curvature = np.zeros(theta.size), np.zeros(theta.size)
-        for family, category, cell in self.parts:
-            first, second = family.answered(theta.take(cell), category)
+        for _, slopes, cell in self.parts:
+            first, second = slopes(theta.take(cell))
             slope += np.bincount(cell, weights=first, minlength=theta.size)
             curvature -= np.bincount(cell, weights=second, minlength=theta.size)
         return slope.reshape(theta.shape), curvature.reshape(theta.shape)
@@ -116,16 +116,17 @@ def posterior_mode(pool: Pool, answers: Answers, start: Floats, mean: float, pre
     theta, going = start.copy(), np.arange(len(start))
     everyone = likelihood = _Likelihood.of(pool, answers, len(start))
     for _ in range(MOST_STEPS):
-        at = theta[going]
+        at = theta if len(going) == len(theta) else theta[going]
         slope, curvature = likelihood.slope_and_curvature(at)
-        gradient = slope - (precision[None] * (at - mean)[:, None, :]).sum(axis=-1)
+        gradient = slope - np.vecdot(precision, (at - mean)[:, None, :])
         step = np.linalg.solve(_with_diagonal(precision, np.maximum(curvature, 0.0)), gradient[..., None])[..., 0]
-        longest = np.abs(step).max(axis=-1, keepdims=True)
-        theta[going] += step * np.minimum(1.0, LONGEST_STEP / np.maximum(longest, LONGEST_STEP))
-        left = longest[:, 0] > np.where((curvature >= 0).all(axis=-1), CLOSE, CLOSEST)
-        if not left.any():
+        longest = np.maximum.reduce(np.abs(step), axis=-1, keepdims=True)
+        theta[going] = at + step * np.minimum(1.0, LONGEST_STEP / np.maximum(longest, LONGEST_STEP))
+        left = longest[:, 0] > np.where(np.minimum.reduce(curvature, axis=-1) >= 0, CLOSE, CLOSEST)
+        staying = np.count_nonzero(left)
+        if not staying:
             break
-        if not left.all():
+        if staying < len(left):
             going = going[left]
             likelihood = _Likelihood.of(pool, _answers_of(answers, going, len(start)), len(going))
     return theta, np.asarray(np.linalg.inv(_with_diagonal(precision, everyone.information(theta))), dtype=np.float64)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cat_engine.families import Dichotomous, Family, Floats, Graded, Ints, Nominal, PartialCredit
+from cat_engine.families import Dichotomous, DividedByTotal, Family, Floats, Graded, Ints
 from cat_engine.irt import ItemParams, information_at, information_of
 
 CELL_WIDTH = 0.05
@@ -30,17 +30,14 @@ def steepest_bend(family: Family) -> Floats | None:
     """A bound on |I''| at every ability, [I]: 0 where the information has one maximum, None for a family of which none is known.
 
     Graded: with u_k = r_k - s_{k+1} and v_k = -u'_k / a the information is a^2 sum_k P_k u_k^2 and I'' = a^4 sum_k P_k (u^4 - 5 u^2 v + 2 v^2 - 2 u v'),
-    |u| <= 1, 0 <= v <= 1/2, |v'| < .193. Partial credit: I'' = a^4 times the fourth cumulant of the category, which is between -m^4/8 and m^4/12 for
-    categories 0 to m. Nominal: the fourth cumulant of the slope, between -r^4/8 and r^4/12 for slopes in a range r.
+    |u| <= 1, 0 <= v <= 1/2, |v'| < .193. Divided by total: the fourth cumulant of the slope, between -r^4/8 and r^4/12 for slopes in a range r.
     """
     match family:
         case Dichotomous():
             return np.zeros(len(family.a))
         case Graded():
             return np.asarray(2.9 * family.a**4)
-        case PartialCredit():
-            return np.asarray((family.a * (np.isfinite(family.floor).sum(axis=1) - 1)) ** 4 / 8)
-        case Nominal():
+        case DividedByTotal():
             return np.asarray(np.ptp(family.slopes, axis=1) ** 4 / 8, dtype=np.float64)
         case _:
             return None
