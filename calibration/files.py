@@ -136,18 +136,20 @@ def write_items_csv(rows: Mapping[str, Row]) -> str:
 
 
 def write_estimates_csv(verdicts: Sequence[ItemVerdict]) -> str:
-    """`item_id,model,a,b1..,c,d,se_a,se_b1..,se_c,n,flag`, with a1.. and se_a1.. where there are nominal items and se_d where there are 4pl ones; an item without an estimate has its flag
+    """`item_id,model,a,b1..,c,d,se_a,se_b1..,se_c,n,flag`, with a1.. and se_a1.. where there are nominal items, se_d where there are 4pl ones and partners where items
+    depend on each other; an item without an estimate has its flag
     and no number.
     """
     width = _widths([v.shape for v in verdicts])
     parameters = ["a", *_names("a", width[0]), *_names("b", width[1]), "c"]
     upper = ["se_d"] if any(v.shape.model == "4pl" for v in verdicts) else []
-    lines = [["item_id", "model", *parameters, "d", *(f"se_{name}" for name in parameters), *upper, "n", "flag"]]
+    together = ["partners"] if any(v.partners for v in verdicts) else []
+    lines = [["item_id", "model", *parameters, "d", *(f"se_{name}" for name in parameters), *upper, "n", "flag", *together]]
     for v in verdicts:
         row = v.new or (v.old if "anchor" in v.flags else None)
         numbers = _parameters(row, width) if row else [""] * (sum(width) + 3)
         errors = [_cell(v.se_a), *_cells(v.se_slopes, width[0]), *_cells(v.se_b, width[1]), _cell(v.se_c), *[_cell(v.se_d) for _ in upper]]
-        lines.append([v.item_id, v.shape.model, *numbers, *errors, str(v.n), ";".join(v.flags)])
+        lines.append([v.item_id, v.shape.model, *numbers, *errors, str(v.n), ";".join(v.flags), *[";".join(v.partners) for _ in together]])
     return _write(lines)
 
 

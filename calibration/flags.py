@@ -1,6 +1,8 @@
 """What speaks against an estimate: stable codes, each with a few words for tables, a clause for sentences, and advice for the command line."""
 
-from calibration.language import N_
+from collections.abc import Mapping, Sequence
+
+from calibration.language import N_, Language
 
 FLAGS = {
     "no_answers": N_("tanpa jawaban"),
@@ -18,6 +20,7 @@ FLAGS = {
     "drift": N_("jangkar bergeser, dilepas"),
     "misfit": N_("tidak cocok model"),
     "dif": N_("berfungsi lain bagi suatu kelompok"),
+    "dependent": N_("sejalan dengan butir lain"),
 }
 SENTENCES = {
     "no_answers": N_("belum ada yang menjawab butir ini"),
@@ -35,6 +38,7 @@ SENTENCES = {
     "drift": N_("sebagai jangkar butir ini tidak lagi sesuai dengan parameternya, sehingga dilepas"),
     "misfit": N_("jawaban teramati menyimpang dari kurva model"),
     "dif": N_("butir ini berfungsi lain bagi suatu kelompok orang"),
+    "dependent": N_("jawabannya sejalan dengan jawaban butir lain melebihi yang dijelaskan kemampuan"),
 }
 ADVICE = {
     "no_answers": "give it to people, or leave it out",
@@ -50,4 +54,10 @@ ADVICE = {
     "at_bound": "check its key; collect answers from abler or less able people; give it a prior",
     "drift": "review it before it is used as an anchor again",
     "misfit": "look at its curve in the report; try another model, check its key",
+    "dependent": "read the two together; give no test both, or score them as one item, and calibrate again",
 }
+
+
+def told(flags: Sequence[str], partners: Sequence[str], words: Mapping[str, str], language: Language) -> list[str]:
+    """Flags in the words of FLAGS or SENTENCES; that an item goes together with others names these `partners`."""
+    return [language.gettext(words[flag]) + (f" ({', '.join(partners)})" if flag == "dependent" and partners else "") for flag in flags]

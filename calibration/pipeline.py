@@ -13,10 +13,11 @@ from calibration.expectation import Here, Hold
 from calibration.girth_adapter import second_opinion
 from calibration.linking import link, middles, transform
 from calibration.mml import MmlOptions
+from calibration.pair_residuals import PairFindings, pair_findings
 from calibration.responses import ResponseLog
 from calibration.screening import answer_faults
 from calibration.state import FIXED_SLOPE
-from calibration.verdicts import ItemVerdict, ScaleRun, unestimated
+from calibration.verdicts import ItemVerdict, ScaleRun, unestimated, with_partners
 from cat_engine import Fault, Faulty, ItemParams, Row
 from cat_engine.irt import Floats, Ints
 from itembank.bank import Bank
@@ -46,7 +47,7 @@ class CalibrationOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Proposal:
-    """The outcome of a run: a verdict an item, a record a competency, and what was left out."""
+    """The outcome of a run: a verdict an item, a record and the dependence of items a competency, and what was left out."""
 
     verdicts: tuple[ItemVerdict, ...]
     scales: tuple[ScaleRun, ...]
@@ -55,6 +56,7 @@ class Proposal:
     dropped: Mapping[str, int]
     seconds: float
     dif: tuple[DifFinding, ...] = ()
+    pairs: tuple[PairFindings, ...] = ()
 
     def adopted(self) -> dict[str, Row]:
         """Item id -> new parameters, of the items whose verdict is "adopt"."""
@@ -95,6 +97,7 @@ def calibrate(
     verdicts: list[ItemVerdict] = []
     scales: list[ScaleRun] = []
     dif: list[DifFinding] = []
+    pairs: list[PairFindings] = []
     for s, competency in enumerate(bank.competencies):
         found, run = _calibrate_scale(log, bank, options, competency, np.flatnonzero(bank.params.scale == s), bank_item, hold)
         if run is not None and groups:
@@ -102,9 +105,12 @@ def calibrate(
             shifted = {f.item_id for f in findings if f.flagged}
             found = [replace(v, flags=(*v.flags, "dif")) if v.item_id in shifted and v.new is not None else v for v in found]
             dif += findings
+        if run is not None:
+            pairs.append(pair_findings(run.fit, run.items, competency))
+            found = with_partners(found, pairs[-1])
         verdicts += found
         scales += [run] if run else []
-    return Proposal(tuple(verdicts), tuple(scales), options, bank.version, {}, time.perf_counter() - began, tuple(dif))
+    return Proposal(tuple(verdicts), tuple(scales), options, bank.version, {}, time.perf_counter() - began, tuple(dif), tuple(pairs))
 
 
 def _dif(log: ResponseLog, bank: Bank, run: ScaleRun, bank_item: Ints, groups: Mapping[str, Sequence[str]]) -> tuple[DifFinding, ...]:

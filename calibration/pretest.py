@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from calibration.curves import curves, pack
-from calibration.flags import SENTENCES
+from calibration.flags import SENTENCES, told
 from calibration.language import INDONESIAN, Language
 from calibration.mml import MmlOptions
 from calibration.pipeline import CalibrationOptions, calibrate
@@ -115,7 +115,7 @@ def _item(v: ItemVerdict, met: Floats, nodes: Floats, demands: PretestDemands, l
 
 def _verdict(v: ItemVerdict, se: float, demands: PretestDemands, language: Language) -> tuple[str, str]:
     _, n = language.gettext, language.number(v.n)
-    reasons = "; ".join(_(SENTENCES[flag]) for flag in v.flags)
+    reasons = "; ".join(told(v.flags, v.partners, SENTENCES, language))
     if v.new is not None and not v.flags:
         return "promote", _("cukup teliti (n = {n}, SE b terbesar {se}) dan cocok dengan model").format(n=n, se=language.number(se, 2))
     if v.new is not None and set(v.flags) & set(REJECTING):

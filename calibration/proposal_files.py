@@ -13,6 +13,7 @@ from calibration.dif_run import DifFinding
 from calibration.drift import robust_z
 from calibration.language import INDONESIAN, Language
 from calibration.linking import middles
+from calibration.pair_residuals import Pair, PairFindings
 from calibration.pipeline import Proposal
 from calibration.verdicts import ItemVerdict
 from cat_engine import Row
@@ -21,16 +22,19 @@ from cat_engine import Row
 def proposal_items(proposal: Proposal, language: Language = INDONESIAN) -> list[dict[str, Any]]:
     """An object an item, None where there is no number: item_id, competency, model, verdict, why, flags; n and its answers by category; the parameters `old` and
     `new` on the bank's scale and the `se` of the new ones; rmsd; `shift` of the mean b and its robust z among the items of the competency; `dif`, the group
-    for which the item functions most differently with its shift, SE and p (None where nothing was tested).
+    for which the item functions most differently with its shift, SE and p (None where nothing was tested); `pair`, the item with which its residuals go together
+    most, q3, the people who met both and p (None where no pair was tested), and `partners`, those with which it is flagged.
     """
     moved = _robust(proposal.verdicts)
     worst = _worst(proposal.dif)
+    pairs = {name: pair for found in proposal.pairs for name, pair in found.highest().items()}
     return [
         {
             "item_id": v.item_id, "competency": v.competency, "model": v.shape.model, "verdict": v.verdict, "why": v.why(language),
             "flags": list(v.flags), "n": v.n, "counts": list(v.counts), "old": parameters(v.old), "new": parameters(v.new),
             "se": None if v.new is None else _errors(v), "rmsd": _number(v.rmsd), **moved.get(v.item_id, {"shift": None, "robust_z": None}),
             "girth_b": _number(v.girth_b), "dif": worst.get(v.item_id),
+            "pair": _pair(pairs.get(v.item_id)), "partners": list(v.partners),
         }
         for v in proposal.verdicts
     ]  # fmt: skip
@@ -50,7 +54,14 @@ def proposal_json(proposal: Proposal, language: Language = INDONESIAN) -> str:
         "base_version": proposal.base_version, "mode": options.mode, "min_n": options.min_n, "max_se": options.max_se, "se": options.se,
         "seconds": round(proposal.seconds, 4), "dropped": dict(proposal.dropped),
     }  # fmt: skip
+    run["pairs"] = [pairs_figures(found) for found in proposal.pairs]
     return json.dumps({**run, "scales": scales, "items": proposal_items(proposal, language)}, indent=1, ensure_ascii=False) + "\n"
+
+
+def pairs_figures(found: PairFindings) -> dict[str, Any]:
+    """The local dependence of a competency: how many pairs were tested, by one of how many people (0: there are too many items), and the pairs flagged."""
+    flagged = [{"item_id": pair.item_id, "other": pair.other, "n": pair.n, "q3": pair.q3, "p": pair.p} for pair in found.flagged_pairs()]
+    return {"competency": found.competency, "tested": found.tested, "one_of": found.every, "flagged": flagged}
 
 
 def proposal_csv(proposal: Proposal, language: Language = INDONESIAN) -> str:
@@ -66,17 +77,19 @@ def item_lines(items: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
     order = sorted(names, key=lambda name: ("abcd".index(name[0]), int(name[1:] or 0)))
     plain = ("n", "rmsd", "shift", "robust_z", "girth_b")
     dif = ("group", "shift", "se", "p")
+    pair = ("with", "q3", "n", "p")
     header = [
         "item_id", "competency", "model", *order, *(f"se_{name}" for name in order), *(f"old_{name}" for name in order), *plain,
-        *(f"dif_{name}" for name in dif), "flags", "verdict", "why",
+        *(f"dif_{name}" for name in dif), *(f"pair_{name}" for name in pair), "partners", "flags", "verdict", "why",
     ]  # fmt: skip
     lines: list[list[Any]] = [header]
     for item in items:
         own = [(item[side] or {}).get(name) for side in ("new", "se", "old") for name in order]
-        found = item["dif"] or {}
+        found, nearest = item["dif"] or {}, item["pair"] or {}
         lines.append(
             [
                 item["item_id"], item["competency"], item["model"], *own, *(item[name] for name in plain), *(found.get(name) for name in dif),
+                *(nearest.get(name) for name in pair), ";".join(item["partners"] or ()),
                 ";".join(item["flags"]), item["verdict"], item["why"],
             ]
         )  # fmt: skip
@@ -116,6 +129,12 @@ def _robust(verdicts: Sequence[ItemVerdict]) -> Mapping[str, dict[str, float]]:
             for (item_id, *_), d, z in zip(own, (middles(new) - middles(old)).tolist(), robust_z(new, old).tolist(), strict=True):
                 found[item_id] = {"shift": d, "robust_z": z}
     return found
+
+
+def _pair(pair: Pair | None) -> dict[str, Any] | None:
+    if pair is None:
+        return None
+    return {"with": pair.other, "q3": pair.q3, "n": pair.n, "p": pair.p, "flagged": pair.flagged}
 
 
 def _worst(findings: Sequence[DifFinding]) -> Mapping[str, dict[str, Any]]:

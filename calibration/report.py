@@ -7,8 +7,9 @@ import numpy as np
 
 from calibration.dif_run import DifFinding
 from calibration.drawings import Drawings, ScaleDrawings
-from calibration.flags import FLAGS, SENTENCES
+from calibration.flags import FLAGS, SENTENCES, told
 from calibration.language import INDONESIAN, N_, Language
+from calibration.pair_residuals import MOST_ITEMS, PairFindings
 from calibration.pipeline import Proposal, Recovery, recovery
 from calibration.plots import Picture
 from calibration.sorting import SCRIPT
@@ -45,6 +46,12 @@ DIF_GUIDE = N_(
     "Setiap kelompok dengan sedikitnya 100 jawaban per butir dibandingkan dengan peserta lain yang berkemampuan sama menurut jawaban mereka yang lain "
     "(RDIF, Lim & Choe 2023). Pergeseran: bagian rentang skor; di bawah 0 merugikan kelompok itu. Merah: p < 0,01 setelah koreksi Holm dan "
     "pergeseran sedikitnya 0,1."
+)
+MOST_PAIRS_SHOWN = 30
+PAIRS_GUIDE = N_(
+    "Pasangan butir sekompetensi yang dijawab sedikitnya 50 orang yang sama. Q3: korelasi jawaban mereka sesudah kemampuan diperhitungkan (Yen 1984), 0 bila "
+    "model cocok. Ditandai: Q3 sedikitnya 0,2 dan p < 0,01 setelah koreksi Holm. Butir seperti itu jangan diberikan dalam satu tes, atau nilailah sebagai satu "
+    "butir; parameter barunya menganggap keduanya bebas, sehingga menunggu putusan."
 )
 GUIDE = N_(
     "Kurva: garis putus-putus = parameter lama, garis biru = parameter baru, titik = rerata skor teramati dengan pita 95 % menurut posterior "
@@ -94,14 +101,23 @@ def _run_report(proposal: Proposal, drawn: Drawings, provisional: bool, near: Re
         )
         figures = {"b": near.rmse_b, "rb": near.r_b, "a": near.rmse_a, "ra": near.r_a}
         lines.append(text.format(num=number(near.n_items), **{name: number(value, 3) for name, value in figures.items()}))
-    return _document(title, notes, lines, proposal.verdicts, proposal.scales, drawn, language)
+    return _document(title, notes, lines, proposal.verdicts, proposal.scales, drawn, proposal.pairs, language)
 
 
 def html_file_report(found: FileCalibration, *, max_se: float, language: Language = INDONESIAN) -> str:
     """The report of a run on a file of answers that belongs to no bank."""
     line = language.gettext("Waktu hitung {seconds} detik.").format(seconds=language.number(found.seconds, 1))
     drawn = Drawings.of(found.verdicts, found.scales, (), max_se)
-    return _document(language.gettext("Laporan kalibrasi berkas"), [], [line], found.verdicts, found.scales, drawn, language)
+    return _document(
+        language.gettext("Laporan kalibrasi berkas"),
+        [],
+        [line],
+        found.verdicts,
+        found.scales,
+        drawn,
+        [found.pairs] if found.pairs else [],
+        language,
+    )
 
 
 def _document(
@@ -111,6 +127,7 @@ def _document(
     verdicts: Sequence[ItemVerdict],
     scales: Sequence[ScaleRun],
     drawn: Drawings,
+    pairs: Sequence[PairFindings],
     language: Language,
 ) -> str:
     _ = language.gettext
@@ -136,6 +153,7 @@ def _document(
     guide = html.escape(_(GUIDE), quote=False)
     out.append(f'{_pair(drawn.overview, language)}<p class="soft">{guide}</p>')
     out += _dif_section(drawn, language)
+    out += _pairs_section(pairs, language)
     for k, (run, own) in enumerate(zip(scales, drawn.scales, strict=True)):
         unestimated = [v for v in verdicts if v.competency == run.competency and v.new is None]
         out += _scale_section(k, run, own, unestimated, language)
@@ -182,6 +200,43 @@ def _dif_section(drawn: Drawings, language: Language) -> list[str]:
             f'<tr><td class="p">{html.escape(f.item_id)}</td><td>{name}</td>' + "".join(f'<td class="n">{c}</td>' for c in cells) + "</tr>"
         )
     return [*out, "</tbody></table></div>"]
+
+
+def _pairs_section(pairs: Sequence[PairFindings], language: Language) -> list[str]:
+    """How many pairs of items were tested, and those whose answers go together beyond ability."""
+    _, number = language.gettext, language.number
+    tested = sum(found.tested for found in pairs)
+    if not pairs:
+        return []
+    guide = html.escape(_(PAIRS_GUIDE), quote=False)
+    counted = language.ngettext("{num} pasangan diuji.", "{num} pasangan diuji.", tested).format(num=number(tested))
+    out = [_heading(_("Butir yang saling bergantung (Q3)")), f'<p class="soft">{guide}</p><p>{counted}']
+    for found in pairs:
+        name = html.escape(found.competency) or _("Semua butir")
+        if found.every == 0:
+            out.append(" " + _("{name}: tidak diuji, karena butirnya lebih dari {most}.").format(name=name, most=number(MOST_ITEMS)))
+        elif found.every > 1:
+            out.append(" " + _("{name}: menurut satu dari tiap {n} orang.").format(name=name, n=number(found.every)))
+    out.append("</p>")
+    flagged = sorted(((pair, found.competency) for found in pairs for pair in found.flagged_pairs()), key=lambda own: -own[0].q3)
+    if not flagged:
+        return [*out, "<p>", _("Tidak ada pasangan yang ditandai."), "</p>"]
+    item, other, competency = language.pgettext("satu", "Butir"), _("Butir pasangannya"), _("Kompetensi")
+    heads = _numeric((_("n keduanya"), "Q3", "p (Holm)"))
+    out.append(f'<div class="wide"><table><thead><tr><th>{item}</th><th>{other}</th><th>{competency}</th>{heads}</tr></thead><tbody>')
+    for pair, name in flagged[:MOST_PAIRS_SHOWN]:
+        words = "".join(f'<td class="p">{html.escape(text)}</td>' for text in (pair.item_id, pair.other, name or _("Semua butir")))
+        out.append(
+            f"<tr>{words}" + "".join(f'<td class="n">{c}</td>' for c in (number(pair.n), number(pair.q3, 2), number(pair.p, 4))) + "</tr>"
+        )
+    out.append("</tbody></table></div>")
+    rest = len(flagged) - MOST_PAIRS_SHOWN
+    if rest > 0:
+        text = language.ngettext(
+            "dan {num} pasangan lain, yang Q3-nya lebih rendah.", "dan {num} pasangan lain, yang Q3-nya lebih rendah.", rest
+        )
+        out.append(f'<p class="soft">{text.format(num=number(rest))}</p>')
+    return out
 
 
 def _group(f: DifFinding, language: Language) -> str:
@@ -259,7 +314,7 @@ def _items_table(verdicts: Sequence[ItemVerdict], language: Language) -> str:
             f'<tr><td class="p">{html.escape(v.item_id)}</td>' + "".join(f'<td class="p">{_parameters(row, language)}</td>' for row in rows)
         )
         out.append("".join(f'<td class="n">{cell}</td>' for cell in numbers))
-        flags = ", ".join(_(FLAGS[flag]) for flag in v.flags)
+        flags = html.escape(", ".join(told(v.flags, v.partners, FLAGS, language)))
         out.append(f'<td class="{v.verdict}">{_(VERDICTS[v.verdict])}</td><td class="why">{flags}</td></tr>')
     return "".join(out) + "</tbody></table></div>"
 

@@ -9,8 +9,9 @@ import numpy as np
 from calibration.curves import starting_rows
 from calibration.estimate import Demands, Run, estimate, tabulate
 from calibration.expectation import Here, Hold
+from calibration.pair_residuals import PairFindings, pair_findings
 from calibration.responses import ResponseLog
-from calibration.verdicts import ItemVerdict, ScaleRun
+from calibration.verdicts import ItemVerdict, ScaleRun, with_partners
 from cat_engine import Fault, Faulty, Row
 from cat_engine.irt import DICHOTOMOUS, Ints
 
@@ -36,11 +37,12 @@ class Specification:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FileCalibration:
-    """A verdict an item, in the order of the file, and the run; None where nothing could be estimated."""
+    """A verdict an item, in the order of the file, the run, and the dependence of items; None where nothing could be estimated."""
 
     verdicts: tuple[ItemVerdict, ...]
     run: Run | None
     seconds: float
+    pairs: PairFindings | None = None
 
     @property
     def scales(self) -> tuple[ScaleRun, ...]:
@@ -95,4 +97,8 @@ def calibrate_answers(
                 float(found.run.rmsd[k]), nan, found.flags[i], rows[i], se_slopes, float(errors.d[k]),
             )
         )  # fmt: skip
-    return FileCalibration(tuple(verdicts), found.run, time.perf_counter() - began)
+    pairs = None
+    if found.run is not None:
+        pairs = pair_findings(found.run.fit, [log.item_ids[i] for i in found.run.used.tolist()])
+        verdicts = with_partners(verdicts, pairs)
+    return FileCalibration(tuple(verdicts), found.run, time.perf_counter() - began, pairs)

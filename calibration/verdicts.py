@@ -1,13 +1,14 @@
 """What a calibration run proposes for an item, and why."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calibration.flags import SENTENCES
+from calibration.flags import SENTENCES, told
 from calibration.language import INDONESIAN, N_, Language
 from calibration.mml import MmlFit
+from calibration.pair_residuals import PairFindings
 from cat_engine import Row
 from cat_engine.irt import Ints
 
@@ -24,7 +25,7 @@ class ItemVerdict:
     """The old and new parameters of an item on the bank's scale, with SEs, and flags (stable codes, of flags.FLAGS).
 
     old is None where there is no bank, new where nothing could be estimated; shape is a row of the item's model and number of steps. rmsd: misfit per scale point. girth_b: the second opinion's mean difficulty on the bank's scale, NaN
-    where there is none. se_slopes: of a nominal item, which has no SE of a.
+    where there is none. se_slopes: of a nominal item, which has no SE of a. partners: the items with which it is flagged as dependent.
     """
 
     item_id: str
@@ -42,6 +43,7 @@ class ItemVerdict:
     shape: Row
     se_slopes: tuple[float, ...] = ()
     se_d: float = float("nan")
+    partners: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -57,13 +59,26 @@ class ItemVerdict:
 
     def why(self, language: Language = INDONESIAN) -> str:
         """The verdict in a sentence."""
-        return verdict_sentence(self.verdict, self.flags, self.n, max(self.se_b), language)
+        return verdict_sentence(self.verdict, self.flags, self.n, max(self.se_b), language, self.partners)
 
 
-def verdict_sentence(verdict: str, flags: Sequence[str], n: int, se_b: float, language: Language = INDONESIAN) -> str:
-    """A verdict and its reasons; n answers, and the largest SE of b."""
-    reasons = "; ".join(language.gettext(SENTENCES[flag]) for flag in flags)
+def verdict_sentence(
+    verdict: str, flags: Sequence[str], n: int, se_b: float, language: Language = INDONESIAN, partners: Sequence[str] = ()
+) -> str:
+    """A verdict and its reasons; n answers, the largest SE of b, and the items with which it is flagged as dependent."""
+    reasons = "; ".join(told(flags, partners, SENTENCES, language))
     return language.gettext(VERDICTS[verdict]).format(reasons=reasons, n=language.number(n), se=language.number(se_b, 2))
+
+
+def with_partners(verdicts: Iterable[ItemVerdict], found: PairFindings) -> list[ItemVerdict]:
+    """The verdicts with the local dependence that was found: an item names its partners, and an estimate made as if there were none is flagged."""
+    partners = found.partners()
+    return [
+        replace(v, partners=partners[v.item_id], flags=v.flags if v.new is None else (*v.flags, "dependent"))
+        if v.item_id in partners
+        else v
+        for v in verdicts
+    ]
 
 
 def unestimated(item_id: str, old: Row, counts: Ints, flags: tuple[str, ...], competency: str) -> ItemVerdict:

@@ -4,7 +4,7 @@ import json
 import re
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,12 @@ from calibration.flags import ADVICE, SENTENCES
 from calibration.linking import METHODS, link, transform
 from calibration.mml import DENSITIES, FIPC, MmlOptions, Priors
 from calibration.pipeline import CalibrationOptions, recovery
-from calibration.proposal_files import proposal_csv, proposal_json
+from calibration.proposal_files import pairs_figures, proposal_csv, proposal_json
 from calibration.report import html_file_report
 from calibration.responses import ResponseLog
 from calibration.standalone import FileCalibration, Specification, calibrate_answers
 from calibration.uncertainty import METHODS as SE_METHODS
+from calibration.verdicts import ItemVerdict
 from cat_engine import MODELS, Fault, Faulty
 from cat_engine.irt import Ints
 from itembank.exchange import read_bank_csv
@@ -170,7 +171,7 @@ def _calibrate_file(answers: Path, mml: MmlOptions, options: Mapping[str, Any], 
             f"{fit.design.n_persons} people, {int(fit.counts.sum())} answers; log-likelihood {fit.loglik:.4f} after {fit.n_cycles} cycles"
             f"{'' if fit.converged else ', [red]not converged[/]'}; {found.seconds:.2f} s"
         )
-    _print_flags([(v.item_id, v.n, v.flags) for v in found.verdicts])
+    _print_flags(found.verdicts)
 
 
 def _grouped(answers: Path, groups: str | None, competency: str | None) -> tuple[ResponseLog, Ints | None, tuple[str, ...]]:
@@ -204,6 +205,7 @@ def _figures(found: FileCalibration, names: tuple[str, ...], model: str) -> dict
     return {
         **figures, "loglik": fit.loglik, "n_cycles": fit.n_cycles, "converged": fit.converged, "latent": latent, "aic": fit.aic, "bic": fit.bic,
         "n_free": fit.n_free, "n_persons": fit.design.n_persons, "n_answers": int(fit.counts.sum()),
+        "pairs": None if found.pairs is None else pairs_figures(found.pairs),
     }  # fmt: skip
 
 
@@ -211,13 +213,14 @@ def _or_none(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _print_flags(items: list[tuple[str, int, tuple[str, ...]]]) -> None:
-    flagged = [(item_id, n, flags) for item_id, n, flags in items if flags and flags != ("anchor",)]
-    out.print(f"{len(items) - len(flagged)} of {len(items)} items without a flag")
-    for item_id, n, flags in flagged:
-        out.print(escape(f"  {item_id}: {', '.join(flags)} (n = {n})"))
+def _print_flags(verdicts: Sequence[ItemVerdict]) -> None:
+    flagged = [v for v in verdicts if v.flags and v.flags != ("anchor",)]
+    out.print(f"{len(verdicts) - len(flagged)} of {len(verdicts)} items without a flag")
+    for v in flagged:
+        partners = f", with {', '.join(v.partners)}" if v.partners else ""
+        out.print(escape(f"  {v.item_id}: {', '.join(v.flags)} (n = {v.n}{partners})"))
     english = language("en")
-    for flag in dict.fromkeys(flag for _, _, flags in flagged for flag in flags if flag in ADVICE):
+    for flag in dict.fromkeys(flag for v in flagged for flag in v.flags if flag in ADVICE):
         out.print(escape(f"{flag}: {english.gettext(SENTENCES[flag])}; {ADVICE[flag]}"))
 
 
@@ -244,7 +247,7 @@ def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any], hold: Hold) ->
             f"Run {run_id}: {summary['answers']} answers of {len(waves)} waves on bank version {run.base_version}, {proposal.seconds:.2f} s; "
             f"{summary['adopt']} items take new parameters, {summary['keep']} keep the old, {summary['reject']} are to be held"
         )
-        _print_flags([(v.item_id, v.n, v.flags) for v in proposal.verdicts])
+        _print_flags(proposal.verdicts)
         if truth is not None:
             near = recovery(proposal, {item_id: truth.row(i) for i, item_id in enumerate(truth.ids)})
             out.print(

@@ -30,7 +30,7 @@ from webtest.snapshots import Control, control_of
 DECISIONS = ("adopt", "keep", "hold")
 SEED = 1
 LONGEST_REASON = 500
-FACTS = ("model", "old", "se", "rmsd", "shift", "robust_z", "girth_b", "dif", "counts")
+FACTS = ("model", "old", "se", "rmsd", "shift", "robust_z", "girth_b", "dif", "counts", "pair", "partners")
 LARGEST_NUMBER = 2**31 - 1  # of a column of integers
 
 
@@ -97,7 +97,9 @@ def _row(table: Mapping[str, Any]) -> Row:
 
 def _estimate(e: Mapping[str, Any], language: Language) -> Estimate:
     nan = float("nan")
-    why = verdict_sentence(e["verdict"], e["flags"], e["n"], nan if e["se_b"] is None else e["se_b"], language)
+    why = verdict_sentence(
+        e["verdict"], e["flags"], e["n"], nan if e["se_b"] is None else e["se_b"], language, e.get("facts", {}).get("partners") or ()
+    )
     return Estimate(**{**e, "flags": tuple(e["flags"]), "new": None if e["new"] is None else _row(e["new"]), "why": why})
 
 
