@@ -11,13 +11,13 @@ import numpy as np
 
 from calibration.ability_bins import BinFit, bin_fit
 from calibration.bin_residuals import bin_residuals
-from calibration.curves import width
 from calibration.dependence import Dependence, ld_x2
 from calibration.files import read_items_csv
 from calibration.fit import Residuals, residuals
 from calibration.item_fit import ScoreFit, s_x2
 from calibration.model_fit import ModelFit, model_fit, state_at
 from calibration.responses import ResponseLog
+from calibration.state import FIXED_SLOPE, parameters_behind
 from cat_engine import Fault, Faulty, Grid, ItemParams, NormalPrior, Row, probabilities
 from cat_engine.ability import weights
 from cat_engine.irt import Floats, Ints
@@ -66,9 +66,10 @@ def fit(
     log = read_responses(answers)
     asked = _Asked.of(log, read_items_csv(read_text(items), blanks=True), str(items))
     found = residuals(asked.person, asked.item, asked.category, asked.rows, mean, sd)
-    n_free = [0 if known else width(row.model, len(row.b) + 1) for row in asked.rows]
+    n_free = [0] * len(asked.rows) if known else parameters_behind(asked.rows)
     by_bin = bin_fit(asked.person, asked.item, asked.category, asked.rows, found.theta, n_free)
-    by_score, pairs, whole, why = _of_whole_forms(asked, mean, sd, n_free)
+    with_sd = [n + (n > 0 and row.model in FIXED_SLOPE) for n, row in zip(n_free, asked.rows, strict=True)]
+    by_score, pairs, whole, why = _of_whole_forms(asked, mean, sd, with_sd)
     if model_file is not None and whole is None:
         raise Faulty([Fault("--model-fit", "", f"cannot be told: {why}")])
     table = _items(asked.names, found, by_bin, by_score, pairs)

@@ -115,9 +115,9 @@ def test_fit_and_score_give_the_statistics_of_mirt(golden: Golden, answers: Call
     for own in ("infit", "outfit", "z_infit", "z_outfit"):
         np.testing.assert_allclose(column(items, own), wanted[own], atol=1e-9)
     np.testing.assert_allclose(column(items, "s_x2"), by_score["statistic"], atol=1e-8)
-    if model != "rsm":  # of which mirt counts a parameter more an item
-        for mine, theirs in (("df", "df"), ("p_s_x2", "p"), ("rmsea", "rmsea")):
-            np.testing.assert_allclose(column(items, mine), by_score[theirs], atol=1e-8)
+    for mine, theirs in (("df", "df"), ("p_s_x2", "p"), ("rmsea", "rmsea")):
+        np.testing.assert_allclose(column(items, mine), by_score[theirs], atol=1e-8)
+    assert column(items, "df_x2").tolist() == wanted["df_x2"]
     if model not in SORTED_BY_ROUNDING:
         np.testing.assert_allclose(column(items, "x2"), wanted["x2"], rtol=1e-9)
     place = {(int(row["item"][1:]), int(row["other"][1:])): k for k, row in enumerate(pairs)}

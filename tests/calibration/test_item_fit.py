@@ -11,13 +11,11 @@ from hypothesis import strategies as st
 
 from calibration.dependence import ld_x2
 from calibration.item_fit import s_x2, summed_scores, without_each
+from calibration.state import FIXED_SLOPE, parameters_behind
 from cat_engine import Faulty, Grid, ItemParams, NormalPrior, Row, probabilities
 from tests.calibration.mirt import MODELS, fit_of, rows_of
 
 NODES = Grid().nodes()
-# Estimated parameters an item: mirt counts a shared slope, sd of ability or set of steps with each item that has it, and an rsm item's own shift too, but the
-# first one's, which is its origin. (Beside two steps of its own an item of three categories has no room for that shift: `cact fit` counts it once.)
-N_FREE = {"1pl": 2, "2pl": 2, "3pl": 3, "rsm": 4, "nrm": 6}
 
 
 def weights_of(variance: float) -> Any:
@@ -37,8 +35,7 @@ def matrix(data: Any) -> Any:
 def test_s_x2_and_ld_x2_are_those_of_mirt(golden: Callable[[str], Any], answers: Callable[[str], Any], name: str) -> None:
     wanted, rows, model = golden("mirt_item_fit.json")["fits"][name], rows_of(name), MODELS[name]
     p, weights, scores = curves_of(rows), weights_of(fit_of(name)["variance"]), matrix(answers(name))
-    n_free = N_FREE.get(model, len(rows[0].b) + 1)
-    found = s_x2(scores, p, weights, [n_free - (model == "rsm"), *[n_free] * (len(rows) - 1)])
+    found = s_x2(scores, p, weights, [n + (model in FIXED_SLOPE) for n in parameters_behind(rows)])
     for own in ("statistic", "df", "p", "rmsea"):
         np.testing.assert_allclose(getattr(found, own), wanted[own], atol=1e-8)
     pairs = ld_x2(scores, p, weights)
