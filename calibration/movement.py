@@ -4,20 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.drift import moved, robust_z
-from calibration.estimate import LARGEST_RMSD
 from calibration.linking import middles
 from calibration.pipeline import CalibrationOptions, Proposal, calibrate
 from calibration.responses import ResponseLog
-from calibration.verdicts import ItemVerdict, ScaleRun
-from cat_engine import Fault, Faulty, Grid, ItemParams, Row, probabilities
+from calibration.verdicts import ItemVerdict
+from cat_engine import Fault, Faulty, Row
 from cat_engine.irt import Floats, Ints
 from itembank.bank import Bank
 
-LARGEST_D2 = LARGEST_RMSD**2
 SLACK = 0.5  # of a CUSUM of standard normal deviations: made to find shifts of one
 LARGEST_CUSUM = 4.0  # with that slack a false alarm in some 170 periods, either way (Montgomery, 2009, table 9.3)
-FEWEST_TO_SPREAD = 5  # items for an interquartile range
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +21,9 @@ class Movement:
     """How an item moved since the bank's parameters: n new answers; the mean b of the bank and of the new estimate, its SE (mean over steps; NaN of a
     nominal item, whose place is ItemParams.middle, and so are its sums);
 
-    robust_z: of the shift among the competency's items (Huynh & Meyer, 2010), NaN for fewer than 5 items.
-    d2: squared difference of the expected scores per scale point, averaged over the ability of those who were tested (Wells, Hambleton,
-        Kirkpatrick & Meng, 2014).
+    robust_z, d2: of the shift among the competency's items (drift.Drift).
     easier, harder: the highest cumulative sum of standardised shifts over the periods (Veerkamp & Glas, 2000), NaN without periods.
-    flags: which of "robust_z", "d2", "cusum" passed its bound. A robust z counts where its shift is beyond its own error too (drift.moved); not_estimated: why there is no new estimate.
+    flags: which of "robust_z", "d2", "cusum" passed its bound; not_estimated: why there is no new estimate.
     """
 
     item_id: str
@@ -60,26 +54,17 @@ def movements(log: ResponseLog, bank: Bank, options: CalibrationOptions | None =
     nan = float("nan")
     for scale in proposal.scales:
         own = [v for v in proposal.verdicts if v.competency == scale.competency and v.n > 0]
-        new = [(v, v.new, v.old) for v in own if v.new is not None and v.old is not None]
-        now, then = [n for _, n, _ in new], [o for _, _, o in new]
-        z, apart = np.full(len(new), nan), np.zeros(len(new), dtype=bool)
-        if len(new) >= FEWEST_TO_SPREAD:
-            z, apart = robust_z(now, then), moved(now, then, [v.se_middle for v, _, _ in new])
-        after, before = middles(now), middles(then)
-        for k, (v, row, old) in enumerate(new):
-            d2 = _d2(row, old, scale)
+        for v in own:
+            if v.drift is None or v.old is None:
+                continue
+            before = float(middles([v.old])[0])
             easier, harder = sums.get(v.item_id, (nan, nan))
-            passed = {
-                "robust_z": apart[k],
-                "d2": d2 > LARGEST_D2,
-                "cusum": max(easier, harder) > LARGEST_CUSUM,
-            }
-            flags = tuple(name for name, over in passed.items() if over)
+            flags = (*v.drift.beyond, *["cusum"] * (max(easier, harder) > LARGEST_CUSUM))
             found.append(
                 Movement(
-                    v.item_id, v.competency, v.n, float(before[k]), float(after[k]), v.se_middle, float(z[k]), d2, easier, harder, flags
+                    v.item_id, v.competency, v.n, before, before + v.drift.shift, v.se_middle, v.drift.robust_z, v.drift.d2, easier, harder, flags
                 )
-            )
+            )  # fmt: skip
     estimated = {m.item_id for m in found}
     found += [
         Movement(v.item_id, v.competency, v.n, float(middles([v.old])[0]) if v.old else nan, *(nan,) * 6, (), v.flags)
@@ -87,14 +72,6 @@ def movements(log: ResponseLog, bank: Bank, options: CalibrationOptions | None =
         if v.n > 0 and v.item_id not in estimated
     ]
     return tuple(found)
-
-
-def _d2(new: Row, old: Row, scale: ScaleRun) -> float:
-    nodes = Grid(scale.mean - 5 * scale.sd, scale.mean + 5 * scale.sd).nodes()
-    weight = np.exp(-0.5 * ((nodes - scale.mean) / scale.sd) ** 2)
-    p = probabilities(ItemParams.from_rows([new._replace(scale=0), old._replace(scale=0)]), nodes)
-    gap: Floats = ((p[:, 0] - p[:, 1]) @ np.arange(p.shape[2])) / len(old.b)
-    return float((weight * gap**2).sum() / weight.sum())
 
 
 def _cumulative_sums(log: ResponseLog, bank: Bank, options: CalibrationOptions, period: Ints) -> dict[str, tuple[float, float]]:

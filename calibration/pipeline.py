@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from calibration.dif_run import DifFinding, run_dif
-from calibration.drift import drifted_anchor
+from calibration.drift import FEWEST_TO_TELL, Mask, drifted_anchor, drifts, purified
 from calibration.estimate import Demands, Run, estimate
 from calibration.expectation import Here, Hold
 from calibration.girth_adapter import second_opinion
@@ -29,7 +29,8 @@ MODES = ("free", "anchored")
 class CalibrationOptions:
     """What a psychometrician decides beforehand.
 
-    mode "free": every item with enough answers is estimated, N(0, 1) a competency, then put on the bank's scale by Stocking-Lord.
+    mode "free": every item with enough answers is estimated, N(0, 1) a competency, then put on the bank's scale by Stocking-Lord over the items that did
+    not move; calibrated items of the bank that did are flagged.
     mode "anchored": `anchors` (default: the bank's calibrated items) keep their parameters, the rest is estimated on their scale; anchors that no
     longer fit them are released, the farthest first, and flagged.
     min_n: answers an item needs; max_se: the largest SE of any b at which new parameters are adopted, made as `se` says ("oakes" or "xpd": without
@@ -154,9 +155,18 @@ def _calibrate_scale(
     if run is None:
         flags = [("no_anchor",) if anchorless and f[0] == "few" else f for f in found.flags]
         return [unestimated(*parts, competency) for parts in zip(ids, old, found.counts, flags, strict=True)], None
-    slope, intercept = (1.0, 0.0) if fixed.any() else _link(run.fit.rows, [old[i] for i in run.used])
+    before, estimated = [old[i] for i in run.used], ~fixed[run.used]
+    known = estimated & np.array([bank.calibration[items[i]] == "calibrated" for i in run.used])
+    free, told = not fixed.any(), bool(known.sum() >= FEWEST_TO_TELL)
+    common = known if told else estimated  # made-up parameters say nothing of the scale where there are others
+    slope, intercept = _link(run.fit.rows, before, common) if free else (1.0, 0.0)
+    rows = [transform(row, slope, intercept) for row in run.fit.rows]
+    errors = [run.errors.moved(k, row, slope, intercept) for k, row in enumerate(run.fit.rows)]
     names = tuple(ids[i] for i in run.used)
     girth_b, girth_r = _girth(run, log.person[mine], item, category) if options.girth else (np.full(len(run.used), np.nan), float("nan"))
+    scale = ScaleRun.of(run.fit, competency, names, slope, intercept, girth_r)
+    middle_errors = [float("nan") if se_slopes else float(np.mean(se_b)) for _, se_b, se_slopes in errors]
+    moves = drifts(rows, before, middle_errors, scale.mean, scale.sd, common if free else estimated)
     where = {int(i): k for k, i in enumerate(run.used)}
     verdicts = []
     for i in range(len(items)):
@@ -164,16 +174,15 @@ def _calibrate_scale(
         if k is None or fixed[i]:
             verdicts.append(unestimated(ids[i], old[i], found.counts[i], found.flags[i], competency))
             continue
-        se_a, se_b, se_slopes = run.errors.moved(k, run.fit.rows[k], slope, intercept)
-        flags_of = (*found.flags[i], *["drift"] * (i in released))
+        se_a, se_b, se_slopes = errors[k]
+        drifted = i in released or (free and told and bool(known[k]) and bool(moves[k].beyond))
         verdicts.append(
             ItemVerdict(
-                ids[i], competency, old[i], transform(run.fit.rows[k], slope, intercept), se_a, se_b, float(run.errors.c[k]), int(found.counts[i].sum()),
-                tuple(found.counts[i].tolist()), float(run.rmsd[k]), slope * float(girth_b[k]) + intercept, flags_of, old[i], se_slopes,
-                float(run.errors.d[k]),
+                ids[i], competency, old[i], rows[k], se_a, se_b, float(run.errors.c[k]), int(found.counts[i].sum()), tuple(found.counts[i].tolist()),
+                float(run.rmsd[k]), slope * float(girth_b[k]) + intercept, (*found.flags[i], *["drift"] * drifted), old[i], se_slopes,
+                float(run.errors.d[k]), drift=moves[k],
             )
         )  # fmt: skip
-    scale = ScaleRun.of(run.fit, competency, names, slope, intercept, girth_r)
     return verdicts, scale
 
 
@@ -183,20 +192,19 @@ def _is_anchor(bank: Bank, options: CalibrationOptions, i: int) -> bool:
     return bank.ids[i] in options.anchors if options.anchors else bank.calibration[i] == "calibrated"
 
 
-def _link(new: tuple[Row, ...], old: list[Row]) -> tuple[float, float]:
-    """Stocking-Lord over all estimated items; items that moved by more than 2.5 robust SDs are left out of a second pass.
+def _link(new: Sequence[Row], old: Sequence[Row], common: Mask) -> tuple[float, float]:
+    """Stocking-Lord over the items `common`[I], without those that moved.
 
     Partial credit items with a given slope carry the unit of the scale themselves: only their mean moves.
     """
-    if all(row.model in FIXED_SLOPE for row in new):
-        return 1.0, float(np.mean(middles(old) - middles(new)))
-    slope, intercept = link(new, old)
-    shift = middles([transform(row, slope, intercept) for row in new]) - middles(old)
-    spread = 1.4826 * float(np.median(np.abs(shift - np.median(shift))))
-    keep = np.flatnonzero(np.abs(shift - np.median(shift)) <= 2.5 * spread + 1e-9)
-    if 5 <= len(keep) < len(new):
-        return link([new[k] for k in keep], [old[k] for k in keep])
-    return slope, intercept
+
+    def constants(mine: Sequence[Row], theirs: Sequence[Row]) -> tuple[float, float]:
+        if all(row.model in FIXED_SLOPE for row in new):
+            return 1.0, float(np.mean(middles(theirs) - middles(mine)))
+        return link(mine, theirs)
+
+    those = np.flatnonzero(common).tolist()
+    return purified([new[k] for k in those], [old[k] for k in those], constants)[0]
 
 
 def _girth(run: Run, person: Ints, item: Ints, category: Ints) -> tuple[Floats, float]:

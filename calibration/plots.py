@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration.dif_run import LARGEST_SHIFT, DifFinding
-from calibration.drift import LARGEST_Z, SMALLEST_SPREAD, moved, robust_z
+from calibration.drift import LARGEST_Z, SMALLEST_SPREAD, robust_z
 from calibration.language import INDONESIAN, N_, Language
 from calibration.linking import middles
 from calibration.verdicts import ItemVerdict, ScaleRun
@@ -202,7 +202,7 @@ def difficulty_scatter(verdicts: Sequence[ItemVerdict]) -> Picture:
 
 
 def shifts(verdicts: Sequence[ItemVerdict]) -> Picture:
-    """Drift: the shift of mean b (new - old) against old b, with 95 % bars, and the bounds of robust z; items that moved (drift.moved) are red and named."""
+    """Drift: the shift of mean b (new - old) against old b, with 95 % bars, and the bounds of robust z; items that moved by it, or are flagged, are red and named."""
     pairs = [(v, v.new, v.old) for v in verdicts if v.new is not None and v.old is not None]
     new, old = [row for _, row, _ in pairs], [row for _, _, row in pairs]
     d, places = middles(new) - middles(old), middles(old)
@@ -215,8 +215,8 @@ def shifts(verdicts: Sequence[ItemVerdict]) -> Picture:
     bounds = (middle - LARGEST_Z * unit, middle + LARGEST_Z * unit)
     across = f'H{frame.width - frame.right}" stroke="{OLD}" stroke-dasharray="5 3"/>'
     parts = [f'<path d="M{frame.left},{frame.at_y(bound):.1f}{across}' for bound in bounds]
-    apart = moved(new, old, [v.se_middle for v, *_ in pairs])
-    for (v, *_), place, shift, beyond in zip(pairs, places.tolist(), d.tolist(), apart.tolist(), strict=True):
+    apart = ["drift" in v.flags or (v.drift is not None and "robust_z" in v.drift.beyond) for v, *_ in pairs]
+    for (v, *_), place, shift, beyond in zip(pairs, places.tolist(), d.tolist(), apart, strict=True):
         colour, x, y = WARNING if beyond else NEW, frame.at_x(place), frame.at_y(shift)
         spread = 1.96 * v.se_middle if np.isfinite(v.se_middle) else 0.0
         low, top = frame.at_y(shift - spread), frame.at_y(shift + spread)

@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 
 from calibration.dif_run import DifFinding
-from calibration.drift import robust_z
 from calibration.language import INDONESIAN, Language
-from calibration.linking import middles
 from calibration.pair_residuals import Pair, PairFindings
 from calibration.pipeline import Proposal
 from calibration.verdicts import ItemVerdict
@@ -21,18 +19,17 @@ from cat_engine import Row
 
 def proposal_items(proposal: Proposal, language: Language = INDONESIAN) -> list[dict[str, Any]]:
     """An object an item, None where there is no number: item_id, competency, model, verdict, why, flags; n and its answers by category; the parameters `old` and
-    `new` on the bank's scale and the `se` of the new ones; rmsd; `shift` of the mean b and its robust z among the items of the competency; `dif`, the group
+    `new` on the bank's scale and the `se` of the new ones; rmsd; `shift` of the mean b, its robust z among the items of the competency, and d2 (drift.py); `dif`, the group
     for which the item functions most differently with its shift, SE and p (None where nothing was tested); `pair`, the item with which its residuals go together
     most, q3, the people who met both and p (None where no pair was tested), and `partners`, those with which it is flagged.
     """
-    moved = _robust(proposal.verdicts)
     worst = _worst(proposal.dif)
     pairs = {name: pair for found in proposal.pairs for name, pair in found.highest().items()}
     return [
         {
             "item_id": v.item_id, "competency": v.competency, "model": v.shape.model, "verdict": v.verdict, "why": v.why(language),
             "flags": list(v.flags), "n": v.n, "counts": list(v.counts), "old": parameters(v.old), "new": parameters(v.new),
-            "se": None if v.new is None else _errors(v), "rmsd": _number(v.rmsd), **moved.get(v.item_id, {"shift": None, "robust_z": None}),
+            "se": None if v.new is None else _errors(v), "rmsd": _number(v.rmsd), **_drift(v),
             "girth_b": _number(v.girth_b), "dif": worst.get(v.item_id),
             "pair": _pair(pairs.get(v.item_id)), "partners": list(v.partners),
         }
@@ -75,7 +72,7 @@ def item_lines(items: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
     """The header and a line an item, of `proposal_items`."""
     names = list(dict.fromkeys(name for item in items for side in ("old", "new") for name in item[side] or ()))
     order = sorted(names, key=lambda name: ("abcd".index(name[0]), int(name[1:] or 0)))
-    plain = ("n", "rmsd", "shift", "robust_z", "girth_b")
+    plain = ("n", "rmsd", "shift", "robust_z", "d2", "girth_b")
     dif = ("group", "shift", "se", "p")
     pair = ("with", "q3", "n", "p")
     header = [
@@ -119,16 +116,10 @@ def _errors(v: ItemVerdict) -> dict[str, float | None]:
     )
 
 
-def _robust(verdicts: Sequence[ItemVerdict]) -> Mapping[str, dict[str, float]]:
-    """The shift of each estimated item's mean b, and its robust z among those of its competency."""
-    found: dict[str, dict[str, float]] = {}
-    for competency in dict.fromkeys(v.competency for v in verdicts):
-        own = [(v.item_id, v.new, v.old) for v in verdicts if v.competency == competency and v.new is not None and v.old is not None]
-        if own:
-            new, old = [n for _, n, _ in own], [o for *_, o in own]
-            for (item_id, *_), d, z in zip(own, (middles(new) - middles(old)).tolist(), robust_z(new, old).tolist(), strict=True):
-                found[item_id] = {"shift": d, "robust_z": z}
-    return found
+def _drift(v: ItemVerdict) -> dict[str, float | None]:
+    if v.drift is None:
+        return dict.fromkeys(("shift", "robust_z", "d2"))
+    return {"shift": v.drift.shift, "robust_z": _number(v.drift.robust_z), "d2": _number(v.drift.d2)}
 
 
 def _pair(pair: Pair | None) -> dict[str, Any] | None:

@@ -58,7 +58,8 @@ GUIDE = N_(
     "kemampuan peserta. RMSD: beda rerata kurva teramati dari model, per satuan skor; di atas 0,1 dianggap tidak cocok. SE: galat baku dari "
     "informasi teramati (Oakes). Butir nominal: satu kurva tiap kategori, titik = bagian jawaban teramati; a = kemiringan dan b = intersep kategori "
     "1, 2, dan seterusnya. Pergeseran: beda rerata b baru dan lama dengan pita 95 %; di luar garis putus-putus (z kekar 2,7) butir bergeser lebih "
-    "daripada butir lain. Judul kolom mengurutkan tabel. A dan B: konstanta penyetaraan ke skala bank, θ = A θ' + B."
+    "daripada butir lain. Butir bank yang terkalibrasi ditandai bila z kekarnya di atas 2,7 atau d2 (rerata kuadrat beda kurva) di atas 0,01, dan "
+    "itu lebih daripada 2,7 galat bakunya sendiri. Judul kolom mengurutkan tabel. A dan B: konstanta penyetaraan ke skala bank, θ = A θ' + B."
 )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from calibration.drift import Drift
 from calibration.flags import SENTENCES, told
 from calibration.language import INDONESIAN, N_, Language
 from calibration.mml import MmlFit
@@ -25,7 +26,8 @@ class ItemVerdict:
     """The old and new parameters of an item on the bank's scale, with SEs, and flags (stable codes, of flags.FLAGS).
 
     old is None where there is no bank, new where nothing could be estimated; shape is a row of the item's model and number of steps. rmsd: misfit per scale point. girth_b: the second opinion's mean difficulty on the bank's scale, NaN
-    where there is none. se_slopes: of a nominal item, which has no SE of a. partners: the items with which it is flagged as dependent.
+    where there is none. se_slopes: of a nominal item, which has no SE of a. partners: the items with which it is flagged as dependent. drift: how far it
+    is from the old parameters.
     """
 
     item_id: str
@@ -44,6 +46,7 @@ class ItemVerdict:
     se_slopes: tuple[float, ...] = ()
     se_d: float = float("nan")
     partners: tuple[str, ...] = ()
+    drift: Drift | None = None
 
     @property
     def verdict(self) -> str:

@@ -94,7 +94,7 @@ def correlations_command(answers: Path, bank_file: Path, out_file: Path | None, 
 def drift(answers: Path, bank_file: Path, periods: Path | None, min_n: int, out_file: Path | None, as_json: bool) -> None:
     """Whether items moved since the bank was calibrated: ANSWERS estimated afresh, on the bank's scale.
 
-    robust_z of the shift of b above 2.7 (and the shift above 2.7 of its SE), d2 above .01 (expected score .1 a point off) or, over periods, a cumulative
+    robust_z of the shift of b above 2.7, d2 above .01 (expected score .1 a point off), both beyond 2.7 of its own SE, or, over periods, a cumulative
     sum above 4 is flagged.
     """
     log, bank = _read(answers, bank_file, {"--out": out_file})

@@ -71,9 +71,9 @@ def adaptive_plan(bank: Bank, each: int) -> tuple[TestPlan, Pool]:
     return plan, pool_of(bank, bank.competencies)
 
 
-def adaptive(bank: Bank, theta: Floats, each: int, seed: int) -> ResponseLog:
-    """Everybody takes the adaptive test."""
-    result = simulate(*adaptive_plan(bank, each), theta, seed)
+def adaptive(bank: Bank, theta: Floats, each: int, seed: int, truth: list[Row] | None = None) -> ResponseLog:
+    """Everybody takes the adaptive test, and answers by the parameters `truth` of the items, where they are not the bank's."""
+    result = simulate(*adaptive_plan(bank, each), theta, seed, None if truth is None else ItemParams.from_rows(truth))
     return log_of(bank, len(theta), result.step_person, result.step_item, result.step_category, result.step_position, "adaptive")
 
 

@@ -1,16 +1,18 @@
 """Drift: an anchor that moved is released and named, and those that hold are not."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from calibration.drift import LARGEST_Z, purified_link, robust_z
+from calibration.drift import LARGEST_Z, drifts, purified_link, robust_z
 from calibration.linking import link, transform
-from calibration.pipeline import CalibrationOptions, calibrate
+from calibration.pipeline import CalibrationOptions, Proposal, calibrate
 from cat_engine import Row
 from itembank.bank import Bank
+from tests.calibration.sitters import adaptive, bank_of_rows, items
 
 ROWS = [Row("2pl", 1.3, [float(b)]) for b in np.linspace(-1.2, 1.2, 14)]
 ANCHORS = frozenset(f"i{k}" for k in range(10))
@@ -67,3 +69,82 @@ def test_a_purified_link_is_that_of_the_items_that_did_not_move(method: str) -> 
 def test_of_few_common_items_none_is_left_out() -> None:
     fresh = moved_by({3: 0.8})[:5]
     assert purified_link(fresh, ROWS[:5]) == (link(fresh, ROWS[:5]), 5)
+
+
+SHIFTS = (-0.8, -0.7, -0.6, -0.5, -0.8, -0.7, -0.6, 0.7)  # more have become easier, as those that leak do
+OPTIONS = CalibrationOptions(max_se=0.5)
+
+
+def routed_on_an_old_bank(seed: int, shifts: tuple[float, ...], n: int = 3000) -> tuple[Bank, set[str], Proposal]:
+    """70 items, 30 to each person by the bank's parameters; people answer by parameters of which some have moved since. All is estimated free."""
+    rows = items("2pl", 70, seed)
+    rng = np.random.default_rng(seed)
+    moved = dict(zip(rng.permutation(70).tolist(), shifts, strict=False))
+    truth = [row._replace(b=[row.b[0] + moved.get(k, 0.0)]) for k, row in enumerate(rows)]
+    bank = bank_of_rows(rows)
+    proposal = calibrate(adaptive(bank, rng.normal(0.3, 1.1, (n, 1)), 30, seed, truth), bank, OPTIONS)
+    return bank, {f"i{k}" for k in moved}, proposal
+
+
+def test_a_free_calibration_flags_what_moved_and_what_stayed_at_the_nominal_rate() -> None:
+    """Three samples: shifts of .5 to .8, most to one side. Beyond 2.7 robust sds are .7 % of what stayed, fewer beyond 2.7 errors of their own too."""
+    found = missed = false = stayed = 0
+    for seed in (911, 912, 913):
+        _, moved, proposal = routed_on_an_old_bank(seed, SHIFTS)
+        scale = proposal.scales[0]
+        assert [scale.mean, scale.sd] == pytest.approx([0.3, 1.1], abs=0.08)  # the scale is that of those that stayed
+        for v in proposal.verdicts:
+            if v.new is None or max(v.se_b) > 0.15:
+                continue
+            drifted = "drift" in v.flags
+            if v.item_id in moved:
+                found, missed = found + drifted, missed + (not drifted)
+                assert v.verdict != "adopt" or not drifted
+            else:
+                stayed, false = stayed + 1, false + drifted
+    assert found + missed >= 15
+    assert found >= 0.9 * (found + missed)
+    assert stayed > 100
+    assert false / stayed < 0.025
+
+
+def test_its_words_are_those_of_an_anchor_that_moved() -> None:
+    _, moved, proposal = routed_on_an_old_bank(911, SHIFTS, 2000)
+    flagged = [v for v in proposal.verdicts if "drift" in v.flags]
+    assert {v.item_id for v in flagged} <= moved
+    assert len(flagged) > 3
+    for v in flagged:
+        assert v.verdict == "keep"
+        assert "tidak lagi sesuai dengan parameternya di bank" in v.why()
+        assert abs(v.drift.robust_z) > LARGEST_Z
+
+
+def test_parameters_that_nobody_estimated_cannot_drift_and_do_not_give_the_scale() -> None:
+    """Twenty provisional items of the bank are far off: they are estimated without a flag, and the others hold the scale."""
+    rows = items("2pl", 40, 921)
+    bank = bank_of_rows([row._replace(b=[row.b[0] + 0.9]) if k < 20 else row for k, row in enumerate(rows)])
+    made_up = replace(bank, calibration=("provisional",) * 20 + ("calibrated",) * 20)
+    log = adaptive(bank, np.random.default_rng(922).normal(size=(2500, 1)), 20, 923, rows)
+    proposal = calibrate(log, made_up, OPTIONS)
+    assert not any("drift" in v.flags for v in proposal.verdicts)
+    assert [proposal.scales[0].mean, proposal.scales[0].sd] == pytest.approx([0.0, 1.0], abs=0.08)
+    known = [v for v in proposal.verdicts[:20] if v.new is not None and max(v.se_b) < 0.2]
+    assert len(known) > 5
+    assert np.mean([v.drift.shift for v in known]) == pytest.approx(-0.9, abs=0.1)
+
+
+def test_an_item_that_lost_its_slope_is_seen_by_its_curve_though_its_b_stayed() -> None:
+    old = [Row("2pl", 1.6, [float(b)]) for b in np.linspace(-1, 1, 9)]
+    new = [row._replace(a=0.6) if k == 4 else row for k, row in enumerate(old)]
+    found = drifts(new, old, [0.05] * 9, 0.0, 1.0)
+    assert [d.beyond for d in found] == [("d2",) if k == 4 else () for k in range(9)]
+    assert found[4].d2 > 0.01
+    unsure = drifts(new, old, [0.4] * 9, 0.0, 1.0)  # its own error explains as much
+    assert not any(d.beyond for d in unsure)
+
+
+def test_of_four_items_there_is_no_telling_which_moved() -> None:
+    found = drifts(moved_by({0: 1.5})[:4], ROWS[:4], [0.1] * 4, 0.0, 1.0)
+    assert np.isnan([d.robust_z for d in found]).all()
+    assert not any("robust_z" in d.beyond for d in found)
+    assert drifts([], [], [], 0.0, 1.0) == []

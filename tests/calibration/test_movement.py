@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from calibration.drift import d2
 from calibration.movement import LARGEST_CUSUM, Movement, movements
 from calibration.pipeline import CalibrationOptions
-from cat_engine import Faulty, Row
+from cat_engine import Faulty, Grid, Row
 from itembank.bank import Bank
 
 ROWS = [Row("2pl", 1.3, [float(b)]) for b in np.linspace(-1.4, 1.4, 16)]
@@ -56,16 +57,11 @@ def test_a_nominal_item_that_moved_is_flagged_without_a_standard_error(draw: Cal
 
 def test_d2_is_the_mean_squared_gap_of_two_curves() -> None:
     """Of two Rasch items a distance of 1 apart: the integral of (p1 - p2)^2 over N(0, 1), by the trapezoidal rule on a finer grid."""
-    from calibration.movement import _d2
-
-    class Standard:
-        mean, sd = 0.0, 1.0
-
     theta = np.linspace(-8, 8, 4001)
     density = np.exp(-0.5 * theta**2) / np.sqrt(2 * np.pi)
     gap = 1 / (1 + np.exp(-theta)) - 1 / (1 + np.exp(-(theta - 1)))
     expected = float(np.trapezoid(density * gap**2, theta))
-    assert _d2(Row("2pl", 1, [0.0]), Row("2pl", 1, [1.0]), Standard()) == pytest.approx(expected, rel=1e-4)  # type: ignore[arg-type]
+    assert d2([Row("2pl", 1, [0.0])], [Row("2pl", 1, [1.0])], Grid(-5, 5).nodes(), 0.0, 1.0) == pytest.approx(expected, rel=1e-4)
 
 
 def test_an_item_with_few_answers_is_named_without_a_number(draw: Callable[..., Any], bank_of: Callable[..., Bank]) -> None:

@@ -138,7 +138,7 @@ def test_a_run_names_the_partner_wherever_it_speaks_of_the_item(testlet: tuple[B
     bank, log = testlet
     proposal = calibrate(log, bank, CalibrationOptions(max_se=1.0))
     of = {v.item_id: v for v in proposal.verdicts}
-    assert of["i0"].flags == of["i1"].flags == ("dependent",)
+    assert "dependent" in of["i0"].flags
     assert of["i0"].verdict == "keep"
     assert "melebihi yang dijelaskan kemampuan (i1)" in of["i0"].why()
     assert "than ability explains (i0)" in of["i1"].why(language("en"))

@@ -30,7 +30,7 @@ from webtest.snapshots import Control, control_of
 DECISIONS = ("adopt", "keep", "hold")
 SEED = 1
 LONGEST_REASON = 500
-FACTS = ("model", "old", "se", "rmsd", "shift", "robust_z", "girth_b", "dif", "counts", "pair", "partners")
+FACTS = ("model", "old", "se", "rmsd", "shift", "robust_z", "d2", "girth_b", "dif", "counts", "pair", "partners")
 LARGEST_NUMBER = 2**31 - 1  # of a column of integers
 
 
