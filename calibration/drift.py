@@ -42,51 +42,57 @@ def drifts(
 ) -> list[Drift]:
     """The drift of items from `old` parameters to new ones that were put on their scale, with the SE of each mean b (NaN: not known); ability is Normal(mean,
     sd) there. The shifts are measured against those of the items `among`[I] (default: all).
+
+    A bound is passed only beyond LARGEST_Z standard errors of the item's own: robust z takes all items for equally well known, and routed answers make some known
+    badly, which among the others stand out by chance alone. Where there is no SE, of a nominal item say, the bound decides.
     """
     if not linked:
         return []
-    d, few = middles(linked) - middles(old), len(linked if among is None else np.flatnonzero(among)) < FEWEST_TO_TELL
-    z = np.full(len(d), np.nan) if few else robust_z(linked, old, among)
-    nodes = Grid(mean - 5 * sd, mean + 5 * sd).nodes()
-    gap = d2(linked, old, nodes, mean, sd)
-    farther = [row._replace(b=[b + LARGEST_Z * own for b in row.b]) for row, own in zip(linked, np.nan_to_num(se).tolist(), strict=True)]
-    noise = d2(linked, farther, nodes, mean, sd)
-    tests = {
-        "robust_z": np.zeros(len(d), dtype=bool) if few else moved(linked, old, se, among),
-        "d2": (gap > LARGEST_D2) & (gap > noise),
-    }
+    after, before = _params(linked), _params(old)
+    d, error = after.middle - before.middle, LARGEST_Z * np.nan_to_num(se)
+    others = d if among is None else d[among]
+    z = _robust(d, others) if len(others) >= FEWEST_TO_TELL else np.full(len(d), np.nan)
+    gap, noise = _gaps(after, before, error, mean, sd)
+    with np.errstate(invalid="ignore"):
+        beyond = {
+            "robust_z": (np.abs(z) > LARGEST_Z) & (np.abs(d - np.median(others if len(others) else d)) > error),
+            "d2": (gap > LARGEST_D2) & (gap > noise),
+        }
     return [
-        Drift(*own, tuple(name for name, over in tests.items() if over[k]))
+        Drift(*own, tuple(name for name, over in beyond.items() if over[k]))
         for k, own in enumerate(zip(d.tolist(), z.tolist(), gap.tolist(), strict=True))
     ]
 
 
-def d2(new: Sequence[Row], old: Sequence[Row], nodes: Floats, mean: float, sd: float) -> Floats:
-    """Squared difference of the expected scores of items per scale point, averaged over Normal(mean, sd), [I]."""
+def d2(new: Sequence[Row], old: Sequence[Row], mean: float, sd: float) -> Floats:
+    """Squared difference of the expected scores of items per scale point, averaged over ability Normal(mean, sd), [I]."""
+    return _gaps(_params(new), _params(old), np.zeros(len(new)), mean, sd)[0]
+
+
+def _gaps(after: ItemParams, before: ItemParams, error: Floats, mean: float, sd: float) -> tuple[Floats, Floats]:
+    """d2 of items, and what a shift of all b of an item by error[I] would make of it, to first order, [I] each."""
+    nodes = Grid(mean - 5 * sd, mean + 5 * sd).nodes()
     weight = np.exp(-0.5 * ((nodes - mean) / sd) ** 2)
-    after, before = (expected_score(ItemParams.from_rows([row._replace(scale=0) for row in rows]), nodes) for rows in (new, old))
-    gap = (after - before) / np.array([len(row.b) for row in old])
-    return np.asarray(weight @ gap**2 / weight.sum())
+    score, steps = expected_score(after, nodes), after.n_cat - 1
+    gaps = score - expected_score(before, nodes), error * np.gradient(score, nodes, axis=0)
+    apart, noise = (weight @ (gap / steps) ** 2 / weight.sum() for gap in gaps)
+    return apart, noise
 
 
-def robust_z(linked: Sequence[Row], old: Sequence[Row], among: Mask | None = None) -> Floats:
-    """How far each common item moved, [I]: (d - median d) / (.7413 IQR of d), d the difference of mean b after linking (Huynh & Meyer, 2010); median and IQR
-    are those of the items `among`[I] (default: all).
-    """
+def _params(rows: Sequence[Row]) -> ItemParams:
+    return ItemParams.from_rows([row._replace(scale=0) for row in rows])
+
+
+def robust_z(linked: Sequence[Row], old: Sequence[Row]) -> Floats:
+    """How far each common item moved, [I]: (d - median d) / (.7413 IQR of d), d the difference of mean b after linking (Huynh & Meyer, 2010)."""
     d = middles(linked) - middles(old)
-    low, middle, high = np.percentile(d if among is None else d[among], (25, 50, 75))
+    return _robust(d, d)
+
+
+def _robust(d: Floats, others: Floats) -> Floats:
+    """The shifts d[I] in robust sds of `others` from their median."""
+    low, middle, high = np.percentile(others, (25, 50, 75))
     return np.asarray((d - middle) / max(SD_OF_IQR * (high - low), SMALLEST_SPREAD))
-
-
-def moved(linked: Sequence[Row], old: Sequence[Row], se: Sequence[float], among: Mask | None = None) -> Mask:
-    """Which items moved, [I]: robust z beyond LARGEST_Z, and d as many of its own standard errors from the median.
-
-    A robust z takes all items for equally well known. Routed answers make some known badly: among the others those would stand out by chance alone. Where
-    there is no SE (NaN, of a nominal item) z decides.
-    """
-    d = middles(linked) - middles(old)
-    within = np.abs(d - np.median(d if among is None else d[among])) <= LARGEST_Z * np.asarray(se)
-    return np.asarray((np.abs(robust_z(linked, old, among)) > LARGEST_Z) & ~within)
 
 
 def purified_link(new: Sequence[Row], old: Sequence[Row], method: str = "sl") -> tuple[tuple[float, float], int]:
