@@ -20,9 +20,9 @@ from calibration.state import FIXED_SLOPE
 from calibration.verdicts import ItemVerdict, ScaleRun, unestimated, with_partners
 from cat_engine import Fault, Faulty, ItemParams, Row
 from cat_engine.irt import Floats, Ints
-from itembank.bank import Bank
+from itembank.bank import GIVEN, Bank
 
-MODES = ("free", "anchored")
+MODES = ("free", "anchored", "online")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,10 @@ class CalibrationOptions:
 
     mode "free": every item with enough answers is estimated, N(0, 1) a competency, then put on the bank's scale by Stocking-Lord over the items that did
     not move; calibrated items of the bank that did are flagged.
-    mode "anchored": `anchors` (default: the bank's calibrated items) keep their parameters, the rest is estimated on their scale; anchors that no
+    mode "anchored": `anchors` (default: the bank's calibrated items, but for those in pretest) keep their parameters, the rest is estimated on their scale; anchors that no
     longer fit them are released, the farthest first, and flagged.
+    mode "online": the bank's active items keep their parameters whatever they are, and only those in pretest are estimated, on their scale; mml.fipc says how
+    ("nwu-oem": one EM cycle, Wainer & Mislevy, 1990; "nwu-mem": many, Ban et al., 2001). Answers to items that are held or retired are left out.
     min_n: answers an item needs; max_se: the largest SE of any b at which new parameters are adopted, made as `se` says ("oakes" or "xpd": without
     errors nothing could be adopted); girth: ask it for a second opinion.
     """
@@ -95,12 +97,14 @@ def calibrate(
         raise Faulty(faults)
     began = time.perf_counter()
     bank_item = np.array([bank.index[item_id] for item_id in log.item_ids])[log.item]
+    asked = np.array([options.mode != "online" or status in GIVEN for status in bank.status], dtype=bool)
     verdicts: list[ItemVerdict] = []
     scales: list[ScaleRun] = []
     dif: list[DifFinding] = []
     pairs: list[PairFindings] = []
     for s, competency in enumerate(bank.competencies):
-        found, run = _calibrate_scale(log, bank, options, competency, np.flatnonzero(bank.params.scale == s), bank_item, hold)
+        items = np.flatnonzero((bank.params.scale == s) & asked)
+        found, run = _calibrate_scale(log, bank, options, competency, items, bank_item, hold)
         if run is not None and groups:
             findings = _dif(log, bank, run, bank_item, groups)
             shifted = {f.item_id for f in findings if f.flagged}
@@ -130,6 +134,8 @@ def _faults(log: ResponseLog, bank: Bank, options: CalibrationOptions) -> Iterat
         yield Fault("options", "se", f"'{options.se}' gives no standard errors, and without them no item can be adopted", "oakes or xpd")
     for item_id in sorted(options.anchors - bank.index.keys()):
         yield Fault("options", "anchors", f"'{item_id}' is not an item of the bank")
+    if options.mode == "online" and "pretest" not in bank.status:
+        yield Fault("options", "mode", "there is no item in pretest to be estimated", "mark them in the bank, or choose another mode")
     yield from answer_faults(log, bank)
 
 
@@ -143,11 +149,11 @@ def _calibrate_scale(
     ids = [bank.ids[i] for i in items]
     fixed = np.array([_is_anchor(bank, options, int(i)) for i in items])
     item, category = place[bank_item[mine]], log.category[mine]
-    anchorless = options.mode == "anchored" and not fixed[np.unique(item)].any()
+    anchorless = options.mode != "free" and not fixed[np.unique(item)].any()
     demands = Demands(2**62 if anchorless else options.min_n, options.max_se, options.se, options.mml)
     found = estimate(log.person[mine], item, category, old, demands, fixed, hold=hold)
     released: set[int] = set()
-    while found.run is not None and (moved := drifted_anchor(found.run, fixed, options.min_n)) is not None:
+    while options.mode != "online" and found.run is not None and (moved := drifted_anchor(found.run, fixed, options.min_n)) is not None:
         fixed[moved] = False
         released.add(moved)
         found = estimate(log.person[mine], item, category, old, demands, fixed, hold=hold)
@@ -189,7 +195,9 @@ def _calibrate_scale(
 def _is_anchor(bank: Bank, options: CalibrationOptions, i: int) -> bool:
     if options.mode == "free":
         return False
-    return bank.ids[i] in options.anchors if options.anchors else bank.calibration[i] == "calibrated"
+    if options.mode == "online":
+        return bank.status[i] != "pretest"
+    return bank.ids[i] in options.anchors if options.anchors else bank.calibration[i] == "calibrated" and bank.status[i] != "pretest"
 
 
 def _link(new: Sequence[Row], old: Sequence[Row], common: Mask) -> tuple[float, float]:

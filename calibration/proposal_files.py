@@ -48,7 +48,7 @@ def proposal_json(proposal: Proposal, language: Language = INDONESIAN) -> str:
         for run in proposal.scales
     ]  # fmt: skip
     run = {
-        "base_version": proposal.base_version, "mode": options.mode, "min_n": options.min_n, "max_se": options.max_se, "se": options.se,
+        "base_version": proposal.base_version, "mode": options.mode, "fipc": None if options.mode == "free" else options.mml.fipc, "min_n": options.min_n, "max_se": options.max_se, "se": options.se,
         "seconds": round(proposal.seconds, 4), "dropped": dict(proposal.dropped),
     }  # fmt: skip
     run["pairs"] = [pairs_figures(found) for found in proposal.pairs]

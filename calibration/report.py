@@ -38,6 +38,11 @@ svg{width:100%;height:auto;display:block}svg text{font:10px system-ui,sans-serif
 """
 VERDICTS = {"adopt": N_("dipakai"), "keep": N_("lama dipertahankan"), "reject": N_("ditahan")}
 GROUPINGS = {"sex": N_("Jenis kelamin"), "job_level": N_("Jenjang jabatan"), "unit": N_("Unit kerja"), "wave": N_("Gelombang")}
+HOW = {
+    "free": N_("semua butir bebas, disetarakan ke skala bank (Stocking-Lord)"),
+    "anchored": N_("butir jangkar tetap (FIPC)"),
+    "online": N_("hanya butir uji coba, butir lain tetap ({variant})"),
+}
 DROPPED = {
     "dibatalkan": N_("dibatalkan"),
     "terburu-buru": N_("terlalu cepat untuk dibaca"),
@@ -84,8 +89,7 @@ def _run_report(proposal: Proposal, drawn: Drawings, provisional: bool, near: Re
     if provisional:
         notes.append(_("Bank contoh, belum terkalibrasi: parameter lama bersifat sementara dan belum berasal dari jawaban peserta."))
     options = proposal.options
-    free = options.mode == "free"
-    how = _("semua butir bebas, disetarakan ke skala bank (Stocking-Lord)") if free else _("butir jangkar tetap (FIPC)")
+    how = _(HOW[options.mode]).format(variant=options.mml.fipc.upper())
     lines = [
         _("Cara: {how}. Parameter baru dipakai bila n ≥ {n} dan SE(b) ≤ {se}. Waktu hitung {seconds} detik.").format(
             how=how, n=number(options.min_n), se=number(options.max_se, 2), seconds=number(proposal.seconds, 1)

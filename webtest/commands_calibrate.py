@@ -58,7 +58,7 @@ ALIASES = {"rasch": "pcm"}  # a slope of 1
 KIB_PER_MB = 1024
 TOLERANCE_OF_A_FILE = 1e-5  # log-likelihoods and parameters to the fourth and third decimal, as other software prints them
 LONG_NUMBER = re.compile(r"-?\d+\.\d{4,}")
-FILE_ONLY = ("model", "competency", "model_file", "anchors", "fipc", "groups")
+FILE_ONLY = ("model", "competency", "model_file", "anchors", "groups")
 WAVES_ONLY = ("waves", "mode", "girth", "publish", "truth_file")
 
 
@@ -80,7 +80,7 @@ def attach(main: click.Group) -> None:
 @click.option("--competency", help="The items to take, where answers in Parquet name the competency of each.")
 @click.option("--model-file", type=FILE, help="item_id,model[,a,b1,…]: the model of single items, and where to start from.")
 @click.option("--anchors", type=FILE, help="item_id,model,a,b1,…,c,d: items that keep these parameters and give the scale.")
-@click.option("--fipc", type=click.Choice(FIPC), default=FIPC[0], show_default=True, help="How anchors are used (Kim, 2006).")
+@click.option("--fipc", type=click.Choice(FIPC), default=FIPC[0], show_default=True, help="How fixed items are used (Kim, 2006).")
 @click.option("--groups", help="CSV person_id,group, or a column of answers in Parquet: groups with a mean and sd of ability of their own.")
 @click.option("--density", type=click.Choice(DENSITIES), default=DENSITIES[0], show_default=True, help="Shape of ability in each group.")
 @click.option("--priors", default="default", show_default=True, help="default, none, or as in a=lognormal:0,.5,b=normal:0,2,c=beta:5,17.")
@@ -97,7 +97,9 @@ def attach(main: click.Group) -> None:
 @click.option("--json", "json_file", type=FILE, help="Write the figures of the fit as JSON; of waves the whole proposal.")
 @data_option
 @click.option("--waves", default="", help="Closed waves, separated by commas. [default: all closed waves]")
-@click.option("--free/--anchored", "mode", default=True, help="All items free and linked to the bank's scale, or calibrated items fixed.")
+@click.option("--free", "mode", flag_value="free", default=True, help="All items free, then linked to the bank's scale. [default]")
+@click.option("--anchored", "mode", flag_value="anchored", help="Calibrated items fixed.")
+@click.option("--online", "mode", flag_value="online", help="Only items in pretest are estimated, all others fixed.")
 @click.option("--girth", is_flag=True, help="Ask girth for a second opinion.")
 @click.option(
     "--truth", "truth_file", type=FILE, help="A bank CSV by which the answers were made (of a rehearsal): how near the estimates came."
@@ -125,7 +127,7 @@ def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
     """
     given = {name for name in options if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
     wrong = given.intersection(WAVES_ONLY if answers else FILE_ONLY)
-    flags = {parameter.name: parameter.opts[0] for parameter in ctx.command.params}
+    flags = {parameter.name: parameter.opts[0] for parameter in ctx.command.params} | {"mode": "--free, --anchored, --online"}
     use = "a file of answers" if answers else "closed waves"
     faults = [Fault(flags[name], "", f"does not go with {use}", "see 'cact calibrate --help'") for name in sorted(wrong)]
     if answers and not options["out_file"]:
@@ -137,8 +139,9 @@ def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
         raise Faulty(
             [Fault("--density", "histogram", f"does not go with --fipc {options['fipc']}", f"--fipc {FIPC[0]} updates the density")]
         )
-    if "fipc" in given and options["anchors"] is None:
-        raise Faulty([Fault("--fipc", options["fipc"], "says how anchors are used, and there are none", "name them with --anchors")])
+    if "fipc" in given and (options["anchors"] is None if answers else options["mode"] == "free"):
+        remedy = "name them with --anchors" if answers else "--anchored or --online fixes some"
+        raise Faulty([Fault("--fipc", options["fipc"], "says how fixed items are used, and there are none", remedy)])
     tolerance = options["tol"] or (TOLERANCE_OF_A_FILE if answers and options["density"] == "normal" else MmlOptions().tolerance)
     mml = MmlOptions(priors=Priors.parse(options["priors"]), tolerance=tolerance, density=options["density"], fipc=options["fipc"])
     with holder(options["scheduler"]) as hold:
@@ -231,7 +234,7 @@ def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any], hold: Hold) ->
         service = Psychometrics(house.engine, house.store)
         waves = [wave.strip() for wave in options["waves"].split(",") if wave.strip()] or [wave.id for wave in service.closed_waves()]
         chosen = CalibrationOptions(
-            "free" if options["mode"] else "anchored",
+            options["mode"],
             frozenset(),
             options["min_n"] or 100,
             options["max_se"],

@@ -85,7 +85,7 @@ def test_a_group_that_met_no_item_of_the_scale_does_not_lend_its_name_to_another
         (["--out", "P.csv", "--density", "histogram", "--fipc", "nwu-oem"], "--density, histogram: does not go with --fipc nwu-oem"),
         (
             ["--out", "P.csv", "--fipc", "nwu-oem"],
-            "--fipc, nwu-oem: says how anchors are used, and there are none (name them with --anchors)",
+            "--fipc, nwu-oem: says how fixed items are used, and there are none (name them with --anchors)",
         ),
         (["--out", "P.csv", "--tol", "nan", "--max-se", "inf"], "--tol, nan: is not a finite number"),
         (["--out", "P.csv", "--groups", "job"], "--groups, job: is no file (a CSV person_id,group, or a column of answers in Parquet)"),

@@ -1,6 +1,7 @@
 """Online calibration: answers to new items, strewn among those of an adaptive test, bring their true parameters back."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,10 @@ from scipy.special import expit
 
 from calibration.files import write_items_csv
 from calibration.mml import FLAT, MmlFit, MmlOptions, fit_mml
-from cat_engine import ItemParams, Row, load_plan, simulate
+from calibration.pipeline import CalibrationOptions, calibrate
+from calibration.report import html_report
+from calibration.responses import ResponseLog
+from cat_engine import Faulty, ItemParams, Row, load_plan, simulate
 from cat_engine.irt import Floats, Ints
 from cat_engine.simulate import draw_category
 from itembank.bank import Bank, pool_of
@@ -123,3 +127,58 @@ def test_the_command_gives_the_same(seeded: Data, tmp_path: Path) -> None:
     for i in range(OLD, OLD + NEW):
         assert [float(items[f"i{i}"]["a"]), float(items[f"i{i}"]["b1"])] == pytest.approx([wanted.rows[i].a, wanted.rows[i].b[0]], abs=1e-4)
     assert items["i0"]["flag"] == "anchor"
+
+
+def log_of(data: Data, bank: Bank) -> ResponseLog:
+    unknown = np.full(len(data[0]), -1)
+    return ResponseLog(tuple(f"p{k}" for k in range(PEOPLE)), bank.ids, *data, unknown, unknown, 0 * unknown)
+
+
+@pytest.mark.parametrize("fipc", ["nwu-oem", "nwu-mem", "mwu-mem"])
+def test_a_run_on_a_bank_estimates_its_pretest_items_and_leaves_the_others_as_they_are(
+    seeded: Data, bank_of: Callable[..., Bank], fipc: str
+) -> None:
+    """Whatever was said of them before: an item in pretest that has been calibrated once is brought up to date, an active one that never was stays."""
+    bank = bank_of(START)
+    status = ("active",) * OLD + ("pretest",) * NEW
+    bank = replace(bank, status=status, calibration=("provisional",) * 30 + ("calibrated",) * (OLD + NEW - 30))
+    options = CalibrationOptions("online", mml=MmlOptions(priors=FLAT, fipc=fipc, tolerance=1e-6))
+    proposal = calibrate(log_of(seeded, bank), bank, options)
+    wanted = online(seeded, fipc)
+    for v, row in zip(proposal.verdicts[OLD:], wanted.rows[OLD:], strict=True):
+        assert v.new is not None
+        assert [v.new.a, v.new.b[0]] == pytest.approx([row.a, row.b[0]], abs=1e-6)
+    assert {v.flags for v in proposal.verdicts[:OLD]} <= {("anchor",)}
+    assert set(proposal.adopted()) <= set(bank.ids[OLD:])
+    assert f"hanya butir uji coba, butir lain tetap ({fipc.upper()})" in html_report(proposal, provisional=False)
+    new = proposal.apply(bank)
+    assert [new.row(i) for i in range(OLD)] == ROWS[:OLD]
+    assert new.status == status
+
+
+def test_answers_to_items_that_are_held_say_nothing_of_ability(seeded: Data, bank_of: Callable[..., Bank]) -> None:
+    """A held item whose key is wrong: without its answers the estimates are those of a log that never had them."""
+    held = int(np.bincount(seeded[1])[:OLD].argmax())
+    bank = bank_of(START)
+    bank = replace(bank, status=tuple("pretest" if k >= OLD else "held" if k == held else "active" for k in range(OLD + NEW)))
+    person, item, category = seeded
+    wrong = person, item, np.where(item == held, 1 - category, category)
+    options = CalibrationOptions("online", mml=MmlOptions(fipc="nwu-oem"))
+    log = log_of(wrong, bank)
+    one, other = (calibrate(part, bank, options) for part in (log, log.where(item != held)))
+    assert bank.ids[held] not in {v.item_id for v in one.verdicts}
+    assert {v.item_id: v.new for v in one.verdicts} == {v.item_id: v.new for v in other.verdicts}
+
+
+def test_a_bank_without_pretest_items_has_nothing_to_bring_up_to_date(seeded: Data, bank_of: Callable[..., Bank]) -> None:
+    bank = bank_of(ROWS)
+    with pytest.raises(Faulty, match="no item in pretest"):
+        calibrate(log_of(seeded, bank), bank, CalibrationOptions("online"))
+
+
+def test_an_item_in_pretest_is_no_anchor_though_it_has_been_calibrated(seeded: Data, bank_of: Callable[..., Bank]) -> None:
+    bank = bank_of(START)
+    bank = replace(bank, status=("active",) * OLD + ("pretest",) * NEW, calibration=("calibrated",) * (OLD + NEW))
+    proposal = calibrate(log_of(seeded, bank), bank, CalibrationOptions("anchored"))
+    assert all(v.new is not None for v in proposal.verdicts[OLD:])
+    assert sum(v.flags == ("anchor",) for v in proposal.verdicts[:OLD]) > 35

@@ -2,25 +2,32 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import text
 from sqlmodel import Session as SqlSession
 from sqlmodel import select
 
+from calibration.mml import MmlOptions
+from calibration.pipeline import CalibrationOptions
 from calibration.responses import WHY
 from cat_engine import Faulty, NormalPrior, check, load_plan
 from cat_engine.people import People
 from cat_engine.simulate import Trial, run_block
 from itembank.bank import Snapshot, pool_of
 from itembank.store import decide, load_bank, load_contents, save_version
-from tests.conftest import Place
+from tests.conftest import PASSWORD, Place
 from tests.webtest.conftest import HOUR, MINUTE, OFFICER, PLAN, T0, Room, finished_room, open_room
 from tests.webtest.mixed import differences, sit_wave
 from tests.webtest.mixedbank import NEW
+from tests.webtest.site import Browser
 from webtest import snapshots
+from webtest.app import create_app
 from webtest.audit import audit_wave
+from webtest.cli import main
 from webtest.config import House, open_house
 from webtest.events import Kind
 from webtest.founding import invented_roster
@@ -265,6 +272,48 @@ def test_answers_to_another_text_do_not_count(new_items: House) -> None:
         )
     second = open_room(house, 1, plan, now=T0 + 3 * HOUR)
     assert snapshot(house, second.wave).need[changed] == 4
+
+
+def test_pretest_items_of_closed_waves_are_brought_up_to_date_by_the_page_and_by_the_command(
+    new_items: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OEM and MEM: only they are estimated, on the scale of all other items, which stay."""
+    house = new_items
+    wave = sit_wave(house, short("[pretest]\ncount = 3\nfirst = 1\nlast = 3"), 30, 1, T0).room.wave
+    service = Psychometrics(house.engine, house.store)
+    options = CalibrationOptions("online", min_n=20, max_se=9, mml=MmlOptions(fipc="nwu-oem"))
+    _, proposal = service.calibrate([wave], options, actor=OFFICER, now=T0 + DAY)
+    estimated = {v.item_id for v in proposal.verdicts if v.new is not None}
+    assert estimated
+    assert estimated <= set(NEW)
+    assert {v.flags for v in proposal.verdicts if v.item_id not in NEW} == {("anchor",)}
+    page = Browser(create_app(house)).officer("psikometrisi", PASSWORD)
+    assert 'value="oem"' in page.get("/petugas/bank/kalibrasi").text
+    for mode, said in (("oem", "NWU-OEM"), ("mem", "NWU-MEM")):
+        done = page.post("/petugas/bank/kalibrasi", {"wave": wave, "mode": mode})
+        assert done.status_code == 303
+        report = page.get(f"{done.headers['Location']}/laporan").text
+        assert f"hanya butir uji coba, butir lain tetap ({said})" in report
+    monkeypatch.setenv("DATABASE_URL", house.engine.url.render_as_string(hide_password=False))
+    words = (
+        "calibrate",
+        "--data",
+        str(house.folder),
+        "--online",
+        "--fipc",
+        "nwu-oem",
+        "--min-n",
+        "20",
+        "--max-se",
+        "9",
+        "--json",
+        str(tmp_path / "P.json"),
+    )
+    told = CliRunner().invoke(main, words)
+    assert told.exit_code == 0, told.output
+    items = json.loads((tmp_path / "P.json").read_text())
+    assert (items["mode"], items["fipc"]) == ("online", "nwu-oem")
+    assert {item["item_id"] for item in items["items"] if item["new"] is not None} == estimated
 
 
 def test_pretest_items_that_have_enough_answers_are_given_no_more(new_items: House) -> None:

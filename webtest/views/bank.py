@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, flash, render_template, request, url_for
 from flask_babel import gettext as _
 
+from calibration.mml import FIPC, MmlOptions
 from calibration.pipeline import CalibrationOptions
 from calibration.sorting import POLICY_HASH
 from cat_engine import Faulty
@@ -28,6 +29,10 @@ from webtest.views.words import competency
 
 pages = Blueprint("bank", __name__, url_prefix="/petugas/bank")
 MOST_SEARCHES = 4
+MODES = {  # of the form for calibrations: what is estimated, and how fixed items are used
+    "free": ("free", FIPC[0]), "anchored": ("anchored", FIPC[0]), "online": ("online", FIPC[0]), "oem": ("online", "nwu-oem"),
+    "mem": ("online", "nwu-mem"),
+}  # fmt: skip
 
 
 def _service() -> Psychometrics:
@@ -128,8 +133,8 @@ def calibration() -> Any:
 @pages.post("/kalibrasi")
 @needs(Right.CALIBRATE)
 def calibrate() -> Any:
-    anchored = request.form.get("mode") == "anchored"
-    options = CalibrationOptions(mode="anchored" if anchored else "free", girth=request.form.get("girth") == "1")
+    mode, fipc = MODES.get(request.form.get("mode", ""), MODES["free"])
+    options = CalibrationOptions(mode, girth=request.form.get("girth") == "1", mml=MmlOptions(fipc=fipc))
     run_id, _proposal = _service().calibrate(request.form.getlist("wave"), options, actor=officer().actor, now=now_ms())
     flash(_("Kalibrasi selesai. Baca laporannya, lalu terbitkan atau tolak rancangan versinya."), "success")
     return see_other("bank.calibration_run", run_id=run_id)
