@@ -128,9 +128,14 @@ def _tables(fit: MmlFit, every: int) -> tuple[Ints, Floats, Floats]:
 
 def _pair_sums(part: Part, table: Floats, nodes: Floats, score: Floats, n_cat: int, every: int) -> Sums:
     """Over the people of a part, [I, I] each: how many met both items, and the sums of t, of v of the first item, and of t^2."""
-    n_items, sums = len(score), np.zeros((4, len(score), len(score)))
-    for block, posterior, _ in part.posteriors(table):
-        w, answers = posterior[::every], block[::every].tocoo()
+    n_items, sums, at = len(score), np.zeros((4, len(score), len(score))), 0
+    whole = part.matrix(np.float32)
+    if every > 1:
+        whole = whole[::every]
+        part = Part(whole.indptr, whole.indices, whole.shape[1])
+    for _, w, _ in part.posteriors(table):
+        answers = whole[at : at + len(w)].tocoo()
+        at += len(w)
         person, item, category = answers.row, answers.col // n_cat, answers.col % n_cat
         given = item < n_items  # the column behind the items is the person's group
         person, item, category = person[given], item[given], category[given]
