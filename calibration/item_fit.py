@@ -24,7 +24,9 @@ import numpy as np
 from scipy.special import chdtrc
 
 from calibration.complete import require_complete
-from cat_engine import Fault, Faulty
+from calibration.curves import width
+from calibration.state import COMMON_STEPS, FIXED_SLOPE
+from cat_engine import Fault, Faulty, Row
 from cat_engine.irt import Floats, Ints
 
 LEAST_EXPECTED = 1.0
@@ -75,6 +77,21 @@ def s_x2(scores: Ints, p: Floats, weights: Floats, n_free: Sequence[int]) -> Sco
     with np.errstate(invalid="ignore", divide="ignore"):
         rmsea = np.sqrt(np.maximum(statistic - df, 0) / (df * (len(scores) - 1)))
         return ScoreFit(statistic, df, np.where(some, chdtrc(df, statistic), np.nan), np.where(some, rmsea, np.nan))
+
+
+def parameters_behind(rows: Sequence[Row]) -> list[int]:
+    """How many estimated parameters a joint fit has behind the curves of each item, [I]: its own, and those that it shares.
+
+    Of rsm and mgrm items of one number of categories these are the steps of the first one, and for each further item its shift from there too, as mirt
+    counts. Not among them is the sd of ability, which is free where slopes are given.
+    """
+    found, first = [], set()
+    for row in rows:
+        n_cat = len(row.b) + 1
+        shares = row.model in COMMON_STEPS and n_cat > 2
+        found.append(width(row.model, n_cat) - (row.model in FIXED_SLOPE) + (shares and (row.model, n_cat) in first))
+        first.add((row.model, n_cat))
+    return found
 
 
 def summed_scores(curves: Sequence[Floats]) -> Floats:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.curves import bounds, curves, legal, log_curves, pack, standardised, width
+from calibration.curves import bounds, curves, legal, log_curves, pack, standardised
 from calibration.expectation import LEAST_LOG, Design
 from calibration.priors import Priors
 from cat_engine import Row
@@ -185,21 +185,6 @@ def shapes_of(rows: Sequence[Row], fixed: NDArray[np.bool_]) -> list[Shape]:
             _share_steps(shape)
         shapes.append(shape)
     return shapes
-
-
-def parameters_behind(rows: Sequence[Row]) -> list[int]:
-    """How many estimated parameters a joint fit has behind the curves of each item, [I]: its own, and those that it shares.
-
-    Of rsm and mgrm items of one number of categories these are the steps of the first one, and for each further item its shift from there too, as mirt
-    counts. Not among them is the sd of ability, which is free where slopes are given.
-    """
-    found, first = [], set()
-    for row in rows:
-        n_cat = len(row.b) + 1
-        shares = row.model in COMMON_STEPS and n_cat > 2
-        found.append(width(row.model, n_cat) - (row.model in FIXED_SLOPE) + (shares and (row.model, n_cat) in first))
-        first.add((row.model, n_cat))
-    return found
 
 
 def _share_slope(shape: Shape) -> None:

@@ -14,10 +14,10 @@ from calibration.bin_residuals import bin_residuals
 from calibration.dependence import Dependence, ld_x2
 from calibration.files import read_items_csv
 from calibration.fit import Residuals, residuals
-from calibration.item_fit import ScoreFit, s_x2
+from calibration.item_fit import ScoreFit, parameters_behind, s_x2
 from calibration.model_fit import ModelFit, model_fit, state_at
 from calibration.responses import ResponseLog
-from calibration.state import FIXED_SLOPE, parameters_behind
+from calibration.state import FIXED_SLOPE
 from cat_engine import Fault, Faulty, Grid, ItemParams, NormalPrior, Row, probabilities
 from cat_engine.ability import weights
 from cat_engine.irt import Floats, Ints

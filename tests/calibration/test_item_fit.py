@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.dependence import ld_x2
-from calibration.item_fit import s_x2, summed_scores, without_each
-from calibration.state import FIXED_SLOPE, parameters_behind
+from calibration.item_fit import parameters_behind, s_x2, summed_scores, without_each
+from calibration.state import FIXED_SLOPE
 from cat_engine import Faulty, Grid, ItemParams, NormalPrior, Row, probabilities
 from tests.calibration.mirt import MODELS, fit_of, rows_of
 
@@ -114,3 +114,13 @@ def test_s_x2_rejects_a_true_model_about_as_often_as_its_level_says(draw: Callab
         data = draw(rows, rng.normal(size=1000), 600 + seed)
         small.append(s_x2(matrix(data), curves_of(list(data.fit("2pl").rows)), weights_of(1.0), [2] * 20).p < 0.05)
     assert 0.03 < np.mean(small) < 0.07, np.mean(small)
+
+
+def test_items_that_share_their_steps_are_counted_with_the_steps_of_the_first_and_a_shift_of_their_own() -> None:
+    """A slope (of pcm and rsm given), K - 1 steps and, of every further item with as many shared steps, its shift. Two categories have no step to share."""
+    rows = [
+        Row("2pl", 1.1, [0.2]), Row("rsm", 1.0, [-0.5, 0.5]), Row("mgrm", 1.2, [-0.4, 0.6]), Row("rsm", 1.0, [0.1, 1.1]),
+        Row("rsm", 1.0, [-1.0, 0.0, 1.0]), Row("mgrm", 0.9, [0.0, 1.0]), Row("rsm", 1.0, [0.3]), Row("rsm", 1.0, [0.6]),
+        Row("pcm", 1.0, [-0.5, 0.5]), Row("3pl", 1.0, [0.1], 0.2), Row("nrm", 1.0, [0.1, 0.2], slopes=[0.5, 1.0]),
+    ]  # fmt: skip
+    assert parameters_behind(rows) == [2, 2, 3, 3, 3, 4, 1, 1, 2, 3, 4]
