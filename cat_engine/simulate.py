@@ -206,7 +206,8 @@ def _step(trial: Trial, plan: TestPlan, people: People, memory: Memory) -> Block
                 seeded.give(who, item, batch.theta[who, scale[item]], batch.se[who, scale[item]], seconds)
                 continue
             admission = admit(plan, batch, rows, eligible, drawn)
-            held[rows[admission.dropped]] = False
+            if admission.dropped is not None:
+                held[rows[admission.dropped]] = False
             draws = Draws(own_seeds, position.tolist())
             item = choose(plan, section, batch, rows, position - begun[rows], admission, draws).item
             if clock is not None:
