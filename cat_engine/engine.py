@@ -7,6 +7,7 @@ theta on any machine. A live engine never raises for lack of an item: it ends th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import ge
 from typing import NamedTuple
 
 import numpy as np
@@ -145,12 +146,12 @@ def survey(
     available = np.greater(pool.operational, batch.used_by(rows))
     standing = Standing(batch, rows, scales, available if seen is None else available & ~seen, seconds)
     found = verdict(section.rules, standing, section.min_items)
+    going = found == GOING_ON
     if len(pool.competencies) == len(scales) == 1:
-        if np.maximum.reduce(found, axis=None) != GOING_ON:  # the lowest verdict
-            available = np.logical_and(available, found == GOING_ON)
-        return Outlook(scales, found, *without_seen(available, seen))
+        everyone = np.count_nonzero(going) == len(rows)
+        return Outlook(scales, found, *without_seen(available if everyone else np.logical_and(available, going), seen))
     unfinished = np.zeros((len(rows), len(pool.competencies)), dtype=bool)
-    unfinished[:, scales] = found == GOING_ON
+    unfinished[:, scales] = going
     eligible = unfinished.take(pool.params.scale, axis=1)
     eligible &= available
     return Outlook(scales, found, *without_seen(eligible, seen))
@@ -269,8 +270,8 @@ def _decision(plan: TestPlan, pool: Pool, state: State, batch: Batch) -> Decisio
     rung = again or choice.rungs[0]
     if state.pending is not None:
         return Present(state.pending, state.section, _evidence(batch, state.pending, n_eligible, rung, why))
-    info = None if choice.info is None else float(choice.info[0])
-    item = int(choice.item[0])
+    info = None if choice.info is None else choice.info.item(0)
+    item = choice.item.item(0)
     return Present(item, state.section, _evidence(batch, item, n_eligible, rung, why, info))
 
 
@@ -306,10 +307,10 @@ def _batch(plan: TestPlan, pool: Pool, state: State) -> Batch:
     if shown and max(shown) >= len(pool):
         msg = f"item {max(shown)} is not in a pool of {len(pool)}"
         raise EngineRefusal(msg)
-    for item, category in zip(state.items, state.categories, strict=True):
-        if category >= pool.n_cat[item]:
-            msg = f"item {pool.ids[item]} has no category {category}"
-            raise EngineRefusal(msg)
+    if any(map(ge, state.categories, map(pool.n_cat.__getitem__, state.items))):
+        item, category = next((i, k) for i, k in zip(state.items, state.categories, strict=True) if k >= pool.n_cat[i])
+        msg = f"item {pool.ids[item]} has no category {category}"
+        raise EngineRefusal(msg)
     counted = operational_part(pool, state)
     batch = Batch.replay(plan, pool, counted.items, counted.categories, counted.dropped)
     if pool.seconds is not None:

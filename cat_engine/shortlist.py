@@ -47,12 +47,13 @@ def steepest_bend(family: Family) -> Floats | None:
 class Ranking:
     """order[S (C + 2), W]: the items of each competency and cell from the highest bound down; bound[S (C + 2), W + 1]: their bounds, the last that of
     the best item left out; -NO_BOUND where there is none. Cell c spans low + (c - 1) CELL_WIDTH to low + c CELL_WIDTH; the first and the last stand for
-    all that lies below and above the others, where nothing is bounded (NO_BOUND); edges[C + 1] part them. The rows of a competency begin at first[S].
+    all that lies below and above the others, where nothing is bounded (NO_BOUND); `last` is the latter. The rows of a competency begin at first[S].
     by_scale[I]: the items by competency, from starts[S] on. up_to[W, W]: 1 on and above the diagonal.
     """
 
     params: ItemParams
-    edges: Floats
+    low: float
+    last: int
     order: Ints
     bound: Floats
     first: Ints
@@ -76,8 +77,7 @@ class Ranking:
         for s, at in enumerate(scales):
             order[s, [0, -1], : len(at)] = at[:width]
             bound[s, [0, -1]] = NO_BOUND if len(at) else -NO_BOUND
-        edges = low + CELL_WIDTH * np.arange(cells + 1.0)
-        for c, highest in enumerate(_highest(params, bend, peak, edges), start=1):
+        for c, highest in enumerate(_highest(params, bend, peak, low + CELL_WIDTH * np.arange(cells + 1.0)), start=1):
             for s, at in enumerate(scales):
                 own = highest[at]
                 best = np.argpartition(-own, width)[: width + 1] if len(at) > width + 1 else np.arange(len(at))
@@ -88,11 +88,12 @@ class Ranking:
         first, rows = (cells + 2) * np.arange(len(scales)), (len(scales) * (cells + 2), -1)
         starts = np.minimum(starts, len(params) - 1)
         up_to = np.triu(np.ones((width, width), dtype=np.float32))
-        return cls(params, edges, order.reshape(rows), bound.reshape(rows), first, np.concatenate(scales), starts, up_to)
+        return cls(params, low, cells + 1, order.reshape(rows), bound.reshape(rows), first, np.concatenate(scales), starts, up_to)
 
     def cell(self, theta: Floats) -> Ints:
         """The row of each theta[N, S] in `order` and `bound`."""
-        found = self.edges.searchsorted(theta, side="right")
+        place = (theta - (self.low - CELL_WIDTH)) / CELL_WIDTH
+        found: Ints = np.minimum(np.maximum(place, 0), self.last).astype(int)
         return found if len(self.first) == 1 else found + self.first
 
     def open(self, eligible: NDArray[np.bool_]) -> NDArray[np.bool_]:

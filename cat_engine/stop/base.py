@@ -112,7 +112,7 @@ class Length:
 
     def reached(self, standing: Standing) -> NDArray[np.bool_]:
         """n >= at_most."""
-        return np.asarray(standing.n >= self.at_most, dtype=bool)
+        return standing.n >= self.at_most
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,13 +192,14 @@ def table_of(rules: tuple[StopRule, ...]) -> dict[str, object]:
 
 def verdict(rules: tuple[StopRule, ...], standing: Standing, min_items: int) -> Ints:
     """[N, S]: the index of the first rule that finishes each competency, GOING_ON where none does."""
-    out: Ints | None = None
+    out = np.empty(standing.n.shape, dtype=int)
+    out.fill(GOING_ON)
     for k in range(len(rules) - 1, -1, -1):
-        fires = rules[k].reached(standing)
-        if rules[k].waits:
-            fires = fires & (standing.n >= min_items)
-        out = np.where(fires, k, GOING_ON if out is None else out)
-    return np.full(standing.n.shape, GOING_ON) if out is None else out
+        rule = rules[k]
+        fires = rule.reached(standing)
+        if np.count_nonzero(fires):
+            out[fires & (standing.n >= min_items) if rule.waits else fires] = k
+    return out
 
 
 def reasons(rules: tuple[StopRule, ...], row: Ints, unfinished: str = BANK) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from cat_engine.exposure import Best, Randomesque
 from cat_engine.irt import information_at
 from cat_engine.joint import Joint
 from cat_engine.people import attempt_seed
-from cat_engine.shortlist import shortlist, steepest_bend
+from cat_engine.shortlist import CELL_WIDTH, shortlist, steepest_bend
 from cat_engine.stop import PosteriorSD
 
 
@@ -122,7 +122,7 @@ def test_no_item_has_more_information_in_a_cell_than_its_bound(pool: Pool) -> No
     width = ranking.order.shape[1]
     for s, (at, _) in enumerate(pool.scales):
         for cell in range(1, cells - 1, 7):
-            inside = np.linspace(*ranking.edges[cell - 1 : cell + 1], 21)
+            inside = ranking.low + CELL_WIDTH * (cell - 1 + np.linspace(0, 1, 21))
             row = s * cells + cell
             assert set(ranking.cell(np.repeat(inside[1:-1, None], len(pool.competencies), axis=1))[:, s].tolist()) == {row}
             info = information(pool.params, inside).max(axis=0)
