@@ -212,7 +212,7 @@ def test_girth_gives_its_second_opinion_on_the_banks_scale(draw: Callable[..., A
         ([Response("p", "i99", 0)], OPTIONS, "answers, i99: is not an item of the bank (bank version 1 is used)"),
         ([Response("p", "i0", 2)], OPTIONS, "answers, i0: category 2 was answered, the bank has categories 0 to 1"),
         ([Response("p1", "i0", 0)], OPTIONS, "answers, i0: 1 people have answered it more than once"),
-        ([], CalibrationOptions(mode="both"), "options, mode: 'both' is not known (one of free, anchored)"),
+        ([], CalibrationOptions(mode="both"), "options, mode: 'both' is not known (one of free, anchored, online)"),
         ([], CalibrationOptions(mode="anchored", anchors=frozenset({"zz"})), "options, anchors: 'zz' is not an item of the bank"),
     ],
 )
