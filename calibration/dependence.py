@@ -3,7 +3,7 @@
     X2 = sum_kl (O_kl - E_kl)^2 / E_kl,    E_kl = P sum_q w_q P_ik(theta_q) P_jl(theta_q)
 
 over the joint table of two items (Chen & Thissen, 1997). Beside the chi-square, z = (X2 - df) / sqrt(2 df) compares pairs of different tables (from 10
-on they want a look), and V, Cramer's measure with the sign of the gap in Goodman & Kruskal's (1954) gamma, tells size. Q3 (fit.py) serves where answers are incomplete.
+on they want a look), and V, Cramer's measure with the sign of the gap in Goodman & Kruskal's (1954) gamma, tells size. Q3 (fit.py, and pair_residuals.py in calibrations) serves where answers are incomplete.
 """
 
 from dataclasses import dataclass
