@@ -20,6 +20,7 @@ from webtest.monitor import Heartbeats, Monitor
 from webtest.services.searches import Searches
 from webtest.services.taking import Taking
 from webtest.services.waves import Waves
+from webtest.services.works import Works
 from webtest.store import EventStore
 
 MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
@@ -50,6 +51,7 @@ class House:
     waves: Waves
     beats: Heartbeats
     monitor: Monitor
+    works: Works
     searches: Searches
 
     def newest_bank(self) -> Bank:
@@ -58,8 +60,8 @@ class House:
             return load_bank(sql)
 
     def close(self) -> None:
-        """End searches, commit what waits and let go of the database."""
-        self.searches.close()
+        """End works, commit what waits and let go of the database."""
+        self.works.close()
         self.store.close()
         self.engine.dispose()
 
@@ -71,7 +73,7 @@ def open_house(folder: Path, url: str | None = None) -> House:
     upgrade(engine, [MIGRATIONS])
     keys = load_keys(folder)
     store, catalog = EventStore(engine), Catalog(engine)
-    beats = Heartbeats(engine)
+    beats, works = Heartbeats(engine), Works(engine)
     return House(
         folder,
         engine,
@@ -83,7 +85,8 @@ def open_house(folder: Path, url: str | None = None) -> House:
         Waves(engine, store, catalog, keys),
         beats,
         Monitor(engine, store, catalog, beats),
-        Searches(engine),
+        works,
+        Searches(engine, works),
     )
 
 

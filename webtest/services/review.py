@@ -13,7 +13,7 @@ from calibration.language import INDONESIAN, Language
 from calibration.pipeline import Proposal
 from calibration.proposal_files import proposal_items
 from calibration.verdicts import verdict_sentence
-from cat_engine import Row, TestPlan, load_plan
+from cat_engine import Pool, Row, TestPlan, load_plan
 from cat_engine.acceptance import Check
 from cat_engine.trial import PEOPLE, BankTrial, trial
 from itembank.bank import Bank
@@ -24,7 +24,7 @@ from webtest.engine_inputs import pool_for
 from webtest.models import CalibrationDecision, CalibrationDraft, CalibrationRun, VersionTrial, VersionVerdict, Wave
 from webtest.refusal import Refused
 from webtest.services.answers import check_logs
-from webtest.services.searches import Searching
+from webtest.services.works import Waiting, Work
 from webtest.snapshots import Control, control_of
 
 DECISIONS = ("adopt", "keep", "hold")
@@ -186,17 +186,18 @@ class Review:
 
     def try_version(self, version: int, plan: TestPlan, *, actor: str, now: int) -> Tried:
         """Simulate a plan on a version and on its parent, with the same people. Raises Refused("unknown"), Faulty where the plan does not fit, and
-        Searching where control parameters are still searched for.
+        Waiting where control parameters are still searched for.
         """
         new, old = self.tried_on(version)
-        pools, waited = [], []
+        pools: list[Pool] = []
+        waited: list[Work] = []
         for bank in (new, old):
             try:
                 pools.append(pool_for(bank, plan, control=self._control))
-            except Searching as error:
-                waited += error.searches
+            except Waiting as error:
+                waited += error.works
         if waited:
-            raise Searching(waited)
+            raise Waiting(waited)
         after = trial(plan, pools[0], SEED)
         before = trial(plan, pools[1], SEED).figures if old is not new else after.figures
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():

@@ -26,8 +26,8 @@ from webtest.refusal import Refused
 from webtest.roster import RosterRow
 from webtest.services.acts import Acts, reasoned, under_way
 from webtest.services.results import norms_on
-from webtest.services.searches import Searching
 from webtest.services.taking import end_section
+from webtest.services.works import Waiting
 from webtest.session import Phase, Session
 from webtest.snapshots import Control, control_of, plan_faults
 
@@ -58,7 +58,7 @@ class Waves(Acts):
         self, new: NewWave, roster: Sequence[RosterRow], plan_text: str, *, actor: str, now: int, seed: int | None = None, control: Control = control_of
     ) -> str:  # fmt: skip
         """Write wave, people and attempts; pin plan, newest published bank, and the pool with what past use says of it. Where the plan needs control
-        parameters, `control` finds them; while it is still Searching the wave waits: its log begins when it is opened. Raises Faulty with all that
+        parameters, `control` finds them; while it is still Waiting the wave waits: its log begins when it is opened. Raises Faulty with all that
         is wrong with the wave and all that keeps the bank from serving the plan, or Refused("no_bank").
         """
         faults = [Fault("wave", name, "is empty") for name in ("name", "agency", "place") if not getattr(new, name).strip()]
@@ -75,7 +75,7 @@ class Waves(Acts):
             raise Faulty(faults)
         try:
             snapshot, waits = self._past.snapshot(plan, bank, control), False  # may simulate: before the transaction, which others wait for
-        except Searching:
+        except Waiting:
             snapshot, waits = self._past.pretest(plan, bank), True
         pool = pool_of(bank, plan.competencies, snapshot)
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
@@ -119,7 +119,7 @@ class Waves(Acts):
             plan, bank = load_plan(wave.plan), load_bank(sql, wave.bank_version)
         try:
             snapshot = self._past.snapshot(plan, bank, control)
-        except Searching:
+        except Waiting:
             raise Refused("searching") from None
         pool = pool_of(bank, plan.competencies, snapshot)
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():

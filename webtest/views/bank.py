@@ -19,12 +19,12 @@ from webtest.refusal import Refused
 from webtest.request import house, needs, now_ms, officer, see_other
 from webtest.services.psychometrics import Psychometrics
 from webtest.services.review import Decision, Review
-from webtest.services.searches import Search, Searching
+from webtest.services.works import Waiting, Work
 from webtest.views.banktable import Choice, chosen, shifts
 from webtest.views.estimates import estimates_csv, estimates_json
-from webtest.views.searching import search_part, together
 from webtest.views.simulated import ENOUGH, MOST_PLANS, PEOPLE, SEEDS, Asked, by_competency, measures, section_minutes, targets
 from webtest.views.words import competency
+from webtest.views.working import together, work_part
 
 pages = Blueprint("bank", __name__, url_prefix="/petugas/bank")
 MOST_SEARCHES = 4
@@ -92,8 +92,8 @@ def simulate() -> Any:
         bank, trials = _service().simulate(asked.texts, n, seed)
     except Faulty as error:
         return _simulation(asked, faults=error.faults), 422
-    except Searching as error:
-        return _simulation(asked, search=together(error.searches), source=_source(error.searches)), 202
+    except Waiting as error:
+        return _simulation(asked, search=together(error.works), source=_source(error.works)), 202
     rows = [targets(tried.plan, tried.pool, tried.result) for tried in trials]
     first = trials[0]
     if len(trials) == 1:
@@ -107,15 +107,15 @@ def simulate() -> Any:
     )  # fmt: skip
 
 
-def _source(searches: Iterable[Search]) -> str:
+def _source(works: Iterable[Work]) -> str:
     """Where the page's script hears how searches stand."""
-    return url_for("bank.search", d=[search.digest for search in searches])
+    return url_for("bank.search", d=[work.subject for work in works])
 
 
 @pages.get("/pencarian")
 @needs(Right.SEE_BANK)
 def search() -> Any:
-    return search_part(together(house().searches.at(request.args.getlist("d")[:MOST_SEARCHES])))
+    return work_part(together(house().searches.at(request.args.getlist("d")[:MOST_SEARCHES])))
 
 
 @pages.get("/kalibrasi")
@@ -210,7 +210,7 @@ def version(version: int) -> Any:
     )  # fmt: skip
 
 
-def _under_way(version: int) -> list[Search]:
+def _under_way(version: int) -> list[Work]:
     """The searches for control parameters that a trial of a version has begun and that are not over."""
     review = _review()
     plan = review.plan(version)
@@ -226,7 +226,7 @@ def try_version(version: int) -> Any:
     review = _review()
     try:
         tried = review.try_version(version, review.plan(version), actor=officer().actor, now=now_ms())
-    except Searching:
+    except Waiting:
         return see_other("bank.version", version=version)
     if tried.after.holds:
         flash(_("Simulasi versi %(v)s selesai: semua batas rancangan tes dipenuhi.", v=version), "success")

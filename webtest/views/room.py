@@ -23,9 +23,9 @@ from webtest.services.waves import NewWave
 from webtest.start_cells import PRIOR_COLUMNS, prior_cells
 from webtest.views.actions import ACTIONS, open_to
 from webtest.views.boardview import Look, view_of
-from webtest.views.searching import Shown, search_part, together
 from webtest.views.timeline import timeline
 from webtest.views.words import PHASES, REASON_GROUPS, say
+from webtest.views.working import Shown, together, work_part
 
 pages = Blueprint("room", __name__, url_prefix="/petugas")
 LARGEST_CARRIED = 1_000_000
@@ -113,7 +113,7 @@ def _search(wave_id: str) -> Shown | None:
 @needs(Right.SEE_WAVES)
 def search(wave_id: str) -> Any:
     """How that search stands, for the page's script."""
-    return search_part(_search(wave_id) or together([]))
+    return work_part(_search(wave_id) or together([]))
 
 
 @pages.post("/gelombang/<wave_id>/persiapan")

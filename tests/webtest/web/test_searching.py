@@ -14,6 +14,7 @@ from webtest.config import House
 from webtest.founding import invented_roster
 from webtest.services.review import Review
 from webtest.services.searches import Searches
+from webtest.services.works import Works
 from webtest.views import room
 
 ROSTER = "nip,nama,jenjang jabatan,unit kerja,ruang\n" + "".join(
@@ -37,10 +38,11 @@ class Searched:
 @pytest.fixture
 def searched(place_lite: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Searched]:
     told = Told()
-    house = replace(place_lite, searches=Searches(place_lite.engine, told))
+    works = Works(place_lite.engine, told)
+    house = replace(place_lite, works=works, searches=Searches(place_lite.engine, works))
     monkeypatch.setattr(room, "plan_text", lambda: CONTROLLED)
     yield Searched(site_of(house), told)
-    house.searches.close()
+    works.close()
 
 
 def new_wave(browser: Browser) -> str:
