@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import Engine
 from sqlmodel import Session as SqlSession
@@ -19,9 +20,11 @@ from webtest.keys import Keys, load_keys
 from webtest.monitor import Heartbeats, Monitor
 from webtest.services.searches import Searches
 from webtest.services.taking import Taking
+from webtest.services.trials import TRIAL, Trials
 from webtest.services.waves import Waves
-from webtest.services.works import Works
+from webtest.services.works import Run, Works
 from webtest.store import EventStore
+from webtest.work_apart import apart
 
 MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
 
@@ -53,6 +56,7 @@ class House:
     monitor: Monitor
     works: Works
     searches: Searches
+    trials: Trials
 
     def newest_bank(self) -> Bank:
         """The newest published version of the bank. Raises LookupError where there is none."""
@@ -73,7 +77,7 @@ def open_house(folder: Path, url: str | None = None) -> House:
     upgrade(engine, [MIGRATIONS])
     keys = load_keys(folder)
     store, catalog = EventStore(engine), Catalog(engine)
-    beats, works = Heartbeats(engine), Works(engine)
+    beats = Heartbeats(engine)
     return House(
         folder,
         engine,
@@ -85,9 +89,25 @@ def open_house(folder: Path, url: str | None = None) -> House:
         Waves(engine, store, catalog, keys),
         beats,
         Monitor(engine, store, catalog, beats),
-        works,
-        Searches(engine, works),
+        *aside_of(engine),
     )
+
+
+class Aside(NamedTuple):
+    """What is computed aside of the server, by its fields in House."""
+
+    works: Works
+    searches: Searches
+    trials: Trials
+
+
+def aside_of(engine: Engine, run: Run = apart) -> Aside:
+    """These parts, wired; `run` is how a task is computed."""
+    works = Works(engine, run)
+    searches = Searches(engine, works)
+    trials = Trials(engine, searches.control)
+    works.learn(TRIAL, trials)
+    return Aside(works, searches, trials)
 
 
 @contextmanager

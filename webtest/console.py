@@ -42,6 +42,7 @@ REFUSALS = {
     "wave_not_draft": "the wave has been opened already; its roster is frozen",
     "searching": "the control parameters that this wave needs are still being searched for; 'cact wave open' searches here and then opens it",
     "wave_not_closed": "the wave is not closed yet; close it with 'cact wave close'",
+    "trying": "a trial of this version is under way on the server; wait for it, or try the version here: 'cact bank try'",
     "untried": "try this version first: 'cact bank try' simulates a plan on it",
     "limits_missed": "the simulation of this version misses a limit of the plan; publishing it needs --reason",
     "superseded": "decisions of the review replaced this draft; publish the draft that they made ('cact bank list' shows it)",

@@ -1,10 +1,11 @@
 """What is computed aside of the server, in a process of its own: a task is a value that is given to the process whole. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from cat_engine import TestPlan
+from cat_engine import Pool, TestPlan
+from cat_engine.trial import PEOPLE, trial
 from itembank.bank import Bank
 from webtest.snapshots import control_of
 
@@ -30,3 +31,30 @@ class ControlSearch:
     def run(self, watch: Watch | None = None) -> Outcome:
         """As `control_of`; a step is a simulation. Raises Faulty where the bank cannot keep the limits of the rule."""
         return {"control": [dict(row) for row in control_of(self.plan, self.bank, watch)]}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """A plan on a version of a bank and, where it has one, on its parent, with the same people: {"plan_name", "plan_digest", "people", "seed", "before",
+    "after", "checks"}: the figures of either, and the plan's limits on those of the version.
+    """
+
+    plan: TestPlan
+    version: Pool
+    parent: Pool | None
+    seed: int
+
+    def run(self, watch: Watch | None = None) -> Outcome:
+        """As `trial`; a step is a person."""
+        total = PEOPLE if self.parent is None else 2 * PEOPLE
+
+        def heard(done: int) -> None:
+            if watch is not None:
+                watch(done, total)
+
+        after = trial(self.plan, self.version, self.seed, watch=heard)
+        before = after if self.parent is None else trial(self.plan, self.parent, self.seed, watch=lambda done: heard(PEOPLE + done))
+        return {
+            "plan_name": self.plan.name, "plan_digest": self.plan.digest, "people": PEOPLE, "seed": self.seed, "before": before.figures,
+            "after": after.figures, "checks": [asdict(check) for check in after.checks],
+        }  # fmt: skip

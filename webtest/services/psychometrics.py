@@ -29,7 +29,8 @@ from webtest.languages import INDONESIAN, LANGUAGES, language
 from webtest.models import Attempt, CalibrationDraft, CalibrationReport, CalibrationRun, Person, Wave
 from webtest.refusal import Refused
 from webtest.roster import sex_of
-from webtest.services.review import LARGEST_NUMBER, as_json
+from webtest.services.review import as_json
+from webtest.services.trials import LARGEST_NUMBER
 from webtest.services.works import Waiting, Work
 from webtest.snapshots import Control, control_of
 from webtest.store import Asked, EventStore

@@ -11,11 +11,12 @@ async function look() {
     if (reply.ok) {
       work.innerHTML = await reply.text();
       work.dataset.state = reply.headers.get("X-State");
+      work.dataset.goesOn = reply.headers.get("X-Goes-On");
     }
   } catch { /* the next look finds the server again */ }
-  if (work.dataset.state === "running") setTimeout(look, EVERY_MS);
+  if (work.dataset.goesOn === "1") setTimeout(look, EVERY_MS);
   else if (!form) location.reload();
   else if (!touched && work.dataset.state !== "interrupted") form.requestSubmit();
 }
 
-if (work?.dataset.state === "running") setTimeout(look, EVERY_MS);
+if (work?.dataset.goesOn === "1") setTimeout(look, EVERY_MS);

@@ -26,6 +26,11 @@ class Shown:
     faults: tuple[Fault, ...]
 
     @property
+    def goes_on(self) -> bool:
+        """Whether it comes to an end by itself: a search that was interrupted is begun anew by a button, any other work by the server."""
+        return self.state == "running" or (self.state == "interrupted" and self.kind != CONTROL)
+
+    @property
     def left(self) -> str:
         """About how long it will take, in words."""
         seconds = self.seconds_left
@@ -43,7 +48,8 @@ def together(works: Iterable[Work | None], kind: str = CONTROL) -> Shown:
     known = [work for work in found if work is not None]
     lefts = [work.seconds_left for work in known if work.state == "running"]
     seconds = sum(left for left in lefts if left is not None) if None not in lefts else None
-    total = sum(work.total for work in known) if all(work.total for work in known) else 0
+    most = max((work.total for work in known), default=0)  # one that waits for its turn does not know yet: as many as the others
+    total = sum(work.total or most for work in known)
     faults = tuple(dict.fromkeys(fault for work in known for fault in work.faults))
     shown = known[0].kind if known else kind
     return Shown(shown, min(states, key=STATES.index, default="finished"), sum(work.done for work in known), total, seconds, faults)
@@ -52,5 +58,5 @@ def together(works: Iterable[Work | None], kind: str = CONTROL) -> Shown:
 def work_part(work: Shown) -> Response:
     """The part of a page that shows a work, and its state in headers for the page's script."""
     response = make_response(str(get_template_attribute("officer/_work.html", "body")(work)))
-    response.headers["X-State"], response.headers["X-Kind"] = work.state, work.kind
+    response.headers["X-State"], response.headers["X-Goes-On"] = work.state, str(int(work.goes_on))
     return response

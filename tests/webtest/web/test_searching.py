@@ -4,17 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pytest
-from sqlmodel import Session as SqlSession
 
-from cat_engine import load_plan
-from itembank.store import load_bank, load_contents, save_version
 from tests.webtest.searching import CONTROLLED, FAILED, FOUND, Told, until
 from tests.webtest.site import FRAGMENT, NOW, Browser, Site, site_of
-from webtest.config import House
+from webtest.config import House, aside_of
 from webtest.founding import invented_roster
-from webtest.services.review import Review
-from webtest.services.searches import Searches
-from webtest.services.works import Works
+from webtest.services import works
 from webtest.views import room
 
 ROSTER = "nip,nama,jenjang jabatan,unit kerja,ruang\n" + "".join(
@@ -37,12 +32,12 @@ class Searched:
 
 @pytest.fixture
 def searched(place_lite: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Searched]:
+    monkeypatch.setattr(works, "LOOK_S", 0.05)
     told = Told()
-    works = Works(place_lite.engine, told)
-    house = replace(place_lite, works=works, searches=Searches(place_lite.engine, works))
+    house = replace(place_lite, **aside_of(place_lite.engine, told)._asdict())
     monkeypatch.setattr(room, "plan_text", lambda: CONTROLLED)
     yield Searched(site_of(house), told)
-    works.close()
+    house.works.close()
 
 
 def new_wave(browser: Browser) -> str:
@@ -138,26 +133,3 @@ def test_a_simulation_of_limits_that_cannot_be_kept_names_them(searched: Searche
     refused = browser.post(SIMULATION, form)
     assert refused.status_code == 422
     assert "0.4 or more" in refused.text
-
-
-def test_a_draft_version_is_tried_when_the_parameters_on_it_and_on_its_parent_are_found(
-    searched: Searched, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Review, "plan", lambda *_: load_plan(CONTROLLED))
-    with SqlSession(searched.site.house.engine.execution_options(write=True)) as sql, sql.begin():
-        bank = load_bank(sql)
-        draft = replace(bank, status=("held", *bank.status[1:]), parent=bank.version)
-        version = save_version(sql, draft, load_contents(sql, bank.version), note="uji", actor="cli:x", now=NOW)
-    browser, page = searched.site.browser().officer("psikometrisi"), f"/petugas/bank/versi/{version}"
-    assert "Parameter kendali" not in browser.get(page).text
-    for _ in range(2):
-        assert browser.post(f"{page}/coba").status_code == 303
-    shown = browser.get(page).text
-    assert "sedang dicari dengan simulasi" in shown
-    part = shown.split('data-source="')[1].split('"')[0].replace("&amp;", "&")
-    searched.told.say(FOUND, FOUND)
-    searched.reach(browser, part, "finished")
-    assert "Parameter kendali" not in browser.get(page).text
-    browser.post(f"{page}/coba")
-    assert "Simulasi rancangan tes “terkendali”" in browser.get(page).text
-    assert searched.told.begun == 2
