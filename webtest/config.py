@@ -18,6 +18,7 @@ from webtest.accounts import Accounts
 from webtest.catalog import Catalog
 from webtest.keys import Keys, load_keys
 from webtest.monitor import Heartbeats, Monitor
+from webtest.services.preflights import PREFLIGHT, Preflights
 from webtest.services.searches import Searches
 from webtest.services.taking import Taking
 from webtest.services.trials import TRIAL, Trials
@@ -57,6 +58,7 @@ class House:
     works: Works
     searches: Searches
     trials: Trials
+    preflights: Preflights
 
     def newest_bank(self) -> Bank:
         """The newest published version of the bank. Raises LookupError where there is none."""
@@ -77,7 +79,7 @@ def open_house(folder: Path, url: str | None = None) -> House:
     upgrade(engine, [MIGRATIONS])
     keys = load_keys(folder)
     store, catalog = EventStore(engine), Catalog(engine)
-    beats = Heartbeats(engine)
+    beats, waves = Heartbeats(engine), Waves(engine, store, catalog, keys)
     return House(
         folder,
         engine,
@@ -86,10 +88,10 @@ def open_house(folder: Path, url: str | None = None) -> House:
         catalog,
         Accounts(engine, keys.pepper),
         Taking(engine, store, catalog, keys.pepper),
-        Waves(engine, store, catalog, keys),
+        waves,
         beats,
         Monitor(engine, store, catalog, beats),
-        *aside_of(engine),
+        *aside_of(engine, waves),
     )
 
 
@@ -99,15 +101,18 @@ class Aside(NamedTuple):
     works: Works
     searches: Searches
     trials: Trials
+    preflights: Preflights
 
 
-def aside_of(engine: Engine, run: Run = apart) -> Aside:
+def aside_of(engine: Engine, waves: Waves, run: Run = apart) -> Aside:
     """These parts, wired; `run` is how a task is computed."""
     works = Works(engine, run)
     searches = Searches(engine, works)
     trials = Trials(engine, searches.control)
+    preflights = Preflights(waves, works, searches)
     works.learn(TRIAL, trials)
-    return Aside(works, searches, trials)
+    works.learn(PREFLIGHT, preflights)
+    return Aside(works, searches, trials, preflights)
 
 
 @contextmanager

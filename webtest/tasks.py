@@ -4,10 +4,18 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from cat_engine import Pool, TestPlan
+import numpy as np
+
+from cat_engine import Fault, Faulty, Pool, TestPlan
+from cat_engine.people import People
+from cat_engine.simulate import Trial as Simulation
+from cat_engine.simulate import run_block
+from cat_engine.stop import BANK
 from cat_engine.trial import PEOPLE, trial
 from itembank.bank import Bank
 from webtest.snapshots import control_of
+
+TRIED, TOGETHER = 40, 10  # people simulated before a wave opens, and how many of them are stepped together
 
 Outcome = dict[str, Any]  # what came out, as JSON can carry it
 Watch = Callable[[int, int], None]  # hears how many steps are done, and of how many
@@ -58,3 +66,22 @@ class Trial:
             "plan_name": self.plan.name, "plan_digest": self.plan.digest, "people": PEOPLE, "seed": self.seed, "before": before.figures,
             "after": after.figures, "checks": [asdict(check) for check in after.checks],
         }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Preflight:
+    """A room of simulated people who take a wave's test: {"plan_digest", "pool_digest"} of what they got to the end of."""
+
+    plan: TestPlan
+    pool: Pool
+
+    def run(self, watch: Watch | None = None) -> Outcome:
+        """A step is a person. As in the room, nothing is learned from person to person; all start alike. Raises Faulty where one runs out of items."""
+        people = People(np.random.default_rng(0).normal(size=(TRIED, len(self.pool.competencies))))
+        for at in range(0, TRIED, TOGETHER):
+            ran = run_block(Simulation(self.plan, self.pool, 0), people.part(at, TOGETHER))
+            if any(BANK in reasons for reasons in ran.reasons):
+                raise Faulty([Fault("bank", "", "simulated people ran out of items", "add items or lower min_items")])
+            if watch is not None:
+                watch(at + TOGETHER, TRIED)
+        return {"plan_digest": self.plan.digest, "pool_digest": self.pool.digest}

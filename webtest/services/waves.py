@@ -4,21 +4,18 @@ import datetime as dt
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from sqlalchemy import text
 from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
-from cat_engine import Fault, Faulty, TestPlan, load_plan
-from cat_engine.people import People
+from cat_engine import Fault, Faulty, Pool, TestPlan, load_plan
 from cat_engine.priors import StartPriors
-from cat_engine.simulate import Trial, run_block
-from cat_engine.stop import BANK
 from itembank.bank import Bank, check_bank, pool_of
 from itembank.store import load_bank, load_contents
+from webtest.catalog import Kit
 from webtest.checkpoints import write_checkpoint
 from webtest.events import Entry, Kind, canonical
 from webtest.models import Attempt, Checkpoint, Person, Wave
@@ -30,9 +27,9 @@ from webtest.services.taking import end_section
 from webtest.services.works import Waiting
 from webtest.session import Phase, Session
 from webtest.snapshots import Control, control_of, plan_faults
+from webtest.tasks import Preflight
 
 LONGEST_TEXT = 200
-TRIED = 40  # people simulated before a wave opens
 
 UPSERT_PERSON = (
     "INSERT INTO person (nip, name, job_level, unit) VALUES (:nip, :name, :job_level, :unit) "
@@ -49,6 +46,14 @@ class NewWave:
     place: str
     day: str
     zone: str = "WIB"
+
+
+Simulated = Callable[[Kit], None]  # simulates a room of people on a wave's kit; raises Faulty where it does not get to the end
+
+
+def simulated_here(kit: Kit) -> None:
+    """Simulate here and now."""
+    Preflight(kit.plan, kit.pool).run()
 
 
 class Waves(Acts):
@@ -110,13 +115,10 @@ class Waves(Acts):
 
     def _pin(self, wave_id: str, control: Control, now: int) -> None:
         """A wave that waits for its control parameters gets them, and its log begins. Raises Refused("searching"), and Faulty as `create`."""
-        with SqlSession(self._engine) as sql:
-            wave = sql.get(Wave, wave_id)
-            if wave is None:
-                raise Refused("unknown")
-            if wave.waiting is None:
-                return
-            plan, bank = load_plan(wave.plan), load_bank(sql, wave.bank_version)
+        needed = self.needs(wave_id)
+        if needed is None:
+            return
+        plan, bank = needed
         try:
             snapshot = self._past.snapshot(plan, bank, control)
         except Waiting:
@@ -138,6 +140,17 @@ class Waves(Acts):
             if wave is None:
                 raise Refused("unknown")
             return None if wave.waiting is None else (load_plan(wave.plan), load_bank(sql, wave.bank_version))
+
+    def runs_on(self, wave_id: str, control: Control) -> tuple[TestPlan, Pool]:
+        """The plan and the pool of a wave; of one that waits for control parameters those that it will have. Raises Refused("unknown"), and what `control`
+        raises.
+        """
+        needed = self.needs(wave_id)
+        if needed is None:
+            kit = self._catalog.kit(wave_id)
+            return kit.plan, kit.pool
+        plan, bank = needed
+        return plan, pool_of(bank, plan.competencies, self._past.snapshot(plan, bank, control))
 
     def _day_faults(self, day: str) -> list[Fault]:
         """A wave of a day without rules could be held, and would never have results."""
@@ -182,8 +195,8 @@ class Waves(Acts):
         sql.flush()
         return terms
 
-    def preflight(self, wave_id: str) -> list[Fault]:
-        """Would this wave run? Bank against content, plan against pool, and a simulated room of TRIED people."""
+    def preflight(self, wave_id: str, simulated: Simulated = simulated_here) -> list[Fault]:
+        """Would this wave run? Bank against content, plan against pool, and a room of simulated people. Raises what `simulated` raises but Faulty."""
         with SqlSession(self._engine) as sql:
             wave = self._wave(sql, wave_id)
             bank, contents = load_bank(sql, wave.bank_version), load_contents(sql, wave.bank_version)
@@ -195,20 +208,18 @@ class Waves(Acts):
         if not people:
             faults.append(Fault("roster", "", "nobody is expected", "load a roster"))
         if not faults:
-            true = np.random.default_rng(0).normal(size=(TRIED, len(kit.pool.competencies)))
-            ran = run_block(
-                Trial(kit.plan, kit.pool, 0), People(true)
-            )  # as in the room, nothing is learned from person to person; all start alike
-            if any(BANK in reasons for reasons in ran.reasons):
-                faults.append(Fault("bank", "", "simulated people ran out of items", "add items or lower min_items"))
+            try:
+                simulated(kit)
+            except Faulty as error:
+                faults += error.faults
         return faults
 
-    def open(self, wave_id: str, *, actor: str, now: int, control: Control = control_of) -> None:
-        """Open the wave: its roster is frozen from now on. Control parameters that it waits for are pinned first, `control` finds them. Raises
-        Refused("searching"), and Faulty where the bank cannot keep the plan's limits or the pre-flight check finds a fault.
+    def open(self, wave_id: str, *, actor: str, now: int, control: Control = control_of, simulated: Simulated = simulated_here) -> None:
+        """Open the wave: its roster is frozen from now on. Control parameters that it waits for are pinned first, `control` finds them; `simulated` says
+        whether simulated people get to the end of its test. Raises Refused("searching"), what `simulated` raises, and Faulty where the bank cannot keep the plan's limits or the pre-flight check finds a fault.
         """
         self._pin(wave_id, control, now)
-        faults = self.preflight(wave_id)
+        faults = self.preflight(wave_id, simulated)
         if faults:
             raise Faulty(faults)
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():

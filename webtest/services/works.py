@@ -12,7 +12,7 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -36,10 +36,10 @@ BROKE_OFF = Fault("server", "", f"the computation broke off {MOST_BREAKS} times"
 UNDER_WAY = ("running", "interrupted")
 BREAKS = (OSError, SQLAlchemyError, ValueError, LookupError, Refused)  # a work breaks off by these, not the thread
 BEGIN = (  # of many who ask at once one begins: whoever finds the row as it was seen
-    "INSERT INTO work (kind, subject, state, actor, asked_at, done, total, breaks, runner, started_at, beat_at) "
-    "VALUES (:kind, :subject, 'running', :actor, :asked_at, 0, 0, :breaks, :runner, :now, :now) "
+    "INSERT INTO work (kind, subject, state, actor, asked_at, done, total, breaks, waits, runner, started_at, beat_at) "
+    "VALUES (:kind, :subject, 'running', :actor, :asked_at, 0, 0, :breaks, :waits, :runner, :now, :now) "
     "ON CONFLICT (kind, subject) DO UPDATE SET state = 'running', actor = excluded.actor, asked_at = excluded.asked_at, done = 0, total = 0, "
-    "breaks = excluded.breaks, waits = NULL, runner = excluded.runner, started_at = excluded.started_at, beat_at = excluded.beat_at, outcome = NULL, "
+    "breaks = excluded.breaks, waits = excluded.waits, runner = excluded.runner, started_at = excluded.started_at, beat_at = excluded.beat_at, outcome = NULL, "
     "outcome_digest = NULL WHERE work.beat_at = :seen_at AND work.state = :seen_state"
 )
 
@@ -162,20 +162,23 @@ class Works:
         running = [work for work in self.states(waited, own.waits) if work is not None and work.state == "running"]
         return running if own.state == "running" and running else [own]
 
-    def begin(self, kind: str, subject: str, *, actor: str = "", task: Task | None = None, again: bool = False) -> Work:
+    def begin(
+        self, kind: str, subject: str, *, actor: str = "", task: Task | None = None, again: bool = False, waits: Sequence[str] = ()
+    ) -> Work:  # fmt: skip
         """Begin a work, or take it up where it was interrupted; one that runs stays what it is, and so does one that is over, unless it is to be done
-        `again`. `task`: what is to be computed, where the kind does not know.
+        `again`. `task`: what is to be computed, where the kind does not know; `waits`: subjects of the searches that are known to come first.
         """
         with SqlSession(self._engine, expire_on_commit=False) as sql:
             row = sql.get(WorkRow, (kind, subject))
-        now = self._clock()
-        seen = None if row is None else _work(row, now)
-        if seen is not None and (seen.state == "running" or (not seen.under_way and not again)):
-            return seen
-        self._begin(
-            row, _Job(kind, subject, task), actor, now, breaks=row.breaks if row is not None and seen is not None and seen.under_way else 0
-        )
-        return self._now(kind, subject)
+        now, breaks = self._clock(), 0
+        if row is not None:
+            seen = _work(row, now)
+            if seen.state == "running" or (not seen.under_way and not again):
+                return seen
+            breaks = row.breaks if seen.under_way else 0
+        self._begin(row, _Job(kind, subject, task), actor, now, breaks, json.dumps(list(waits)))
+        with SqlSession(self._engine) as sql:
+            return _work(sql.get_one(WorkRow, (kind, subject)), self._clock())
 
     def forget(self, sql: SqlSession, kind: str, subject: str) -> None:
         """A work whose subject is no more."""
@@ -183,20 +186,16 @@ class Works:
         if row is not None:
             sql.delete(row)
 
-    def _begin(self, row: WorkRow | None, job: _Job, actor: str, asked_at: int, breaks: int) -> None:
+    def _begin(self, row: WorkRow | None, job: _Job, actor: str, asked_at: int, breaks: int, waits: str | None = None) -> None:
         values = {
-            "kind": job.kind, "subject": job.subject, "actor": actor, "asked_at": asked_at, "breaks": breaks, "runner": self._runner, "now": self._clock(),
-            "seen_at": 0 if row is None else row.beat_at, "seen_state": "" if row is None else row.state,
+            "kind": job.kind, "subject": job.subject, "actor": actor, "asked_at": asked_at, "breaks": breaks, "waits": waits, "runner": self._runner,
+            "now": self._clock(), "seen_at": 0 if row is None else row.beat_at, "seen_state": "" if row is None else row.state,
         }  # fmt: skip
         with self._engine.execution_options(write=True).begin() as connection:
             begun = connection.execute(text(BEGIN), values).rowcount == 1
         if begun:
             self._waiting.put(job)
             self._start()
-
-    def _now(self, kind: str, subject: str) -> Work:
-        with SqlSession(self._engine) as sql:
-            return _work(sql.get_one(WorkRow, (kind, subject)), self._clock())
 
     def _start(self) -> None:
         with self._lock:

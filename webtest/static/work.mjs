@@ -1,6 +1,6 @@
-// A work of the server: its progress every two seconds; when it is over the page shows what follows, or the form that asked is sent again.
+// A work of the server: its progress every second; when it is over the page shows what follows, or the form that asked is sent again.
 const work = document.getElementById("work"), form = document.querySelector("form[data-again]");
-const EVERY_MS = 2_000;
+const EVERY_MS = 1_000;
 let touched = false;
 form?.addEventListener("input", () => { touched = true; });
 

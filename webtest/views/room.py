@@ -18,6 +18,8 @@ from webtest.refusal import Refused
 from webtest.request import house, needs, now_ms, officer, see_other, wants_fragment
 from webtest.roster import RosterRow, read_roster
 from webtest.services.acts import REASONS, Outcome
+from webtest.services.preflights import PREFLIGHT
+from webtest.services.searches import CONTROL
 from webtest.services.wavelist import list_waves
 from webtest.services.waves import NewWave
 from webtest.start_cells import PRIOR_COLUMNS, prior_cells
@@ -59,10 +61,8 @@ def create_wave() -> Any:
         wave_id = house().waves.create(new, rows, plan_text(), actor=officer().actor, now=now_ms(), control=house().searches.control)
     except Faulty as error:
         return render_template("officer/new_wave.html", form=form, zones=ZONES, faults=error.faults), 422
-    if house().waves.needs(wave_id) is None:
-        flash(_("Gelombang dibuat dengan %(n)s peserta. Periksa, lalu buka gelombang.", n=len(rows)), "success")
-    else:
-        flash(_("Gelombang dibuat dengan %(n)s peserta. Gelombang dapat dibuka sesudah parameternya ditemukan.", n=len(rows)), "success")
+    house().preflights.begin(wave_id, actor=officer().actor)
+    flash(_("Gelombang dibuat dengan %(n)s peserta. Gelombang dapat dibuka sesudah rencana tesnya selesai dicoba.", n=len(rows)), "success")
     return see_other("room.board", wave_id=wave_id)
 
 
@@ -89,7 +89,7 @@ def _carried(rows: list[RosterRow]) -> str:
 @pages.get("/gelombang/<wave_id>")
 @needs(Right.SEE_WAVES)
 def board(wave_id: str) -> Any:
-    return render_template("officer/board.html", **_board(wave_id, Look.of(request.args), fresh=True), search=_search(wave_id))
+    return render_template("officer/board.html", **_board(wave_id, Look.of(request.args), fresh=True), work=_work(wave_id))
 
 
 @pages.get("/gelombang/<wave_id>/papan")
@@ -103,26 +103,28 @@ def board_rows(wave_id: str) -> Any:
     return response.make_conditional(request)
 
 
-def _search(wave_id: str) -> Shown | None:
-    """The search for the control parameters that a wave waits for; None where it waits for none."""
-    needed = house().waves.needs(wave_id)
-    return None if needed is None else together([house().searches.state(*needed)])
+def _work(wave_id: str) -> Shown | None:
+    """What must be over before a wave can be opened: the search for its control parameters, then the simulation of its plan. None where nothing was begun
+    and it waits for nothing: it begins when the wave is opened.
+    """
+    works = house().works.progress(PREFLIGHT, CONTROL, wave_id)
+    if not works and house().waves.needs(wave_id) is None:
+        return None
+    return together(works or [None], PREFLIGHT)
 
 
 @pages.get("/gelombang/<wave_id>/persiapan")
 @needs(Right.SEE_WAVES)
-def search(wave_id: str) -> Any:
-    """How that search stands, for the page's script."""
-    return work_part(_search(wave_id) or together([]))
+def preflight(wave_id: str) -> Any:
+    """How that stands, for the page's script."""
+    return work_part(_work(wave_id) or together([], PREFLIGHT))
 
 
 @pages.post("/gelombang/<wave_id>/persiapan")
 @needs(Right.RUN_ROOM)
-def search_again(wave_id: str) -> Any:
-    """Begin a search anew that was interrupted; any other stays as it is."""
-    needed = house().waves.needs(wave_id)
-    if needed is not None:
-        house().searches.begin(*needed)
+def preflight_again(wave_id: str) -> Any:
+    """Begin it anew; what runs stays as it is."""
+    house().preflights.begin(wave_id, actor=officer().actor)
     return see_other("room.board", wave_id=wave_id)
 
 
@@ -178,7 +180,8 @@ def ask(wave_id: str) -> Any:
 @pages.post("/gelombang/<wave_id>/buka")
 @needs(Right.RUN_ROOM)
 def open_wave(wave_id: str) -> Any:
-    house().waves.open(wave_id, actor=officer().actor, now=now_ms(), control=house().searches.control)
+    actor, parts = officer().actor, house()
+    parts.waves.open(wave_id, actor=actor, now=now_ms(), control=parts.searches.control, simulated=parts.preflights.simulated_for(actor))
     flash(_("Gelombang dibuka. Daftar peserta dibekukan."), "success")
     return see_other("room.board", wave_id=wave_id)
 

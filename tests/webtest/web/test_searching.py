@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from time import perf_counter
 
 import pytest
 
-from tests.webtest.searching import CONTROLLED, FAILED, FOUND, Told, until
+from tests.webtest.searching import CONTROL, CONTROLLED, FAILED, FOUND, Told, until
 from tests.webtest.site import FRAGMENT, NOW, Browser, Site, site_of
 from webtest.config import House, aside_of
 from webtest.founding import invented_roster
 from webtest.services import works
+from webtest.services.wavelist import list_waves
+from webtest.services.waves import NewWave
 from webtest.views import room
+from webtest.work_apart import Said
 
 ROSTER = "nip,nama,jenjang jabatan,unit kerja,ruang\n" + "".join(
     f"{row.nip},{row.name},Pengawas,Dinas,Ruang A\n" for row in invented_roster(2)
@@ -34,7 +38,7 @@ class Searched:
 def searched(place_lite: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Searched]:
     monkeypatch.setattr(works, "LOOK_S", 0.05)
     told = Told()
-    house = replace(place_lite, **aside_of(place_lite.engine, told)._asdict())
+    house = replace(place_lite, **aside_of(place_lite.engine, place_lite.waves, told)._asdict())
     monkeypatch.setattr(room, "plan_text", lambda: CONTROLLED)
     yield Searched(site_of(house), told)
     house.works.close()
@@ -47,11 +51,17 @@ def new_wave(browser: Browser) -> str:
     return str(made.location)
 
 
+def flown(house: House, board: str) -> Said:
+    """What the simulation of a wave's plan says last, with the parameters that it is to be pinned to."""
+    plan, pool = house.waves.runs_on(board.rsplit("/", 1)[1], lambda *_: tuple(CONTROL))
+    return {"outcome": {"plan_digest": plan.digest, "pool_digest": pool.digest}}
+
+
 def test_a_wave_is_made_at_once_and_opened_when_its_parameters_are_found(searched: Searched) -> None:
     browser = searched.site.browser().officer("koordinator")
     board = new_wave(browser)
     page = browser.get(board).text
-    assert "Gelombang dapat dibuka sesudah parameternya ditemukan" in page
+    assert "Gelombang dapat dibuka sesudah rencana tesnya selesai dicoba" in page
     assert "sedang dicari dengan simulasi" in page
     assert "Buka gelombang" not in page
     assert "menunggu parameter" in browser.get("/petugas/gelombang").text
@@ -63,9 +73,14 @@ def test_a_wave_is_made_at_once_and_opened_when_its_parameters_are_found(searche
     browser.post(f"{board}/buka", headers={"Referer": f"http://localhost{board}"})
     assert "Parameter kendali paparan masih dicari" in browser.get(board).text
     searched.told.say(FOUND)
+    until(lambda: "sedang dicoba dengan simulasi" in browser.get(board).text)  # with the parameters found
+    assert "Buka gelombang" not in browser.get(board).text
+    searched.told.say({"done": 10, "total": 40})
+    until(lambda: "10 dari 40 orang maya" in browser.get(board).text)
+    searched.told.say(flown(searched.site.house, board))
     searched.reach(browser, f"{board}/persiapan", "finished")
     page = browser.get(board).text
-    assert "sudah ditemukan" in page
+    assert "Rencana tes sudah dicoba" in page
     assert "Buka gelombang" in page
     assert browser.post(f"{board}/buka").status_code == 303
     assert "Gelombang dibuka" in browser.get(board).text
@@ -86,21 +101,61 @@ def test_the_board_says_why_a_wave_cannot_be_opened_in_the_readers_language(sear
     assert browser.post(f"{board}/buka").status_code == 422
 
 
-def test_a_search_that_was_interrupted_is_begun_again_once_however_often_the_button_is_pressed(searched: Searched) -> None:
+def test_what_failed_may_be_tried_again(searched: Searched) -> None:
     browser = searched.site.browser().officer("koordinator")
     board = new_wave(browser)
-    searched.told.say({"done": 2, "total": 6}, None)
-    searched.reach(browser, f"{board}/persiapan", "interrupted")
-    assert "Mulai pencarian lagi" in browser.get(board).text
+    searched.told.say(FAILED)
+    searched.reach(browser, f"{board}/persiapan", "failed")
+    assert "Coba lagi" in browser.get(board).text
     for _ in range(2):
         assert browser.post(f"{board}/persiapan").status_code == 303
-    assert "menyiapkan simulasi pertama" in browser.get(board).text
+    assert "Parameter kendali paparan sedang dicari" in browser.get(board).text
     until(lambda: searched.told.begun == 2)
-    searched.told.say(FOUND)
+    searched.told.say(FOUND, flown(searched.site.house, board))
     searched.reach(browser, f"{board}/persiapan", "finished")
     browser.post(f"{board}/persiapan")
     searched.reach(browser, f"{board}/persiapan", "finished")
-    assert searched.told.begun == 2
+    assert searched.told.begun == 3
+
+
+def test_a_search_that_was_interrupted_is_begun_again_by_itself(searched: Searched) -> None:
+    browser = searched.site.browser().officer("koordinator")
+    board = new_wave(browser)
+    searched.told.say({"done": 2, "total": 6}, None, FOUND, flown(searched.site.house, board))
+    searched.reach(browser, f"{board}/persiapan", "finished")
+    assert searched.told.begun == 3
+
+
+def test_a_wave_is_opened_by_the_simulation_of_its_own_plan_and_pool_only(searched: Searched) -> None:
+    browser = searched.site.browser().officer("koordinator")
+    board = new_wave(browser)
+    searched.told.say(FOUND, {"outcome": {"plan_digest": "d", "pool_digest": "d"}})
+    searched.reach(browser, f"{board}/persiapan", "finished")
+    browser.post(f"{board}/buka", headers={"Referer": f"http://localhost{board}"})
+    page = browser.get(board).text
+    assert "sedang dicoba dengan simulasi. Buka gelombang sesudah simulasinya selesai." in page
+    searched.told.say(flown(searched.site.house, board))
+    searched.reach(browser, f"{board}/persiapan", "finished")
+    browser.post(f"{board}/buka")
+    assert "Gelombang dibuka" in browser.get(board).text
+    (wave,) = list_waves(searched.site.house.engine)
+    assert [(event.kind, event.actor) for event in searched.site.house.store.events(wave.wave.id)][-1] == ("wave_opened", "user:2")
+
+
+def test_a_draft_that_nobody_has_simulated_is_simulated_when_it_is_to_be_opened(searched: Searched) -> None:
+    house, browser = searched.site.house, searched.site.browser().officer("koordinator")
+    plain = CONTROLLED.replace('name = "sympson_hetter"\nr_max = 0.5', 'name = "none"')
+    wave = house.waves.create(NewWave("Lama", "Kota", "Aula", "2026-11-24"), invented_roster(2), plain, actor="user:2", now=NOW)
+    board = f"/petugas/gelombang/{wave}"
+    assert "Buka gelombang" in browser.get(board).text
+    before = perf_counter()
+    assert browser.post(f"{board}/buka", headers={"Referer": f"http://localhost{board}"}).status_code == 303
+    assert perf_counter() - before < 0.5
+    assert "sedang dicoba dengan simulasi" in browser.get(board).text
+    searched.told.say(flown(house, board))
+    searched.reach(browser, f"{board}/persiapan", "finished")
+    browser.post(f"{board}/buka")
+    assert "Gelombang dibuka" in browser.get(board).text
 
 
 def test_a_simulation_says_what_it_waits_for_and_runs_when_all_is_found(searched: Searched) -> None:

@@ -73,7 +73,7 @@ class Tried:
 def tried(place_lite: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tried]:
     monkeypatch.setattr(works, "LOOK_S", 0.05)
     told = Told()
-    house = replace(place_lite, **aside_of(place_lite.engine, told)._asdict())
+    house = replace(place_lite, **aside_of(place_lite.engine, place_lite.waves, told)._asdict())
     run, _ = a_run(house)
     with SqlSession(house.engine.execution_options(write=True), expire_on_commit=False) as sql, sql.begin():
         run = sql.get_one(CalibrationRun, run.id)
