@@ -41,6 +41,8 @@ REFUSALS = {
     "wave_not_open": "the wave is not open: it was never opened, or it is closed already; 'cact wave list' shows it",
     "wave_not_draft": "the wave has been opened already; its roster is frozen",
     "searching": "the control parameters that this wave needs are still being searched for; 'cact wave open' searches here and then opens it",
+    "checking": "the plan of this wave is being simulated on the server",
+    "discarded": "this wave was discarded before it was opened",
     "wave_not_closed": "the wave is not closed yet; close it with 'cact wave close'",
     "trying": "a trial of this version is under way on the server; wait for it, or try the version here: 'cact bank try'",
     "untried": "try this version first: 'cact bank try' simulates a plan on it",

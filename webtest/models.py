@@ -61,10 +61,14 @@ class Wave(SQLModel, table=True):
     opened_at: int | None = Field(default=None, sa_type=BigInteger)
     closed_at: int | None = Field(default=None, sa_type=BigInteger)
     released_at: int | None = Field(default=None, sa_type=BigInteger)
+    discarded_at: int | None = Field(default=None, sa_type=BigInteger)
+    discarded_by: str | None = None
 
     @property
     def status(self) -> str:
-        """draft -> open -> closed -> released, from the facts."""
+        """draft -> open -> closed -> released, or draft -> discarded, from the facts."""
+        if self.discarded_at is not None:
+            return "discarded"
         if self.released_at is not None:
             return "released"
         if self.closed_at is not None:

@@ -25,6 +25,7 @@ MESSAGES = {
         "Parameter kendali paparan masih dicari. Gelombang dapat dibuka sesudah pencarian selesai; halaman gelombang menunjukkan kemajuannya."
     ),
     "checking": _l("Rencana tes gelombang ini sedang dicoba dengan simulasi. Buka gelombang sesudah simulasinya selesai."),
+    "discarded": _l("Gelombang ini sudah dihapus sebelum dibuka."),
     "wave_not_closed": _l("Gelombang belum ditutup."),
     "reason_missing": _l("Tuliskan alasannya terlebih dahulu."),
     "minutes_wrong": _l("Perpanjangan waktu harus 1 sampai 120 menit."),

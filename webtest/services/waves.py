@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import text
 from sqlmodel import Session as SqlSession
-from sqlmodel import col, select
+from sqlmodel import col, delete, select
 
 from cat_engine import Fault, Faulty, Pool, TestPlan, load_plan
 from cat_engine.priors import StartPriors
-from itembank.bank import Bank, check_bank, pool_of
+from itembank.bank import Bank, Snapshot, check_bank, pool_of
 from itembank.store import load_bank, load_contents
 from webtest.catalog import Kit
 from webtest.checkpoints import write_checkpoint
@@ -78,10 +78,7 @@ class Waves(Acts):
         faults += plan_faults(plan, bank, pool_of(bank, plan.competencies, self._past.pretest(plan, bank)))
         if faults:
             raise Faulty(faults)
-        try:
-            snapshot, waits = self._past.snapshot(plan, bank, control), False  # may simulate: before the transaction, which others wait for
-        except Waiting:
-            snapshot, waits = self._past.pretest(plan, bank), True
+        snapshot, waits = self._snapshot(plan, bank, control)  # may simulate: before the transaction, which others wait for
         pool = pool_of(bank, plan.competencies, snapshot)
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
             listed = canonical(
@@ -100,6 +97,13 @@ class Waves(Acts):
             else:
                 self._begin_log(sql, wave, terms, now)
             return wave.id
+
+    def _snapshot(self, plan: TestPlan, bank: Bank, control: Control) -> tuple[Snapshot, bool]:
+        """What a wave is to be pinned to, and whether it waits for its control parameters."""
+        try:
+            return self._past.snapshot(plan, bank, control), False
+        except Waiting:
+            return self._past.pretest(plan, bank), True
 
     def _begin_log(self, sql: SqlSession, wave: Wave, terms: Mapping[str, Mapping[str, object]], now: int) -> None:
         """The first events of a wave whose pool is pinned, and of its attempts: terms by attempt are what each is assigned."""
@@ -134,11 +138,15 @@ class Waves(Acts):
             self._begin_log(sql, wave, terms, now)
 
     def needs(self, wave_id: str) -> tuple[TestPlan, Bank] | None:
-        """The plan and the bank whose control parameters a wave waits for; None where it waits for none. Raises Refused("unknown")."""
+        """The plan and the bank whose control parameters a wave waits for; None where it waits for none. Raises Refused("unknown" |
+        "discarded").
+        """
         with SqlSession(self._engine) as sql:
             wave = sql.get(Wave, wave_id)
             if wave is None:
                 raise Refused("unknown")
+            if wave.discarded_at is not None:
+                raise Refused("discarded")
             return None if wave.waiting is None else (load_plan(wave.plan), load_bank(sql, wave.bank_version))
 
     def runs_on(self, wave_id: str, control: Control) -> tuple[TestPlan, Pool]:
@@ -230,6 +238,55 @@ class Waves(Acts):
             sql.add(wave)
             entry = Entry(Kind.WAVE_OPENED, {"roster_digest": wave.roster_digest, "public_key": self._keys.public_hex})
             self._store.write_in(sql, wave_id, wave_id, lambda _: [entry], actor=actor, now=now)
+
+    def newer_bank(self, wave_id: str) -> int | None:
+        """The newest published version of the bank where a wave could still change to it: its log has not begun, and it has an older one."""
+        with SqlSession(self._engine) as sql:
+            wave = sql.get(Wave, wave_id)
+        newest = self._newest_bank().version
+        return newest if wave is not None and wave.waiting is not None and wave.bank_version < newest else None
+
+    def renew(self, wave_id: str, *, now: int, control: Control = control_of) -> None:
+        """Change a wave whose log has not begun to the newest published bank, under the same plan; control parameters as in `create`. Raises
+        Refused("unknown" | "discarded" | "wave_not_draft"), and Faulty with what keeps that bank from serving the plan.
+        """
+        needed = self.needs(wave_id)
+        if needed is None:
+            raise Refused("wave_not_draft")
+        plan, bank = needed[0], self._newest_bank()
+        faults = plan_faults(plan, bank, pool_of(bank, plan.competencies, self._past.pretest(plan, bank)))
+        if faults:
+            raise Faulty(faults)
+        snapshot, waits = self._snapshot(plan, bank, control)
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            wave = self._wave(sql, wave_id)
+            if wave.waiting is None:
+                raise Refused("wave_not_draft")
+            wave.bank_version, wave.pool_digest = bank.version, pool_of(bank, plan.competencies, snapshot).digest
+            wave.snapshot = snapshot.to_json()
+            if not waits:
+                terms, wave.waiting = json.loads(wave.waiting), None
+                self._begin_log(sql, wave, terms, now)
+            sql.add(wave)
+
+    def discard(self, wave_id: str, *, actor: str, now: int) -> None:
+        """Discard a wave that was never opened: nobody sees it any more, and its log says by whom and when. A roster that is not in the log yet goes, with
+        the people whom no other wave knows. Raises Refused("unknown" | "discarded" | "wave_not_draft").
+        """
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            wave = self._wave(sql, wave_id)
+            if wave.opened_at is not None:
+                raise Refused("wave_not_draft")
+            wave.discarded_at, wave.discarded_by = now, actor
+            gone = Entry(Kind.WAVE_DISCARDED, {"name": wave.name, "roster_digest": wave.roster_digest})
+            self._store.write_in(sql, wave_id, wave_id, lambda _: [gone], actor=actor, now=now)
+            if wave.waiting is not None:
+                wave.waiting = canonical({})
+                known = sql.exec(select(Attempt.person_id).where(Attempt.wave_id == wave_id)).all()
+                sql.exec(delete(Attempt).where(col(Attempt.wave_id) == wave_id))
+                others = select(Attempt.person_id).where(col(Attempt.person_id).in_(known))
+                sql.exec(delete(Person).where(col(Person.id).in_(known), col(Person.id).not_in(others)))
+            sql.add(wave)
 
     def note(self, wave_id: str, code: str, text: str, *, actor: str, now: int) -> None:
         """An incident of the wave, for the minutes."""

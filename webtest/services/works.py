@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlmodel import Session as SqlSession
-from sqlmodel import col, select, update
+from sqlmodel import col, delete, select, update
 
 from cat_engine import Fault, Faulty
 from webtest.events import canonical
@@ -180,11 +180,10 @@ class Works:
         with SqlSession(self._engine) as sql:
             return _work(sql.get_one(WorkRow, (kind, subject)), self._clock())
 
-    def forget(self, sql: SqlSession, kind: str, subject: str) -> None:
-        """A work whose subject is no more."""
-        row = sql.get(WorkRow, (kind, subject))
-        if row is not None:
-            sql.delete(row)
+    def forget(self, kind: str, subject: str) -> None:
+        """Of a work whose subject is gone nothing stays; where it is under way it ends."""
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            sql.exec(delete(WorkRow).where(col(WorkRow.kind) == kind, col(WorkRow.subject) == subject))
 
     def _begin(self, row: WorkRow | None, job: _Job, actor: str, asked_at: int, breaks: int, waits: str | None = None) -> None:
         values = {

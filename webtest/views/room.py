@@ -89,7 +89,10 @@ def _carried(rows: list[RosterRow]) -> str:
 @pages.get("/gelombang/<wave_id>")
 @needs(Right.SEE_WAVES)
 def board(wave_id: str) -> Any:
-    return render_template("officer/board.html", **_board(wave_id, Look.of(request.args), fresh=True), work=_work(wave_id))
+    shown = _board(wave_id, Look.of(request.args), fresh=True)
+    work = _work(wave_id) if shown["wave"].status == "draft" else None
+    newer = house().waves.newer_bank(wave_id) if work is not None and work.state == "failed" else None
+    return render_template("officer/board.html", **shown, work=work, newer=newer)
 
 
 @pages.get("/gelombang/<wave_id>/papan")
@@ -126,6 +129,36 @@ def preflight_again(wave_id: str) -> Any:
     """Begin it anew; what runs stays as it is."""
     house().preflights.begin(wave_id, actor=officer().actor)
     return see_other("room.board", wave_id=wave_id)
+
+
+@pages.post("/gelombang/<wave_id>/perbarui")
+@needs(Right.MAKE_WAVES)
+def renew(wave_id: str) -> Any:
+    """Change a wave that could not be opened to the newest bank."""
+    house().waves.renew(wave_id, now=now_ms(), control=house().searches.control)
+    house().preflights.begin(wave_id, actor=officer().actor)
+    flash(_("Gelombang ini sekarang memakai bank soal terbaru. Gelombang dapat dibuka sesudah rencana tesnya selesai dicoba."), "success")
+    return see_other("room.board", wave_id=wave_id)
+
+
+@pages.get("/gelombang/<wave_id>/hapus")
+@needs(Right.MAKE_WAVES)
+def ask_discard(wave_id: str) -> Any:
+    """What follows from discarding a wave. Nothing is changed here."""
+    board = house().monitor.board(wave_id, now_ms(), fresh=True)
+    if board.wave.status != "draft":
+        raise Refused("wave_not_draft")
+    return render_template("officer/discard.html", wave=board.wave, board=board)
+
+
+@pages.post("/gelombang/<wave_id>/hapus")
+@needs(Right.MAKE_WAVES)
+def discard(wave_id: str) -> Any:
+    name = house().monitor.board(wave_id, now_ms()).wave.name
+    house().waves.discard(wave_id, actor=officer().actor, now=now_ms())
+    house().works.forget(PREFLIGHT, wave_id)
+    flash(_("Gelombang “%(n)s” dihapus.", n=name), "success")
+    return see_other("room.waves")
 
 
 def _board(wave_id: str, look: Look, *, fresh: bool = False) -> dict[str, Any]:

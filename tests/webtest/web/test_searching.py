@@ -5,12 +5,20 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 
 import pytest
+from sqlmodel import Session as SqlSession
+from sqlmodel import select
 
+from itembank.demo import plan_text
+from itembank.store import load_bank, load_contents, save_version
+from tests.webtest.conftest import Room, open_room
 from tests.webtest.searching import CONTROL, CONTROLLED, FAILED, FOUND, Told, until
 from tests.webtest.site import FRAGMENT, NOW, Browser, Site, site_of
+from webtest.audit import audit_wave
 from webtest.config import House, aside_of
 from webtest.founding import invented_roster
+from webtest.models import Person, Wave
 from webtest.services import works
+from webtest.services.review import Review
 from webtest.services.wavelist import list_waves
 from webtest.services.waves import NewWave
 from webtest.views import room
@@ -42,6 +50,12 @@ def searched(place_lite: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sea
     monkeypatch.setattr(room, "plan_text", lambda: CONTROLLED)
     yield Searched(site_of(house), told)
     house.works.close()
+
+
+@pytest.fixture
+def room_of_two(searched: Searched) -> Room:
+    """An open wave of the same two people."""
+    return open_room(searched.site.house, 2, now=NOW)
 
 
 def new_wave(browser: Browser) -> str:
@@ -188,3 +202,86 @@ def test_a_simulation_of_limits_that_cannot_be_kept_names_them(searched: Searche
     refused = browser.post(SIMULATION, form)
     assert refused.status_code == 422
     assert "0.4 or more" in refused.text
+
+
+# waves that cannot be opened
+
+
+def failed_wave(searched: Searched, browser: Browser) -> str:
+    """The board of a wave whose search has failed."""
+    board = new_wave(browser)
+    searched.told.say(FAILED)
+    searched.reach(browser, f"{board}/persiapan", "failed")
+    return board
+
+
+def publish_another(house: House) -> int:
+    with SqlSession(house.engine.execution_options(write=True)) as sql, sql.begin():
+        bank = load_bank(sql)
+        other = replace(bank, status=("held", *bank.status[1:]), parent=bank.version)
+        version = save_version(sql, other, load_contents(sql, bank.version), note="uji", actor="cli:x", now=NOW)
+    Review(house.engine).decide(version, "publish", actor="cli:x", now=NOW)
+    return version
+
+
+def test_a_wave_that_failed_takes_the_bank_that_was_published_since(searched: Searched) -> None:
+    house, browser = searched.site.house, searched.site.browser().officer("koordinator")
+    board = failed_wave(searched, browser)
+    assert "Pakai bank soal versi" not in browser.get(board).text
+    version = publish_another(house)
+    assert f"Pakai bank soal versi {version}" in browser.get(board).text
+    assert browser.post(f"{board}/perbarui").status_code == 303
+    page = browser.get(board).text
+    assert f"bank soal versi {version}" in page
+    assert "Parameter kendali paparan sedang dicari" in page
+    searched.told.say(FOUND, flown(house, board))
+    searched.reach(browser, f"{board}/persiapan", "finished")
+    browser.post(f"{board}/buka")
+    assert "Gelombang dibuka" in browser.get(board).text
+    wave = board.rsplit("/", 1)[1]
+    assert audit_wave(house.engine, house.store, wave, house.keys).findings == ()
+    assert browser.post(f"{board}/perbarui").status_code == 409  # its log has begun
+
+
+def test_a_wave_is_discarded_after_a_question_and_its_log_says_by_whom(searched: Searched) -> None:
+    house, browser = searched.site.house, searched.site.browser().officer("koordinator")
+    board = failed_wave(searched, browser)
+    wave = board.rsplit("/", 1)[1]
+    assert f"{board}/hapus" in browser.get(board).text
+    assert "2 pesertanya" in browser.get(f"{board}/hapus").text
+    assert [line.wave.id for line in list_waves(house.engine)] == [wave]  # a question changes nothing
+    assert browser.post(f"{board}/hapus").status_code == 303
+    assert "dihapus" in browser.get("/petugas/gelombang").text
+    assert list_waves(house.engine) == []
+    (event,) = house.store.events(wave)
+    assert (event.kind, event.actor) == ("wave_discarded", "user:2")
+    with SqlSession(house.engine) as sql:
+        assert sql.exec(select(Person)).all() == []  # nobody else knows these people
+        assert sql.get_one(Wave, wave).status == "discarded"
+    for path in ("", "/hapus", "/berita-acara"):
+        assert browser.get(f"{board}{path}").status_code == 409
+    for path in ("buka", "hapus", "persiapan", "perbarui"):
+        assert browser.post(f"{board}/{path}").status_code == 409
+    assert len(house.store.events(wave)) == 1
+    assert house.works.state("preflight", wave) is None
+
+
+def test_a_draft_whose_log_has_begun_is_discarded_with_its_log_kept(site: Site) -> None:
+    house, browser = site.house, site.browser().officer("koordinator")
+    wave = house.waves.create(NewWave("Uji", "Kota", "Aula", "2026-11-24"), invented_roster(2), plan_text(), actor="user:2", now=NOW)
+    board = f"/petugas/gelombang/{wave}"
+    assert browser.post(f"{board}/hapus").status_code == 303
+    assert [event.kind for event in house.store.events(wave)] == ["wave_created", "roster_loaded", "wave_discarded"]
+    assert audit_wave(house.engine, house.store, wave, house.keys).findings == ()
+    with SqlSession(house.engine) as sql:
+        assert len(sql.exec(select(Person)).all()) == 2  # their log names them by number
+
+
+def test_people_of_other_waves_stay_when_a_wave_is_discarded_and_an_open_wave_cannot_be(searched: Searched, room_of_two: Room) -> None:
+    house, browser = searched.site.house, searched.site.browser().officer("koordinator")
+    board = failed_wave(searched, browser)
+    browser.post(f"{board}/hapus")
+    with SqlSession(house.engine) as sql:
+        assert len(sql.exec(select(Person)).all()) == 2
+    assert browser.post(f"/petugas/gelombang/{room_of_two.wave}/hapus").status_code == 409
+    assert browser.get(f"/petugas/gelombang/{room_of_two.wave}/hapus").status_code == 409
