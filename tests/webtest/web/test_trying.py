@@ -96,7 +96,7 @@ def test_a_trial_is_asked_for_at_once_shown_as_it_goes_and_kept_with_who_asked(t
         assert "Terbitkan versi" not in shown
     tried.told.say({"done": 300, "total": 1000})
     part = f"{tried.page}/coba"
-    until(lambda: "300 dari 1000 orang maya" in other.get(part, headers=FRAGMENT).text)
+    until(lambda: "300 dari 1.000 orang maya" in other.get(part, headers=FRAGMENT).text)
     assert other.get(part, headers=FRAGMENT).headers["X-Goes-On"] == "1"
     tried.told.say(outcome())
     tried.reaches("finished")
