@@ -26,6 +26,16 @@ OUT_OF_REACH = PLAN.format(rule="overlap", options="r_max = 0.3\nmax_overlap = 0
 CONTROL = [{"M01-01": 0.5, "P01-02": 0.25}]
 FOUND: Said = {"outcome": {"control": CONTROL}}
 FAILED: Said = {"faults": [{"where": "eligibility", "field": "r_max", "message": "0.3 is out of reach", "remedy": "0.4 or more"}]}
+UNREACHED: Said = {
+    "faults": [
+        {
+            "where": "eligibility",
+            "field": "r_max",
+            "message": "0.3 is out of reach: the highest exposure of an item in simulations was never below 0.4",
+            "remedy": "0.4 or more, more items, or a shorter test",
+        }
+    ]
+}
 
 
 @dataclass

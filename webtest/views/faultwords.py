@@ -12,7 +12,7 @@ FIELDS = {
     "nip": "NIP", "name": _l("nama"), "job_level": _l("jenjang jabatan"), "unit": _l("unit kerja"), "room": _l("ruang"), "kinerja": _l("kinerja"),
     "potensi lain": _l("potensi lain"), "agency": _l("instansi"), "place": _l("tempat"), "day": _l("tanggal"),
     "prior_mean": _l("rerata awal"), "prior_sd": _l("simpangan baku awal"), "people": _l("orang maya"), "seed": _l("benih acak"), "plan": _l("rencana tes"),
-    "r_max": _l("batas paparan (r_max)"), "max_overlap": _l("batas tumpang tindih (max_overlap)"),
+    "r_max": _l("batas paparan"), "max_overlap": _l("batas tumpang tindih"),
 }  # fmt: skip
 PLACES = {
     "form": _l("isian"),

@@ -11,7 +11,7 @@ from sqlmodel import select
 from itembank.demo import plan_text
 from itembank.store import load_bank, load_contents, save_version
 from tests.webtest.conftest import Room, open_room
-from tests.webtest.searching import CONTROL, CONTROLLED, FAILED, FOUND, Told, until
+from tests.webtest.searching import CONTROL, CONTROLLED, FAILED, FOUND, UNREACHED, Told, until
 from tests.webtest.site import FRAGMENT, NOW, Browser, Site, site_of
 from webtest.audit import audit_wave
 from webtest.config import House, aside_of
@@ -104,9 +104,7 @@ def test_a_wave_is_made_at_once_and_opened_when_its_parameters_are_found(searche
 def test_the_board_says_why_a_wave_cannot_be_opened_in_the_readers_language(searched: Searched) -> None:
     browser = searched.site.browser().officer("koordinator")
     board = new_wave(browser)
-    fault = {"where": "eligibility", "field": "r_max", "remedy": "0.4 or more, more items, or a shorter test"}
-    fault["message"] = "0.3 is out of reach: the highest exposure of an item in simulations was never below 0.4"
-    searched.told.say({"faults": [fault]})
+    searched.told.say(UNREACHED)
     searched.reach(browser, f"{board}/persiapan", "failed")
     page = browser.get(board).text
     assert "0.3 tidak terjangkau: dalam simulasi paparan tertinggi sebuah butir tidak pernah di bawah 0.4" in page
