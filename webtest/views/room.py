@@ -36,7 +36,9 @@ LARGEST_CARRIED = 1_000_000
 @pages.get("/gelombang")
 @needs(Right.SEE_WAVES)
 def waves() -> Any:
-    return render_template("officer/waves.html", waves=list_waves(house().engine))
+    lines = list_waves(house().engine)
+    drafts = [line.wave.id for line in lines if line.wave.status == "draft"]
+    return render_template("officer/waves.html", waves=lines, works=dict(zip(drafts, house().works.states(PREFLIGHT, drafts), strict=True)))
 
 
 @pages.get("/gelombang/baru")

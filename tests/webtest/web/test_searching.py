@@ -78,7 +78,7 @@ def test_a_wave_is_made_at_once_and_opened_when_its_parameters_are_found(searche
     assert "Gelombang dapat dibuka sesudah rencana tesnya selesai dicoba" in page
     assert "sedang dicari dengan simulasi" in page
     assert "Buka gelombang" not in page
-    assert "menunggu parameter" in browser.get("/petugas/gelombang").text
+    assert "sedang dicoba" in browser.get("/petugas/gelombang").text
     for path in ("berita-acara", "papan", f"peserta/{searched.site.house.monitor.board(board.rsplit('/', 1)[1], NOW).lines[0].attempt}"):
         assert browser.get(f"{board}/{path}").status_code == 200
     searched.told.say({"done": 2, "total": 6})
@@ -119,6 +119,7 @@ def test_what_failed_may_be_tried_again(searched: Searched) -> None:
     searched.told.say(FAILED)
     searched.reach(browser, f"{board}/persiapan", "failed")
     assert "Coba lagi" in browser.get(board).text
+    assert "! belum dapat dibuka" in browser.get("/petugas/gelombang").text
     for _ in range(2):
         assert browser.post(f"{board}/persiapan").status_code == 303
     assert "Parameter kendali paparan sedang dicari" in browser.get(board).text
