@@ -83,5 +83,5 @@ class Preflight:
             if any(BANK in reasons for reasons in ran.reasons):
                 raise Faulty([Fault("bank", "", "simulated people ran out of items", "add items or lower min_items")])
             if watch is not None:
-                watch(at + TOGETHER, TRIED)
+                watch(min(at + TOGETHER, TRIED), TRIED)
         return {"plan_digest": self.plan.digest, "pool_digest": self.pool.digest}

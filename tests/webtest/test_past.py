@@ -19,7 +19,7 @@ from tests.conftest import Place
 from tests.webtest.conftest import HOUR, MINUTE, OFFICER, PLAN, T0, Room, finished_room, open_room
 from tests.webtest.mixed import differences, sit_wave
 from tests.webtest.mixedbank import NEW
-from webtest import snapshots
+from webtest import snapshots, tasks
 from webtest.audit import audit_wave
 from webtest.config import House, open_house
 from webtest.events import Kind
@@ -50,7 +50,7 @@ def short(tables: str = "") -> str:
 @pytest.fixture
 def new_items(mixed_house: House, monkeypatch: pytest.MonkeyPatch) -> House:
     """An installation whose bank has items in pretest and times."""
-    monkeypatch.setattr(waves, "TRIED", 5)
+    monkeypatch.setattr(tasks, "TRIED", 5)
     return mixed_house
 
 
