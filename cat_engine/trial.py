@@ -1,5 +1,6 @@
 """A bank tried out on a plan before it is used: the figures of a simulation, and whether they keep the plan's acceptance limits."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from cat_engine.simulate import simulate
 from cat_engine.simulated import SimulationResult
 
 PEOPLE = 500
+TOGETHER = 100  # people whose tests are stepped together: a watcher hears so often
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,10 @@ def worst(result: SimulationResult) -> dict[str, float]:
     }
 
 
-def trial(plan: TestPlan, pool: Pool, seed: int, n: int = PEOPLE) -> BankTrial:
-    """Simulate the plan on a pool with n people of the usual `Population`; the same seed gives two versions of a bank the same people."""
-    figures = worst(simulate(plan, pool, Population().abilities(n, len(pool.competencies), seed), seed))
+def trial(plan: TestPlan, pool: Pool, seed: int, n: int = PEOPLE, watch: Callable[[int], None] | None = None) -> BankTrial:
+    """Simulate the plan on a pool with n people of the usual `Population`; the same seed gives two versions of a bank the same people. `watch` hears
+    from time to time how many people are done.
+    """
+    true = Population().abilities(n, len(pool.competencies), seed)
+    figures = worst(simulate(plan, pool, true, seed, block=TOGETHER, watch=watch))
     return BankTrial(figures, plan.acceptance.checks(figures))

@@ -72,3 +72,7 @@ def main() -> None:
 
     Exit codes: 0 done; 1 checked and not sound; 2 bad input, or refused.
     """
+
+
+if __name__ == "__main__":
+    main()

@@ -32,7 +32,8 @@ from webtest.console import (
 )
 from webtest.search_bar import found_or_with_bar
 from webtest.services.banks import Banks, VersionLine, bank_faults, is_json, read_bank_file, without_text
-from webtest.services.review import Review, Tried
+from webtest.services.review import Review
+from webtest.services.trials import Trials, Tried
 
 SCALINGS = {"1": 1.0, "1.7": 1.7, "1.702": 1.702}
 FORMATS = ("csv", "json")
@@ -110,8 +111,8 @@ def try_version(data: Path, version: int, plan_file: Path | None, as_json: bool)
     """
     plan = load_plan(read_text(plan_file)) if plan_file is not None else None
     with opened(data) as house:
-        review = Review(house.engine, found_or_with_bar(house.searches))
-        tried = review.try_version(version, plan or review.plan(version), actor=actor(), now=now_ms())
+        trials = Trials(house.engine, found_or_with_bar(house.searches))
+        tried = trials.try_version(version, plan or trials.plan(version), actor=actor(), now=now_ms())
     figures = {"version": version, "plan": tried.plan_name, "people": tried.people, "before": tried.before,
                "after": tried.after.figures, "checks": [asdict(c) for c in tried.after.checks], "holds": tried.after.holds}  # fmt: skip
     put(figures, as_json, trial_text(tried))

@@ -289,14 +289,15 @@ def _publish(house: "House", version: int) -> None:
     from webtest.commands_bank import trial_text
     from webtest.search_bar import found_or_with_bar
     from webtest.services.review import Review
+    from webtest.services.trials import Trials
 
-    review = Review(house.engine, found_or_with_bar(house.searches))
-    tried = review.try_version(version, review.plan(version), actor=actor(), now=now_ms())
+    trials = Trials(house.engine, found_or_with_bar(house.searches))
+    tried = trials.try_version(version, trials.plan(version), actor=actor(), now=now_ms())
     out.print(trial_text(tried))
     if not tried.after.holds:
         out.print(f"Not published: a limit is missed. 'cact bank publish {version} --reason TEXT' publishes it all the same.")
         sys.exit(EXIT_NOT_SOUND)
-    review.decide(version, "publish", actor=actor(), now=now_ms())
+    Review(house.engine).decide(version, "publish", actor=actor(), now=now_ms())
     out.print(f"Version {version} is published in {house.folder}.")
 
 

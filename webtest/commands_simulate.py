@@ -17,7 +17,7 @@ from cat_engine.batch import scored
 from cat_engine.irt import Floats, Ints
 from cat_engine.people import People
 from cat_engine.population import Population
-from cat_engine.priors import UniformPrior
+from cat_engine.priors import WIDEST, UniformPrior
 from cat_engine.simulate import Mapper, Trial
 from cat_engine.timing import Speeds
 from itembank.bank import Bank, pool_of
@@ -94,6 +94,10 @@ class Asked:
         scale = NormalPrior() if self.abilities is None else parse_prior(self.abilities, faults, "--abilities")
         if not isinstance(scale, NormalPrior | UniformPrior):
             faults.append(Fault("--abilities", "", f"'{self.abilities}' cannot be drawn from", "normal:0,1 or uniform:-4,4"))
+        elif max(map(abs, scale.support)) > WIDEST:
+            low, high = scale.support
+            why = f"mean - 3 sd and mean + 3 sd within {WIDEST:g}: farther from the items nearly every answer is certain and tells nothing"
+            faults.append(Fault("--abilities", "", f"'{self.abilities}' draws people from {low:g} to {high:g}", why))
         matrix = None if self.correlation_file is None else read_correlations(read_text(self.correlation_file), competencies, faults)
         if faults or not isinstance(scale, NormalPrior | UniformPrior):
             raise Faulty(faults)

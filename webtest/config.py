@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import Engine
 from sqlmodel import Session as SqlSession
@@ -17,10 +18,14 @@ from webtest.accounts import Accounts
 from webtest.catalog import Catalog
 from webtest.keys import Keys, load_keys
 from webtest.monitor import Heartbeats, Monitor
+from webtest.services.preflights import PREFLIGHT, Preflights
 from webtest.services.searches import Searches
 from webtest.services.taking import Taking
+from webtest.services.trials import TRIAL, Trials
 from webtest.services.waves import Waves
+from webtest.services.works import Run, Works
 from webtest.store import EventStore
+from webtest.work_apart import apart
 
 MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
 
@@ -50,7 +55,10 @@ class House:
     waves: Waves
     beats: Heartbeats
     monitor: Monitor
+    works: Works
     searches: Searches
+    trials: Trials
+    preflights: Preflights
 
     def newest_bank(self) -> Bank:
         """The newest published version of the bank. Raises LookupError where there is none."""
@@ -58,8 +66,8 @@ class House:
             return load_bank(sql)
 
     def close(self) -> None:
-        """End searches, commit what waits and let go of the database."""
-        self.searches.close()
+        """End works, commit what waits and let go of the database."""
+        self.works.close()
         self.store.close()
         self.engine.dispose()
 
@@ -71,7 +79,7 @@ def open_house(folder: Path, url: str | None = None) -> House:
     upgrade(engine, [MIGRATIONS])
     keys = load_keys(folder)
     store, catalog = EventStore(engine), Catalog(engine)
-    beats = Heartbeats(engine)
+    beats, waves = Heartbeats(engine), Waves(engine, store, catalog, keys)
     return House(
         folder,
         engine,
@@ -80,11 +88,31 @@ def open_house(folder: Path, url: str | None = None) -> House:
         catalog,
         Accounts(engine, keys.pepper),
         Taking(engine, store, catalog, keys.pepper),
-        Waves(engine, store, catalog, keys),
+        waves,
         beats,
         Monitor(engine, store, catalog, beats),
-        Searches(engine),
+        *aside_of(engine, waves),
     )
+
+
+class Aside(NamedTuple):
+    """What is computed aside of the server, by its fields in House."""
+
+    works: Works
+    searches: Searches
+    trials: Trials
+    preflights: Preflights
+
+
+def aside_of(engine: Engine, waves: Waves, run: Run = apart) -> Aside:
+    """These parts, wired; `run` is how a task is computed."""
+    works = Works(engine, run)
+    searches = Searches(engine, works)
+    trials = Trials(engine, searches.control)
+    preflights = Preflights(waves, works, searches)
+    works.learn(TRIAL, trials)
+    works.learn(PREFLIGHT, preflights)
+    return Aside(works, searches, trials, preflights)
 
 
 @contextmanager

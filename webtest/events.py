@@ -51,6 +51,7 @@ class Kind(StrEnum):
     ROSTER_LOADED = "roster_loaded"
     WAVE_OPENED = "wave_opened"
     WAVE_CLOSED = "wave_closed"
+    WAVE_DISCARDED = "wave_discarded"
     INCIDENT = "incident"
     PERFORMANCE_LOADED = "performance_loaded"
     RESULTS_RELEASED = "results_released"

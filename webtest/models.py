@@ -61,10 +61,14 @@ class Wave(SQLModel, table=True):
     opened_at: int | None = Field(default=None, sa_type=BigInteger)
     closed_at: int | None = Field(default=None, sa_type=BigInteger)
     released_at: int | None = Field(default=None, sa_type=BigInteger)
+    discarded_at: int | None = Field(default=None, sa_type=BigInteger)
+    discarded_by: str | None = None
 
     @property
     def status(self) -> str:
-        """draft -> open -> closed -> released, from the facts."""
+        """draft -> open -> closed -> released, or draft -> discarded, from the facts."""
+        if self.discarded_at is not None:
+            return "discarded"
         if self.released_at is not None:
             return "released"
         if self.closed_at is not None:
@@ -72,16 +76,21 @@ class Wave(SQLModel, table=True):
         return "draft" if self.opened_at is None else "open"
 
 
-class ControlSearch(SQLModel, table=True):
-    """A search for the control parameters of a plan on a bank: `done` of `total` simulations, by which process, when it was last heard of, and what came
-    out (JSON, with its digest).
+class WorkRow(SQLModel, table=True):
+    """Something that is computed aside of the server, one of its kind and subject: who asked for it and when, `done` of `total` steps, by which process,
+    when it was last heard of, how often its process ended without an outcome, what it waits for (JSON), and what came out (JSON, with its digest).
     """
 
-    __tablename__ = "control_search"
-    digest: str = Field(primary_key=True)
+    __tablename__ = "work"
+    kind: str = Field(primary_key=True)
+    subject: str = Field(primary_key=True)
     state: str
+    actor: str = ""
+    asked_at: int = Field(sa_type=BigInteger)
     done: int = 0
     total: int = 0
+    breaks: int = 0
+    waits: str | None = None
     runner: str
     started_at: int = Field(sa_type=BigInteger)
     beat_at: int = Field(sa_type=BigInteger)

@@ -100,7 +100,7 @@ class Monitor:
         self._lock = threading.Lock()
 
     def board(self, wave_id: str, now: int, *, fresh: bool = False) -> Board:
-        """The board of a wave, at most FRESH_S old (`fresh`: as of now). Raises Refused("unknown")."""
+        """The board of a wave, at most FRESH_S old (`fresh`: as of now). Raises Refused("unknown" | "discarded")."""
         with self._lock:
             held = self._boards.get(wave_id)
             if held is not None and not fresh and time.monotonic() - held[0] < FRESH_S:
@@ -114,6 +114,8 @@ class Monitor:
             wave = sql.get(Wave, wave_id)
             if wave is None:
                 raise Refused("unknown")
+            if wave.discarded_at is not None:
+                raise Refused("discarded")
             query = select(Attempt, Person).join(Person, col(Attempt.person_id) == Person.id).where(Attempt.wave_id == wave_id)
             rows = sql.exec(query.order_by(col(Attempt.room), col(Attempt.seat))).all()
             sql.expunge_all()

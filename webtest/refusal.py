@@ -24,6 +24,8 @@ MESSAGES = {
     "searching": _l(
         "Parameter kendali paparan masih dicari. Gelombang dapat dibuka sesudah pencarian selesai; halaman gelombang menunjukkan kemajuannya."
     ),
+    "checking": _l("Rencana tes gelombang ini sedang dicoba dengan simulasi. Buka gelombang sesudah simulasinya selesai."),
+    "discarded": _l("Gelombang ini sudah dihapus sebelum dibuka."),
     "wave_not_closed": _l("Gelombang belum ditutup."),
     "reason_missing": _l("Tuliskan alasannya terlebih dahulu."),
     "minutes_wrong": _l("Perpanjangan waktu harus 1 sampai 120 menit."),
@@ -31,6 +33,7 @@ MESSAGES = {
     "not_draft": _l("Versi itu bukan rancangan; hanya rancangan yang dapat diterbitkan atau ditolak."),
     "superseded": _l("Rancangan itu sudah digantikan oleh putusan petugas pada kalibrasinya. Terbitkan rancangan yang terbaru."),
     "outdated": _l("Versi yang lebih baru sudah terbit sejak rancangan itu dibuat. Buat rancangan baru dari versi yang terbit."),
+    "trying": _l("Simulasi versi itu belum selesai. Versi dapat diterbitkan sesudah hasilnya ada; halaman versi menunjukkan kemajuannya."),
     "untried": _l("Cobalah versi itu terlebih dahulu dengan simulasi; hasilnya dibandingkan dengan batas rancangan tes."),
     "limits_missed": _l("Simulasi versi itu tidak memenuhi batas rancangan tes. Menerbitkannya perlu alasan tertulis."),
     "no_estimate": _l("Butir itu tidak mempunyai estimasi, jadi parameternya tidak dapat dipakai."),

@@ -26,6 +26,6 @@ def found_or_with_bar(searches: "Searches") -> Control:
 
     def control(plan: TestPlan, bank: Bank) -> Controls:
         known = searches.state(plan, bank)
-        return known.control if known is not None and known.state == "finished" else control_with_bar(plan, bank)
+        return tuple(known.outcome["control"]) if known is not None and known.outcome is not None else control_with_bar(plan, bank)
 
     return control

@@ -18,6 +18,7 @@ def make_app() -> Flask:
     house = open_house(Path(os.environ.get("CACT_DATA", "cact-data")))
     keeper = Keeper(lambda: seal_due(house.engine, house.keys, time.time_ns() // 1_000_000))
     keeper.start()
+    house.works.serve()
     atexit.register(house.close)
     atexit.register(keeper.stop)  # runs before house.close: the last registered is the first called
     return create_app(house, secure_cookies=os.environ.get("CACT_HTTPS") == "1", trusted_proxies=int(os.environ.get("CACT_PROXIES", "0")))

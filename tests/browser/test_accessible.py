@@ -7,8 +7,12 @@ import pytest
 from playwright.sync_api import Page, Response, expect
 
 from tests.browser.conftest import Opener
-from tests.browser.stage import Stage, officer_in, plan, to_first_item
+from tests.browser.stage import COORDINATOR, DAY, SHORT, Stage, now_ms, officer_in, plan, to_first_item
+from tests.webtest.searching import UNREACHED, Told, until
+from webtest.config import aside_of
 from webtest.services.results import Results
+from webtest.services.waves import NewWave
+from webtest.work_apart import Said
 
 CHECKS = (Path(__file__).parent / "checks.js").read_text(encoding="utf-8")
 THEMES = ("light", "dark", "contrast")
@@ -114,6 +118,29 @@ def test_the_confirmation_page(stage: Stage, open_context: Opener) -> None:
     page.get_by_role("button", name="Perpanjang waktu").click()
     expect(page.get_by_role("heading", name="Perpanjang waktu: 2 peserta?")).to_be_visible()
     check(page, THEMES)
+
+
+@pytest.mark.parametrize("said", [{"done": 10, "total": 40}, UNREACHED], ids=["running", "failed"])
+def test_a_wave_whose_plan_is_simulated_and_the_question_before_it_is_discarded(stage: Stage, open_context: Opener, said: Said) -> None:
+    told = Told()
+    aside = aside_of(stage.house.engine, stage.house.waves, told)
+    new = NewWave("Rancangan", "Pemerintah Kota (contoh)", "Gedung A", DAY)
+    wave = stage.house.waves.create(new, stage.roster(2), SHORT, actor=COORDINATOR, now=now_ms())
+    aside.preflights.begin(wave, actor=COORDINATOR)
+    told.say(said)
+    until(
+        lambda: (
+            aside.works.progress("preflight", "control", wave)[0].done == 10
+            or not aside.works.progress("preflight", "control", wave)[0].under_way
+        )
+    )
+    page = open_context().new_page()
+    officer_in(page, stage.url, "koordinator")
+    for path in ("", "/hapus"):
+        page.goto(f"{stage.url}/petugas/gelombang/{wave}{path}")
+        check(page, THEMES)
+        assert page.locator("main").inner_text().count("_") == 0
+    aside.works.close()
 
 
 def test_focus_can_be_seen_on_whatever_the_tab_key_reaches(stage: Stage, open_context: Opener) -> None:

@@ -47,7 +47,7 @@ def test_a_closed_wave_is_calibrated_the_report_read_and_what_was_decided_publis
     assert len(shifts) >= 2
     draft = page.url
     page.click("text=Coba dengan simulasi")
-    expect(page.get_by_role("status")).to_contain_text("Simulasi versi 2 selesai")
+    expect(page.get_by_text("Simulasi versi 2 selesai")).to_be_visible()
     page.goto(run)
     refused = page.locator("tr").filter(has_text="tetap lama").filter(has=page.locator("option[value=adopt]")).first
     item = refused.locator("a").inner_text()
@@ -65,7 +65,7 @@ def test_a_closed_wave_is_calibrated_the_report_read_and_what_was_decided_publis
     page.goto(run)
     page.click("text=Lihat apa yang berubah")
     page.click("text=Coba dengan simulasi")
-    expect(page.get_by_role("status")).to_contain_text("Simulasi versi 3 selesai")
+    expect(page.get_by_text("Simulasi versi 3 selesai")).to_be_visible()
     page.click("text=Terbitkan versi 3…")
     expect(page.get_by_text("Versi yang terbit tidak dapat diubah lagi")).to_be_visible()
     page.get_by_role("button", name="Terbitkan versi ini").click()

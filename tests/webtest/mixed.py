@@ -27,10 +27,9 @@ from cat_engine.simulated import Block
 from cat_engine.stop import STOP
 from cat_engine.timing import ItemTimes
 from tests.webtest.conftest import HOUR, MINUTE, SECOND, T0, Room, open_room
-from webtest import snapshots
+from webtest import snapshots, tasks
 from webtest.config import House
 from webtest.roster import RosterRow
-from webtest.services import waves
 from webtest.session import Session
 
 RT_S = 10  # every answer takes so long, unless a test says otherwise
@@ -160,7 +159,7 @@ def sit_wave(
 
 def hurry(patch: pytest.MonkeyPatch) -> None:
     """Simulations before a wave are made with few people: nothing here depends on how many."""
-    for module, name, fewer in ((waves, "TRIED", 2), (snapshots, "PEOPLE", 10), (snapshots, "CYCLES", 2)):
+    for module, name, fewer in ((tasks, "TRIED", 2), (snapshots, "PEOPLE", 10), (snapshots, "CYCLES", 2)):
         patch.setattr(module, name, fewer)
 
 

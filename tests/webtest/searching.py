@@ -1,4 +1,4 @@
-"""A search for control parameters that says what a test tells it to, and plans that ask for one."""
+"""Works that say what a test tells them to, and plans that ask for a search for control parameters."""
 
 import queue
 import threading
@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from cat_engine import TestPlan
-from itembank.bank import Bank
-from webtest.search_apart import Said
+from webtest.tasks import Task
+from webtest.work_apart import Said
 
 PLAN = """
 name = "terkendali"
@@ -24,20 +23,31 @@ time_budget_min = 20
 """
 CONTROLLED = PLAN.format(rule="sympson_hetter", options="r_max = 0.5")
 OUT_OF_REACH = PLAN.format(rule="overlap", options="r_max = 0.3\nmax_overlap = 0.106")
-FOUND: Said = {"control": [{"M01-01": 0.5, "P01-02": 0.25}]}
+CONTROL = [{"M01-01": 0.5, "P01-02": 0.25}]
+FOUND: Said = {"outcome": {"control": CONTROL}}
 FAILED: Said = {"faults": [{"where": "eligibility", "field": "r_max", "message": "0.3 is out of reach", "remedy": "0.4 or more"}]}
+UNREACHED: Said = {
+    "faults": [
+        {
+            "where": "eligibility",
+            "field": "r_max",
+            "message": "0.3 is out of reach: the highest exposure of an item in simulations was never below 0.4",
+            "remedy": "0.4 or more, more items, or a shorter test",
+        }
+    ]
+}
 
 
 @dataclass
 class Told:
-    """Searches that say what is put into `lines` (None: the process ends); `begun` counts them."""
+    """Works that say what is put into `lines` (None: the process ends); `begun` counts them."""
 
     lines: "queue.Queue[Said | None]" = field(default_factory=queue.Queue)
     begun: int = 0
     every_s: float = 0.05
     listening: threading.Event = field(default_factory=threading.Event)
 
-    def __call__(self, _plan: TestPlan, _bank: Bank) -> Iterator[Said]:
+    def __call__(self, _task: Task) -> Iterator[Said]:
         self.begun += 1
         self.listening.set()
         while True:

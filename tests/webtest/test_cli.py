@@ -4,6 +4,8 @@ import json
 import re
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -190,3 +192,9 @@ def test_a_refusal_is_told_to_a_program_in_the_shape_of_a_fault(shell: Shell) ->
     told = json.loads(result.stdout)
     assert (result.exit_code, told["error"]) == (2, "unknown")
     assert told["faults"][0].keys() == {"where", "field", "message", "remedy"}
+
+
+@pytest.mark.parametrize("module", ["webtest", "webtest.cli"])
+def test_a_module_that_is_run_is_the_command(module: str) -> None:
+    ran = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=True)
+    assert "version" in ran.stdout

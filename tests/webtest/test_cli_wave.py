@@ -22,6 +22,7 @@ from webtest.console import actor
 from webtest.founding import invented_roster
 from webtest.services.searches import Searches
 from webtest.services.waves import NewWave
+from webtest.services.works import Works
 from webtest.snapshots import search_digest
 
 WHERE = ("--name", "Uji", "--agency", "Kota", "--place", "Aula", "--day", "2026-12-01")
@@ -266,7 +267,8 @@ def test_a_wave_that_waits_for_control_parameters_is_opened_with_those_found_and
     made = lite_shell.facts("wave", "create", "--roster", roster, "--plan", plan, *WHERE)["wave"]
     house = lite_shell.place.open()
     told = Told()
-    searches = Searches(house.engine, told)
+    works = Works(house.engine, told)
+    searches = Searches(house.engine, works)
     new = NewWave("Uji", "Kota", "Aula", "2026-12-01")
     other = CONTROLLED.replace("0.5", "0.6")
     found = house.waves.create(new, invented_roster(1), other, actor="user:1", now=1, control=searches.control)
@@ -274,7 +276,7 @@ def test_a_wave_that_waits_for_control_parameters_is_opened_with_those_found_and
     until(lambda: searches.at([search_digest(load_plan(other), house.newest_bank())])[0].state == "finished")  # type: ignore[union-attr]
     third = CONTROLLED.replace("0.5", "0.7")
     lost = house.waves.create(new, invented_roster(1), third, actor="user:1", now=1, control=searches.control)
-    searches.close()
+    works.close()
     assert "still being searched for" in lite_shell.refused("audit", lost)
     for wave in (made, found, lost):
         assert lite_shell.facts("wave", "open", wave)["status"] == "open"

@@ -48,7 +48,19 @@ def are_known(connection: Connection) -> None:
     assert found == [(7, 2), (7, 3), (7, 4)]
 
 
-CASES = {"w004": (one_report, is_indonesian), "w005": (replaced_drafts, are_known)}
+def a_search(connection: Connection) -> None:
+    connection.exec_driver_sql(
+        "INSERT INTO control_search (digest, state, done, total, runner, started_at, beat_at, outcome, outcome_digest) "
+        "VALUES ('d', 'finished', 6, 6, 'r', 5, 9, '{}', 'o')"
+    )
+
+
+def is_a_work(connection: Connection) -> None:
+    found = connection.exec_driver_sql("SELECT kind, subject, state, asked_at, done, beat_at, outcome, outcome_digest FROM work").all()
+    assert found == [("control", "d", "finished", 5, 6, 9, "{}", "o")]
+
+
+CASES = {"w004": (one_report, is_indonesian), "w005": (replaced_drafts, are_known), "w007": (a_search, is_a_work)}
 
 
 def migrated(url: str, revision: str, before: Callable[[Connection], None], after: Callable[[Connection], None]) -> None:

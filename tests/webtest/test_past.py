@@ -24,7 +24,7 @@ from tests.webtest.conftest import HOUR, MINUTE, OFFICER, PLAN, T0, Room, finish
 from tests.webtest.mixed import differences, sit_wave
 from tests.webtest.mixedbank import NEW
 from tests.webtest.site import Browser
-from webtest import snapshots
+from webtest import snapshots, tasks
 from webtest.app import create_app
 from webtest.audit import audit_wave
 from webtest.cli import main
@@ -57,7 +57,7 @@ def short(tables: str = "") -> str:
 @pytest.fixture
 def new_items(mixed_house: House, monkeypatch: pytest.MonkeyPatch) -> House:
     """An installation whose bank has items in pretest and times."""
-    monkeypatch.setattr(waves, "TRIED", 5)
+    monkeypatch.setattr(tasks, "TRIED", 5)
     return mixed_house
 
 

@@ -23,6 +23,7 @@ from webtest.events import canonical
 from webtest.models import CalibrationDecision, CalibrationDraft, CalibrationRun
 from webtest.refusal import Refused
 from webtest.services.review import Decision, Review, as_json
+from webtest.services.trials import Trials
 from webtest.views.estimates import estimates_csv, estimates_json
 
 WHO = "user:3"
@@ -167,9 +168,9 @@ def test_a_draft_of_a_calibration_is_tried_before_it_is_published(house: House) 
     with refused("untried"):
         review.decide(draft, "publish", actor=WHO, now=T0)
     plan = load_plan(plan_text())
-    tried = review.try_version(draft, replace(plan, sections=plan.sections[1:]), actor=WHO, now=T0)
+    tried = Trials(house.engine).try_version(draft, replace(plan, sections=plan.sections[1:]), actor=WHO, now=T0)
     assert {c.figure for c in tried.after.checks} == {"rmse", "bias", "reliability", "items"}
-    assert review.trials(draft) == tried
+    assert Trials(house.engine).latest(draft) == tried
     review.decide(draft, "publish", actor=WHO, now=T0 + 5)
     found = review.verdict(draft)
     assert found is not None
@@ -183,7 +184,7 @@ def test_a_draft_that_misses_a_limit_is_published_for_a_reason_only(house: House
     run, _ = a_run(house)
     review, draft = Review(house.engine), run.draft_version or 0
     plan = load_plan(plan_text().replace("max_items = 100\n", "max_items = 3\n", 1))
-    assert not review.try_version(draft, replace(plan, sections=plan.sections[1:]), actor=WHO, now=T0).after.holds
+    assert not Trials(house.engine).try_version(draft, replace(plan, sections=plan.sections[1:]), actor=WHO, now=T0).after.holds
     with refused("limits_missed"):
         review.decide(draft, "publish", actor=WHO, now=T0, reason=" ")
     review.decide(draft, "publish", actor=WHO, now=T0, reason="Batas sedang ditinjau")
@@ -197,7 +198,7 @@ def test_a_version_or_run_that_is_none_is_unknown(house: House, number: int) -> 
     review = Review(house.engine)
     for act in (
         lambda: review.decide(number, "publish", actor=WHO, now=T0),
-        lambda: review.try_version(number, load_plan(plan_text()), actor=WHO, now=T0),
+        lambda: Trials(house.engine).try_version(number, load_plan(plan_text()), actor=WHO, now=T0),
         lambda: review.override(number, {}, actor=WHO, now=T0),
     ):
         with refused("unknown"):
@@ -218,7 +219,7 @@ def test_the_database_refuses_to_change_what_was_decided(house: House, table: st
     assert run.id is not None
     review.override(run.id, {ids[1]: Decision("hold", "x")}, actor=WHO, now=T0)
     plan = load_plan(plan_text())
-    review.try_version(draft, replace(plan, sections=plan.sections[1:]), actor=WHO, now=T0)
+    Trials(house.engine).try_version(draft, replace(plan, sections=plan.sections[1:]), actor=WHO, now=T0)
     review.decide(draft, "refuse", actor=WHO, now=T0)
     for statement in (f"UPDATE {table} SET actor = 'y'", f"DELETE FROM {table}"):  # noqa: S608
         with SqlSession(house.engine.execution_options(write=True)) as sql, pytest.raises(DatabaseError, match="append-only"):
@@ -232,7 +233,7 @@ def test_nothing_is_published_from_answers_whose_log_does_not_hold(house: House)
         sql.get_one(CalibrationRun, run.id).waves = json.dumps([room.wave])
     review, draft = Review(house.engine), run.draft_version or 0
     plan = load_plan(plan_text())
-    review.try_version(draft, replace(plan, sections=plan.sections[1:]), actor=WHO, now=T0)
+    Trials(house.engine).try_version(draft, replace(plan, sections=plan.sections[1:]), actor=WHO, now=T0)
     event = last_answer(room)
     with tampering(house) as sql:
         changed = canonical({**event.payload, "category": 1 - min(event.payload["category"], 1)})

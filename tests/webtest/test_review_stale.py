@@ -11,12 +11,13 @@ from tests.webtest.conftest import T0
 from tests.webtest.test_review import WHO, a_run, bank_of, refused
 from webtest.config import House
 from webtest.services.review import Decision, Review
+from webtest.services.trials import Trials
 
 
 def tried(house: House, version: int) -> Review:
     """A review in which a version has been simulated on the sample plan's aspects of potential."""
     review, plan = Review(house.engine), load_plan(plan_text())
-    review.try_version(version, replace(plan, sections=plan.sections[1:]), actor=WHO, now=T0)
+    Trials(house.engine).try_version(version, replace(plan, sections=plan.sections[1:]), actor=WHO, now=T0)
     return review
 
 

@@ -13,16 +13,18 @@ from itembank.bank import Bank, Snapshot
 from itembank.demo import load_demo
 from tests.conftest import Place
 from tests.webtest.conftest import OFFICER, SECOND_OFFICER, T0
-from tests.webtest.searching import CONTROLLED, FAILED, FOUND, OUT_OF_REACH, Told, until
+from tests.webtest.searching import CONTROL, CONTROLLED, FAILED, FOUND, OUT_OF_REACH, Told, until
 from webtest.audit import audit_wave
 from webtest.config import House
 from webtest.events import Kind, canonical
 from webtest.founding import invented_roster
 from webtest.refusal import Refused
-from webtest.search_apart import apart
-from webtest.services.searches import SILENT_MS, Search, Searches, Searching
+from webtest.services.searches import Searches
 from webtest.services.waves import NewWave
+from webtest.services.works import SILENT_MS, Waiting, Work, Works
 from webtest.snapshots import control_of, search_digest
+from webtest.tasks import ControlSearch
+from webtest.work_apart import apart
 
 NEW = NewWave("Uji", "Kota Contoh", "Aula", "2026-11-24")
 
@@ -36,16 +38,17 @@ class Server:
     now: int = T0
 
     def __post_init__(self) -> None:
-        self.searches = Searches(self.house.engine, self.told, lambda: self.now)
+        self.works = Works(self.house.engine, self.told, lambda: self.now)
+        self.searches = Searches(self.house.engine, self.works)
         self.plan: TestPlan = load_plan(CONTROLLED)
         self.bank: Bank = self.house.newest_bank()
 
-    def state(self) -> Search:
+    def state(self) -> Work:
         found = self.searches.state(self.plan, self.bank)
         assert found is not None
         return found
 
-    def reaches(self, state: str) -> Search:
+    def reaches(self, state: str) -> Work:
         until(lambda: self.state().state == state)
         return self.state()
 
@@ -54,7 +57,7 @@ class Server:
 def server(house: House) -> Iterator[Server]:
     made = Server(house, Told())
     yield made
-    made.searches.close()
+    made.works.close()
 
 
 def test_of_many_who_ask_at_once_one_search_begins_and_serves_them_all(server: Server) -> None:
@@ -63,7 +66,7 @@ def test_of_many_who_ask_at_once_one_search_begins_and_serves_them_all(server: S
 
     def ask(_: int) -> str:
         together.wait()
-        return server.searches.begin(server.plan, server.bank).digest
+        return server.searches.begin(server.plan, server.bank).subject
 
     with ThreadPoolExecutor(6) as pool:
         assert len(set(pool.map(ask, range(6)))) == 1
@@ -71,19 +74,19 @@ def test_of_many_who_ask_at_once_one_search_begins_and_serves_them_all(server: S
     until(lambda: server.state().done == 2)
     server.now = T0 + 4_000
     assert server.state().seconds_left == 8
-    with pytest.raises(Searching) as waiting:
+    with pytest.raises(Waiting) as waiting:
         server.searches.control(server.plan, server.bank)
-    assert waiting.value.searches[0].state == "running"
+    assert waiting.value.works[0].state == "running"
     server.told.say(FOUND)
     assert server.reaches("finished").seconds_left is None
-    assert list(server.searches.control(server.plan, server.bank)) == FOUND["control"]
+    assert list(server.searches.control(server.plan, server.bank)) == CONTROL
     assert server.told.begun == 1
 
 
 def test_what_the_process_finds_is_what_is_found_here(lite: Place) -> None:
     house = lite.open()
     plan, bank = load_plan(CONTROLLED), house.newest_bank()
-    with pytest.raises(Searching):
+    with pytest.raises(Waiting):
         house.searches.control(plan, bank)
     until(lambda: house.searches.at([search_digest(plan, bank)])[0].state == "finished")  # type: ignore[union-attr]
     assert house.searches.control(plan, bank) == control_of(plan, bank)
@@ -94,7 +97,7 @@ def test_the_process_says_how_far_it_is_and_why_it_failed_as_it_is_said_here() -
     plan, bank = load_plan(OUT_OF_REACH), load_demo()[0]
     with pytest.raises(Faulty) as here:
         control_of(plan, bank)
-    said = [line for line in apart(plan, bank) if line]
+    said = [line for line in apart(ControlSearch(plan, bank)) if line]
     assert [line["done"] for line in said[:-1]] == list(range(1, 19))
     assert [(f["message"], f["remedy"]) for f in said[-1]["faults"]] == [(f.message, f.remedy) for f in here.value.faults]
 
@@ -124,7 +127,7 @@ def test_a_server_that_stops_leaves_its_searches_interrupted(server: Server) -> 
     server.searches.begin(server.plan, server.bank)
     server.searches.begin(other, server.bank)  # waits for its turn
     assert server.told.listening.wait(10)
-    server.searches.close()
+    server.works.close()
     assert server.state().state == "interrupted"
     assert server.searches.at([search_digest(other, server.bank)])[0].state == "interrupted"  # type: ignore[union-attr]
     assert server.told.begun == 1
@@ -144,12 +147,12 @@ def test_a_search_of_a_server_that_was_killed_is_taken_up_by_the_next_and_a_late
         assert next_server.state().state == "interrupted"
         next_server.searches.begin(server.plan, server.bank)
         assert next_server.told.listening.wait(10)
-        server.told.say({"control": [{"M01-01": 0.9}]})
+        server.told.say({"outcome": {"control": [{"M01-01": 0.9}]}})
         until(server.told.lines.empty)
         next_server.told.say(FOUND)
-        assert next_server.reaches("finished").control == tuple(FOUND["control"])
+        assert next_server.reaches("finished").outcome == {"control": CONTROL}
     finally:
-        next_server.searches.close()
+        next_server.works.close()
 
 
 def test_an_outcome_that_was_changed_afterwards_does_not_count(server: Server) -> None:
@@ -157,11 +160,11 @@ def test_an_outcome_that_was_changed_afterwards_does_not_count(server: Server) -
     server.told.say(FOUND)
     server.reaches("finished")
     with server.house.engine.execution_options(write=True).begin() as connection:
-        connection.execute(text("UPDATE control_search SET outcome = replace(outcome, '0.25', '0.75')"))
-    assert (server.state().state, server.state().control) == ("interrupted", ())
+        connection.execute(text("UPDATE work SET outcome = replace(outcome, '0.25', '0.75')"))
+    assert (server.state().state, server.state().outcome) == ("interrupted", None)
     server.searches.begin(server.plan, server.bank)
     server.told.say(FOUND)
-    assert server.reaches("finished").control == tuple(FOUND["control"])
+    assert server.reaches("finished").outcome == {"control": CONTROL}
 
 
 # waves
@@ -193,7 +196,7 @@ def test_a_wave_waits_for_its_parameters_and_then_is_the_wave_that_it_would_have
     server.reaches("finished")
     house.waves.open(wave, actor=SECOND_OFFICER, now=T0, control=server.searches.control)
     assert house.catalog.kit(wave).pool.control is not None
-    assert Snapshot.from_json(row(house, wave)).control == tuple(FOUND["control"])
+    assert Snapshot.from_json(row(house, wave)).control == tuple(CONTROL)
     at_once = house.waves.create(
         NEW, invented_roster(2), CONTROLLED, actor=OFFICER, now=T0, seed=7, control=lambda *_: pytest.fail("again")
     )

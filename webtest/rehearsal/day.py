@@ -18,6 +18,8 @@ from webtest.rehearsal.sitting import sit
 
 CARD = re.compile(r'class="pincard"><b>.*?</b><br>NIP (\d{18})<br>.*?<div class="pin">(\d{6})</div>', re.S)
 
+LONGEST_CHECK_S = 120.0  # that the server may take to simulate the wave's plan
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -98,10 +100,14 @@ async def _prepare_wave(room: Client, takers: Sequence[Taker]) -> str:
         return data
 
     status, page = await room.post("/petugas/gelombang/baru", form)
-    found = re.search(r'action="/petugas/gelombang/(W[0-9a-f]{8})/buka"', page)
+    found = re.search(r"/petugas/gelombang/(W[0-9a-f]{8})/", page)
     if status != 200 or found is None:
         raise RehearsalError(f"the wave cannot be made (HTTP {status})")
     wave = found.group(1)
+    began = time.monotonic()
+    while f"/petugas/gelombang/{wave}/buka" not in page and time.monotonic() - began < LONGEST_CHECK_S:  # its plan is simulated first
+        await asyncio.sleep(0.5)
+        status, page = await room.get(f"/petugas/gelombang/{wave}")
     status, _ = await room.post(f"/petugas/gelombang/{wave}/buka", {})
     if status != 200:
         raise RehearsalError(f"the wave cannot be opened (HTTP {status})")

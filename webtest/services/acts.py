@@ -221,6 +221,8 @@ class Acts:
         wave = sql.get(Wave, wave_id, with_for_update=True)
         if wave is None:
             raise Refused("unknown")
+        if wave.discarded_at is not None:
+            raise Refused("discarded")
         return wave
 
     def _open_wave(self, sql: SqlSession, wave_id: str) -> Wave:

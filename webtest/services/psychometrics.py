@@ -29,8 +29,9 @@ from webtest.languages import INDONESIAN, LANGUAGES, language
 from webtest.models import Attempt, CalibrationDraft, CalibrationReport, CalibrationRun, Person, Wave
 from webtest.refusal import Refused
 from webtest.roster import sex_of
-from webtest.services.review import LARGEST_NUMBER, as_json
-from webtest.services.searches import Search, Searching
+from webtest.services.review import as_json
+from webtest.services.trials import LARGEST_NUMBER
+from webtest.services.works import Waiting, Work
 from webtest.snapshots import Control, control_of
 from webtest.store import Asked, EventStore
 
@@ -140,24 +141,24 @@ class Psychometrics:
 
     def simulate(self, texts: Sequence[str], n: int, seed: int) -> tuple[Bank, tuple[Tried, ...]]:
         """Plans on the newest published bank, each given to the same n people of abilities N(0, 1) correlated at .6. Answers take time where the bank
-        knows of every item how long. Raises Faulty with the faults of every plan, and Searching where control parameters are still searched for.
+        knows of every item how long. Raises Faulty with the faults of every plan, and Waiting where control parameters are still searched for.
         """
         bank, _ = self.bank()
         plans: list[tuple[TestPlan, Pool]] = []
         faults: list[Fault] = []
-        waited: list[Search] = []
+        waited: list[Work] = []
         for number, text in enumerate(texts, start=1):
             try:
                 plan = load_plan(text)
                 plans.append((plan, pool_for(bank, plan, control=self._control)))
-            except Searching as error:
-                waited += error.searches
+            except Waiting as error:
+                waited += error.works
             except Faulty as error:
                 faults += [replace(f, where=f"plan {number}, {f.where}") if len(texts) > 1 else f for f in error.faults]
         if faults:
             raise Faulty(faults)
         if waited:
-            raise Searching(waited)
+            raise Waiting(waited)
         wanted = {code for plan, _ in plans for code in plan.competencies}
         competencies = [code for code in bank.competencies if code in wanted]
         population = Population()

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Engine, func
@@ -13,25 +13,19 @@ from calibration.language import INDONESIAN, Language
 from calibration.pipeline import Proposal
 from calibration.proposal_files import proposal_items
 from calibration.verdicts import verdict_sentence
-from cat_engine import Row, TestPlan, load_plan
-from cat_engine.acceptance import Check
-from cat_engine.trial import PEOPLE, BankTrial, trial
+from cat_engine import Row
 from itembank.bank import Bank
-from itembank.demo import plan_text
 from itembank.models import BankVersion
 from itembank.store import decide, hold_versions, load_bank, load_contents, save_version
-from webtest.engine_inputs import pool_for
-from webtest.models import CalibrationDecision, CalibrationDraft, CalibrationRun, VersionTrial, VersionVerdict, Wave
+from webtest.models import CalibrationDecision, CalibrationDraft, CalibrationRun, VersionVerdict
 from webtest.refusal import Refused
 from webtest.services.answers import check_logs
-from webtest.services.searches import Searching
-from webtest.snapshots import Control, control_of
+from webtest.services.trials import LARGEST_NUMBER, TRIAL, latest_trial
+from webtest.services.works import state_in
 
 DECISIONS = ("adopt", "keep", "hold")
-SEED = 1
 LONGEST_REASON = 500
 FACTS = ("model", "old", "se", "rmsd", "shift", "robust_z", "d2", "girth_b", "dif", "counts", "pair", "partners")
-LARGEST_NUMBER = 2**31 - 1  # of a column of integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +58,6 @@ class Decision:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """The latest trial of a version: when, by whom, on which plan; the figures of its parent before, and its own after."""
-
-    at: int
-    actor: str
-    plan_name: str
-    people: int
-    before: dict[str, float]
-    after: BankTrial
-
-
 def as_json(proposal: Proposal) -> str:
     """The estimates of a run, to be kept with it."""
     return json.dumps(
@@ -106,9 +88,8 @@ def _estimate(e: Mapping[str, Any], language: Language) -> Estimate:
 class Review:
     """Use cases on the drafts that calibrations made."""
 
-    def __init__(self, engine: Engine, control: Control = control_of) -> None:
-        """`control` finds the control parameters of plans on which versions are tried."""
-        self._engine, self._control = engine, control
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     def estimates(self, run: CalibrationRun, language: Language = INDONESIAN) -> list[Estimate]:
         """What the run estimated, item by item, and why in a language; empty for runs of before it was kept."""
@@ -164,68 +145,17 @@ class Review:
                     sql.add(CalibrationDraft(run_id=run_id, version=run.draft_version))
             return run.draft_version
 
-    def trials(self, version: int) -> Tried | None:
-        """The latest trial of a version."""
-        with SqlSession(self._engine) as sql:
-            return _tried(sql, version)
-
     def verdict(self, version: int) -> VersionVerdict | None:
         """Who decided on a version, and why."""
         with SqlSession(self._engine, expire_on_commit=False) as sql:
             return sql.get(VersionVerdict, version)
 
-    def plan(self, version: int) -> TestPlan:
-        """The plan on which a version is tried: that of the newest wave of its calibration, else the sample plan. Raises Refused("unknown")."""
-        if version > LARGEST_NUMBER:
-            raise Refused("unknown")
-        with SqlSession(self._engine) as sql:
-            run = sql.exec(
-                select(CalibrationRun).where(CalibrationRun.draft_version == version).order_by(col(CalibrationRun.id).desc())
-            ).first()
-            waves = json.loads(run.waves) if run is not None else []
-            wave = sql.exec(select(Wave).where(col(Wave.id).in_(waves)).order_by(col(Wave.created_at).desc())).first()
-        return load_plan(wave.plan if wave is not None else plan_text())
-
-    def try_version(self, version: int, plan: TestPlan, *, actor: str, now: int) -> Tried:
-        """Simulate a plan on a version and on its parent, with the same people. Raises Refused("unknown"), Faulty where the plan does not fit, and
-        Searching where control parameters are still searched for.
-        """
-        new, old = self.tried_on(version)
-        pools, waited = [], []
-        for bank in (new, old):
-            try:
-                pools.append(pool_for(bank, plan, control=self._control))
-            except Searching as error:
-                waited += error.searches
-        if waited:
-            raise Searching(waited)
-        after = trial(plan, pools[0], SEED)
-        before = trial(plan, pools[1], SEED).figures if old is not new else after.figures
-        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
-            sql.get(BankVersion, version, with_for_update=True)
-            n = sql.exec(select(func.max(VersionTrial.n)).where(VersionTrial.version == version)).one() or 0
-            sql.add(
-                VersionTrial(
-                    version=version, n=n + 1, at=now, actor=actor, plan_name=plan.name, plan_digest=plan.digest, people=PEOPLE, seed=SEED,
-                    before=json.dumps(before), after=json.dumps(after.figures),
-                    checks=json.dumps([asdict(c) for c in after.checks]), holds=after.holds,
-                )
-            )  # fmt: skip
-        return Tried(now, actor, plan.name, PEOPLE, before, after)
-
-    def tried_on(self, version: int) -> tuple[Bank, Bank]:
-        """A version and its parent (itself where it has none). Raises Refused("unknown")."""
-        with SqlSession(self._engine) as sql:
-            if version > LARGEST_NUMBER or sql.get(BankVersion, version) is None:
-                raise Refused("unknown")
-            new = load_bank(sql, version)
-            return new, load_bank(sql, new.parent) if new.parent else new
-
     def decide(self, version: int, verdict: str, *, actor: str, now: int, reason: str = "") -> None:
         """Publish or refuse a draft. A draft of a calibration is tried first; one that misses a limit is published for a reason only.
 
         Nothing older than what is published is published over it, no draft that a decision of the review has replaced, and none from answers whose
-        log does not hold. Raises Refused("unknown" | "not_draft" | "superseded" | "outdated" | "untried" | "limits_missed"), Faulty for a log.
+        log does not hold. Raises Refused("unknown" | "not_draft" | "superseded" | "outdated" | "trying" | "untried" |
+        "limits_missed"), Faulty for a log.
         """
         if version > LARGEST_NUMBER:
             raise Refused("unknown")
@@ -241,21 +171,23 @@ class Review:
             if found.status != "draft":
                 raise Refused("not_draft")
             if verdict == "publish":
-                _may_publish(sql, found, reason)
+                _may_publish(sql, found, reason, now)
             outcome = "published" if verdict == "publish" else "refused"
             decide(sql, version, outcome, actor=actor, now=now)
             sql.add(VersionVerdict(version=version, at=now, actor=actor, verdict=outcome, reason=reason.strip()[:LONGEST_REASON]))
 
 
-def _may_publish(sql: SqlSession, draft: BankVersion, reason: str) -> None:
+def _may_publish(sql: SqlSession, draft: BankVersion, reason: str, now: int) -> None:
     calibrated = sql.exec(select(CalibrationRun.id).where(CalibrationRun.draft_version == draft.version)).first() is not None
     if not calibrated and sql.exec(select(CalibrationDraft).where(CalibrationDraft.version == draft.version)).first() is not None:
         raise Refused("superseded")
     newest = sql.exec(select(func.max(BankVersion.version)).where(BankVersion.status == "published")).one() or 0
     if newest > draft.version or (calibrated and newest != draft.parent):
         raise Refused("outdated")
+    tried, work = latest_trial(sql, draft.version), state_in(sql, TRIAL, str(draft.version), now)
+    if work is not None and work.under_way and (tried is None or tried.at <= work.asked_at):
+        raise Refused("trying")
     if calibrated:
-        tried = _tried(sql, draft.version)
         if tried is None:
             raise Refused("untried")
         if not tried.after.holds and not reason.strip():
@@ -298,11 +230,3 @@ def _applied(base: Bank, estimates: Sequence[Estimate], decided: Mapping[str, st
     held = {item_id for item_id, decision in decided.items() if decision == "hold"}
     status = tuple("held" if item_id in held else old for item_id, old in zip(base.ids, base.status, strict=True))
     return replace(base.with_params(rows), status=status)
-
-
-def _tried(sql: SqlSession, version: int) -> Tried | None:
-    row = sql.exec(select(VersionTrial).where(VersionTrial.version == version).order_by(col(VersionTrial.n).desc())).first()
-    if row is None:
-        return None
-    after = BankTrial(json.loads(row.after), tuple(Check(**c) for c in json.loads(row.checks)))
-    return Tried(row.at, row.actor, row.plan_name, row.people, json.loads(row.before), after)

@@ -18,9 +18,9 @@ class WaveLine:
 
 
 def list_waves(engine: Engine) -> list[WaveLine]:
-    """All waves, newest first."""
+    """All waves but those discarded, newest first."""
     with SqlSession(engine, expire_on_commit=False) as sql:
         counts = dict(sql.exec(select(Attempt.wave_id, func.count()).group_by(Attempt.wave_id)).all())
-        found = sql.exec(select(Wave).order_by(col(Wave.created_at).desc())).all()
+        found = sql.exec(select(Wave).where(col(Wave.discarded_at).is_(None)).order_by(col(Wave.created_at).desc())).all()
         sql.expunge_all()
     return [WaveLine(wave, counts.get(wave.id, 0)) for wave in found]

@@ -4,21 +4,18 @@ import datetime as dt
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from sqlalchemy import text
 from sqlmodel import Session as SqlSession
-from sqlmodel import col, select
+from sqlmodel import col, delete, select
 
-from cat_engine import Fault, Faulty, TestPlan, load_plan
-from cat_engine.people import People
+from cat_engine import Fault, Faulty, Pool, TestPlan, load_plan
 from cat_engine.priors import StartPriors
-from cat_engine.simulate import Trial, run_block
-from cat_engine.stop import BANK
-from itembank.bank import Bank, check_bank, pool_of
+from itembank.bank import Bank, Snapshot, check_bank, pool_of
 from itembank.store import load_bank, load_contents
+from webtest.catalog import Kit
 from webtest.checkpoints import write_checkpoint
 from webtest.events import Entry, Kind, canonical
 from webtest.models import Attempt, Checkpoint, Person, Wave
@@ -26,13 +23,13 @@ from webtest.refusal import Refused
 from webtest.roster import RosterRow
 from webtest.services.acts import Acts, reasoned, under_way
 from webtest.services.results import norms_on
-from webtest.services.searches import Searching
 from webtest.services.taking import end_section
+from webtest.services.works import Waiting
 from webtest.session import Phase, Session
 from webtest.snapshots import Control, control_of, plan_faults
+from webtest.tasks import Preflight
 
 LONGEST_TEXT = 200
-TRIED = 40  # people simulated before a wave opens
 
 UPSERT_PERSON = (
     "INSERT INTO person (nip, name, job_level, unit) VALUES (:nip, :name, :job_level, :unit) "
@@ -51,6 +48,14 @@ class NewWave:
     zone: str = "WIB"
 
 
+Simulated = Callable[[Kit], None]  # simulates a room of people on a wave's kit; raises Faulty where it does not get to the end
+
+
+def simulated_here(kit: Kit) -> None:
+    """Simulate here and now."""
+    Preflight(kit.plan, kit.pool).run()
+
+
 class Waves(Acts):
     """Use cases on a whole wave, and on its people."""
 
@@ -58,7 +63,7 @@ class Waves(Acts):
         self, new: NewWave, roster: Sequence[RosterRow], plan_text: str, *, actor: str, now: int, seed: int | None = None, control: Control = control_of
     ) -> str:  # fmt: skip
         """Write wave, people and attempts; pin plan, newest published bank, and the pool with what past use says of it. Where the plan needs control
-        parameters, `control` finds them; while it is still Searching the wave waits: its log begins when it is opened. Raises Faulty with all that
+        parameters, `control` finds them; while it is still Waiting the wave waits: its log begins when it is opened. Raises Faulty with all that
         is wrong with the wave and all that keeps the bank from serving the plan, or Refused("no_bank").
         """
         faults = [Fault("wave", name, "is empty") for name in ("name", "agency", "place") if not getattr(new, name).strip()]
@@ -73,10 +78,7 @@ class Waves(Acts):
         faults += plan_faults(plan, bank, pool_of(bank, plan.competencies, self._past.pretest(plan, bank)))
         if faults:
             raise Faulty(faults)
-        try:
-            snapshot, waits = self._past.snapshot(plan, bank, control), False  # may simulate: before the transaction, which others wait for
-        except Searching:
-            snapshot, waits = self._past.pretest(plan, bank), True
+        snapshot, waits = self._snapshot(plan, bank, control)  # may simulate: before the transaction, which others wait for
         pool = pool_of(bank, plan.competencies, snapshot)
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
             listed = canonical(
@@ -96,6 +98,13 @@ class Waves(Acts):
                 self._begin_log(sql, wave, terms, now)
             return wave.id
 
+    def _snapshot(self, plan: TestPlan, bank: Bank, control: Control) -> tuple[Snapshot, bool]:
+        """What a wave is to be pinned to, and whether it waits for its control parameters."""
+        try:
+            return self._past.snapshot(plan, bank, control), False
+        except Waiting:
+            return self._past.pretest(plan, bank), True
+
     def _begin_log(self, sql: SqlSession, wave: Wave, terms: Mapping[str, Mapping[str, object]], now: int) -> None:
         """The first events of a wave whose pool is pinned, and of its attempts: terms by attempt are what each is assigned."""
         pinned = {"plan_digest": wave.plan_digest, "bank_version": wave.bank_version, "pool_digest": wave.pool_digest}
@@ -110,16 +119,13 @@ class Waves(Acts):
 
     def _pin(self, wave_id: str, control: Control, now: int) -> None:
         """A wave that waits for its control parameters gets them, and its log begins. Raises Refused("searching"), and Faulty as `create`."""
-        with SqlSession(self._engine) as sql:
-            wave = sql.get(Wave, wave_id)
-            if wave is None:
-                raise Refused("unknown")
-            if wave.waiting is None:
-                return
-            plan, bank = load_plan(wave.plan), load_bank(sql, wave.bank_version)
+        needed = self.needs(wave_id)
+        if needed is None:
+            return
+        plan, bank = needed
         try:
             snapshot = self._past.snapshot(plan, bank, control)
-        except Searching:
+        except Waiting:
             raise Refused("searching") from None
         pool = pool_of(bank, plan.competencies, snapshot)
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
@@ -132,12 +138,27 @@ class Waves(Acts):
             self._begin_log(sql, wave, terms, now)
 
     def needs(self, wave_id: str) -> tuple[TestPlan, Bank] | None:
-        """The plan and the bank whose control parameters a wave waits for; None where it waits for none. Raises Refused("unknown")."""
+        """The plan and the bank whose control parameters a wave waits for; None where it waits for none. Raises Refused("unknown" |
+        "discarded").
+        """
         with SqlSession(self._engine) as sql:
             wave = sql.get(Wave, wave_id)
             if wave is None:
                 raise Refused("unknown")
+            if wave.discarded_at is not None:
+                raise Refused("discarded")
             return None if wave.waiting is None else (load_plan(wave.plan), load_bank(sql, wave.bank_version))
+
+    def runs_on(self, wave_id: str, control: Control) -> tuple[TestPlan, Pool]:
+        """The plan and the pool of a wave; of one that waits for control parameters those that it will have. Raises Refused("unknown"), and what `control`
+        raises.
+        """
+        needed = self.needs(wave_id)
+        if needed is None:
+            kit = self._catalog.kit(wave_id)
+            return kit.plan, kit.pool
+        plan, bank = needed
+        return plan, pool_of(bank, plan.competencies, self._past.snapshot(plan, bank, control))
 
     def _day_faults(self, day: str) -> list[Fault]:
         """A wave of a day without rules could be held, and would never have results."""
@@ -182,8 +203,8 @@ class Waves(Acts):
         sql.flush()
         return terms
 
-    def preflight(self, wave_id: str) -> list[Fault]:
-        """Would this wave run? Bank against content, plan against pool, and a simulated room of TRIED people."""
+    def preflight(self, wave_id: str, simulated: Simulated = simulated_here) -> list[Fault]:
+        """Would this wave run? Bank against content, plan against pool, and a room of simulated people. Raises what `simulated` raises but Faulty."""
         with SqlSession(self._engine) as sql:
             wave = self._wave(sql, wave_id)
             bank, contents = load_bank(sql, wave.bank_version), load_contents(sql, wave.bank_version)
@@ -195,20 +216,18 @@ class Waves(Acts):
         if not people:
             faults.append(Fault("roster", "", "nobody is expected", "load a roster"))
         if not faults:
-            true = np.random.default_rng(0).normal(size=(TRIED, len(kit.pool.competencies)))
-            ran = run_block(
-                Trial(kit.plan, kit.pool, 0), People(true)
-            )  # as in the room, nothing is learned from person to person; all start alike
-            if any(BANK in reasons for reasons in ran.reasons):
-                faults.append(Fault("bank", "", "simulated people ran out of items", "add items or lower min_items"))
+            try:
+                simulated(kit)
+            except Faulty as error:
+                faults += error.faults
         return faults
 
-    def open(self, wave_id: str, *, actor: str, now: int, control: Control = control_of) -> None:
-        """Open the wave: its roster is frozen from now on. Control parameters that it waits for are pinned first, `control` finds them. Raises
-        Refused("searching"), and Faulty where the bank cannot keep the plan's limits or the pre-flight check finds a fault.
+    def open(self, wave_id: str, *, actor: str, now: int, control: Control = control_of, simulated: Simulated = simulated_here) -> None:
+        """Open the wave: its roster is frozen from now on. Control parameters that it waits for are pinned first, `control` finds them; `simulated` says
+        whether simulated people get to the end of its test. Raises Refused("searching"), what `simulated` raises, and Faulty where the bank cannot keep the plan's limits or the pre-flight check finds a fault.
         """
         self._pin(wave_id, control, now)
-        faults = self.preflight(wave_id)
+        faults = self.preflight(wave_id, simulated)
         if faults:
             raise Faulty(faults)
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
@@ -219,6 +238,55 @@ class Waves(Acts):
             sql.add(wave)
             entry = Entry(Kind.WAVE_OPENED, {"roster_digest": wave.roster_digest, "public_key": self._keys.public_hex})
             self._store.write_in(sql, wave_id, wave_id, lambda _: [entry], actor=actor, now=now)
+
+    def newer_bank(self, wave_id: str) -> int | None:
+        """The newest published version of the bank where a wave could still change to it: its log has not begun, and it has an older one."""
+        with SqlSession(self._engine) as sql:
+            wave = sql.get(Wave, wave_id)
+        newest = self._newest_bank().version
+        return newest if wave is not None and wave.waiting is not None and wave.bank_version < newest else None
+
+    def renew(self, wave_id: str, *, now: int, control: Control = control_of) -> None:
+        """Change a wave whose log has not begun to the newest published bank, under the same plan; control parameters as in `create`. Raises
+        Refused("unknown" | "discarded" | "wave_not_draft"), and Faulty with what keeps that bank from serving the plan.
+        """
+        needed = self.needs(wave_id)
+        if needed is None:
+            raise Refused("wave_not_draft")
+        plan, bank = needed[0], self._newest_bank()
+        faults = plan_faults(plan, bank, pool_of(bank, plan.competencies, self._past.pretest(plan, bank)))
+        if faults:
+            raise Faulty(faults)
+        snapshot, waits = self._snapshot(plan, bank, control)
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            wave = self._wave(sql, wave_id)
+            if wave.waiting is None:
+                raise Refused("wave_not_draft")
+            wave.bank_version, wave.pool_digest = bank.version, pool_of(bank, plan.competencies, snapshot).digest
+            wave.snapshot = snapshot.to_json()
+            if not waits:
+                terms, wave.waiting = json.loads(wave.waiting), None
+                self._begin_log(sql, wave, terms, now)
+            sql.add(wave)
+
+    def discard(self, wave_id: str, *, actor: str, now: int) -> None:
+        """Discard a wave that was never opened: nobody sees it any more, and its log says by whom and when. A roster that is not in the log yet goes, with
+        the people whom no other wave knows. Raises Refused("unknown" | "discarded" | "wave_not_draft").
+        """
+        with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
+            wave = self._wave(sql, wave_id)
+            if wave.opened_at is not None:
+                raise Refused("wave_not_draft")
+            wave.discarded_at, wave.discarded_by = now, actor
+            gone = Entry(Kind.WAVE_DISCARDED, {"name": wave.name, "roster_digest": wave.roster_digest})
+            self._store.write_in(sql, wave_id, wave_id, lambda _: [gone], actor=actor, now=now)
+            if wave.waiting is not None:
+                wave.waiting = canonical({})
+                known = sql.exec(select(Attempt.person_id).where(Attempt.wave_id == wave_id)).all()
+                sql.exec(delete(Attempt).where(col(Attempt.wave_id) == wave_id))
+                others = select(Attempt.person_id).where(col(Attempt.person_id).in_(known))
+                sql.exec(delete(Person).where(col(Person.id).in_(known), col(Person.id).not_in(others)))
+            sql.add(wave)
 
     def note(self, wave_id: str, code: str, text: str, *, actor: str, now: int) -> None:
         """An incident of the wave, for the minutes."""

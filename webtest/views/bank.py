@@ -11,7 +11,6 @@ from calibration.mml import FIPC, MmlOptions
 from calibration.pipeline import CalibrationOptions
 from calibration.sorting import POLICY_HASH
 from cat_engine import Faulty
-from cat_engine.eligibility import FoundBeforehand
 from itembank.demo import plan_text
 from webtest.accounts import Right
 from webtest.figures import comparison_figures, item_figure, simulation_figures, small_information
@@ -20,12 +19,14 @@ from webtest.refusal import Refused
 from webtest.request import house, needs, now_ms, officer, see_other
 from webtest.services.psychometrics import Psychometrics
 from webtest.services.review import Decision, Review
-from webtest.services.searches import Search, Searching
+from webtest.services.searches import CONTROL
+from webtest.services.trials import TRIAL
+from webtest.services.works import Waiting, Work
 from webtest.views.banktable import Choice, chosen, shifts
 from webtest.views.estimates import estimates_csv, estimates_json
-from webtest.views.searching import search_part, together
 from webtest.views.simulated import ENOUGH, MOST_PLANS, PEOPLE, SEEDS, Asked, by_competency, measures, section_minutes, targets
 from webtest.views.words import competency
+from webtest.views.working import together, work_part
 
 pages = Blueprint("bank", __name__, url_prefix="/petugas/bank")
 MOST_SEARCHES = 4
@@ -44,7 +45,7 @@ def _names() -> dict[str, str]:
 
 
 def _review() -> Review:
-    return Review(house().engine, house().searches.control)
+    return Review(house().engine)
 
 
 @pages.get("/butir")
@@ -97,8 +98,8 @@ def simulate() -> Any:
         bank, trials = _service().simulate(asked.texts, n, seed)
     except Faulty as error:
         return _simulation(asked, faults=error.faults), 422
-    except Searching as error:
-        return _simulation(asked, search=together(error.searches), source=_source(error.searches)), 202
+    except Waiting as error:
+        return _simulation(asked, search=together(error.works), source=_source(error.works)), 202
     rows = [targets(tried.plan, tried.pool, tried.result) for tried in trials]
     first = trials[0]
     if len(trials) == 1:
@@ -112,15 +113,15 @@ def simulate() -> Any:
     )  # fmt: skip
 
 
-def _source(searches: Iterable[Search]) -> str:
+def _source(works: Iterable[Work]) -> str:
     """Where the page's script hears how searches stand."""
-    return url_for("bank.search", d=[search.digest for search in searches])
+    return url_for("bank.search", d=[work.subject for work in works])
 
 
 @pages.get("/pencarian")
 @needs(Right.SEE_BANK)
 def search() -> Any:
-    return search_part(together(house().searches.at(request.args.getlist("d")[:MOST_SEARCHES])))
+    return work_part(together(house().searches.at(request.args.getlist("d")[:MOST_SEARCHES])))
 
 
 @pages.get("/kalibrasi")
@@ -151,7 +152,7 @@ def calibration_run(run_id: int) -> Any:
     draft = drafts.get(run.draft_version or 0)
     return render_template(
         "officer/calibration_run.html", run=run, summary=json.loads(run.summary), draft=draft, waves=names, estimates=review.estimates(run),
-        decisions=review.decisions(run_id), names=_names(), tried=review.trials(draft.version) if draft else None,
+        decisions=review.decisions(run_id), names=_names(), **(_trial(draft.version) if draft else {}),
     )  # fmt: skip
 
 
@@ -207,36 +208,32 @@ def version(version: int) -> Any:
         raise Refused("unknown")
     bank = _service().bank(version)[0]
     parent = _service().bank(bank.parent)[0] if bank.parent else None
-    review = _review()
-    searches = _under_way(version) if found.status == "draft" else []
     return render_template(
-        "officer/version.html", version=found, bank=bank, shifts=shifts(parent, bank) if parent else [], tried=review.trials(version),
-        verdict=review.verdict(version), names=_names(), search=together(searches) if searches else None, source=_source(searches),
+        "officer/version.html", version=found, bank=bank, shifts=shifts(parent, bank) if parent else [], verdict=_review().verdict(version), names=_names(),
+        **_trial(version),
     )  # fmt: skip
 
 
-def _under_way(version: int) -> list[Search]:
-    """The searches for control parameters that a trial of a version has begun and that are not over."""
-    review = _review()
-    plan = review.plan(version)
-    if not isinstance(plan.eligibility, FoundBeforehand):
-        return []
-    begun = [house().searches.state(plan, bank) for bank in review.tried_on(version)]
-    return [search for search in begun if search is not None and search.state in ("running", "interrupted")]
+def _trial(version: int) -> dict[str, Any]:
+    """What a page shows of a version's trials: the latest one, and the one that is asked for (`asked`), as far as it is (`work`)."""
+    tried, asked = house().trials.latest(version), house().works.state(TRIAL, str(version))
+    if asked is not None and (asked.state == "finished" or (tried is not None and tried.at > asked.asked_at)):
+        asked = None
+    work = None if asked is None else together(house().works.progress(TRIAL, CONTROL, str(version)), TRIAL)
+    return {"tried": tried, "asked": asked, "work": work}
+
+
+@pages.get("/versi/<int:version>/coba")
+@needs(Right.SEE_BANK)
+def trial(version: int) -> Any:
+    """How the trial of a version stands, for the page's script."""
+    return work_part(together(house().works.progress(TRIAL, CONTROL, str(version)), TRIAL))
 
 
 @pages.post("/versi/<int:version>/coba")
 @needs(Right.CALIBRATE)
 def try_version(version: int) -> Any:
-    review = _review()
-    try:
-        tried = review.try_version(version, review.plan(version), actor=officer().actor, now=now_ms())
-    except Searching:
-        return see_other("bank.version", version=version)
-    if tried.after.holds:
-        flash(_("Simulasi versi %(v)s selesai: semua batas rancangan tes dipenuhi.", v=version), "success")
-    else:
-        flash(_("Simulasi versi %(v)s selesai: ada batas yang tidak dipenuhi.", v=version), "warning")
+    house().trials.begin(version, house().works, actor=officer().actor)
     return see_other("bank.version", version=version)
 
 

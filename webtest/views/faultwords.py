@@ -12,6 +12,7 @@ FIELDS = {
     "nip": "NIP", "name": _l("nama"), "job_level": _l("jenjang jabatan"), "unit": _l("unit kerja"), "room": _l("ruang"), "kinerja": _l("kinerja"),
     "potensi lain": _l("potensi lain"), "agency": _l("instansi"), "place": _l("tempat"), "day": _l("tanggal"),
     "prior_mean": _l("rerata awal"), "prior_sd": _l("simpangan baku awal"), "people": _l("orang maya"), "seed": _l("benih acak"), "plan": _l("rencana tes"),
+    "r_max": _l("batas paparan"), "max_overlap": _l("batas tumpang tindih"),
 }  # fmt: skip
 PLACES = {
     "form": _l("isian"),
@@ -20,6 +21,7 @@ PLACES = {
     "roster": _l("daftar peserta"),
     "bank": _l("bank soal"),
     "log": _l("catatan"),
+    "server": _l("server"),
 }
 # (pattern of the whole English message, what happened, what to do); groups of the pattern fill {0}, {1} ... of both
 SAID = [
@@ -56,6 +58,11 @@ SAID = [
         r"(\S+) is out of reach: the smallest overlap of two tests in simulations was (\S+)",
         _l("{0} tidak terjangkau: tumpang tindih terkecil antara dua tes dalam simulasi {1}"),
         _l("{1} atau lebih, butir lebih banyak, atau tes lebih pendek"),
+    ),
+    (
+        r"the computation broke off (\d+) times",
+        _l("berhenti {0} kali di tengah perhitungan"),
+        _l("periksa catatan dan memori server, lalu coba lagi"),
     ),
     (r"nobody is expected", _l("tidak memuat peserta"), _l("unggah daftar peserta")),
     (r"simulated people ran out of items", _l("orang maya kehabisan butir"), _l("tambah butir atau kurangi banyaknya soal")),

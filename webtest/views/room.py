@@ -18,14 +18,16 @@ from webtest.refusal import Refused
 from webtest.request import house, needs, now_ms, officer, see_other, wants_fragment
 from webtest.roster import RosterRow, read_roster
 from webtest.services.acts import REASONS, Outcome
+from webtest.services.preflights import PREFLIGHT
+from webtest.services.searches import CONTROL
 from webtest.services.wavelist import list_waves
 from webtest.services.waves import NewWave
 from webtest.start_cells import PRIOR_COLUMNS, prior_cells
 from webtest.views.actions import ACTIONS, open_to
 from webtest.views.boardview import Look, view_of
-from webtest.views.searching import Shown, search_part, together
 from webtest.views.timeline import timeline
 from webtest.views.words import PHASES, REASON_GROUPS, say
+from webtest.views.working import Shown, together, work_part
 
 pages = Blueprint("room", __name__, url_prefix="/petugas")
 LARGEST_CARRIED = 1_000_000
@@ -34,7 +36,9 @@ LARGEST_CARRIED = 1_000_000
 @pages.get("/gelombang")
 @needs(Right.SEE_WAVES)
 def waves() -> Any:
-    return render_template("officer/waves.html", waves=list_waves(house().engine))
+    lines = list_waves(house().engine)
+    drafts = [line.wave.id for line in lines if line.wave.status == "draft"]
+    return render_template("officer/waves.html", waves=lines, works=dict(zip(drafts, house().works.states(PREFLIGHT, drafts), strict=True)))
 
 
 @pages.get("/gelombang/baru")
@@ -59,10 +63,8 @@ def create_wave() -> Any:
         wave_id = house().waves.create(new, rows, plan_text(), actor=officer().actor, now=now_ms(), control=house().searches.control)
     except Faulty as error:
         return render_template("officer/new_wave.html", form=form, zones=ZONES, faults=error.faults), 422
-    if house().waves.needs(wave_id) is None:
-        flash(_("Gelombang dibuat dengan %(n)s peserta. Periksa, lalu buka gelombang.", n=len(rows)), "success")
-    else:
-        flash(_("Gelombang dibuat dengan %(n)s peserta. Gelombang dapat dibuka sesudah parameternya ditemukan.", n=len(rows)), "success")
+    house().preflights.begin(wave_id, actor=officer().actor)
+    flash(_("Gelombang dibuat dengan %(n)s peserta. Gelombang dapat dibuka sesudah rencana tesnya selesai dicoba.", n=len(rows)), "success")
     return see_other("room.board", wave_id=wave_id)
 
 
@@ -89,7 +91,10 @@ def _carried(rows: list[RosterRow]) -> str:
 @pages.get("/gelombang/<wave_id>")
 @needs(Right.SEE_WAVES)
 def board(wave_id: str) -> Any:
-    return render_template("officer/board.html", **_board(wave_id, Look.of(request.args), fresh=True), search=_search(wave_id))
+    shown = _board(wave_id, Look.of(request.args), fresh=True)
+    work = _work(wave_id) if shown["wave"].status == "draft" else None
+    newer = house().waves.newer_bank(wave_id) if work is not None and work.state == "failed" else None
+    return render_template("officer/board.html", **shown, work=work, newer=newer)
 
 
 @pages.get("/gelombang/<wave_id>/papan")
@@ -103,27 +108,59 @@ def board_rows(wave_id: str) -> Any:
     return response.make_conditional(request)
 
 
-def _search(wave_id: str) -> Shown | None:
-    """The search for the control parameters that a wave waits for; None where it waits for none."""
-    needed = house().waves.needs(wave_id)
-    return None if needed is None else together([house().searches.state(*needed)])
+def _work(wave_id: str) -> Shown | None:
+    """What must be over before a wave can be opened: the search for its control parameters, then the simulation of its plan. None where nothing was begun
+    and it waits for nothing: it begins when the wave is opened.
+    """
+    works = house().works.progress(PREFLIGHT, CONTROL, wave_id)
+    if not works and house().waves.needs(wave_id) is None:
+        return None
+    return together(works or [None], PREFLIGHT)
 
 
 @pages.get("/gelombang/<wave_id>/persiapan")
 @needs(Right.SEE_WAVES)
-def search(wave_id: str) -> Any:
-    """How that search stands, for the page's script."""
-    return search_part(_search(wave_id) or together([]))
+def preflight(wave_id: str) -> Any:
+    """How that stands, for the page's script."""
+    return work_part(_work(wave_id) or together([], PREFLIGHT))
 
 
 @pages.post("/gelombang/<wave_id>/persiapan")
 @needs(Right.RUN_ROOM)
-def search_again(wave_id: str) -> Any:
-    """Begin a search anew that was interrupted; any other stays as it is."""
-    needed = house().waves.needs(wave_id)
-    if needed is not None:
-        house().searches.begin(*needed)
+def preflight_again(wave_id: str) -> Any:
+    """Begin it anew; what runs stays as it is."""
+    house().preflights.begin(wave_id, actor=officer().actor)
     return see_other("room.board", wave_id=wave_id)
+
+
+@pages.post("/gelombang/<wave_id>/perbarui")
+@needs(Right.MAKE_WAVES)
+def renew(wave_id: str) -> Any:
+    """Change a wave that could not be opened to the newest bank."""
+    house().waves.renew(wave_id, now=now_ms(), control=house().searches.control)
+    house().preflights.begin(wave_id, actor=officer().actor)
+    flash(_("Gelombang ini sekarang memakai bank soal terbaru. Gelombang dapat dibuka sesudah rencana tesnya selesai dicoba."), "success")
+    return see_other("room.board", wave_id=wave_id)
+
+
+@pages.get("/gelombang/<wave_id>/hapus")
+@needs(Right.MAKE_WAVES)
+def ask_discard(wave_id: str) -> Any:
+    """What follows from discarding a wave. Nothing is changed here."""
+    board = house().monitor.board(wave_id, now_ms(), fresh=True)
+    if board.wave.status != "draft":
+        raise Refused("wave_not_draft")
+    return render_template("officer/discard.html", wave=board.wave, board=board)
+
+
+@pages.post("/gelombang/<wave_id>/hapus")
+@needs(Right.MAKE_WAVES)
+def discard(wave_id: str) -> Any:
+    name = house().monitor.board(wave_id, now_ms()).wave.name
+    house().waves.discard(wave_id, actor=officer().actor, now=now_ms())
+    house().works.forget(PREFLIGHT, wave_id)
+    flash(_("Gelombang “%(n)s” dihapus.", n=name), "success")
+    return see_other("room.waves")
 
 
 def _board(wave_id: str, look: Look, *, fresh: bool = False) -> dict[str, Any]:
@@ -178,7 +215,8 @@ def ask(wave_id: str) -> Any:
 @pages.post("/gelombang/<wave_id>/buka")
 @needs(Right.RUN_ROOM)
 def open_wave(wave_id: str) -> Any:
-    house().waves.open(wave_id, actor=officer().actor, now=now_ms(), control=house().searches.control)
+    actor, parts = officer().actor, house()
+    parts.waves.open(wave_id, actor=actor, now=now_ms(), control=parts.searches.control, simulated=parts.preflights.simulated_for(actor))
     flash(_("Gelombang dibuka. Daftar peserta dibekukan."), "success")
     return see_other("room.board", wave_id=wave_id)
 
