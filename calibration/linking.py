@@ -25,6 +25,8 @@ def transform(row: Row, slope: float, intercept: float) -> Row:
 
 def middles(rows: Sequence[Row]) -> Floats:
     """Where items lie, by the scale they share, [I] (ItemParams.middle: their mean b, if they have any)."""
+    if not any(row.slopes for row in rows):
+        return np.array([sum(row.b) / len(row.b) for row in rows])
     return ItemParams.from_rows([row._replace(scale=0) for row in rows]).middle
 
 
