@@ -6,6 +6,7 @@ so that a > 0 and 0 < c, d < 1 whatever the step. n items of one shape (model an
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,21 +62,24 @@ def unpack(model: str, x: Floats, scale: int = 0) -> Row:
     return Row(model, float(np.exp(x[0])), b, float(ends[0]) if n_asymptotes else 0.0, float(ends[1]) if n_asymptotes == 2 else 1.0, scale)
 
 
+@cache
 def bounds(model: str, n_cat: int) -> tuple[Floats, Floats]:
     """Lowest and highest working parameters, [m] each."""
     if model in NOMINAL:
         highest = np.repeat([SLOPE_BOUND, INTERCEPT_BOUND], n_cat - 1)
-        return -highest, highest
-    ends = [logit(C_BOUNDS), logit(D_BOUNDS)][: ASYMPTOTES.get(model, 0)]
-    limits = np.array([np.log(A_BOUNDS), *[(-B_BOUND, B_BOUND)] * (n_cat - 1), *ends])
-    return limits[:, 0], limits[:, 1]
+        limits = np.stack([-highest, highest])
+    else:
+        ends = [logit(C_BOUNDS), logit(D_BOUNDS)][: ASYMPTOTES.get(model, 0)]
+        limits = np.array([np.log(A_BOUNDS), *[(-B_BOUND, B_BOUND)] * (n_cat - 1), *ends]).T
+    limits.setflags(write=False)
+    return limits[0], limits[1]
 
 
 def legal(model: str, x: Floats) -> NDArray[np.bool_]:
     """Whether items x[n, m] have probabilities at all: boundaries of a graded item increase."""
     if model not in ORDERED or x.shape[1] < 3:
         return np.ones(len(x), dtype=bool)
-    return np.asarray(np.all(np.diff(x[:, 1:], axis=1) > SMALLEST_GAP, axis=1))
+    return np.asarray((x[:, 2:] - x[:, 1:-1] > SMALLEST_GAP).all(axis=1))
 
 
 def standardised(model: str, x: Floats, n_cat: int, mean: float, sd: float) -> Floats:

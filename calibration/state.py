@@ -21,12 +21,13 @@ COMMON_STEPS = ("mgrm", "rsm")
 
 @dataclass(slots=True, eq=False)
 class Curves:
-    """log P[n, K, Q] of items x[n, m] on nodes, and how their scores are made."""
+    """log P[n, K, Q] of items x[n, m] on nodes, how their scores are made, and the log prior[n] of whoever asked for it."""
 
     x: Floats
     nodes: Floats
     log_p: Floats
     scores: Callable[[], Floats]
+    prior: tuple[Priors, Floats] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -52,12 +53,21 @@ class Shape:
             self._latest = known = Curves(x.copy(), nodes, log_p(), scores)
         return known
 
+    def log_prior(self, x: Floats, priors: Priors) -> Floats:
+        """Log prior of x[n, m], [n]; kept with the curves of the same x."""
+        known = self._latest
+        if known is None or not np.array_equal(known.x, x):
+            return priors.log_density(self.model, x)
+        if known.prior is None or known.prior[0] is not priors:
+            known.prior = priors, priors.log_density(self.model, x)
+        return known.prior[1]
+
     def maximise(self, r: Floats, nodes: Floats, priors: Priors) -> None:
         """One Fisher-scoring step on expected counts r[n, K, Q], halved until no item's objective is lower than before."""
         here = self.curves(self.x, nodes)
         log_p, score = here.log_p, here.scores()
         n, m = self.x.shape
-        value = priors.log_density(self.model, self.x) + (r * log_p).sum(axis=(1, 2))
+        value = self.log_prior(self.x, priors) + (r * log_p).sum(axis=(1, 2))
         gradient, curvature = priors.slopes(self.model, self.x)
         gradient += (score.reshape(n, m, -1) @ r.reshape(n, -1, 1))[:, :, 0]
         root = np.sqrt(r.sum(axis=1, keepdims=True) * np.exp(log_p))
@@ -93,7 +103,7 @@ class Shape:
     def _objective(self, x: Floats, r: Floats, nodes: Floats, priors: Priors) -> Floats:
         possible = legal(self.model, x)
         safe = np.where(possible[:, None], x, self.x)
-        value = (r * self.curves(safe, nodes).log_p).sum(axis=(1, 2)) + priors.log_density(self.model, safe)
+        value = (r * self.curves(safe, nodes).log_p).sum(axis=(1, 2)) + self.log_prior(safe, priors)
         return np.where(possible, value, -np.inf)
 
 
@@ -187,7 +197,7 @@ class State:
 
     def log_prior(self, priors: Priors) -> float:
         """Log prior of the free items."""
-        return sum(float(priors.log_density(s.model, s.x)[s.free.any(axis=1)].sum()) for s in self.shapes)
+        return sum(float(s.log_prior(s.x, priors)[s.free.any(axis=1)].sum()) for s in self.shapes)
 
 
 def shapes_of(rows: Sequence[Row], fixed: NDArray[np.bool_]) -> list[Shape]:
