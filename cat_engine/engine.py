@@ -7,6 +7,7 @@ theta on any machine. A live engine never raises for lack of an item: it ends th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import ge
 from typing import NamedTuple
 
 import numpy as np
@@ -23,13 +24,12 @@ from cat_engine.pretest import PRETEST, is_pretest, next_pretest, open_items, op
 from cat_engine.randomness import Draws
 from cat_engine.retest import REPEATED, without_seen
 from cat_engine.select import MaximumInformation, Moment
-from cat_engine.shortlist import LONGEST_LIST, shortlist
+from cat_engine.shortlist import LONGEST_LIST, from_rows, shortlist
 from cat_engine.state import EngineRefusal, State
 from cat_engine.stop import BANK, GOING_ON, Standing, reasons, section_reason, verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What a decision was made on.
 
     Of an item: ability and SE of its competency before the answer, the item's information there, how many items were eligible, and the rung
@@ -47,8 +47,7 @@ class Evidence:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(NamedTuple):
     """Give item `item` (index in the pool)."""
 
     item: int
@@ -56,8 +55,7 @@ class Present:
     evidence: Evidence
 
 
-@dataclass(frozen=True, slots=True)
-class EndSection:
+class EndSection(NamedTuple):
     """The current section is finished: "precision", "length", "time" or "bank"."""
 
     section: int
@@ -65,8 +63,7 @@ class EndSection:
     evidence: Evidence
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(NamedTuple):
     """The test is finished, for the reason of its last section, or for the one that it was stopped with."""
 
     reason: str
@@ -101,27 +98,29 @@ class Estimate:
 class Outlook(NamedTuple):
     """Where N sessions stand in a section of S' competencies: scales[S'] (indices in the pool; a competency that the pool does not know is
     left out), verdict[N, S'] (which rule finished each, or GOING_ON), eligible[N, I], and repeated[N], where only items met in an earlier test
-    were left.
+    were left; None where nobody met any.
     """
 
     scales: Ints
     verdict: Ints
     eligible: NDArray[np.bool_]
-    repeated: NDArray[np.bool_]
+    repeated: NDArray[np.bool_] | None
 
 
 class Admission(NamedTuple):
-    """eligible[N, I] after exposure control and before[N, I] it; dropped[N]: where it would have left no item and was put aside."""
+    """eligible[N, I] after exposure control and before[N, I] it; dropped[N]: where it would have left no item and was put aside, None where it was
+    for nobody.
+    """
 
     eligible: NDArray[np.bool_]
     before: NDArray[np.bool_]
-    dropped: NDArray[np.bool_]
+    dropped: NDArray[np.bool_] | None = None
 
     @property
     def rungs(self) -> tuple[str, ...]:
         """The rung of the fallback ladder that each session stands on so far."""
-        if not np.count_nonzero(self.dropped):
-            return (FULL,) * len(self.dropped)
+        if self.dropped is None:
+            return (FULL,) * len(self.eligible)
         return tuple(OPEN if gone else FULL for gone in self.dropped.tolist())
 
 
@@ -171,7 +170,7 @@ def draw_lots(plan: TestPlan, pool: Pool, memory: Memory | None, seeds: Sequence
 def admit(plan: TestPlan, batch: Batch, rows: Ints, eligible: NDArray[np.bool_], drawn: NDArray[np.bool_] | None) -> Admission:
     """Exposure control between the halves: which of the eligible[M, I] items sessions `rows`[M] may see, by the lots drawn[N, K, I] of all."""
     if drawn is None:
-        return Admission(eligible, eligible, np.zeros(len(rows), dtype=bool))
+        return Admission(eligible, eligible)
     own = drawn if len(rows) == len(drawn) else drawn[rows]
     if len(plan.eligibility.edges):
         segment = segments(plan.eligibility.edges, batch.theta[rows]).take(batch.pool.params.scale, axis=1)
@@ -180,7 +179,7 @@ def admit(plan: TestPlan, batch: Batch, rows: Ints, eligible: NDArray[np.bool_],
         may = own[:, 0]
     may = np.logical_and(may, eligible)
     dropped = np.greater(eligible.any(axis=1), may.any(axis=1))
-    return Admission(np.where(dropped[:, None], eligible, may) if dropped.any() else may, eligible, dropped)
+    return Admission(np.where(dropped[:, None], eligible, may), eligible, dropped) if dropped.any() else Admission(may, eligible)
 
 
 def choose(plan: TestPlan, section: Section, batch: Batch, rows: Ints, position: Ints, admission: Admission, draws: Draws) -> Choice:
@@ -210,8 +209,9 @@ def _most_informative(plan: TestPlan, batch: Batch, rows: Ints, admission: Admis
     closed = LONGEST_LIST if plan.eligibility.active else int(np.maximum.reduce(batch.count, axis=None))
     found = shortlist(ranking, theta, variance, eligible, closed, plan.exposure.depth)
     sure = np.count_nonzero(found.sure) == len(rows)
-    column = plan.exposure.choose(found.score, draws) if sure else np.zeros(len(rows), dtype=int)
-    place = column + np.arange(0, found.item.size, found.item.shape[1])
+    place = found.best  # which is the one that is given, where the exposure rule looks no deeper
+    if sure and plan.exposure.depth > 1:
+        place = from_rows(plan.exposure.choose(found.score, draws), found.item.shape[1])
     item, info = found.item.take(place), found.info.take(place)
     if not sure:
         some, open_still = np.flatnonzero(found.sure), np.flatnonzero(~found.sure)
@@ -257,7 +257,7 @@ def _decision(plan: TestPlan, pool: Pool, state: State, batch: Batch) -> Decisio
     admission = admit(plan, batch, row, outlook.eligible, draw_lots(plan, pool, None, (state.seed,)))
     n_eligible, counted = int(np.count_nonzero(admission.eligible)), operational_part(pool, state)
     at = counted.position - counted.section_starts[-1]
-    why, again = _why(plan, at), REPEATED if outlook.repeated[0] else None
+    why, again = _why(plan, at), REPEATED if outlook.repeated is not None and outlook.repeated[0] else None
     if state.pending is not None and (n_eligible == 0 or isinstance(plan.content, Unbalanced)):
         return Present(state.pending, state.section, _evidence(batch, state.pending, n_eligible, again or admission.rungs[0], why))
     if n_eligible == 0:
@@ -270,8 +270,8 @@ def _decision(plan: TestPlan, pool: Pool, state: State, batch: Batch) -> Decisio
     rung = again or choice.rungs[0]
     if state.pending is not None:
         return Present(state.pending, state.section, _evidence(batch, state.pending, n_eligible, rung, why))
-    info = None if choice.info is None else float(choice.info[0])
-    item = int(choice.item[0])
+    info = None if choice.info is None else choice.info.item(0)
+    item = choice.item.item(0)
     return Present(item, state.section, _evidence(batch, item, n_eligible, rung, why, info))
 
 
@@ -307,13 +307,14 @@ def _batch(plan: TestPlan, pool: Pool, state: State) -> Batch:
     if shown and max(shown) >= len(pool):
         msg = f"item {max(shown)} is not in a pool of {len(pool)}"
         raise EngineRefusal(msg)
-    for item, category in zip(state.items, state.categories, strict=True):
-        if category >= pool.n_cat[item]:
-            msg = f"item {pool.ids[item]} has no category {category}"
-            raise EngineRefusal(msg)
+    if any(map(ge, state.categories, map(pool.n_cat.__getitem__, state.items))):
+        item, category = next((i, k) for i, k in zip(state.items, state.categories, strict=True) if k >= pool.n_cat[i])
+        msg = f"item {pool.ids[item]} has no category {category}"
+        raise EngineRefusal(msg)
     counted = operational_part(pool, state)
     batch = Batch.replay(plan, pool, counted.items, counted.categories, counted.dropped)
-    batch.times = np.array([counted.rt_s])
+    if pool.seconds is not None:
+        batch.times = np.array([counted.rt_s])
     return batch
 
 

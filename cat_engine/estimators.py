@@ -81,7 +81,7 @@ class ExpectedAPosteriori:
 
     def estimate(self, given: Given) -> tuple[Floats, Floats]:
         """The mean and sd of the posterior."""
-        return eap(given.logpost, given.pool.nodes)
+        return eap(given.logpost, given.pool.powers)
 
 
 def _bounded(low: float, high: float) -> None:

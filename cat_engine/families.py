@@ -10,8 +10,7 @@ class here and its name in FAMILIES.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,16 +32,16 @@ Slopes = Callable[[Floats], tuple[Floats, Floats]]
 
 
 class Family(Protocol):
-    """of(params, at[I]), the items of the family; log_p(theta[..., I]) -> [..., I, K], -inf padded; up_to(theta[..., I]) -> [..., I, K - 1], the
+    """of(params, at[I]), the items of the family; take(at[M]), some of them; log_p(theta[..., I]) -> [..., I, K], -inf padded; up_to(theta[..., I]) -> [..., I, K - 1], the
     probability of category k or a lower one, about 1 in the padding; information(theta[..., I]) -> [..., I]; derivatives(theta[..., I]) -> the first
     two derivatives of log P(k), each [..., I, K], finite in the padding; answers(category[I]) -> a function of theta[I] that gives those of the categories
     answered, [I] each.
     """
 
-    __slots__: ClassVar[tuple[str, ...]]
-
     @classmethod
     def of(cls, params: "ItemParams", at: Ints) -> Self: ...
+
+    def take(self, at: Ints) -> Self: ...
 
     def log_p(self, theta: Floats) -> Floats: ...
 
@@ -55,20 +54,21 @@ class Family(Protocol):
     def answers(self, category: Ints) -> Slopes: ...
 
 
-F = TypeVar("F", bound=Family)
-
-
 def logistic(z: Floats) -> tuple[Floats, Floats]:
     """s(z) and 1 - s(z), each to full relative precision."""
-    e = np.minimum(np.negative(z), Z_MAX)
+    return falling(np.negative(z))
+
+
+def falling(down: Floats) -> tuple[Floats, Floats]:
+    """The same of -z."""
+    e = np.minimum(down, Z_MAX)
     np.exp(np.maximum(e, Z_MIN, out=e), out=e)
     s = ONE / (ONE + e)
     e *= s
     return s, e
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Dichotomous:
+class Dichotomous(NamedTuple):
     """1PL to 4PL: P(1) = c + (d - c) s(a (theta - b)) (Birnbaum, 1968; Barton & Lord, 1981). Arrays [I]; `width` is K; asymptotes: 0 where every c is 0
     and every d is 1, 1 where every d is 1, else 2.
     """
@@ -85,6 +85,10 @@ class Dichotomous:
         """The items at `at`."""
         c, d = params.c[at], params.d[at]
         return cls(params.a[at], params.b[at, 0], c, d, params.b.shape[1] + 1, 2 if np.any(d != 1) else int(np.any(c != 0)))
+
+    def take(self, at: Ints) -> "Dichotomous":
+        """Some of them."""
+        return Dichotomous(self.a.take(at), self.b.take(at), self.c.take(at), self.d.take(at), self.width, self.asymptotes)
 
     def log_p(self, theta: Floats) -> Floats:
         """log P(0) and log P(1), as sums of logarithms, so that neither vanishes."""
@@ -107,7 +111,7 @@ class Dichotomous:
         """a^2 (d - c)^2 s^2 r^2 / (P (1 - P)) (Magis, 2013, eq. 3; Birnbaum, 1968, eq. 20.4.5 where d = 1). A factor that is 1 to the last bit, as that of
         an asymptote which no item has, is left out.
         """
-        s, r = logistic(self.a * (theta - self.b))
+        s, r = falling(self.a * (self.b - theta))
         info = self.a * self.a
         if self.asymptotes:
             span = self.d - self.c
@@ -140,8 +144,7 @@ class Dichotomous:
         return slopes
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Graded:
+class Graded(NamedTuple):
     """Graded response, the modified one too: P(k) = s_k - s_{k+1}, s_k = s(a (theta - b_k)), s_0 = 1, s_K = 0 (Samejima, 1969).
 
     Differences are taken as products, s_k - s_{k+1} = s_k r_{k+1} (1 - exp(-a (b_{k+1} - b_k))), so that nothing cancels. a[I];
@@ -160,6 +163,10 @@ class Graded:
         last = np.isinf(bounds[:, 1:])
         gap = np.where(last, np.inf, np.where(last, 0.0, bounds[:, 1:]) - np.where(np.isinf(bounds[:, :-1]), 0.0, bounds[:, :-1]))
         return cls(a, bounds, -np.expm1(-a[:, None] * gap))
+
+    def take(self, at: Ints) -> "Graded":
+        """Some of them."""
+        return Graded(self.a.take(at), self.b.take(at, 0), self.apart.take(at, 0))
 
     def log_p(self, theta: Floats) -> Floats:
         """log P(k); the padding is -inf, as s_k = 0 there."""
@@ -210,8 +217,7 @@ class Graded:
         return slopes
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DividedByTotal:
+class DividedByTotal(NamedTuple):
     """P(k) ~ exp(slope_k theta + intercept_k), 0 and 0 in category 0 (Thissen & Steinberg, 1986). Nominal response as it stands (Bock, 1972); generalised
     partial credit, exp sum_{v <= k} a (theta - b_v), where slope_k = a k and intercept_k = -a sum_{v <= k} b_v (Muraki, 1992), PCM and RSM with a = 1
     (Masters, 1982).
@@ -233,6 +239,10 @@ class DividedByTotal:
         padding = _padding(params, at)
         slopes, intercepts = np.concatenate([zero, steps], axis=1), np.concatenate([zero, intercepts], axis=1)
         return cls(np.where(padding, 0.0, slopes), np.where(padding, -np.inf, intercepts))
+
+    def take(self, at: Ints) -> "DividedByTotal":
+        """Some of them."""
+        return DividedByTotal(self.slopes.take(at, 0), self.intercepts.take(at, 0))
 
     def _logits(self, theta: Floats) -> Floats:
         return self.slopes * theta[..., None] + self.intercepts
@@ -298,13 +308,6 @@ def _softmax(logits: Floats) -> Floats:
     np.exp(logits, out=logits)
     logits /= np.add.reduce(logits, axis=-1, keepdims=True)
     return logits
-
-
-def taken(family: F, at: Ints) -> F:
-    """The parameters of the items at `at` only."""
-    kind = type(family)
-    columns = [getattr(family, name) for name in kind.__slots__]
-    return kind(*[column if isinstance(column, int) else column.take(at, axis=0) for column in columns])
 
 
 FAMILIES: dict[str, type[Family]] = {

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cat_engine.families import FAMILIES, Dichotomous, Family, Floats, Graded, Ints, taken
+from cat_engine.families import FAMILIES, Dichotomous, Family, Floats, Graded, Ints
 from cat_engine.faults import Fault, Faulty
 from cat_engine.once import once
 
@@ -253,11 +253,11 @@ class ItemParams:
     def by_family(self, item: Ints) -> list[tuple[Ints | slice, Family]]:
         """item[M] by family: which of the M they are, and their parameters."""
         if len(self.families) == 1:
-            return [(EVERY, taken(self.families[0][1], item))]
+            return [(EVERY, self.families[0][1].take(item))]
         number, place = self._addresses
         kind, own = number.take(item), place.take(item)
         where = (((kind == k).nonzero()[0], family) for k, (_, family) in enumerate(self.families))
-        return [(at, taken(family, own.take(at))) for at, family in where if at.size]
+        return [(at, family.take(own.take(at))) for at, family in where if at.size]
 
 
 EVERY = slice(None)
@@ -299,7 +299,7 @@ def information_of(params: ItemParams, item: Ints, theta: Floats) -> Floats:
 def _of_items(params: ItemParams, item: Ints, theta: Floats, tail: tuple[int, ...], method: Callable[[Family, Floats], Floats]) -> Floats:
     """method(family of the items, theta) of every family, put together: [M, *tail]."""
     if len(params.families) == 1:
-        return method(taken(params.families[0][1], item), theta)
+        return method(params.families[0][1].take(item), theta)
     out = np.empty((len(item), *tail))
     for at, family in params.by_family(item):
         out[at] = method(family, theta[at])

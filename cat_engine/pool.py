@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cat_engine.ability import Grid
+from cat_engine.ability import Grid, powers
 from cat_engine.assembly import Assembly
 from cat_engine.blueprint import BlueprintRow, Content
 from cat_engine.families import Floats, Ints
@@ -101,6 +101,11 @@ class Pool:
     def nodes(self) -> Floats:
         """The grid's nodes, [Q]."""
         return self.grid.nodes()
+
+    @once
+    def powers(self) -> Floats:
+        """Their powers, [3, Q], as `eap` wants them."""
+        return powers(self.nodes)
 
     @once
     def log_table(self) -> Floats:

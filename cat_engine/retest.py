@@ -26,10 +26,12 @@ class Retest:
         return self.months == 0 or now_ms - earlier_ms <= self.months * DAYS_A_MONTH * 86_400_000
 
 
-def without_seen(eligible: NDArray[np.bool_], seen: NDArray[np.bool_] | None) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """eligible[N, I] without the items seen[N, I] earlier, and repeated[N]: where that would have left nothing, and they may come again."""
+def without_seen(eligible: NDArray[np.bool_], seen: NDArray[np.bool_] | None) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
+    """eligible[N, I] without the items seen[N, I] earlier, and repeated[N]: where that would have left nothing, and they may come again (None where
+    nothing was seen).
+    """
     if seen is None:
-        return eligible, np.zeros(len(eligible), dtype=bool)
+        return eligible, None
     new: NDArray[np.bool_] = np.logical_and(eligible, ~seen)
     repeated: NDArray[np.bool_] = np.logical_and(~new.any(axis=1), eligible.any(axis=1))
     return np.where(repeated[:, None], eligible, new), repeated

@@ -47,12 +47,13 @@ def steepest_bend(family: Family) -> Floats | None:
 class Ranking:
     """order[S (C + 2), W]: the items of each competency and cell from the highest bound down; bound[S (C + 2), W + 1]: their bounds, the last that of
     the best item left out; -NO_BOUND where there is none. Cell c spans low + (c - 1) CELL_WIDTH to low + c CELL_WIDTH; the first and the last stand for
-    all that lies below and above the others, where nothing is bounded (NO_BOUND). The rows of a competency begin at first[S]. by_scale[I]: the items
-    by competency, from starts[S] on. up_to[W, W]: 1 on and above the diagonal.
+    all that lies below and above the others, where nothing is bounded (NO_BOUND); `last` is the latter. The rows of a competency begin at first[S].
+    by_scale[I]: the items by competency, from starts[S] on. up_to[W, W]: 1 on and above the diagonal.
     """
 
     params: ItemParams
     low: float
+    last: int
     order: Ints
     bound: Floats
     first: Ints
@@ -87,15 +88,13 @@ class Ranking:
         first, rows = (cells + 2) * np.arange(len(scales)), (len(scales) * (cells + 2), -1)
         starts = np.minimum(starts, len(params) - 1)
         up_to = np.triu(np.ones((width, width), dtype=np.float32))
-        return cls(params, low, order.reshape(rows), bound.reshape(rows), first, np.concatenate(scales), starts, up_to)
+        return cls(params, low, cells + 1, order.reshape(rows), bound.reshape(rows), first, np.concatenate(scales), starts, up_to)
 
     def cell(self, theta: Floats) -> Ints:
         """The row of each theta[N, S] in `order` and `bound`."""
-        last = len(self.order) // len(self.first) - 1
         place = (theta - (self.low - CELL_WIDTH)) / CELL_WIDTH
-        found: Ints = np.minimum(np.maximum(place, 0), last).astype(int)
-        found += self.first
-        return found
+        found: Ints = np.minimum(np.maximum(place, 0), self.last).astype(int)
+        return found if len(self.first) == 1 else found + self.first
 
     def open(self, eligible: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which competencies have an eligible item, [N, S]; anything for those that have no item at all."""
@@ -118,12 +117,13 @@ def _highest(params: ItemParams, bend: Floats, peak: Floats, edges: Floats) -> l
 
 class Shortlist(NamedTuple):
     """Of N sessions: item[N, M], ascending, so that the lowest index comes first where scores tie; info[N, M], their information; score[N, M],
-    -inf where there is no item; and sure[N], where no other item can matter.
+    -inf where there is no item; best[N], the flat place of the highest score; and sure[N], where no other item can matter.
     """
 
     item: Ints
     info: Floats
     score: Floats
+    best: Ints
     sure: NDArray[np.bool_]
 
 
@@ -143,17 +143,23 @@ def shortlist(ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArr
     if scales == 1:
         own, weight = theta.repeat(known.shape[1], axis=1), variance
     else:
-        cell = ranking.params.scale.take(known) + scales * np.arange(len(theta))[:, None]
+        cell = from_rows(ranking.params.scale.take(known), scales)
         own, weight = theta.take(cell), variance.take(cell)
     info = information_of(ranking.params, known.ravel(), own.ravel()).reshape(known.shape)
     score = (info * weight).round(12)
     if not enough:
         score[item == count] = -np.inf
-    if depth == 1:
-        worst = score.take(score.argmax(axis=1) + np.arange(0, score.size, score.shape[1]))
-    else:
-        worst = np.partition(score, -depth, axis=1)[:, -depth]
-    return Shortlist(known, info, score, worst - ROUNDING > limit)
+    best = from_rows(score.argmax(axis=1), score.shape[1])
+    worst = score.take(best) if depth == 1 else np.partition(score, -depth, axis=1)[:, -depth]
+    return Shortlist(known, info, score, best, worst - ROUNDING > limit)
+
+
+def from_rows(place: Ints, width: int) -> Ints:
+    """The flat places of place[N] or place[N, M], counted from the beginning of each of N rows of `width`; of one row they are the same."""
+    if len(place) == 1:
+        return place
+    begin = np.arange(0, len(place) * width, width)
+    return place + (begin if place.ndim == 1 else begin[:, None])
 
 
 def _first(
@@ -165,9 +171,10 @@ def _first(
     n, count = eligible.shape
     row = cell.ravel()
     listed = ranking.order[row, :width]
-    free = eligible.ravel().take(listed + np.arange(0, n * count, count)[:, None])
-    chosen = free & (free.astype(np.float32) @ ranking.up_to[:width, :width] <= wanted)  # the quickest running count of many rows
-    place = chosen.ravel().nonzero()[0]
+    free = eligible.ravel().take(from_rows(listed, count))
+    if n > 1:  # the quickest running count of many rows
+        free &= free.astype(np.float32) @ ranking.up_to[:width, :width] <= wanted
+    place = free.ravel().nonzero()[0][: n * wanted]
     enough = place.size == n * wanted
     if enough:
         item = listed.ravel().take(place).reshape(n, wanted)
@@ -175,8 +182,8 @@ def _first(
     elif width < ranking.order.shape[1]:  # the list did not reach
         return _first(ranking, cell, variance, eligible, ranking.order.shape[1], wanted)
     else:
-        place = np.argsort(~chosen, axis=1, kind="stable")[:, :wanted]
-        found = np.take_along_axis(chosen, place, axis=1)
+        place = np.argsort(~free, axis=1, kind="stable")[:, :wanted]
+        found = np.take_along_axis(free, place, axis=1)
         item = np.where(found, np.take_along_axis(listed, place, axis=1), count)
         last = np.where(found[:, -1], place[:, -1], width - 1)
     return item, ranking.bound[row, last + 1] * variance.ravel(), enough
@@ -189,11 +196,10 @@ def _best(
     n, count = eligible.shape
     listed = ranking.order[cell, :width].reshape(n, -1)
     ceiling = ranking.bound[cell, : width + 1] * variance[:, :, None]
-    free = eligible.ravel().take(listed + np.arange(0, n * count, count)[:, None])
+    free = eligible.ravel().take(from_rows(listed, count))
     value = np.where(free, ceiling[:, :, :width].reshape(n, -1), -1.0)
     beyond = np.where(ranking.open(eligible), ceiling[:, :, width], -1.0).max(axis=1)
-    place = np.argpartition(value, -wanted - 1, axis=1)[:, -wanted - 1 :]
-    place += np.arange(0, value.size, value.shape[1])[:, None]
+    place = from_rows(np.argpartition(value, -wanted - 1, axis=1)[:, -wanted - 1 :], value.shape[1])
     highest = value.take(place)
     there = highest[:, 1:] >= 0
     return np.where(there, listed.take(place[:, 1:]), count), np.maximum(highest[:, 0], beyond), bool(there.all())

@@ -26,7 +26,10 @@ from cat_engine.simulated import WHY, Block, SimulationResult, Steps, joined
 from cat_engine.stop import BANK, TIME, reasons, section_reason
 from cat_engine.timing import ItemTimes, draw_seconds
 
-BLOCK = 500  # sessions stepped together: keeps the [N, I] work arrays in cache
+
+def stepped_together(pool: Pool) -> int:
+    """How many sessions a block holds: what keeps the posteriors in cache, fewer of a wide bank, whose scores of all items take the more memory."""
+    return 1000 if len(pool) <= 1000 else 500
 
 
 def draw_category(params: ItemParams, theta: Floats, item: Ints, uniform: Floats) -> Ints:
@@ -66,7 +69,7 @@ def in_turn(trial: Trial, parts: Iterable[People]) -> Iterator[Block]:
     return (run_block(trial, part) for part in parts)
 
 
-def blocks(trial: Trial, people: People, *, block: int = BLOCK, mapper: Mapper = in_turn) -> Iterator[Block]:
+def blocks(trial: Trial, people: People, *, block: int | None = None, mapper: Mapper = in_turn) -> Iterator[Block]:
     """The tests of N people, a block of them at a time, in their order.
 
     The uniform number behind a person's answer at position t is number t of the person's own row of `uniforms`, and so with times; decisions come
@@ -77,7 +80,8 @@ def blocks(trial: Trial, people: People, *, block: int = BLOCK, mapper: Mapper =
     _check(trial, people)
     if trial.plan.eligibility.learns:  # what one person was given decides what the next may see
         return _one_by_one(trial, people)
-    return mapper(trial, (people.part(at, block) for at in range(0, len(people), block)))
+    size = block or stepped_together(trial.pool)
+    return mapper(trial, (people.part(at, size) for at in range(0, len(people), size)))
 
 
 def _one_by_one(trial: Trial, people: People) -> Iterator[Block]:
@@ -113,7 +117,7 @@ def _check(trial: Trial, people: People) -> None:
 def simulate(
     plan: TestPlan, pool: Pool, true: ArrayLike, seed: int, truth: ItemParams | None = None, *, answers: Ints | None = None,
     times: ItemTimes | None = None, tau: ArrayLike | None = None, seeds: Sequence[int] | None = None, seen: NDArray[np.bool_] | None = None,
-    priors: Sequence[NormalPrior | None] | None = None, block: int = BLOCK, watch: Callable[[int], None] | None = None,
+    priors: Sequence[NormalPrior | None] | None = None, block: int | None = None, watch: Callable[[int], None] | None = None,
 ) -> SimulationResult:  # fmt: skip
     """Give the test of `plan` to N people of true abilities `true`[N, S], and keep every step: see Trial, People and `blocks`.
 
@@ -206,7 +210,8 @@ def _step(trial: Trial, plan: TestPlan, people: People, memory: Memory) -> Block
                 seeded.give(who, item, batch.theta[who, scale[item]], batch.se[who, scale[item]], seconds)
                 continue
             admission = admit(plan, batch, rows, eligible, drawn)
-            held[rows[admission.dropped]] = False
+            if admission.dropped is not None:
+                held[rows[admission.dropped]] = False
             draws = Draws(own_seeds, position.tolist())
             item = choose(plan, section, batch, rows, position - begun[rows], admission, draws).item
             if clock is not None:

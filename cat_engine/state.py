@@ -93,7 +93,7 @@ def tell(state: State, event: Event) -> State:
                 raise EngineRefusal(f"{item} is not an item")
             if item in state.items or item in state.dropped:
                 raise EngineRefusal(f"item {item} was already given")
-            return state._replace(pending=item)
+            return _going_on(state, state.items, state.categories, state.rt_s, item)
         case Answered(category, rt_s):
             if state.pending is None:
                 raise EngineRefusal("no item is pending")
@@ -101,12 +101,7 @@ def tell(state: State, event: Event) -> State:
                 raise EngineRefusal(f"{category} is not a category")
             if not (math.isfinite(rt_s) and rt_s >= 0):
                 raise EngineRefusal(f"{rt_s} s is not a response time")
-            return state._replace(
-                items=(*state.items, state.pending),
-                categories=(*state.categories, category),
-                rt_s=(*state.rt_s, rt_s),
-                pending=None,
-            )
+            return _going_on(state, (*state.items, state.pending), (*state.categories, category), (*state.rt_s, rt_s), None)
         case SectionEnded(reason):
             return state._replace(
                 pending=None,
@@ -117,6 +112,11 @@ def tell(state: State, event: Event) -> State:
             )
         case Stopped(reason):
             return state._replace(pending=None, stopped=reason)
+
+
+def _going_on(s: State, items: tuple[int, ...], categories: tuple[int, ...], rt_s: tuple[float, ...], pending: int | None) -> State:
+    """The state with other answers, in the same section. Written out, since _replace takes twice as long."""
+    return State(s.seed, items, categories, rt_s, pending, s.section, s.section_starts, s.stopped, s.ended, s.dropped, s.seen)
 
 
 def fold(seed: int, events: Iterable[Event], seen: Iterable[int] = ()) -> State:

@@ -30,7 +30,7 @@ ALL = "all"
 PRECEDENCE = (TIME, BANK, "length", "precision")  # of reasons, where the competencies of a section ended for several
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Standing:
     """What a rule may look at, for N sessions and the S competencies of their section: rows[N] of the batch, scales[S] (indices in the pool),
     available[N, I] (items that might still be given), and seconds[N] of answering in this section.
@@ -112,7 +112,7 @@ class Length:
 
     def reached(self, standing: Standing) -> NDArray[np.bool_]:
         """n >= at_most."""
-        return np.asarray(standing.n >= self.at_most, dtype=bool)
+        return standing.n >= self.at_most
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +192,13 @@ def table_of(rules: tuple[StopRule, ...]) -> dict[str, object]:
 
 def verdict(rules: tuple[StopRule, ...], standing: Standing, min_items: int) -> Ints:
     """[N, S]: the index of the first rule that finishes each competency, GOING_ON where none does."""
-    out = np.full(standing.n.shape, GOING_ON)
+    out = np.empty(standing.n.shape, dtype=int)
+    out.fill(GOING_ON)
     for k in range(len(rules) - 1, -1, -1):
         rule = rules[k]
         fires = rule.reached(standing)
-        out[fires & (standing.n >= min_items) if rule.waits else fires] = k
+        if np.count_nonzero(fires):
+            out[fires & (standing.n >= min_items) if rule.waits else fires] = k
     return out
 
 
