@@ -161,7 +161,9 @@ class EventStore:
         of_chosen = [value for one in asked for value in one.condition[1]]
         sql = f"SELECT {', '.join(columns)} FROM session_event WHERE wave = ? AND ({chosen})"  # noqa: S608
         found = self._in_halves(sql, (*values, wave, *of_chosen), wave) if self._sqlite else self._query(sql, (*values, wave, *of_chosen))
-        arrays = (list(itertools.chain.from_iterable(json.loads(x) if self._sqlite else x or [] for x in own)) for own in zip(*found, strict=True))
+        arrays = (
+            list(itertools.chain.from_iterable(json.loads(x) if self._sqlite else x or [] for x in own)) for own in zip(*found, strict=True)
+        )
         return [_in_order([next(arrays) for _ in range(2 + len(one.names))]) for one in asked]
 
     def _in_halves(self, sql: str, values: tuple[Any, ...], wave: str) -> list[Sequence[Any]]:
