@@ -6,6 +6,7 @@ so that a > 0 and 0 < c, d < 1 whatever the step. n items of one shape (model an
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ SMALLEST_GAP = 1e-3  # between neighbouring boundaries of a graded item
 ASYMPTOTES = {"3pl": 1, "4pl": 2}
 
 Curves = tuple[Floats, Floats]
-Form = tuple[Floats, Callable[[], Floats]]  # log P, and the scores for whoever asks: they take longer
+Form = tuple[Callable[[], Floats], Callable[[], Floats]]  # log P and the scores, for whoever asks
 
 
 def width(model: str, n_cat: int) -> int:
@@ -61,21 +62,24 @@ def unpack(model: str, x: Floats, scale: int = 0) -> Row:
     return Row(model, float(np.exp(x[0])), b, float(ends[0]) if n_asymptotes else 0.0, float(ends[1]) if n_asymptotes == 2 else 1.0, scale)
 
 
+@cache
 def bounds(model: str, n_cat: int) -> tuple[Floats, Floats]:
     """Lowest and highest working parameters, [m] each."""
     if model in NOMINAL:
         highest = np.repeat([SLOPE_BOUND, INTERCEPT_BOUND], n_cat - 1)
-        return -highest, highest
-    ends = [logit(C_BOUNDS), logit(D_BOUNDS)][: ASYMPTOTES.get(model, 0)]
-    limits = np.array([np.log(A_BOUNDS), *[(-B_BOUND, B_BOUND)] * (n_cat - 1), *ends])
-    return limits[:, 0], limits[:, 1]
+        limits = np.stack([-highest, highest])
+    else:
+        ends = [logit(C_BOUNDS), logit(D_BOUNDS)][: ASYMPTOTES.get(model, 0)]
+        limits = np.array([np.log(A_BOUNDS), *[(-B_BOUND, B_BOUND)] * (n_cat - 1), *ends]).T
+    limits.setflags(write=False)
+    return limits[0], limits[1]
 
 
 def legal(model: str, x: Floats) -> NDArray[np.bool_]:
     """Whether items x[n, m] have probabilities at all: boundaries of a graded item increase."""
     if model not in ORDERED or x.shape[1] < 3:
         return np.ones(len(x), dtype=bool)
-    return np.asarray(np.all(np.diff(x[:, 1:], axis=1) > SMALLEST_GAP, axis=1))
+    return np.asarray((x[:, 2:] - x[:, 1:-1] > SMALLEST_GAP).all(axis=1))
 
 
 def standardised(model: str, x: Floats, n_cat: int, mean: float, sd: float) -> Floats:
@@ -93,12 +97,12 @@ def standardised(model: str, x: Floats, n_cat: int, mean: float, sd: float) -> F
 def curves(model: str, x: Floats, nodes: Floats) -> Curves:
     """log P[n, K, Q] and scores d log P / dx [n, m, K, Q] of items x[n, m]."""
     log_p, scores = FORMS[model](x, nodes)
-    return log_p, scores()
+    return log_p(), scores()
 
 
-def log_curves(model: str, x: Floats, nodes: Floats) -> Floats:
-    """log P[n, K, Q] alone."""
-    return FORMS[model](x, nodes)[0]
+def scores(model: str, x: Floats, nodes: Floats) -> Floats:
+    """The scores [n, m, K, Q] alone."""
+    return FORMS[model](x, nodes)[1]()
 
 
 def _logistic(x: Floats, nodes: Floats) -> Form:
@@ -109,7 +113,7 @@ def _logistic(x: Floats, nodes: Floats) -> Form:
     def scores() -> Floats:
         return np.stack([np.stack([-s * z, r * z], axis=1), np.stack([a * s, -a * r], axis=1)], axis=1)
 
-    return np.log(np.stack([r, s], axis=1)), scores
+    return lambda: np.log(np.stack([r, s], axis=1)), scores
 
 
 def _asymptotic(x: Floats, nodes: Floats) -> Form:
@@ -125,7 +129,7 @@ def _asymptotic(x: Floats, nodes: Floats) -> Form:
         slope = np.stack(slopes, axis=1)[:, :, None, :]
         return np.asarray(slope * np.stack([-1 / wrong, 1 / right], axis=1)[:, None])
 
-    return np.log(np.stack([wrong, right], axis=1)), scores
+    return lambda: np.log(np.stack([wrong, right], axis=1)), scores
 
 
 def _graded(x: Floats, nodes: Floats) -> Form:
@@ -135,11 +139,14 @@ def _graded(x: Floats, nodes: Floats) -> Form:
     s, r = logistic(z)
     # P(k) = s_k - s_{k+1} = s_k r_{k+1} gap_k, without cancellation; lower[k] and upper[k] are the derivatives by z_k and by -z_{k+1}.
     gap = np.ones((n, n_cat, 1))
-    gap[:, 1:-1] = -np.expm1(-a * np.diff(x[:, 1:], axis=1)[:, :, None])
-    log_p = np.zeros((n, n_cat, q))
-    log_p[:, 1:] += np.log(s)
-    log_p[:, :-1] += np.log(r)
-    log_p += np.log(gap)
+    gap[:, 1:-1] = -np.expm1(-a * (x[:, 2:] - x[:, 1:-1])[:, :, None])
+
+    def log_p() -> Floats:
+        out = np.zeros((n, n_cat, q))
+        out[:, 1:] += np.log(s)
+        out[:, :-1] += np.log(r)
+        out += np.log(gap)
+        return out
 
     def scores() -> Floats:
         one = np.ones((n, 1, q))
@@ -172,7 +179,7 @@ def _partial_credit(x: Floats, nodes: Floats) -> Form:
             score[:, k, k:] -= a
         return score
 
-    return log_p, scores
+    return lambda: log_p, scores
 
 
 def _nominal(x: Floats, nodes: Floats) -> Form:
@@ -184,7 +191,7 @@ def _nominal(x: Floats, nodes: Floats) -> Form:
         by_logit = np.eye(steps + 1)[1:, :, None] - np.exp(log_p)[:, 1:, None]  # d log P_k / d logit_j, [n, K-1, K, Q]
         return np.concatenate([by_logit * nodes, by_logit], axis=1)
 
-    return log_p, scores
+    return lambda: log_p, scores
 
 
 FORMS: dict[str, Callable[[Floats, Floats], Form]] = {

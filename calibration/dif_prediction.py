@@ -61,8 +61,11 @@ def predicted_each(
     chosen = sparse.csr_matrix((np.ones(len(columns)), (person[known], columns)), shape=(focal.shape[1], n_items * n_cat))
     likelihood = _likelihood(chosen @ table.reshape(n_items * n_cat, -1))
     density = _densities(*abilities(likelihood, focal, nodes), nodes)  # [C, 2, Q]
-    blanks = [np.where(own[item], 0.0, np.nan) for own in wanted]
-    found = [Prediction(np.repeat(blank[:, None], n_cat, axis=1), blank) for blank in blanks]
+    order = np.argsort(item, kind="stable")  # the answers to an item stand together: what is found of them is written in one stretch
+    people, answered = person[order], category[order]
+    ends = np.cumsum(np.bincount(item, minlength=n_items)).tolist()
+    found = np.full((len(focal), len(item), n_cat + 1), np.nan)
+    found[wanted[:, item[order]]] = 0.0
     for i in np.flatnonzero(wanted.any(axis=0)).tolist():
         asked = np.flatnonzero(wanted[:, i])
         # Each answer's sums of w P_k and of w theta, by the density of every group: one product of matrices. Of the item's own categories: the others
@@ -71,18 +74,20 @@ def predicted_each(
         values = np.concatenate([np.exp(table[i, :own_cat]), nodes[None]])
         weighted = np.ascontiguousarray((density[asked, :, None] * values).reshape(-1, len(nodes)).T)
         without = np.exp(-table[i]) if anchors[i] else np.ones_like(table[i])
-        mine = np.flatnonzero(item == i)
-        for at in range(0, len(mine), AT_ONCE):
-            answers = mine[at : at + AT_ONCE]
-            who = person[answers]
+        for at in range(ends[i - 1] if i else 0, ends[i], AT_ONCE):
+            answers = slice(at, min(at + AT_ONCE, ends[i]))
+            who = people[answers]
             others = likelihood.take(who, axis=0)
-            others *= without.take(category[answers], axis=0)
-            sums = (others @ weighted).reshape(len(answers), len(asked), 2, -1)
+            others *= without.take(answered[answers], axis=0)
+            sums = (others @ weighted).reshape(-1, own_cat + 1)  # an answer, a division and a group of it a row
+            places = 2 * (len(asked) * np.arange(len(who)) + np.arange(len(asked))[:, None]) + focal[asked].take(who, axis=1)
+            own = sums.take(places, axis=0)
+            own /= own[:, :, :-1] @ np.ones((own_cat, 1))
             for k, c in enumerate(asked.tolist()):
-                own = np.where(focal[c, who, None], sums[:, k, 1], sums[:, k, 0])
-                own /= (own[:, :-1] @ np.ones(own_cat))[:, None]
-                found[c].p[answers, :own_cat], found[c].theta[answers] = own[:, :-1], own[:, -1]
-    return found
+                found[c, answers, :own_cat], found[c, answers, -1] = own[k, :, :-1], own[k, :, -1]
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return [Prediction(own[:, :-1], own[:, -1]) for own in (found if (order == back).all() else found[:, back])]
 
 
 def abilities(likelihood: Floats, focal: Masks, nodes: Floats) -> tuple[Floats, Floats]:

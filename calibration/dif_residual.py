@@ -37,12 +37,16 @@ class ResidualDif:
 
 def residual_dif(item: Ints, category: Ints, p: Floats, focal: Mask, n_items: int) -> ResidualDif:
     """Of answers item[R], category[R] with probabilities p[R, K], given in the focal group or not (focal[R])."""
-    k = np.arange(p.shape[1])
-    expected = p @ k
-    away = k - expected[:, None]
-    square = p * away**2
-    cube, each = square * away, np.ones(p.shape[1])
-    v, m3, m4 = square @ each, cube @ each, (cube * away) @ each
+    each, n_answers = np.arange(p.shape[1]), len(category)
+    expected, (v, m3, m4) = np.asarray(p @ each.astype(float)), np.zeros((3, n_answers))
+    for k, own in zip(each.tolist(), np.ascontiguousarray(p.T), strict=True):
+        away = k - expected
+        power = own * away * away
+        v += power
+        power *= away
+        m3 += power
+        power *= away
+        m4 += power
     e = category - expected
     cell = item + n_items * focal
 

@@ -43,6 +43,8 @@ def run_dif(
     person: Ints, item: Ints, category: Ints, rows: Sequence[Row], ids: Sequence[str], groups: Mapping[str, Sequence[str]]
 ) -> tuple[DifFinding, ...]:
     """Of answers person[R], item[R], category[R] to items `ids` of parameters `rows`; groups: grouping -> name of each person's group, [P]."""
+    order = np.argsort(item, kind="stable")
+    person, item, category = person[order], item[order], category[order]
     divisions = [found for grouping, names in groups.items() for found in _divisions(grouping, names, person, item, len(ids))]
     if not divisions:
         return ()

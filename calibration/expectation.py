@@ -56,18 +56,20 @@ class Part:
         indptr, columns, width = self._made_of
         return sparse.csr_matrix((np.ones(len(columns), dtype), columns, indptr), shape=(self.n_persons, width))
 
-    def posteriors(self, table: Floats) -> Iterator[tuple[sparse.csr_matrix, NDArray[np.floating], float]]:
-        """Block by block, in the precision of table[columns, Q]: S, the posterior w[persons, Q], and its part of the log-likelihood."""
-        return ((block, *_posterior(block, table)) for block in self._blocks[table.dtype])
+    def posteriors(self, table: Floats) -> Iterator[tuple[sparse.csc_matrix, NDArray[np.floating], float]]:
+        """Block by block, in the precision of table[columns, Q]: S', the posterior w[persons, Q], and its part of the log-likelihood."""
+        return ((turned, *_posterior(block, table)) for block, turned in self._blocks[table.dtype])
 
-    def _cut(self, dtype: DTypeLike) -> list[sparse.csr_matrix]:
+    def _cut(self, dtype: DTypeLike) -> list[tuple[sparse.csr_matrix, sparse.csc_matrix]]:
+        """S and S' of each block: both see the same numbers, but to turn one around again takes longer than a product of a small one."""
         indptr, columns, width = self._made_of
         cuts = [indptr[at : at + BLOCK + 1] for at in range(0, self.n_persons, BLOCK)]
         ones = np.ones(max(int(cut[-1] - cut[0]) for cut in cuts), dtype)
         blocks = []
         for cut in cuts:
             own = columns[cut[0] : cut[-1]]
-            blocks.append(sparse.csr_matrix((ones[: len(own)], own, cut - cut[0]), shape=(len(cut) - 1, width)))
+            block = sparse.csr_matrix((ones[: len(own)], own, cut - cut[0]), shape=(len(cut) - 1, width))
+            blocks.append((block, block.T))
         return blocks
 
 
@@ -177,9 +179,9 @@ class Design:
 def expected_counts(part: Part, table: Floats) -> Sums:
     """The E-step of a part: its log-likelihood, and its expected counts [columns, Q]."""
     total, expected = 0.0, np.zeros(table.shape)
-    for block, w, loglik in part.posteriors(table):
+    for turned, w, loglik in part.posteriors(table):
         total += loglik
-        expected += block.T @ w
+        expected += turned @ w
     return np.array(total), expected
 
 

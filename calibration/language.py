@@ -5,6 +5,7 @@ A text is marked where it stands, `gettext("…")` or `N_("…")`, so that the t
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from gettext import NullTranslations
 
 
@@ -39,9 +40,15 @@ class Language:
         if not math.isfinite(value):
             return "–"
         text = f"{value:,g}" if digits is None else f"{value:,.{digits}f}"
-        if float(text.replace(",", "")) == 0:
+        if text.startswith("-") and not text.strip("-0."):  # a negative zero
             text = text.removeprefix("-")
-        return text.translate(str.maketrans(",.-", f"{self.thousands}{self.decimal}−"))
+        return text.translate(_signs(self.thousands, self.decimal))
+
+
+@cache
+def _signs(thousands: str, decimal: str) -> dict[int, int]:
+    """What Python's signs within numbers become."""
+    return str.maketrans(",.-", f"{thousands}{decimal}−")
 
 
 INDONESIAN = Language()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from cat_engine import Fault, Faulty, ItemParams, Row, expected_score
-from cat_engine.irt import Floats, derivatives_at, probabilities_up_to
+from cat_engine.irt import Floats
 
 METHODS = ("mm", "ms", "haebara", "sl")
 SMALLEST_SLOPE = 0.05
@@ -25,6 +25,8 @@ def transform(row: Row, slope: float, intercept: float) -> Row:
 
 def middles(rows: Sequence[Row]) -> Floats:
     """Where items lie, by the scale they share, [I] (ItemParams.middle: their mean b, if they have any)."""
+    if not any(row.slopes for row in rows):
+        return np.array([sum(row.b) / len(row.b) for row in rows])
     return ItemParams.from_rows([row._replace(scale=0) for row in rows]).middle
 
 
@@ -71,11 +73,14 @@ def link(new: Sequence[Row], old: Sequence[Row], method: str = "sl", points: Flo
 
 def _scores(params: ItemParams, theta: Floats) -> tuple[Floats, Floats]:
     """Expected score, sum_k k P_k, and its derivative, sum_k k P_k (log P_k)', [N, I] each."""
-    n_items = len(params)
-    lower = probabilities_up_to(params, np.tile(np.arange(n_items), len(theta)), np.repeat(theta, n_items))
-    p = np.diff(lower.reshape(len(theta), n_items, -1), prepend=0.0, append=1.0)
-    weighted = p * np.arange(p.shape[-1])
-    return weighted.sum(axis=-1), np.asarray((weighted * derivatives_at(params, theta[:, None])[0]).sum(axis=-1))
+    score, slope = np.empty((2, len(theta), len(params)))
+    for at, family in params.families:
+        own = np.broadcast_to(theta[:, None], (len(theta), len(at)))
+        weighted = np.diff(family.up_to(own), prepend=0.0, append=1.0)
+        weighted *= np.arange(weighted.shape[-1])
+        score[:, at] = weighted.sum(axis=-1)
+        slope[:, at] = (weighted * family.derivatives(own)[0]).sum(axis=-1)
+    return score, slope
 
 
 def _least_squares(distances: Callable[[Floats], tuple[Floats, Floats]], start: Floats) -> Floats:

@@ -5,6 +5,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -47,32 +48,46 @@ class Frame:
         share = (min(max(value, self.y[0]), self.y[1]) - self.y[0]) / (self.y[1] - self.y[0])
         return self.height - self.bottom - share * (self.height - self.bottom - self.top)
 
+    def across(self, xs: Floats) -> Floats:
+        """Horizontal places of many values."""
+        return self.left + (np.clip(xs, *self.x) - self.x[0]) / (self.x[1] - self.x[0]) * (self.width - self.left - self.right)
+
+    def down(self, ys: Floats) -> Floats:
+        """Vertical places of many values."""
+        share = (np.clip(ys, *self.y) - self.y[0]) / (self.y[1] - self.y[0])
+        return self.height - self.bottom - share * (self.height - self.bottom - self.top)
+
     def path(self, xs: Floats, ys: Floats, style: str) -> str:
         """A line through the points."""
-        across = self.left + (np.clip(xs, *self.x) - self.x[0]) / (self.x[1] - self.x[0]) * (self.width - self.left - self.right)
-        share = (np.clip(ys, *self.y) - self.y[0]) / (self.y[1] - self.y[0])
-        down = self.height - self.bottom - share * (self.height - self.bottom - self.top)
-        points = "L".join(["%.1f,%.1f"] * len(across)) % tuple(np.stack([across, down], axis=1).ravel().tolist())
+        places = np.stack([self.across(xs), self.down(ys)], axis=1)
+        points = "L".join(["%.1f,%.1f"] * len(places)) % tuple(places.ravel().tolist())
         return f'<path d="M{points}" fill="none" {style}/>'
 
     def draw(self, label: str, parts: Sequence[str], x_ticks: Sequence[float], y_ticks: Sequence[float], titles: tuple[str, str]) -> str:
         """The picture: grid, ticks, axis titles, and the parts."""
-        out = [f'<svg viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{html.escape(label)}">']
-        for tick in y_ticks:
-            y = self.at_y(tick)
-            out.append(f'<path d="M{self.left},{y:.1f}H{self.width - self.right}" stroke="{FAINT}"/>')
-            out.append(f'<text x="{self.left - 4}" y="{y + 3.5:.1f}" text-anchor="end">{self.language.number(tick)}</text>')
-        floor = self.height - self.bottom
-        for tick in x_ticks:
-            x = self.at_x(tick)
-            out.append(f'<path d="M{x:.1f},{floor}v4" stroke="{INK}"/>')
-            out.append(f'<text x="{x:.1f}" y="{floor + 14}" text-anchor="middle">{self.language.number(tick)}</text>')
-        out.append(f'<path d="M{self.left},{self.top}V{floor}H{self.width - self.right}" fill="none" stroke="{INK}"/>')
-        out.append(f'<text x="{(self.left + self.width) / 2:.0f}" y="{self.height - 4}" text-anchor="middle">{titles[0]}</text>')
-        if titles[1]:
-            middle = (self.top + floor) / 2
-            out.append(f'<text transform="translate(9,{middle:.0f}) rotate(-90)" text-anchor="middle">{titles[1]}</text>')
-        return "".join([*out, *parts, "</svg>"])
+        head = f'<svg viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{html.escape(label)}">'
+        return "".join([head, _axes(self, tuple(x_ticks), tuple(y_ticks), titles), *parts, "</svg>"])
+
+
+@lru_cache(maxsize=64)
+def _axes(frame: Frame, x_ticks: tuple[float, ...], y_ticks: tuple[float, ...], titles: tuple[str, str]) -> str:
+    """Grid, ticks and axis titles of a frame: those of most pictures of a report are the same."""
+    out, number = [], frame.language.number
+    for tick in y_ticks:
+        y = frame.at_y(tick)
+        out.append(f'<path d="M{frame.left},{y:.1f}H{frame.width - frame.right}" stroke="{FAINT}"/>')
+        out.append(f'<text x="{frame.left - 4}" y="{y + 3.5:.1f}" text-anchor="end">{number(tick)}</text>')
+    floor = frame.height - frame.bottom
+    for tick in x_ticks:
+        x = frame.at_x(tick)
+        out.append(f'<path d="M{x:.1f},{floor}v4" stroke="{INK}"/>')
+        out.append(f'<text x="{x:.1f}" y="{floor + 14}" text-anchor="middle">{number(tick)}</text>')
+    out.append(f'<path d="M{frame.left},{frame.top}V{floor}H{frame.width - frame.right}" fill="none" stroke="{INK}"/>')
+    out.append(f'<text x="{(frame.left + frame.width) / 2:.0f}" y="{frame.height - 4}" text-anchor="middle">{titles[0]}</text>')
+    if titles[1]:
+        middle = (frame.top + floor) / 2
+        out.append(f'<text transform="translate(9,{middle:.0f}) rotate(-90)" text-anchor="middle">{titles[1]}</text>')
+    return "".join(out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +166,11 @@ class _Observed:
         share, levels = self.share[k][:, bins], np.arange(self.share.shape[1])[:, None] / width
         mean = (share * levels).sum(axis=0)
         spread = 1.96 * np.sqrt((share * (levels - mean) ** 2).sum(axis=0) / self.n[k, bins])
-        parts = []
-        for theta, middle, reach in zip(self.theta[k, bins].tolist(), mean.tolist(), spread.tolist(), strict=True):
-            x, low, high = frame.at_x(theta), frame.at_y(middle - reach), frame.at_y(middle + reach)
-            parts.append(f'<path d="M{x:.1f},{high:.1f}V{low:.1f}" stroke="{INK}"/>')
-            parts.append(f'<circle cx="{x:.1f}" cy="{frame.at_y(middle):.1f}" r="2.6" fill="{INK}"/>')
-        return parts
+        places = (frame.across(self.theta[k, bins]), *map(frame.down, (mean, mean - spread, mean + spread)))
+        return [
+            f'<path d="M{x:.1f},{high:.1f}V{low:.1f}" stroke="{INK}"/><circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{INK}"/>'
+            for x, y, low, high in zip(*(place.tolist() for place in places), strict=True)
+        ]
 
     def shares(self, frame: Frame, k: int, n_cat: int) -> list[str]:
         """The share of each category of item k."""

@@ -7,8 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from calibration.dif_run import DifFinding
 from calibration.language import INDONESIAN, Language
 from calibration.pair_residuals import Pair, PairFindings
@@ -131,7 +129,7 @@ def _pair(pair: Pair | None) -> dict[str, Any] | None:
 def _worst(findings: Sequence[DifFinding]) -> Mapping[str, dict[str, Any]]:
     """Of each item tested the finding of largest shift, a flagged one before others."""
     found: dict[str, dict[str, Any]] = {}
-    for f in sorted(findings, key=lambda f: (f.flagged, abs(np.nan_to_num(f.shift)))):
+    for f in sorted(findings, key=lambda f: (f.flagged, 0.0 if math.isnan(f.shift) else abs(f.shift))):
         found[f.item_id] = {
             "group": f"{f.grouping}:{f.group}", "shift": _number(f.shift), "se": _number(f.se), "p": _number(f.p), "flagged": f.flagged,
         }  # fmt: skip

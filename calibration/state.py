@@ -1,12 +1,12 @@
 """What a calibration estimates, and its M-step: items by shape with their ties, and the latent densities of the groups."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.curves import bounds, curves, legal, log_curves, pack, standardised
+from calibration.curves import FORMS, bounds, legal, pack, standardised
 from calibration.expectation import LEAST_LOG, Design
 from calibration.priors import Priors
 from cat_engine import Row
@@ -17,6 +17,17 @@ LEAST_MASS = 1e-12  # of a histogram at a node
 HALVINGS = 12
 FIXED_SLOPE = ("pcm", "rsm")
 COMMON_STEPS = ("mgrm", "rsm")
+
+
+@dataclass(slots=True, eq=False)
+class Curves:
+    """log P[n, K, Q] of items x[n, m] on nodes, how their scores are made, and the log prior[n] of whoever asked for it."""
+
+    x: Floats
+    nodes: Floats
+    log_p: Floats
+    scores: Callable[[], Floats]
+    prior: tuple[Priors, Floats] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -32,12 +43,31 @@ class Shape:
     x: Floats
     free: NDArray[np.bool_]
     ties: Floats | None = None
+    _latest: Curves | None = field(default=None, repr=False)
+
+    def curves(self, x: Floats, nodes: Floats) -> Curves:
+        """The curves of x[n, m]; the latest are kept, as a cycle of EM asks for those of the same parameters up to three times."""
+        known = self._latest
+        if known is None or known.nodes is not nodes or not np.array_equal(known.x, x):
+            log_p, scores = FORMS[self.model](x, nodes)
+            self._latest = known = Curves(x.copy(), nodes, log_p(), scores)
+        return known
+
+    def log_prior(self, x: Floats, priors: Priors) -> Floats:
+        """Log prior of x[n, m], [n]; kept with the curves of the same x."""
+        known = self._latest
+        if known is None or not np.array_equal(known.x, x):
+            return priors.log_density(self.model, x)
+        if known.prior is None or known.prior[0] is not priors:
+            known.prior = priors, priors.log_density(self.model, x)
+        return known.prior[1]
 
     def maximise(self, r: Floats, nodes: Floats, priors: Priors) -> None:
         """One Fisher-scoring step on expected counts r[n, K, Q], halved until no item's objective is lower than before."""
-        log_p, score = curves(self.model, self.x, nodes)
+        here = self.curves(self.x, nodes)
+        log_p, score = here.log_p, here.scores()
         n, m = self.x.shape
-        value = priors.log_density(self.model, self.x) + (r * log_p).sum(axis=(1, 2))
+        value = self.log_prior(self.x, priors) + (r * log_p).sum(axis=(1, 2))
         gradient, curvature = priors.slopes(self.model, self.x)
         gradient += (score.reshape(n, m, -1) @ r.reshape(n, -1, 1))[:, :, 0]
         root = np.sqrt(r.sum(axis=1, keepdims=True) * np.exp(log_p))
@@ -73,7 +103,7 @@ class Shape:
     def _objective(self, x: Floats, r: Floats, nodes: Floats, priors: Priors) -> Floats:
         possible = legal(self.model, x)
         safe = np.where(possible[:, None], x, self.x)
-        value = (r * log_curves(self.model, safe, nodes)).sum(axis=(1, 2)) + priors.log_density(self.model, safe)
+        value = (r * self.curves(safe, nodes).log_p).sum(axis=(1, 2)) + self.log_prior(safe, priors)
         return np.where(possible, value, -np.inf)
 
 
@@ -125,7 +155,7 @@ class State:
         """Log-probabilities by column of the design and node, [I K + G, Q]; 0 in columns that no answer can have."""
         items = np.zeros((design.n_items, design.n_cat, len(nodes)))
         for shape in self.shapes:
-            items[shape.index, : shape.n_cat] = log_curves(shape.model, shape.x, nodes)
+            items[shape.index, : shape.n_cat] = shape.curves(shape.x, nodes).log_p
         with np.errstate(divide="ignore"):
             groups = np.log(self.densities(nodes))
         return np.asarray(np.maximum(np.concatenate([items.reshape(-1, len(nodes)), groups]), LEAST_LOG))
@@ -167,7 +197,7 @@ class State:
 
     def log_prior(self, priors: Priors) -> float:
         """Log prior of the free items."""
-        return sum(float(priors.log_density(s.model, s.x)[s.free.any(axis=1)].sum()) for s in self.shapes)
+        return sum(float(s.log_prior(s.x, priors)[s.free.any(axis=1)].sum()) for s in self.shapes)
 
 
 def shapes_of(rows: Sequence[Row], fixed: NDArray[np.bool_]) -> list[Shape]:

@@ -11,6 +11,7 @@ Priors add their curvature. Scores are smooth in theta, so they are written in t
 (to SVD_TOLERANCE): Cov_{w_p}(s_i, s_j) = B_i Cov_{w_p}(phi) B_j', which makes the sum over pairs of answers two small products a person and item.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 from scipy.special import expit
 
-from calibration.curves import ASYMPTOTES, curves
+from calibration.curves import ASYMPTOTES, scores
 from calibration.expectation import Part
 from calibration.mml import MmlFit
 from calibration.priors import Priors
@@ -30,6 +31,7 @@ METHODS = ("oakes", "xpd", "none")
 SVD_TOLERANCE = 1e-3
 LEAST_SCORE = 1e-3  # beside the largest of an item: smaller ones need less precision
 LEAST_SHARE = 1e-9  # of a group's people at a node, beside the node where most are: nobody
+AT_ONCE = 1 << 20  # numbers, or pairs of answers
 DIFFERENCE = 1e-4  # step of the numerical derivative of the analytic gradient
 
 
@@ -74,11 +76,11 @@ def standard_errors(fit: MmlFit, priors: Priors, method: str = "oakes") -> Error
             information += fit.design.held.total(_cross_product, *shared)[0]
         own = free.T @ (free.T @ information).T
         covariance = _inverse(np.asarray((own + own.T) / 2))
-        spread = np.asarray(free @ covariance)
-        variance = np.asarray(free.multiply(spread).sum(axis=1)).ravel()
-        for step, slope in _steps_and_slopes(fit):
-            beside[step] = np.asarray(free[step].multiply(spread[slope]).sum(axis=1)).ravel()
-        variance[np.asarray(abs(free).sum(axis=1)).ravel() == 0] = np.nan
+        spread, row = np.asarray(free @ covariance), np.repeat(np.arange(free.shape[0]), np.diff(free.indptr))
+        variance = np.bincount(row, free.data * spread[row, free.indices], free.shape[0])
+        slope = _slopes_beside(fit, free.shape[0])
+        beside = np.bincount(row, free.data * spread[slope[row], free.indices], free.shape[0])
+        variance[np.bincount(row, abs(free.data), free.shape[0]) == 0] = np.nan
     se = np.sqrt(np.where(variance > 0, variance, np.nan))
     items, latent = se[: fit.design.n_items * m].reshape(-1, m), se[fit.design.n_items * m :].reshape(-1, m)[:, :2]
     k = fit.design.n_cat - 1
@@ -99,15 +101,15 @@ def standard_errors(fit: MmlFit, priors: Priors, method: str = "oakes") -> Error
     return Errors(a, b, c, d, latent[:, 0], latent[:, 1] * fit.sds, slopes, both)
 
 
-def _steps_and_slopes(fit: MmlFit) -> list[tuple[Ints, Ints]]:
-    """Where the b of items, and where the slope that each goes with, stand among all working parameters."""
-    m, found = _m(fit), []
+def _slopes_beside(fit: MmlFit, n: int) -> Ints:
+    """Of each of n working parameters, where the slope stands that it goes with if it is a b: itself, if it is none."""
+    m, found = _m(fit), np.arange(n)
     for shape in fit.state.shapes:
         step, slope = np.arange(1, shape.n_cat), np.zeros(shape.n_cat - 1, dtype=np.int64)
         if shape.model in NOMINAL:
             step, slope = step + shape.n_cat - 2, step - 1
         first = shape.index[:, None] * m
-        found.append(((first + step).ravel(), (first + slope).ravel()))
+        found[first + step] = first + slope
     return found
 
 
@@ -156,7 +158,7 @@ class _Basis:
         design, nodes, m = fit.design, fit.nodes, _m(fit)
         score, free = np.zeros((design.n_items, design.n_cat, m, len(nodes))), np.zeros(design.n_items, dtype=bool)
         for shape in fit.state.shapes:
-            score[shape.index, : shape.n_cat, : shape.x.shape[1]] = curves(shape.model, shape.x, nodes)[1].transpose(0, 2, 1, 3)
+            score[shape.index, : shape.n_cat, : shape.x.shape[1]] = scores(shape.model, shape.x, nodes).transpose(0, 2, 1, 3)
             free[shape.index] = shape.free.any(axis=1)
         z = (nodes - fit.means[:, None]) / fit.sds[:, None]
         density = np.zeros((design.n_groups, m, len(nodes)))
@@ -190,17 +192,12 @@ def _complete(fit: MmlFit) -> Floats:
     m, design = _m(fit), fit.design
     out = np.zeros(((design.n_items + design.n_groups) * m,) * 2)
     for shape in fit.state.shapes:
-        r = fit.expected[shape.index, : shape.n_cat]
-        n, own = shape.x.shape
+        r = fit.expected[shape.index, : shape.n_cat].reshape(len(shape.index), -1, 1)
 
-        def gradient(x: Floats, shape: Shape = shape, r: Floats = r, n: int = n, own: int = own) -> Floats:
-            return np.asarray((curves(shape.model, x, fit.nodes)[1].reshape(n, own, -1) @ r.reshape(n, -1, 1))[:, :, 0])
+        def gradient(x: Floats, shape: Shape = shape, r: Floats = r) -> Floats:
+            return np.asarray(scores(shape.model, x, fit.nodes).reshape(*x.shape, -1) @ r)[:, :, 0]
 
-        for column in range(own):
-            step = np.zeros(own)
-            step[column] = DIFFERENCE
-            change = (gradient(shape.x - step) - gradient(shape.x + step)) / (2 * DIFFERENCE)
-            out[shape.index[:, None] * m + np.arange(own), shape.index[:, None] * m + column] = change
+        _fill(out, shape, m, gradient)
     for g, n_persons in enumerate(design.sizes.tolist()):
         at = (design.n_items + g) * m
         out[at, at], out[at + 1, at + 1] = n_persons / fit.sds[g] ** 2, 2 * n_persons
@@ -212,42 +209,58 @@ def _prior_curvature(fit: MmlFit, priors: Priors) -> Floats:
     m, design = _m(fit), fit.design
     out = np.zeros(((design.n_items + design.n_groups) * m,) * 2)
     for shape in fit.state.shapes:
-        own = shape.x.shape[1]
-        for column in range(own):
-            step = np.zeros(own)
-            step[column] = DIFFERENCE
-            low, high = (priors.slopes(shape.model, shape.x + sign * step)[0] for sign in (-1, 1))
-            out[shape.index[:, None] * m + np.arange(own), shape.index[:, None] * m + column] = (low - high) / (2 * DIFFERENCE)
+        _fill(out, shape, m, lambda x, model=shape.model: priors.slopes(model, x)[0])  # type: ignore[misc]
     return out
 
 
+def _fill(out: Floats, shape: Shape, m: int, gradient: Callable[[Floats], Floats]) -> None:
+    """The blocks of a shape in `out`: minus the derivative of gradient(x[n, m]) by each parameter."""
+    own = np.arange(shape.x.shape[1])
+    for column in own.tolist():
+        step = np.zeros(len(own))
+        step[column] = DIFFERENCE
+        out[shape.index[:, None] * m + own, shape.index[:, None] * m + column] = (gradient(shape.x - step) - gradient(shape.x + step)) / (
+            2 * DIFFERENCE
+        )
+
+
 def _missing(part: Part, basis: _Basis, table: Floats) -> tuple[Floats]:
-    """sum_p Cov_{w_p}(s_p) over the persons of a part, an item's columns at a time."""
+    """sum_p Cov_{w_p}(s_p) over the persons of a part, the columns of some items at a time."""
     n_items, n_cat, m, r = basis.items.shape
     n_groups = len(basis.groups)
     covariance = basis.moments(part, table)[1].astype(np.float32)
     whole, coefficients = part.matrix(np.float32), basis.items.astype(np.float32)
-    by_column = whole.tocsc()
+    by_column, width = whole.tocsc(), whole.shape[1]
     wide = basis.items.transpose(0, 2, 1, 3).reshape(n_items, m, n_cat * r)
-    out = np.zeros(((n_items + n_groups) * m,) * 2)
+    out = np.zeros((n_items + n_groups, m, (n_items + n_groups) * m))
 
     def members(column: int) -> Ints:
         return np.asarray(by_column.indices[by_column.indptr[column] : by_column.indptr[column + 1]])
 
-    for i in np.flatnonzero(basis.free).tolist():
-        persons = [members(i * n_cat + k) for k in range(n_cat)]
-        answered = np.concatenate(persons)
-        moved = [(covariance[who].reshape(-1, r) @ coefficients[i, k].T).reshape(len(who), r * m) for k, who in enumerate(persons)]
-        sums = (whole[answered].T @ np.concatenate(moved)).astype(float)
-        own = slice(i * m, (i + 1) * m)  # rows: the matrix is symmetric
-        out[own, : n_items * m] = (wide @ sums[: n_items * n_cat].reshape(n_items, n_cat * r, m)).transpose(2, 0, 1).reshape(m, -1)
-        out[own, n_items * m :] = (basis.groups @ sums[n_items * n_cat :].reshape(n_groups, r, m)).transpose(2, 0, 1).reshape(m, -1)
-    out[n_items * m :, : n_items * m] = out[: n_items * m, n_items * m :].T
+    free = np.flatnonzero(basis.free)
+    pairs = whole.nnz**2 // (part.n_persons * n_items)  # of an answer to an item and another answer of the same person
+    size = max(1, AT_ONCE // max(pairs, width * r * m))
+    for at in range(0, len(free), size):
+        own = free[at : at + size]
+        persons = [members(i * n_cat + k) for i in own.tolist() for k in range(n_cat)]
+        given = coefficients[own].reshape(-1, m, r)
+        moved = [(covariance[who].reshape(-1, r) @ given[c].T).reshape(len(who), r * m) for c, who in enumerate(persons)]
+        answers = whole[np.concatenate(persons)]  # each with all answers of its person; their columns stand apart for each item
+        place = np.repeat(np.arange(len(persons)) // n_cat, [len(who) for who in persons])
+        columns = answers.indices + width * np.repeat(place, np.diff(answers.indptr))
+        together = sparse.csr_matrix((answers.data, columns, answers.indptr), shape=(len(place), len(own) * width))
+        sums = (together.T @ np.concatenate(moved)).astype(float).reshape(len(own), width, r * m)
+        by_item = sums[:, : n_items * n_cat].reshape(len(own), n_items, n_cat * r, m)
+        by_group = sums[:, n_items * n_cat :].reshape(len(own), n_groups, r, m)
+        both = np.concatenate([wide @ by_item, basis.groups @ by_group], axis=1)
+        out[own] = both.transpose(0, 3, 1, 2).reshape(len(own), m, -1)  # rows: the matrix is symmetric
+    square = out.reshape((n_items + n_groups) * m, -1)
+    square[n_items * m :, : n_items * m] = square[: n_items * m, n_items * m :].T
     for g in range(n_groups):
         at = (n_items + g) * m
         spread = covariance[members(n_items * n_cat + g)].sum(axis=0, dtype=float)
-        out[at : at + m, at : at + m] = basis.groups[g] @ spread @ basis.groups[g].T
-    return (out,)
+        square[at : at + m, at : at + m] = basis.groups[g] @ spread @ basis.groups[g].T
+    return (square,)
 
 
 def _cross_product(part: Part, basis: _Basis, table: Floats) -> tuple[Floats]:
@@ -256,8 +269,8 @@ def _cross_product(part: Part, basis: _Basis, table: Floats) -> tuple[Floats]:
     coefficients = np.concatenate([basis.items.reshape(n_items * n_cat, m, r), basis.groups])
     place = np.concatenate([np.repeat(np.arange(n_items), n_cat), n_items + np.arange(len(basis.groups))])
     out = np.zeros(((n_items + len(basis.groups)) * m,) * 2)
-    for block, w, _ in part.posteriors(table):
-        answers = block.tocoo()
+    for turned, w, _ in part.posteriors(table):
+        answers = turned.T.tocoo()
         dense = np.zeros((answers.shape[0], n_items + len(basis.groups), m))
         dense[answers.row, place[answers.col]] = np.einsum("nmr,nr->nm", coefficients[answers.col], (w @ basis.phi.T)[answers.row])
         flat = dense.reshape(len(dense), -1)

@@ -1,9 +1,11 @@
 """Numbers, days and times as the reader's language writes them; Indonesian where nobody is reading (no request)."""
 
 import datetime as dt
+from functools import cache
 
+from babel import Locale
 from babel.dates import format_date, format_datetime, get_timezone
-from babel.numbers import format_decimal
+from babel.numbers import NumberPattern, parse_pattern
 
 from webtest.languages import reader
 
@@ -12,7 +14,17 @@ ZONES = {"WIB": "Asia/Jakarta", "WITA": "Asia/Makassar", "WIT": "Asia/Jayapura"}
 
 def number(value: float, digits: int = 2) -> str:
     """A number with the language's own signs."""
-    return format_decimal(value, format=f"#,##0.{'0' * digits}" if digits else "#,##0", locale=reader().code)
+    return _pattern(digits).apply(value, _locale(reader().code))
+
+
+@cache
+def _pattern(digits: int) -> NumberPattern:
+    return parse_pattern(f"#,##0.{'0' * digits}" if digits else "#,##0")
+
+
+@cache
+def _locale(code: str) -> Locale:
+    return Locale.parse(code)
 
 
 def today(at: int, zone: str = "WIB") -> str:

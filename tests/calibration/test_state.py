@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from calibration.state import SMALLEST_SD, State
-from cat_engine import Grid
+from calibration.curves import curves
+from calibration.priors import FLAT, Priors
+from calibration.state import SMALLEST_SD, State, shapes_of
+from cat_engine import Grid, Row
 
 
 @pytest.mark.parametrize("mean", [0.0, 0.05, 0.1, -1.13])
@@ -14,3 +16,23 @@ def test_the_narrowest_latent_density_is_still_one_on_the_nodes(mean: float) -> 
     found = float(density @ nodes)
     assert found == pytest.approx(mean, abs=1e-6)
     assert np.sqrt(density @ (nodes - found) ** 2) == pytest.approx(SMALLEST_SD, rel=1e-5)
+
+
+def test_curves_and_priors_that_are_kept_are_always_those_of_the_parameters_asked_for() -> None:
+    (shape,) = shapes_of([Row("grm", 1.0, (-1.0, 1.0)), Row("grm", 1.5, (0.0, 2.0))], np.zeros(2, dtype=bool))
+    first, nodes, priors = shape.x.copy(), Grid().nodes(), Priors()
+    for x, at, by in (
+        (first, nodes, priors),
+        (first, nodes, FLAT),
+        (first + 0.1, nodes, priors),
+        (first + 0.1, nodes[::2], priors),
+        (first, nodes, priors),
+    ):
+        found, (log_p, scores) = shape.curves(x, at), curves("grm", x, at)
+        assert (found.log_p == log_p).all()
+        assert (found.scores() == scores).all()
+        assert (shape.log_prior(x, by) == by.log_density("grm", x)).all()
+    shape.x[0, 0] += 1.0  # in place, as the M-step does
+    kept = shape.curves(shape.x, nodes).log_p
+    shape.x[0, 0] += 1.0
+    assert not (shape.curves(shape.x, nodes).log_p == kept).all()

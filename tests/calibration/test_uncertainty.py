@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from calibration import uncertainty
 from calibration.mml import FLAT, MmlFit, MmlOptions, Priors, fit_mml
 from calibration.uncertainty import standard_errors
 from cat_engine import Faulty, Row
@@ -160,3 +161,15 @@ def test_an_unknown_method_is_refused_by_name(draw: Callable[..., Any]) -> None:
     with pytest.raises(Faulty, match="'sandwich' is not known"):
         standard_errors(fit, Priors.parse("none"), "sandwich")
     assert np.isnan(standard_errors(fit, Priors.parse("none"), "none").a).all()
+
+
+def test_errors_are_the_same_to_the_bit_however_many_items_are_worked_on_at_once(
+    draw: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [Row("grm", 1.0 + 0.1 * k, (-1.0, 0.0, 1.0)) for k in range(6)]
+    fit = draw(rows, np.random.default_rng(4).normal(size=500), 3).fit("grm", "default")
+    whole = standard_errors(fit, Priors())
+    monkeypatch.setattr(uncertainty, "AT_ONCE", 1)
+    apart = standard_errors(fit, Priors())
+    assert (whole.a == apart.a).all()
+    assert (whole.b == apart.b).all()
