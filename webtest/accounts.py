@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
@@ -67,12 +68,18 @@ def _officer(row: OfficerRow) -> Officer:
     return Officer(row.id or 0, row.username, row.name, row.nip, row.role)
 
 
+@cache
+def _decoy() -> str:
+    """The hash of a password that nobody has, made once a process: to refuse an unknown name takes as long as to refuse a wrong password."""
+    return HASHER.hash(secrets.token_hex(8))
+
+
 class Accounts:
     """Use cases on accounts."""
 
     def __init__(self, engine: Engine, pepper: bytes) -> None:
         self._engine, self._pepper = engine, pepper
-        self._decoy = HASHER.hash(secrets.token_hex(8))
+        self._decoy = _decoy()
 
     def add(self, username: str, name: str, role: str, password: str, nip: str = "") -> Officer:
         """A new account. Raises Faulty naming every field that cannot be."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Route, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Request, expect
 
 from tests.browser import stage as scene
 from tests.browser.stage import Stage
@@ -21,7 +21,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(scope="session")
@@ -69,18 +68,15 @@ def open_context(chrome: Browser, stage: Stage, watch: Watch) -> Iterator[Opener
     opened: list[BrowserContext] = []
     host = urlsplit(stage.url).netloc
 
-    def route(route: Route) -> None:
-        address = urlsplit(route.request.url)
+    def asked(request: Request) -> None:
+        address = urlsplit(request.url)
         if address.scheme in ("http", "https", "ws") and address.netloc != host:
-            watch.trouble.append(f"asked another host: {route.request.url}")
-            route.abort()
-        else:
-            route.continue_()
+            watch.trouble.append(f"asked another host: {request.url}")
 
     def new(**options: object) -> BrowserContext:
         context = chrome.new_context(**{"viewport": {"width": 1366, "height": 768}, "locale": "id-ID", **options})  # type: ignore[arg-type]
         context.set_default_timeout(15_000)
-        context.route("**/*", route)
+        context.on("request", asked)  # to route requests would take the browser's cache away
         context.on("console", watch.console)
         context.on("weberror", lambda error: watch.trouble.append(f"script error: {error.error}"))
         opened.append(context)

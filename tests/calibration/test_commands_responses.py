@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +22,7 @@ from calibration.mml import MmlOptions
 from calibration.standalone import Specification, calibrate_answers
 from cat_engine import Row
 from tests.calibration.test_commands import ok, refused, sit_a_wave
-from tests.conftest import Place
+from tests.conftest import Place, copy_of
 from webtest.cluster import holder
 from webtest.models import Person, Wave
 
@@ -48,10 +47,7 @@ def pair(draw: Callable[..., Any], tmp_path: Path) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def closed(founded_sqlite: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, str]:
-    folder = tmp_path_factory.mktemp("exported") / "cact-data"
-    shutil.copytree(founded_sqlite.folder, folder)
-    folder.chmod(0o700)
-    place = Place(folder, f"sqlite:///{folder}/cact.db")
+    place = copy_of(founded_sqlite, tmp_path_factory.mktemp("exported") / "cact-data")
     return place, sit_a_wave(place, 50)
 
 

@@ -1,15 +1,16 @@
 """A room of people on a short test, at times that the test says."""
 
 import random
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Place
+from tests.conftest import DATABASES, Place, copy_of, drop
 from tests.webtest.mixedbank import publish_mixed_bank
+from webtest.catalog import Kit
 from webtest.config import House
 from webtest.events import Kind
 from webtest.founding import invented_roster
@@ -144,33 +145,91 @@ def finished_room(house: House, n: int = 2, plan: str = PLAN) -> Room:
     return room
 
 
+@dataclass(frozen=True)
+class Scene:
+    """An installation that nobody has open, in which a wave is under way: a room is laid out as a copy of it."""
+
+    place: Place
+    kit: Kit
+    takers: tuple[Taker, ...]
+
+    @property
+    def wave(self) -> str:
+        return self.kit.wave_id
+
+    def room(self, house: House) -> Room:
+        """The room in a copy of the place; its kit, which never changes, need not be built again."""
+        house.catalog._kits[self.wave] = self.kit
+        return Room(house, self.wave, [replace(t) for t in self.takers])
+
+
+MakeScene = Callable[..., Scene]
+
+
+@pytest.fixture(scope="session")
+def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> MakeScene:
+    """`scene(kind, act, *args)`: the founded installation on that kind of database after act(house, *args), which gives a room; acted once a worker."""
+
+    @cache
+    def made(kind: str, act: MakeRoom, *args: object) -> Scene:
+        place = copy_of(request.getfixturevalue(f"founded_{kind}"), tmp_path_factory.mktemp("scene") / "cact-data")
+        house = place.open()
+        room = act(house, *args)
+        kit = house.catalog.kit(room.wave)
+        house.close()
+        return Scene(place, kit, tuple(room.takers))
+
+    return made
+
+
+MakeOwn = Callable[[Scene], Room]
+
+
 @pytest.fixture
-def room(house: House) -> Room:
+def own(tmp_path: Path) -> Iterator[MakeOwn]:
+    """`own(scene)`: the test's own room, a copy of a scene."""
+    opened: list[tuple[House, Place]] = []
+
+    def lay_out(scene: Scene) -> Room:
+        place = copy_of(scene.place, tmp_path / "cact-data")
+        house = place.open()
+        opened.append((house, place))
+        return scene.room(house)
+
+    yield lay_out
+    for house, place in opened:
+        house.close()
+        drop(place)
+
+
+@pytest.fixture(params=DATABASES)
+def room(request: pytest.FixtureRequest, scene: MakeScene, own: MakeOwn) -> Room:
     """Two people with PINs in an open wave, on each kind of database."""
-    return open_room(house)
+    return own(scene(request.param, open_room))
+
+
+@pytest.fixture(params=DATABASES)
+def finished(request: pytest.FixtureRequest, scene: MakeScene, own: MakeOwn) -> Room:
+    """A closed wave of two people who have answered everything, on each kind of database."""
+    return own(scene(request.param, finished_room))
 
 
 @pytest.fixture
-def light(lite: Place) -> Iterator[MakeRoom]:
-    """`light(n)`: a room on SQLite alone."""
-    opened: list[House] = []
+def light(scene: MakeScene, own: MakeOwn) -> MakeRoom:
+    """`light(n)`: a room on SQLite alone; asked again, another wave in the same installation."""
+    rooms: list[Room] = []
 
     def make(n: int = 2, plan: str = PLAN) -> Room:
-        house = lite.open()
-        opened.append(house)
-        return open_room(house, n, plan)
+        rooms.append(open_room(rooms[0].house, n, plan) if rooms else own(scene("sqlite", open_room, n, plan)))
+        return rooms[-1]
 
-    yield make
-    for house in opened:
-        house.close()
+    return make
 
 
 @pytest.fixture(scope="session")
 def founded_mixed(founded_sqlite: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
     """An installation on SQLite whose bank has items in pretest and response-time parameters."""
-    folder = tmp_path_factory.mktemp("mixed") / "cact-data"
-    shutil.copytree(founded_sqlite.folder, folder)
-    place = Place(folder, f"sqlite:///{folder}/cact.db")
+    place = copy_of(founded_sqlite, tmp_path_factory.mktemp("mixed") / "cact-data")
     house = place.open()
     publish_mixed_bank(house)
     house.close()
@@ -180,9 +239,6 @@ def founded_mixed(founded_sqlite: Place, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture
 def mixed_house(founded_mixed: Place, tmp_path: Path) -> Iterator[House]:
     """Such an installation of the test's own, open."""
-    folder = tmp_path / "cact-data"
-    shutil.copytree(founded_mixed.folder, folder)
-    folder.chmod(0o700)
-    opened = Place(folder, f"sqlite:///{folder}/cact.db").open()
+    opened = copy_of(founded_mixed, tmp_path / "cact-data").open()
     yield opened
     opened.close()

@@ -1,13 +1,12 @@
 """Who reaches what: every route against every role, exhaustively; nobody reaches another's."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 from werkzeug.routing import Rule
 
-from tests.conftest import Place
+from tests.conftest import Place, copy_of
 from tests.webtest.conftest import HOUR, OFFICER, PLAN, Room, open_room
 from tests.webtest.site import FRAGMENT, NOW, Browser, Site, site_of
 from webtest.accounts import RIGHTS, Right
@@ -34,10 +33,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(founded_sqlite: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("world") / "cact-data"
-    shutil.copytree(founded_sqlite.folder, folder)
-    folder.chmod(0o700)
-    house = Place(folder, f"sqlite:///{folder}/cact.db").open()
+    house = copy_of(founded_sqlite, tmp_path_factory.mktemp("world") / "cact-data").open()
     house.waves.create(NewWave("Rancangan", "Kota", "Aula", "2026-11-24"), invented_roster(1), PLAN, actor=OFFICER, now=NOW)
     closed = open_room(house, 2, name="Tutup", now=NOW)
     for t in closed.takers:

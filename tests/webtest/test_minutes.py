@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.webtest.conftest import HOUR, MINUTE, OFFICER, SECOND_OFFICER, T0, MakeRoom, Room, finished_room
-from webtest.config import House
+from tests.webtest.conftest import HOUR, MINUTE, OFFICER, SECOND_OFFICER, T0, MakeRoom, Room
 from webtest.minutes import minutes_of, minutes_pdf
 
 HOSTILE = [
@@ -28,8 +27,8 @@ def test_no_name_breaks_the_pdf_or_runs_in_it(light: MakeRoom, text: str) -> Non
     assert b"root:" not in pdf
 
 
-def test_counts_and_the_seal_of_a_whole_day(house: House) -> None:
-    m = minutes_of(house, finished_room(house).wave, T0 + 2 * HOUR)
+def test_counts_and_the_seal_of_a_whole_day(finished: Room) -> None:
+    m = minutes_of(finished.house, finished.wave, T0 + 2 * HOUR)
     assert (m.expected, m.present, m.absent, m.finished, m.answers) == (2, 2, (), 2, 12)
     assert m.day == "Selasa, 24 November 2026"
     assert m.opened.endswith("WIB")

@@ -31,8 +31,8 @@ def refused(code: str) -> "pytest.RaisesExc[Refused]":
     return pytest.raises(Refused, match=f"^{code}$")
 
 
-def test_a_profile_follows_from_the_log_alone(house: House) -> None:
-    room = finished_room(house)
+def test_a_profile_follows_from_the_log_alone(finished: Room) -> None:
+    room, house = finished, finished.house
     kit = house.catalog.kit(room.wave)
     for profile in results(house).wave(room.wave).profiles:
         session = fold(begin(profile.attempt), house.store.events(profile.attempt))
@@ -70,8 +70,8 @@ def test_results_are_of_closed_waves_and_of_people_who_answered(house: House) ->
         results(house).wave("W0")
 
 
-def test_performance_values_place_people_and_a_second_upload_replaces_the_first(house: House) -> None:
-    room = finished_room(house)
+def test_performance_values_place_people_and_a_second_upload_replaces_the_first(finished: Room) -> None:
+    room, house = finished, finished.house
     a, b = room.takers
     service = results(house)
     stranger = PerformanceRow("198504122008121001", 50.0, None)
@@ -87,8 +87,8 @@ def test_performance_values_place_people_and_a_second_upload_replaces_the_first(
         assert len(sql.exec(select(Performance)).all()) == 2
 
 
-def test_a_release_happens_once_and_is_in_the_log(house: House) -> None:
-    room = finished_room(house)
+def test_a_release_happens_once_and_is_in_the_log(finished: Room) -> None:
+    room, house = finished, finished.house
     results(house).release(room.wave, actor="user:4", now=T0 + 2 * HOUR)
     assert results(house).wave(room.wave).wave.status == "released"
     last = house.store.events(room.wave)[-1]
@@ -108,8 +108,8 @@ def test_the_newest_table_that_is_valid_on_the_day_holds(light: MakeRoom) -> Non
             norms_on(sql, "2001-01-01")
 
 
-def test_the_table_has_a_row_a_person_and_a_cell_a_column(house: House) -> None:
-    room = finished_room(house)
+def test_the_table_has_a_row_a_person_and_a_cell_a_column(finished: Room) -> None:
+    room, house = finished, finished.house
     header, *rows = results(house).table(room.wave)
     assert [row[0] for row in rows] == [t.nip for t in room.takers]  # in order of name
     assert {len(row) for row in rows} == {len(header)}
@@ -139,8 +139,8 @@ def test_scores_of_competencies_taken_together_stand_beside_those_of_each_alone(
             assert cell[f"{code} SE"] < cell[f"{code} SE tanpa pinjaman"]
 
 
-def test_the_log_for_checking_from_outside_is_the_log(house: House) -> None:
-    room = finished_room(house)
+def test_the_log_for_checking_from_outside_is_the_log(finished: Room) -> None:
+    room, house = finished, finished.house
     lines = list(log_lines(house.engine, house.store, room.wave))
     assert len(lines) == sum(map(len, house.store.wave_events(room.wave).values()))
     mine = [line for line in lines if line["attempt"] == room.ids[0]]
@@ -156,8 +156,8 @@ def wide(house: House) -> Room:
     return finished_room(house, 12)
 
 
-def test_answers_of_closed_waves_become_responses(house: House) -> None:
-    room = finished_room(house)
+def test_answers_of_closed_waves_become_responses(finished: Room) -> None:
+    room, house = finished, finished.house
     log, dropped = Psychometrics(house.engine, house.store).responses([room.wave])
     assert (len(log), dropped) == (12, {})
     logged = [e.payload for t in room.takers for e in house.store.events(t.attempt) if e.kind == "answered"]

@@ -17,7 +17,7 @@ from itembank.bank import Bank
 from itembank.demo import plan_text
 from itembank.store import load_bank, load_contents, save_version
 from tests.webtest.audit.forging import last_answer, tampering
-from tests.webtest.conftest import T0, finished_room
+from tests.webtest.conftest import T0, Room
 from webtest.config import House
 from webtest.events import canonical
 from webtest.models import CalibrationDecision, CalibrationDraft, CalibrationRun
@@ -226,8 +226,8 @@ def test_the_database_refuses_to_change_what_was_decided(house: House, table: st
             sql.exec(text(statement))  # type: ignore[call-overload]
 
 
-def test_nothing_is_published_from_answers_whose_log_does_not_hold(house: House) -> None:
-    room = finished_room(house)
+def test_nothing_is_published_from_answers_whose_log_does_not_hold(finished: Room) -> None:
+    room, house = finished, finished.house
     run, _ = a_run(house)
     with SqlSession(house.engine.execution_options(write=True)) as sql, sql.begin():
         sql.get_one(CalibrationRun, run.id).waves = json.dumps([room.wave])

@@ -268,8 +268,8 @@ def test_voiding_takes_two_officers(room: Room) -> None:
     assert state(room).finished_at is None
 
 
-def test_who_was_voided_is_in_no_result_and_in_no_calibration(house: House) -> None:
-    room = finished_room(house)
+def test_who_was_voided_is_in_no_result_and_in_no_calibration(finished: Room) -> None:
+    room, house = finished, finished.house
     psychometrics = Psychometrics(house.engine, house.store)
     before, _ = psychometrics.responses([room.wave])
     void(room, now=T0 + 2 * HOUR)
@@ -279,10 +279,10 @@ def test_who_was_voided_is_in_no_result_and_in_no_calibration(house: House) -> N
     assert (len(before), len(after), dropped) == (12, 6, {"dibatalkan": 6})
 
 
-def test_voiding_after_closing_seals_the_log_anew_and_ends_with_the_release(house: House) -> None:
+def test_voiding_after_closing_seals_the_log_anew_and_ends_with_the_release(finished: Room) -> None:
     from webtest.audit import audit_wave
 
-    room = finished_room(house)
+    room, house = finished, finished.house
     void(room, now=T0 + 2 * HOUR)
     report = audit_wave(house.engine, house.store, room.wave, house.keys)
     assert (report.findings, report.checkpoints) == ((), 3)

@@ -9,20 +9,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.conftest import Place
-from tests.webtest.conftest import HOUR, T0, MakeRoom, finished_room
+from tests.conftest import copy_of
+from tests.webtest.conftest import HOUR, T0, MakeRoom, MakeScene, finished_room
 from webtest.audit import audit_wave
 from webtest.cli import main
 from webtest.config import open_house
 
 
 @pytest.fixture
-def sealed_file(lite: Place) -> tuple[Path, str, str]:
+def sealed_file(scene: MakeScene, tmp_path: Path) -> tuple[Path, str, str]:
     """A closed wave in a file that no process holds open: (data folder, wave, first attempt)."""
-    house = lite.open()
-    room = finished_room(house)
-    house.close()
-    return lite.folder, room.wave, room.ids[0]
+    sat = scene("sqlite", finished_room)
+    return copy_of(sat.place, tmp_path / "cact-data").folder, sat.wave, sat.takers[0].attempt
 
 
 def run_audit(folder: Path, wave: str) -> tuple[int, dict[str, object]]:

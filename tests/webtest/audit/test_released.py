@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlmodel import Session as SqlSession
 
 from tests.webtest.audit.forging import audit, results, tampering
-from tests.webtest.conftest import HOUR, T0, finished_room
+from tests.webtest.conftest import HOUR, T0, Room, finished_room
 from webtest.config import House
 from webtest.events import canonical
 from webtest.models import Checkpoint
@@ -15,8 +15,8 @@ from webtest.refusal import Refused
 from webtest.roster import PerformanceRow
 
 
-def test_values_and_norms_changed_after_the_release_are_named(house: House) -> None:
-    room = finished_room(house)
+def test_values_and_norms_changed_after_the_release_are_named(finished: Room) -> None:
+    room, house = finished, finished.house
     rows = [PerformanceRow(t.nip, 85.0, None) for t in room.takers]
     results(room).load_performance(room.wave, rows, actor="user:4", now=T0 + 2 * HOUR)
     results(room).release(room.wave, actor="user:4", now=T0 + 2 * HOUR)

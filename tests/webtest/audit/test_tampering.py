@@ -5,17 +5,18 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Connection
 
+from tests.conftest import DATABASES
 from tests.webtest.audit.forged_events import FORGED_EVENTS
 from tests.webtest.audit.forged_rows import FORGED_ROWS
 from tests.webtest.audit.forging import audit, tampering
-from tests.webtest.conftest import HOUR, MINUTE, T0, Room, open_room
+from tests.webtest.conftest import HOUR, MINUTE, T0, MakeOwn, MakeScene, Room, open_room
 from webtest.checkpoints import seal_due
 from webtest.config import House
 from webtest.replay import Finding
 
 
-@pytest.mark.parametrize("inject", [*FORGED_EVENTS, *FORGED_ROWS])
-def test_tampering_is_named_with_its_place(house: House, inject: Callable[[Room, Connection], Finding]) -> None:
+def sealed_room(house: House) -> Room:
+    """A closed wave that was sealed in its middle."""
     room = open_room(house)
     for t in room.takers:
         room.enter(t, T0)
@@ -24,8 +25,22 @@ def test_tampering_is_named_with_its_place(house: House, inject: Callable[[Room,
         room.sit(t, T0 + MINUTE, seed=i)
     seal_due(house.engine, house.keys, T0 + 30 * MINUTE)
     room.close(T0 + HOUR)
-    assert audit(room).findings == ()
-    with tampering(house) as sql:
-        wanted = inject(room, sql)
-    found = audit(room).findings
+    return room
+
+
+@pytest.fixture(params=DATABASES)
+def sealed(request: pytest.FixtureRequest, scene: MakeScene, own: MakeOwn) -> Room:
+    """Such a room, on each kind of database."""
+    return own(scene(request.param, sealed_room))
+
+
+def test_what_is_tampered_with_was_sound_before(sealed: Room) -> None:
+    assert audit(sealed).findings == ()
+
+
+@pytest.mark.parametrize("inject", [*FORGED_EVENTS, *FORGED_ROWS])
+def test_tampering_is_named_with_its_place(sealed: Room, inject: Callable[[Room, Connection], Finding]) -> None:
+    with tampering(sealed.house) as sql:
+        wanted = inject(sealed, sql)
+    found = audit(sealed).findings
     assert any(f.stream == wanted.stream and f.seq == wanted.seq and wanted.what in f.what for f in found), (wanted, found)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import Place
-from tests.webtest.conftest import Room, open_room
+from tests.webtest.conftest import MakeOwn, MakeScene, Room, open_room
 from tests.webtest.site import NOW, Site, site_of
 from webtest.config import House
 
@@ -17,11 +17,16 @@ def place_lite(lite: Place) -> Iterator[House]:
     house.close()
 
 
-@pytest.fixture
-def site(place_lite: House) -> Site:
-    return site_of(place_lite)
+def room_of_now(house: House) -> Room:
+    """Two people with PINs in a wave that was opened when the tests began."""
+    return open_room(house, 2, now=NOW)
 
 
 @pytest.fixture
-def room(site: Site) -> Room:
-    return open_room(site.house, 2, now=NOW)
+def room(scene: MakeScene, own: MakeOwn) -> Room:
+    return own(scene("sqlite", room_of_now))
+
+
+@pytest.fixture
+def site(room: Room) -> Site:
+    return site_of(room.house)
