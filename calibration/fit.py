@@ -9,7 +9,7 @@ from scipy import sparse
 from calibration.expectation import LEAST_LOG
 from calibration.mml import MmlFit
 from calibration.personfit import LEAST_ANSWER_VARIANCE, surprise
-from cat_engine import Grid, ItemParams, NormalPrior, Row, eap, log_probabilities, powers, probabilities
+from cat_engine import Grid, ItemParams, NormalPrior, Row, eap, log_probabilities, probabilities
 from cat_engine.irt import Floats, Ints, log_probabilities_at
 
 LEAST_COMMON = 10  # persons for a correlation of residuals
@@ -65,7 +65,7 @@ def expected_a_posteriori(
     width = table.shape[2]
     answers = sparse.csr_matrix((np.ones(len(person)), (person, item * width + category)), shape=(int(person.max()) + 1, len(rows) * width))
     finite = np.maximum(table.reshape(len(nodes), -1).T, LEAST_LOG)
-    return eap(answers @ finite + NormalPrior(mean, sd).log_density(nodes), powers(nodes))
+    return eap(answers @ finite + NormalPrior(mean, sd).log_density(nodes), nodes)
 
 
 def residuals(

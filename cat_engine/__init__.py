@@ -1,6 +1,6 @@
 """The adaptive engine: arrays in, decisions out. No I/O, no clock, no global randomness."""
 
-from cat_engine.ability import Grid, NormalPrior, eap, level_probabilities, powers
+from cat_engine.ability import Grid, NormalPrior, eap, level_probabilities
 from cat_engine.engine import Decision, EndSection, Estimate, Evidence, Present, Stop, ask, estimate, look
 from cat_engine.faults import Fault, Faulty
 from cat_engine.irt import MODELS, ItemParams, Row, expected_score, information, log_probabilities, probabilities
@@ -15,5 +15,5 @@ __all__ = [
     "MODELS", "Answered", "Decision", "EndSection", "EngineRefusal", "Estimate", "Evidence", "Fault", "Faulty", "Grid",
     "ItemParams", "NormalPrior", "Pool", "Present", "Presented", "Row", "Section", "SectionEnded", "SimulationResult",
     "State", "Stop", "Stopped", "Summary", "TestPlan", "ask", "check", "dump_plan", "eap", "estimate", "expected_score", "fold",
-    "information", "level_probabilities", "load_plan", "log_probabilities", "look", "powers", "probabilities", "simulate", "start", "tell",
+    "information", "level_probabilities", "load_plan", "log_probabilities", "look", "probabilities", "simulate", "start", "tell",
 ]  # fmt: skip

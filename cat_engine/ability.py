@@ -15,7 +15,7 @@ from cat_engine.priors import NormalPrior
 
 LEAST_VARIANCE = np.array(1e-12)  # of a posterior on a single node, which rounding could make negative
 
-__all__ = ["Grid", "NormalPrior", "eap", "level_probabilities", "powers", "weights"]
+__all__ = ["Grid", "NormalPrior", "eap", "level_probabilities", "weights"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,13 @@ def powers(nodes: Floats) -> Floats:
     return np.stack([np.ones(nodes.shape), nodes, nodes * nodes])
 
 
-def eap(logpost: Floats, of_nodes: Floats) -> tuple[Floats, Floats]:
-    """Posterior mean and standard deviation, each of the shape of `logpost` without its last axis; of_nodes[3, Q]: the `powers` of the nodes.
+def eap(logpost: Floats, nodes: Floats) -> tuple[Floats, Floats]:
+    """Posterior mean and standard deviation, each of the shape of `logpost` without its last axis."""
+    return mean_and_sd(logpost, powers(nodes))
+
+
+def mean_and_sd(logpost: Floats, of_nodes: Floats) -> tuple[Floats, Floats]:
+    """The same, where the `powers` of the nodes are at hand, of_nodes[3, Q].
 
     The variance is the mean square less the square of the mean, which loses the digits of their ratio, three at most (ability 6, SE .2), and saves a
     pass over the nodes, a tenth of a simulation.

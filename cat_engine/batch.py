@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cat_engine.ability import eap, weights
+from cat_engine.ability import mean_and_sd, weights
 from cat_engine.estimators import Estimator, ExpectedAPosteriori, Given
 from cat_engine.families import Floats, Ints
 from cat_engine.irt import information_at
@@ -86,7 +86,7 @@ class Batch:
         if plan.joint is None:
             made.theta, made.se = made.estimates(plan.interim)
         else:
-            made.own_mean, made.own_sd = eap(logpost, pool.powers)
+            made.own_mean, made.own_sd = mean_and_sd(logpost, pool.powers)
             made.theta, made.se, made.sigma = made.together(np.arange(len(logpost)))
         return made
 
@@ -153,12 +153,12 @@ class Batch:
         if self.fresh is not None:
             self.fresh[own] = False
         if self.sigma is not None:  # every competency hears of every answer
-            self.own_mean[own], self.own_sd[own] = eap(self.logpost[own], self.pool.powers)
+            self.own_mean[own], self.own_sd[own] = mean_and_sd(self.logpost[own], self.pool.powers)
             self.theta[rows], self.se[rows], self.sigma[rows] = self.together(rows)
             if self.fresh is not None:
                 self.fresh[rows] = False
         elif self._plain(self.plan.interim):
-            self.theta[own], self.se[own] = eap(self.logpost[own], self.pool.powers)
+            self.theta[own], self.se[own] = mean_and_sd(self.logpost[own], self.pool.powers)
         else:
             for s in np.unique(scale).tolist():
                 mine = rows[scale == s]
@@ -191,7 +191,7 @@ class Batch:
     def estimates(self, method: Estimator) -> tuple[Floats, Floats]:
         """theta and se of every session and competency by one estimator, [N, S] each."""
         if self._plain(method):
-            return eap(self.logpost, self.pool.powers)
+            return mean_and_sd(self.logpost, self.pool.powers)
         rows = np.arange(len(self.logpost))
         found = [self._estimate(method, rows, s) for s in range(len(self.pool.competencies))]
         shape = (len(rows), len(found))
@@ -250,7 +250,7 @@ class Batch:
 
     def _estimate(self, method: Estimator, rows: Ints, scale: int) -> tuple[Floats, Floats]:
         if self._plain(method):
-            return eap(self.logpost[rows, scale], self.pool.powers)
+            return mean_and_sd(self.logpost[rows, scale], self.pool.powers)
         return method.estimate(self.given(rows, scale))
 
 

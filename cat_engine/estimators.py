@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cat_engine.ability import eap
+from cat_engine.ability import mean_and_sd
 from cat_engine.families import Floats, Ints, logistic
 from cat_engine.faults import Fault, Faulty
 from cat_engine.irt import derivatives_of, item_terms_of
@@ -81,7 +81,7 @@ class ExpectedAPosteriori:
 
     def estimate(self, given: Given) -> tuple[Floats, Floats]:
         """The mean and sd of the posterior."""
-        return eap(given.logpost, given.pool.powers)
+        return mean_and_sd(given.logpost, given.pool.powers)
 
 
 def _bounded(low: float, high: float) -> None:

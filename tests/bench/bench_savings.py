@@ -102,7 +102,7 @@ def form_scores(pool: Pool, answers: Ints, form: Ints) -> tuple[Floats, Floats]:
     for s in range(len(pool.competencies)):
         mine = form[pool.params.scale[form] == s]
         logpost = -0.5 * pool.nodes**2 + sum(pool.log_table[i][answers[:, i]] for i in mine)
-        found.append(eap(np.asarray(logpost), pool.powers))
+        found.append(eap(np.asarray(logpost), pool.nodes))
     return np.stack([theta for theta, _ in found], axis=1), np.stack([se for _, se in found], axis=1)
 
 

@@ -8,7 +8,7 @@ from calibration.personfit_times import ItemSpeeds
 from calibration.responses import ResponseLog
 from calibration.security import People
 from calibration.security_items import Leak, Watched, by_window, foretell, log_ratio, watch
-from cat_engine import Grid, NormalPrior, eap, powers, probabilities
+from cat_engine import Grid, NormalPrior, eap, probabilities
 from cat_engine.ability import weights
 from cat_engine.irt import log_probabilities
 from cat_engine.timing import Speeds
@@ -48,7 +48,7 @@ def test_an_answer_is_foretold_from_the_persons_earlier_ones_alone() -> None:
             s = np.sqrt(1 / times.alpha[item] ** 2 + 1 / precision)
             assert told.s[at] == pytest.approx(s)
             assert told.z[at] == pytest.approx((times.beta[item] - (w * gap).sum() / precision - np.log(log.rt_ms[at] / 1000)) / s)
-    assert eap(NormalPrior().log_density(nodes)[None], powers(nodes))[0][0] == pytest.approx(0, abs=1e-12)
+    assert eap(NormalPrior().log_density(nodes)[None], nodes)[0][0] == pytest.approx(0, abs=1e-12)
 
 
 def test_in_an_adaptive_test_forecasts_are_unbiased_and_residuals_have_unit_variance() -> None:

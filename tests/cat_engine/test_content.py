@@ -207,7 +207,7 @@ def test_shadow_tests_run_as_in_testdesign(fatigue: tuple, golden: Callable[[str
             # TestDesign gives the two end nodes of its grid full weight; the trapezoid rule, which is ours, gives them half
             assert [batch.theta[0, 0], batch.se[0, 0]] == pytest.approx([examinee["interim_theta"][k], examinee["interim_se"][k]], abs=5e-4)
             full = batch.log_posterior(np.array([0]), 0) - pool.grid.log_weights()
-            found_so = np.concatenate(eap(full, pool.powers))
+            found_so = np.concatenate(eap(full, pool.nodes))
             np.testing.assert_allclose(found_so, [examinee["interim_theta"][k], examinee["interim_se"][k]], atol=1e-9)
         assert ask(plan, pool, state).reason == "length"
 
