@@ -5,13 +5,12 @@ after the commit that holds its events; so an acknowledged answer is on disk. Th
 seq one wins, and the other hears Conflict. Plain SQL on purpose: this is the one place where the speed of a test day is decided.
 """
 
-import itertools
 import json
 import queue
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,12 +44,11 @@ class Asked:
     names: Sequence[str] = ()
     unless: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def condition(self) -> tuple[str, list[str]]:
-        """What chooses the events in SQL, and its values."""
+    def condition(self, place: str) -> tuple[str, list[str]]:
+        """What chooses the events in SQL, and its values; `place`: the database's function for where a text stands in another."""
         if not self.unless:
             return "kind = ?", [self.kind.value]
-        return "kind = ? AND payload NOT LIKE ?", [self.kind.value, f"%{canonical(self.unless)[1:-1]}%"]
+        return f"kind = ? AND {place}(payload, ?) = 0", [self.kind.value, canonical(self.unless)[1:-1]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,32 +155,13 @@ class EventStore:
             wanted = ["attempt", "seq", *map(taken.format, one.names)]
             columns += [f"{column.format(name)} FILTER (WHERE kind = ?)" for name in wanted]
             values += [one.kind.value] * len(wanted)
-        chosen = " OR ".join(one.condition[0] for one in asked)
-        of_chosen = [value for one in asked for value in one.condition[1]]
+        conditions = [one.condition("instr" if self._sqlite else "strpos") for one in asked]
+        chosen = " OR ".join(condition for condition, _ in conditions)
+        of_chosen = [value for _, own in conditions for value in own]
         sql = f"SELECT {', '.join(columns)} FROM session_event WHERE wave = ? AND ({chosen})"  # noqa: S608
-        found = self._in_halves(sql, (*values, wave, *of_chosen), wave) if self._sqlite else self._query(sql, (*values, wave, *of_chosen))
-        arrays = (
-            list(itertools.chain.from_iterable(json.loads(x) if self._sqlite else x or [] for x in own)) for own in zip(*found, strict=True)
-        )
+        (found,) = self._query(sql, (*values, wave, *of_chosen))
+        arrays = iter([json.loads(array) if self._sqlite else array or [] for array in found])
         return [_in_order([next(arrays) for _ in range(2 + len(one.names))]) for one in asked]
-
-    def _in_halves(self, sql: str, values: tuple[Any, ...], wave: str) -> list[Sequence[Any]]:
-        """The rows of `sql`, of which all events of a wave were asked, on SQLite: of the older and the newer half of them at once, each by a connection of
-        its own. SQLite works on one processor, but without Python's lock.
-        """
-        end = "(SELECT {}(rowid) FROM session_event WHERE wave = ?)".format
-        ((first, last),) = self._query(f"SELECT {end('min')}, {end('max')}", (wave, wave))
-        middle = ((first or 0) + (last or 0)) // 2
-
-        def half(side: str) -> list[Sequence[Any]]:
-            connection = self.engine.raw_connection()
-            try:
-                return list(connection.driver_connection.execute(f"{sql} AND rowid {side} ?", (*values, middle)).fetchall())  # type: ignore[union-attr]
-            finally:
-                connection.close()
-
-        with ThreadPoolExecutor(2) as pool:
-            return list(itertools.chain.from_iterable(pool.map(half, ("<=", ">"))))
 
     def _newer(self, sessions: Iterable[Session]) -> Iterable[Sequence[Any]]:
         if self._sqlite:
