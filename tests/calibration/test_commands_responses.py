@@ -104,7 +104,7 @@ def test_closed_waves_are_exported_under_pseudonyms_answer_for_answer_as_the_log
     again = tmp_path / "again"
     ok("responses", "export", "--data", place.folder, "--groups", "", "--out", again)
     assert pq.read_table(again / file["name"]).column("person_id") == found.column("person_id")
-    assert "wave_not_closed" in refused("responses", "export", "--data", place.folder, "--waves", "W0", "--out", tmp_path / "none")
+    assert "unknown" in refused("responses", "export", "--data", place.folder, "--waves", "W0", "--out", tmp_path / "none")
     assert "not empty" in refused("responses", "export", "--data", place.folder, "--out", out)
     assert "--groups, nip: is not known" in refused(
         "responses", "export", "--data", place.folder, "--groups", "nip", "--out", tmp_path / "none"

@@ -80,5 +80,5 @@ def test_answers_are_named_once_and_waves_must_be_closed(shell: Shell, wave: str
     for words in (data, ("--bank", "b.csv", "--waves", wave), (*data, "--waves", wave, "--responses", "R.csv")):
         assert "name answers, once" in shell.refused("personfit", *words, *out)
     unknown = shell.run("personfit", *data, "--waves", f"{wave},Wffffffff", *out, "--json")
-    assert (unknown.exit_code, json.loads(unknown.stdout)["error"]) == (2, "wave_not_closed")
+    assert (unknown.exit_code, json.loads(unknown.stdout)["error"]) == (2, "unknown")
     assert not (shell.folder / "F.csv").exists()

@@ -18,6 +18,7 @@ from webtest.keys import name_hash
 from webtest.models import Attempt, Person, Wave
 from webtest.refusal import Refused
 from webtest.response_files import FORMAT, MANIFEST, digest
+from webtest.services.wavelist import closed_waves
 from webtest.store import stored_events
 
 GROUPS = ("job_level", "sex", "agency", "unit")
@@ -52,16 +53,11 @@ def export_answers(house: House, waves: Sequence[str], groups: Sequence[str]) ->
     """File name -> content: a Parquet file a wave with `groups` (of GROUPS) as columns, and the manifest.
 
     person_id is a keyed hash: the same person has the same one in every wave of the installation, and nobody without its keys can go back from it.
-    Attempts that were declared void are left out and counted. Raises Refused("wave_not_closed" | "no_answers"), and Faulty where a wave's log does
+    Attempts that were declared void are left out and counted. Raises Refused("unknown" | "wave_not_closed" | "no_answers"), and Faulty where a wave's log does
     not hold.
     """
-    with SqlSession(house.engine, expire_on_commit=False) as sql:
-        closed = sql.exec(select(Wave).where(col(Wave.closed_at).is_not(None)).order_by(col(Wave.created_at))).all()
-    known = {wave.id: wave for wave in closed}
-    chosen = list(dict.fromkeys(waves)) or list(known)
-    if not set(chosen) <= set(known):
-        raise Refused("wave_not_closed")
-    made = {wave_id: wave for wave_id in chosen if (wave := _of_wave(house, known[wave_id], groups)) is not None}
+    closed = {wave.id: wave for wave in closed_waves(house.engine, waves)}
+    made = {wave_id: wave for wave_id in dict.fromkeys(waves or closed) if (wave := _of_wave(house, closed[wave_id], groups)) is not None}
     if not made:
         raise Refused("no_answers")
     files = {f"{wave_id}.parquet": wave.content for wave_id, wave in made.items()}

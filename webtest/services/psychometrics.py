@@ -31,6 +31,7 @@ from webtest.refusal import Refused
 from webtest.roster import sex_of
 from webtest.services.review import as_json
 from webtest.services.trials import LARGEST_NUMBER
+from webtest.services.wavelist import closed_waves
 from webtest.services.works import Waiting, Work
 from webtest.snapshots import Control, control_of
 from webtest.store import Asked, EventStore
@@ -82,17 +83,16 @@ class Psychometrics:
 
     def closed_waves(self) -> list[Wave]:
         """Waves whose answers may be calibrated."""
-        with SqlSession(self._engine, expire_on_commit=False) as sql:
-            return list(sql.exec(select(Wave).where(col(Wave.closed_at).is_not(None)).order_by(col(Wave.created_at))).all())
+        return closed_waves(self._engine)
 
     def responses(self, waves: Sequence[str], *, timed: bool = True) -> tuple[ResponseLog, dict[str, int]]:
         """The answers of closed waves, and what was left out and why; `timed`: with how long each took, which is unknown otherwise.
 
-        Raises Refused("no_answers" | "wave_not_closed").
+        Raises Refused("no_answers" | "unknown" | "wave_not_closed").
         """
-        closed = {wave.id for wave in self.closed_waves()}
-        if not waves or not set(waves) <= closed:
-            raise Refused("wave_not_closed")
+        if not waves:
+            raise Refused("no_answers")
+        closed_waves(self._engine, waves)
         asked = (Asked(Kind.ANSWERED, ("item_id", "category", *["rt_ms"] * timed)), VOIDED, GIVEN)
         columns: list[list[Any]] = [[] for _ in range(4 + timed)]
         why: dict[tuple[str, str], str] = {}  # attempt and item, of what was not given adaptively

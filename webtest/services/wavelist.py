@@ -1,5 +1,6 @@
-"""Waves as a list: what each is and how many people it holds."""
+"""Waves as a list: what each is and how many people it holds; those whose answers may be used."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, func
@@ -7,6 +8,7 @@ from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
 from webtest.models import Attempt, Wave
+from webtest.refusal import Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +26,15 @@ def list_waves(engine: Engine) -> list[WaveLine]:
         found = sql.exec(select(Wave).where(col(Wave.discarded_at).is_(None)).order_by(col(Wave.created_at).desc())).all()
         sql.expunge_all()
     return [WaveLine(wave, counts.get(wave.id, 0)) for wave in found]
+
+
+def closed_waves(engine: Engine, chosen: Sequence[str] = ()) -> list[Wave]:
+    """Waves whose answers may be used, oldest first: the chosen ones, or all without a choice. Raises Refused("unknown" | "wave_not_closed")."""
+    with SqlSession(engine, expire_on_commit=False) as sql:
+        found = list(sql.exec(select(Wave).order_by(col(Wave.created_at))).all())
+    if not set(chosen) <= {wave.id for wave in found}:
+        raise Refused("unknown")
+    closed = [wave for wave in found if wave.closed_at is not None and (not chosen or wave.id in chosen)]
+    if not set(chosen) <= {wave.id for wave in closed}:
+        raise Refused("wave_not_closed")
+    return closed
