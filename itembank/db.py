@@ -19,6 +19,7 @@ from cat_engine import Fault, Faulty
 
 HERE = Path(__file__).parent / "migrations"
 NO_ADDRESS = "not the address of a database"
+MIGRATING = 0x43414354  # the lock of whoever migrates a database: any number of our own
 
 
 def data_url(folder: Path) -> str:
@@ -89,6 +90,8 @@ def upgrade(engine: Engine, locations: Sequence[Path] = ()) -> None:
     """Run every migration that the database has not seen: this package's own and those in `locations`. Raises Faulty where it has seen others."""
     places = tuple(locations)
     with _newer_named(), engine.execution_options(write=True).begin() as connection:
+        if connection.dialect.name == "postgresql":  # of servers that start at once one migrates; SQLite has one writer anyway
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATING})")
         scripts = _scripts(places)
         seen = scripts.get_all_current(MigrationContext.configure(connection).get_current_heads())
         if {script.revision for script in seen} == set(scripts.get_heads()):
