@@ -57,7 +57,7 @@ def _audit(engine: Engine, store: EventStore, wave_id: str, keys: Keys, findings
         wave = sql.get(Wave, wave_id)
         if wave is None:
             raise Refused("unknown")
-        if wave.waiting is not None:  # it has no log yet
+        if wave.waiting is not None and wave.discarded_at is None:  # it has no log yet
             raise Refused("searching")
         query = select(Attempt, Person).join(Person, col(Attempt.person_id) == Person.id).where(Attempt.wave_id == wave_id)
         roster = {attempt.id: (attempt, person) for attempt, person in sql.exec(query).all()}
@@ -123,14 +123,16 @@ def _wave_faults(wave: Wave, events: Sequence[SessionEvent], n_attempts: int, ke
     findings += differ(Kind.PERFORMANCE_LOADED, digest=performance)
     if Kind.PERFORMANCE_LOADED not in said and performance != NO_PERFORMANCE:
         findings.append(Finding(wave.id, -1, "there are performance values that nobody has loaded"))
-    at = {Kind.WAVE_OPENED: wave.opened_at, Kind.WAVE_CLOSED: wave.closed_at, Kind.RESULTS_RELEASED: wave.released_at}
+    at = {
+        Kind.WAVE_OPENED: wave.opened_at, Kind.WAVE_CLOSED: wave.closed_at, Kind.RESULTS_RELEASED: wave.released_at, Kind.WAVE_DISCARDED: wave.discarded_at,
+    }  # fmt: skip
     for kind, held in at.items():
         logged = said[kind].at if kind in said else None
         if logged != held:
             findings.append(
                 Finding(wave.id, said[kind].seq if kind in said else -1, f"'{kind}' at {held} in the database, at {logged} in the log")
             )
-    if Kind.WAVE_CREATED not in said:
+    if Kind.WAVE_CREATED not in said and wave.waiting is None:
         findings.append(Finding(wave.id, 0, "the wave's own stream does not tell that it was created"))
     return findings
 
