@@ -132,6 +132,8 @@ class Waves(Acts):
             wave = self._wave(sql, wave_id)
             if wave.waiting is None:  # somebody else was faster
                 return
+            if wave.bank_version != bank.version:  # it was given another bank meanwhile: these are not its parameters any more
+                raise Refused("searching")
             terms = json.loads(wave.waiting)
             wave.snapshot, wave.pool_digest, wave.waiting = snapshot.to_json(), pool.digest, None
             sql.add(wave)
@@ -282,7 +284,8 @@ class Waves(Acts):
             self._store.write_in(sql, wave_id, wave_id, lambda _: [gone], actor=actor, now=now)
             if wave.waiting is not None:
                 wave.waiting = canonical({})
-                known = sql.exec(select(Attempt.person_id).where(Attempt.wave_id == wave_id)).all()
+                people = select(Person.id).join(Attempt, col(Attempt.person_id) == Person.id).where(Attempt.wave_id == wave_id)
+                known = sql.exec(people.order_by(Person.nip).with_for_update(of=Person)).all()  # held as a roster that is loaded holds them
                 sql.exec(delete(Attempt).where(col(Attempt.wave_id) == wave_id))
                 others = select(Attempt.person_id).where(col(Attempt.person_id).in_(known))
                 sql.exec(delete(Person).where(col(Person.id).in_(known), col(Person.id).not_in(others)))

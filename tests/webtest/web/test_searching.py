@@ -17,10 +17,13 @@ from webtest.audit import audit_wave
 from webtest.config import House, aside_of
 from webtest.founding import invented_roster
 from webtest.models import Person, Wave
+from webtest.refusal import Refused
 from webtest.services import works
 from webtest.services.review import Review
 from webtest.services.wavelist import list_waves
 from webtest.services.waves import NewWave
+from webtest.services.works import Waiting
+from webtest.snapshots import Controls
 from webtest.views import room
 from webtest.work_apart import Said
 
@@ -263,6 +266,8 @@ def test_a_wave_is_discarded_after_a_question_and_its_log_says_by_whom(searched:
         assert browser.post(f"{board}/{path}").status_code == 409
     assert len(house.store.events(wave)) == 1
     assert house.works.state("preflight", wave) is None
+    report = audit_wave(house.engine, house.store, wave, house.keys)
+    assert (report.events, report.findings) == (1, ())
 
 
 def test_a_draft_whose_log_has_begun_is_discarded_with_its_log_kept(site: Site) -> None:
@@ -274,6 +279,35 @@ def test_a_draft_whose_log_has_begun_is_discarded_with_its_log_kept(site: Site) 
     assert audit_wave(house.engine, house.store, wave, house.keys).findings == ()
     with SqlSession(house.engine) as sql:
         assert len(sql.exec(select(Person)).all()) == 2  # their log names them by number
+    for at in (None, NOW + 7):  # as if it had never been, or at another time
+        with SqlSession(house.engine.execution_options(write=True)) as sql, sql.begin():
+            sql.get_one(Wave, wave).discarded_at = at
+        (found,) = audit_wave(house.engine, house.store, wave, house.keys).findings
+        assert (found.stream, found.seq) == (wave, 2)
+        assert f"'wave_discarded' at {at} in the database" in found.what
+
+
+def test_parameters_that_were_found_for_a_bank_are_not_pinned_to_the_newer_one_that_a_wave_was_given_meanwhile(site: Site) -> None:
+    """Who opens a wave on the command line searches for minutes; meanwhile somebody else gives it the newest bank."""
+    house = site.house
+
+    def under_way(*_: object) -> Controls:
+        raise Waiting([])
+
+    wave = house.waves.create(
+        NewWave("Uji", "Kota", "Aula", "2026-11-24"), invented_roster(2), CONTROLLED, actor="user:2", now=NOW, control=under_way
+    )
+
+    def slowly(*_: object) -> Controls:
+        publish_another(house)
+        house.waves.renew(wave, now=NOW, control=under_way)
+        return tuple(CONTROL)
+
+    with pytest.raises(Refused, match="searching"):
+        house.waves.open(wave, actor="user:2", now=NOW, control=slowly)
+    house.waves.open(wave, actor="user:2", now=NOW, control=lambda *_: tuple(CONTROL))
+    assert house.catalog.kit(wave).bank.version == house.newest_bank().version == 2
+    assert audit_wave(house.engine, house.store, wave, house.keys).findings == ()
 
 
 def test_people_of_other_waves_stay_when_a_wave_is_discarded_and_an_open_wave_cannot_be(searched: Searched, room_of_two: Room) -> None:
