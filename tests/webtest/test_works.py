@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session as SqlSession
 
 from cat_engine import Fault, Faulty
@@ -16,7 +17,7 @@ from tests.webtest.conftest import T0
 from tests.webtest.searching import Told, until
 from webtest.config import House
 from webtest.services import works as module
-from webtest.services.works import MOST_BREAKS, SILENT_MS, Kind, Waiting, Work, Works
+from webtest.services.works import AHEAD_MS, MOST_BREAKS, SILENT_MS, Kind, Waiting, Work, Works
 from webtest.tasks import Outcome, Task, Watch
 
 DONE = {"outcome": {"n": 7}}
@@ -131,6 +132,71 @@ def test_a_work_of_a_server_that_was_killed_is_taken_up_by_the_next_for_whoever_
         assert server.counts.kept == []
     finally:
         other.works.close()
+
+
+def test_a_work_of_a_server_whose_clock_was_ahead_is_taken_up_once_the_clock_is_set_right(server: Server) -> None:
+    server.now += 86_400_000
+    server.works.begin("count", "3", actor="user:1")
+    assert server.told.listening.wait(10)
+    other = Server(server.house, Told(), now=T0)
+    other.works.serve()
+    try:
+        assert other.told.listening.wait(10)
+        other.told.say(DONE)
+        other.reaches("finished")
+        assert [who for _, who, _, _ in other.counts.kept] == ["user:1"]
+    finally:
+        other.works.close()
+
+
+def test_a_work_of_a_server_whose_clock_is_some_minutes_ahead_is_left_to_it(server: Server) -> None:
+    server.now += AHEAD_MS
+    server.works.begin("count", "3")
+    assert server.told.listening.wait(10)
+    assert Server(server.house, Told(), now=T0).state() == "running"
+
+
+def test_a_work_runs_on_when_the_clock_of_its_own_server_jumps(server: Server) -> None:
+    """Its next beat says so by the new clock, and a second press of the button begins nothing that another outcome would follow from."""
+    server.works.begin("count", "3", actor="user:1")
+    assert server.told.listening.wait(10)
+    for jump in (86_400_000, -2 * 86_400_000):
+        server.now += jump
+        server.works.begin("count", "3", actor="user:2")
+        server.reaches("running")
+    server.told.say(DONE)
+    server.reaches("finished")
+    until(server.works._waiting.empty)
+    assert len(server.counts.kept) == 1
+
+
+def test_one_work_whose_subject_is_broken_in_the_database_does_not_keep_the_others_waiting(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a wave was pinned to is no table of its fields any more: reading it is a TypeError, as for the audit."""
+    whole = server.counts.task
+
+    def task(subject: str) -> Task:
+        return Counting(**{"m": 1}) if subject == "1" else whole(subject)  # type: ignore[call-arg]
+
+    monkeypatch.setattr(server.counts, "task", task)
+    server.works.serve()
+    server.works.begin("count", "1")
+    server.works.begin("count", "3")
+    server.told.say(DONE)
+    server.reaches("finished", "3")
+    server.reaches("failed", "1")
+
+
+def test_a_server_closes_although_its_database_is_away(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object, **__: object) -> int:
+        raise OperationalError("", None, OSError())
+
+    server.works.begin("count", "3")
+    assert server.told.listening.wait(10)
+    monkeypatch.setattr(server.works, "_write", away)
+    server.works.close()
+    assert server.state() == "running"  # its silence tells
 
 
 def test_a_work_whose_process_is_killed_is_begun_anew_by_itself(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,11 +30,12 @@ from webtest.tasks import Outcome, Task
 from webtest.work_apart import Said, apart
 
 SILENT_MS = 20_000
+AHEAD_MS = 600_000  # no two servers' clocks are that far apart: whoever beat later than this from now did so before a clock was set back
 LOOK_S = 2.0  # so often the thread looks for works to take up, and for what works wait for
 MOST_BREAKS = 3  # a work whose process ends without an outcome so often has failed
 BROKE_OFF = Fault("server", "", f"the computation broke off {MOST_BREAKS} times", "look at the server's log and memory, then try again")
 UNDER_WAY = ("running", "interrupted")
-BREAKS = (OSError, SQLAlchemyError, ValueError, LookupError, Refused)  # a work breaks off by these, not the thread
+BREAKS = (OSError, SQLAlchemyError, ValueError, TypeError, LookupError, Refused)  # a work breaks off by these, not the thread
 BEGIN = (  # of many who ask at once one begins: whoever finds the row as it was seen
     "INSERT INTO work (kind, subject, state, actor, asked_at, done, total, breaks, waits, runner, started_at, beat_at) "
     "VALUES (:kind, :subject, 'running', :actor, :asked_at, 0, 0, :breaks, :waits, :runner, :now, :now) "
@@ -143,7 +144,8 @@ class Works:
             thread = self._thread
         if thread is not None:
             thread.join()
-            self._write(None, state="interrupted")
+            with suppress(SQLAlchemyError):  # should the database be away, the silence of the works tells
+                self._write(None, state="interrupted")
 
     def state(self, kind: str, subject: str) -> Work | None:
         """How a work stands; None where nobody has begun it."""
@@ -310,7 +312,7 @@ def state_in(sql: SqlSession, kind: str, subject: str, now: int) -> Work | None:
 
 
 def _work(row: WorkRow, now: int) -> Work:
-    silent = row.state == "running" and row.beat_at < now - SILENT_MS
+    silent = row.state == "running" and not now - SILENT_MS <= row.beat_at <= now + AHEAD_MS
     changed = row.outcome is not None and _digest(row.outcome) != row.outcome_digest
     outcome = json.loads(row.outcome) if row.outcome is not None and not changed else None
     faults = () if outcome is None else outcome.get("faults", ())
