@@ -168,8 +168,8 @@ def test_answers_of_closed_waves_become_responses(finished: Room) -> None:
 def test_open_unknown_and_empty_waves_are_not_calibrated(house: House) -> None:
     service = Psychometrics(house.engine, house.store)
     room = open_room(house, 1)
-    for waves in ([], [room.wave], ["W0"]):
-        with refused("wave_not_closed"):
+    for waves, code in (([], "no_answers"), ([room.wave], "wave_not_closed"), (["W0"], "unknown")):
+        with refused(code):
             service.responses(waves)
     room.close(T0 + HOUR)
     with refused("no_answers"):
