@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, InternalError, NoSuchModuleError, OperationalError
 
 from cat_engine import Fault, Faulty
 
@@ -110,6 +110,6 @@ def failures_named() -> Iterator[None]:
         fault = Fault("DATABASE_URL", "", "is not the address of a database", "postgresql://user:password@host/name")
         raise Faulty([fault]) from None
     except DatabaseError as error:
-        if type(error) not in (DatabaseError, OperationalError):
+        if type(error) not in (DatabaseError, OperationalError, InternalError):  # the last: PostgreSQL that only reads, as a standby does
             raise
         raise Faulty([Fault("database", "", f"cannot be used: {error.orig}".strip())]) from None

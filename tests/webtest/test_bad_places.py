@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
+from tests.conftest import Place, admin, copy_of, drop
 from webtest.cli import main
 from webtest.config import open_house
 
@@ -47,3 +48,16 @@ def test_a_database_of_a_newer_version_is_named(data: Path) -> None:
 )
 def test_words_that_are_no_utf_8_are_named_by_their_option(data: Path, words: tuple[str, ...]) -> None:
     assert "is not UTF-8 text" in refused(data, *words)
+
+
+@pytest.mark.postgres
+def test_a_postgresql_that_only_reads_is_named_where_a_command_writes(data: Path, founded_postgres: Place, tmp_path: Path) -> None:
+    place = copy_of(founded_postgres, tmp_path / "cact-data")
+    name = make_url(place.url).database or ""
+    admin(place.url, "ALTER DATABASE {} SET default_transaction_read_only = on", name)
+    read = CliRunner().invoke(main, ["bank", "list", "--data", str(data)], env={"DATABASE_URL": place.url})
+    assert read.exit_code == 0, read.output
+    said = refused(data, "user", "add", "x", "--role", "admin", "--name", "X", url=place.url)
+    assert "database: cannot be used: cannot execute" in said
+    assert "in a read-only transaction" in said
+    drop(place)
