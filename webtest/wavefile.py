@@ -33,7 +33,7 @@ FACTS = (
 
 
 def wave_lines(engine: Engine, store: EventStore, wave_id: str) -> Iterator[dict[str, Any]]:
-    """Header, then every event. Raises Refused("unknown" | "wave_not_closed")."""
+    """Header, then every event. Raises Refused("unknown" | "discarded" | "wave_not_closed")."""
     events = list(log_lines(engine, store, wave_id))
     with SqlSession(engine) as sql:
         wave = sql.get(Wave, wave_id)

@@ -14,9 +14,13 @@ from webtest.config import House
 from webtest.founding import invented_roster
 from webtest.models import Attempt, Person
 from webtest.refusal import Refused
+from webtest.services.answers import export_answers
+from webtest.services.psychometrics import Psychometrics
+from webtest.services.results import Results
 from webtest.services.waves import UPSERT_PERSON, NewWave
 from webtest.services.works import Waiting
 from webtest.snapshots import Controls
+from webtest.wavefile import wave_lines
 
 NEW = NewWave("Uji", "Kota", "Aula", "2026-11-24")
 BLOCKED = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
@@ -67,6 +71,20 @@ def test_people_whom_a_roster_names_at_the_very_moment_stay_when_their_wave_is_d
     with SqlSession(house.engine) as sql:
         assert {p.nip for p in sql.exec(select(Person)).all()} == {row.nip, stranger.nip}
         assert {a.wave_id for a in sql.exec(select(Attempt)).all()} == {other}
+
+
+def test_answers_and_results_of_a_discarded_wave_are_refused_for_that_and_not_for_want_of_a_close(house: House) -> None:
+    wave = house.waves.create(NEW, invented_roster(1), PLAN, actor=OFFICER, now=T0)
+    house.waves.discard(wave, actor=OFFICER, now=T0)
+    askers: list[Callable[[], object]] = [
+        lambda: Psychometrics(house.engine, house.store).responses([wave]),
+        lambda: export_answers(house, [wave], ()),
+        lambda: Results(house.engine, house.store, house.catalog, house.keys).wave(wave),
+        lambda: list(wave_lines(house.engine, house.store, wave)),
+    ]
+    for ask in askers:
+        with pytest.raises(Refused, match="discarded"):
+            ask()
 
 
 def test_of_opening_and_discarding_a_wave_at_once_one_is_refused(house: House) -> None:

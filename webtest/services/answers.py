@@ -53,8 +53,8 @@ def export_answers(house: House, waves: Sequence[str], groups: Sequence[str]) ->
     """File name -> content: a Parquet file a wave with `groups` (of GROUPS) as columns, and the manifest.
 
     person_id is a keyed hash: the same person has the same one in every wave of the installation, and nobody without its keys can go back from it.
-    Attempts that were declared void are left out and counted. Raises Refused("unknown" | "wave_not_closed" | "no_answers"), and Faulty where a wave's log does
-    not hold.
+    Attempts that were declared void are left out and counted. Raises Refused("unknown" | "discarded" | "wave_not_closed" | "no_answers"), and Faulty
+    where a wave's log does not hold.
     """
     closed = {wave.id: wave for wave in closed_waves(house.engine, waves)}
     made = {wave_id: wave for wave_id in dict.fromkeys(waves or closed) if (wave := _of_wave(house, closed[wave_id], groups)) is not None}

@@ -88,7 +88,7 @@ class Psychometrics:
     def responses(self, waves: Sequence[str], *, timed: bool = True) -> tuple[ResponseLog, dict[str, int]]:
         """The answers of closed waves, and what was left out and why; `timed`: with how long each took, which is unknown otherwise.
 
-        Raises Refused("no_answers" | "unknown" | "wave_not_closed").
+        Raises Refused("no_answers" | "unknown" | "discarded" | "wave_not_closed").
         """
         if not waves:
             raise Refused("no_answers")

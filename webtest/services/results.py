@@ -132,7 +132,7 @@ class Results:
         self._engine, self._store, self._catalog, self._keys = engine, store, catalog, keys
 
     def wave(self, wave_id: str) -> WaveResults:
-        """Every profile of a closed wave. Raises Refused("unknown" | "wave_not_closed"), and Faulty where no rules hold on its day."""
+        """Every profile of a closed wave. Raises Refused("unknown" | "discarded" | "wave_not_closed"), and Faulty where no rules hold on its day."""
         with SqlSession(self._engine, expire_on_commit=False) as sql:
             wave = self._closed(sql, wave_id)
             norms = norms_on(sql, wave.day)
@@ -216,6 +216,8 @@ class Results:
         wave = sql.get(Wave, wave_id, with_for_update=hold or None)
         if wave is None:
             raise Refused("unknown")
+        if wave.discarded_at is not None:
+            raise Refused("discarded")
         if wave.closed_at is None:
             raise Refused("wave_not_closed")
         return wave

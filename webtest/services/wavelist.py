@@ -29,11 +29,15 @@ def list_waves(engine: Engine) -> list[WaveLine]:
 
 
 def closed_waves(engine: Engine, chosen: Sequence[str] = ()) -> list[Wave]:
-    """Waves whose answers may be used, oldest first: the chosen ones, or all without a choice. Raises Refused("unknown" | "wave_not_closed")."""
+    """Waves whose answers may be used, oldest first: the chosen ones, or all without a choice. Raises Refused("unknown" | "discarded" |
+    "wave_not_closed").
+    """
     with SqlSession(engine, expire_on_commit=False) as sql:
         found = list(sql.exec(select(Wave).order_by(col(Wave.created_at))).all())
     if not set(chosen) <= {wave.id for wave in found}:
         raise Refused("unknown")
+    if any(wave.id in chosen and wave.discarded_at is not None for wave in found):
+        raise Refused("discarded")
     closed = [wave for wave in found if wave.closed_at is not None and (not chosen or wave.id in chosen)]
     if not set(chosen) <= {wave.id for wave in closed}:
         raise Refused("wave_not_closed")
