@@ -22,7 +22,8 @@ class Preflights:
         self._waves, self._works, self._searches = waves, works, searches
 
     def begin(self, wave_id: str, *, actor: str, again: bool = False) -> Work:
-        """Begin it, or once more where it has failed (or `again`), and with it the search that it waits for. Raises Refused("unknown")."""
+        """Begin it, or once more where it has failed (or `again`), and with it the search that it waits for. Raises Refused as Waves.check_draft."""
+        self._waves.check_draft(wave_id)
         needed, waits = self._waves.needs(wave_id), []
         if needed is not None:
             found = self._searches.state(*needed)

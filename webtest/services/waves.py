@@ -139,6 +139,12 @@ class Waves(Acts):
             sql.add(wave)
             self._begin_log(sql, wave, terms, now)
 
+    def check_draft(self, wave_id: str) -> None:
+        """Raises Refused("unknown" | "discarded" | "wave_not_draft") where a wave can never be opened (again)."""
+        with SqlSession(self._engine) as sql:
+            if self._wave(sql, wave_id).opened_at is not None:
+                raise Refused("wave_not_draft")
+
     def needs(self, wave_id: str) -> tuple[TestPlan, Bank] | None:
         """The plan and the bank whose control parameters a wave waits for; None where it waits for none. Raises Refused("unknown" |
         "discarded").
@@ -228,6 +234,7 @@ class Waves(Acts):
         """Open the wave: its roster is frozen from now on. Control parameters that it waits for are pinned first, `control` finds them; `simulated` says
         whether simulated people get to the end of its test. Raises Refused("searching"), what `simulated` raises, and Faulty where the bank cannot keep the plan's limits or the pre-flight check finds a fault.
         """
+        self.check_draft(wave_id)
         self._pin(wave_id, control, now)
         faults = self.preflight(wave_id, simulated)
         if faults:

@@ -318,3 +318,12 @@ def test_people_of_other_waves_stay_when_a_wave_is_discarded_and_an_open_wave_ca
         assert len(sql.exec(select(Person)).all()) == 2
     assert browser.post(f"/petugas/gelombang/{room_of_two.wave}/hapus").status_code == 409
     assert browser.get(f"/petugas/gelombang/{room_of_two.wave}/hapus").status_code == 409
+
+
+def test_nothing_is_simulated_for_a_wave_that_was_opened_elsewhere(searched: Searched, room_of_two: Room) -> None:
+    """On the command line, which simulates there and then: a page that is still open in a browser has its button yet."""
+    browser, board = searched.site.browser().officer("koordinator"), f"/petugas/gelombang/{room_of_two.wave}"
+    browser.get(board)
+    for path in ("buka", "persiapan"):
+        assert browser.post(f"{board}/{path}").status_code == 409
+    assert searched.site.house.works.state("preflight", room_of_two.wave) is None
