@@ -165,14 +165,14 @@ def _calibrate_scale(
     known = estimated & np.array([bank.calibration[items[i]] == "calibrated" for i in run.used])
     free, told = not fixed.any(), bool(known.sum() >= FEWEST_TO_TELL)
     common = known if told else estimated  # made-up parameters say nothing of the scale where there are others
-    slope, intercept = _link(run.fit.rows, before, common) if free else (1.0, 0.0)
+    (slope, intercept), steady = _link(run.fit.rows, before, common) if free else ((1.0, 0.0), estimated)
     rows = [transform(row, slope, intercept) for row in run.fit.rows]
     errors = [run.errors.moved(k, row, slope, intercept) for k, row in enumerate(run.fit.rows)]
     names = tuple(ids[i] for i in run.used)
     girth_b, girth_r = _girth(run, log.person[mine], item, category) if options.girth else (np.full(len(run.used), np.nan), float("nan"))
     scale = ScaleRun.of(run.fit, competency, names, slope, intercept, girth_r)
     middle_errors = [float("nan") if se_slopes else float(np.mean(se_b)) for _, se_b, se_slopes in errors]
-    moves = drifts(rows, before, middle_errors, scale.mean, scale.sd, common if free else estimated)
+    moves = drifts(rows, before, middle_errors, scale.mean, scale.sd, steady)
     where = {int(i): k for k, i in enumerate(run.used)}
     verdicts = []
     for i in range(len(items)):
@@ -200,8 +200,8 @@ def _is_anchor(bank: Bank, options: CalibrationOptions, i: int) -> bool:
     return bank.ids[i] in options.anchors if options.anchors else bank.calibration[i] == "calibrated" and bank.status[i] != "pretest"
 
 
-def _link(new: Sequence[Row], old: Sequence[Row], common: Mask) -> tuple[float, float]:
-    """Stocking-Lord over the items `common`[I], without those that moved.
+def _link(new: Sequence[Row], old: Sequence[Row], common: Mask) -> tuple[tuple[float, float], Mask]:
+    """Stocking-Lord over the items `common`[I], without those that moved, and which were left, [I].
 
     Partial credit items with a given slope carry the unit of the scale themselves: only their mean moves.
     """
@@ -211,8 +211,11 @@ def _link(new: Sequence[Row], old: Sequence[Row], common: Mask) -> tuple[float, 
             return 1.0, float(np.mean(middles(theirs) - middles(mine)))
         return link(mine, theirs)
 
-    those = np.flatnonzero(common).tolist()
-    return purified([new[k] for k in those], [old[k] for k in those], constants)[0]
+    those = np.flatnonzero(common)
+    found, kept = purified([new[k] for k in those.tolist()], [old[k] for k in those.tolist()], constants)
+    steady = np.zeros_like(common)
+    steady[those[kept]] = True
+    return found, steady
 
 
 def _girth(run: Run, person: Ints, item: Ints, category: Ints) -> tuple[Floats, float]:

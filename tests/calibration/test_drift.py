@@ -66,6 +66,16 @@ def test_a_purified_link_is_that_of_the_items_that_did_not_move(method: str) -> 
     assert link(fresh, ROWS, method) != pytest.approx((1.2, 0.5), abs=0.02)
 
 
+@pytest.mark.parametrize("n_moved", [4, 5, 6])
+def test_items_that_moved_the_same_way_do_not_hide_each_other_until_they_are_half(n_moved: int) -> None:
+    """4 to 6 of 14 are a quarter and more, from where on the interquartile range is that of the movement itself."""
+    shifts = {k: -0.6 - 0.1 * k for k in range(n_moved)}
+    fresh = [transform(row, 1 / 1.2, -0.5 / 1.2) for row in moved_by({k: 0.01 * (-1) ** k for k in range(14)} | shifts)]
+    constants, kept = purified_link(fresh, ROWS)
+    assert constants == pytest.approx((1.2, 0.5), abs=0.02)
+    assert kept == 14 - n_moved
+
+
 def test_of_few_common_items_none_is_left_out() -> None:
     fresh = moved_by({3: 0.8})[:5]
     assert purified_link(fresh, ROWS[:5]) == (link(fresh, ROWS[:5]), 5)
@@ -106,6 +116,16 @@ def test_a_free_calibration_flags_what_moved_and_what_stayed_at_the_nominal_rate
     assert found >= 0.9 * (found + missed)
     assert stayed > 100
     assert false / stayed < 0.025
+
+
+def test_where_almost_a_third_became_easier_the_others_still_hold_the_scale() -> None:
+    """22 of 70."""
+    _, moved, proposal = routed_on_an_old_bank(914, (-0.7,) * 22)
+    assert [proposal.scales[0].mean, proposal.scales[0].sd] == pytest.approx([0.3, 1.1], abs=0.08)
+    known = [v for v in proposal.verdicts if v.new is not None and max(v.se_b) <= 0.15]
+    flagged = {v.item_id for v in known if "drift" in v.flags}
+    assert len(flagged & moved) >= 0.9 * sum(v.item_id in moved for v in known) > 10
+    assert len(flagged - moved) <= 1
 
 
 def test_its_words_are_those_of_an_anchor_that_moved() -> None:
