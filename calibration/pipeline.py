@@ -104,6 +104,8 @@ def calibrate(
     pairs: list[PairFindings] = []
     for s, competency in enumerate(bank.competencies):
         items = np.flatnonzero((bank.params.scale == s) & asked)
+        if not len(items):
+            continue
         found, run = _calibrate_scale(log, bank, options, competency, items, bank_item, hold)
         if run is not None and groups:
             findings = _dif(log, bank, run, bank_item, groups)
