@@ -20,6 +20,7 @@ from cat_engine.irt import Floats, Ints
 from cat_engine.simulate import draw_category
 from itembank.bank import Bank, pool_of
 from tests.calibration.conftest import ROUTED_PLAN
+from tests.calibration.sitters import bank_of_rows
 from tests.webtest.small import run, table
 
 OLD, NEW, PEOPLE = 40, 10, 3000
