@@ -23,7 +23,7 @@ all pairs of the competency. Only a positive q3 is: that of a testlet, a shared 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,7 @@ LEVEL = 0.01
 MOST_ITEMS = 2000  # of a competency: four tables of items x items for each processor
 MOST_PAIRS = 200_000_000  # of answers: above, every so-manieth person stands for all
 LEAST_LENGTH = 1e-6  # of a parabola over a posterior: below, it is rounding
+DENSITY_CYCLES, NEAR = 50, 0.01  # of means and log sds of ability
 CROWDED = 8  # where one cell in so many is an answer, dense products are faster
 
 
@@ -123,10 +124,25 @@ def _tables(fit: MmlFit, every: int) -> tuple[Ints, Floats, Floats]:
     """n, q3 and z, [I, I] each, of every so-manieth person."""
     p = np.moveaxis(probabilities(ItemParams.from_rows([row._replace(scale=0) for row in fit.rows]), fit.nodes), 0, -1)
     score = np.einsum("k,ikq->iq", np.arange(p.shape[1]), p)
-    sums = fit.design.held.total(_pair_sums, fit.state.table(fit.design, fit.nodes), fit.nodes, score, fit.design.n_cat, every)
+    sums = fit.design.held.total(_pair_sums, _table_of(fit), fit.nodes, score, fit.design.n_cat, every)
     n, total, spread, square = np.stack(sums).astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.rint(n).astype(np.int64), total / np.sqrt(spread * spread.T), total / np.sqrt(square)
+
+
+def _table_of(fit: MmlFit) -> Floats:
+    """The table of the fit's columns. Where items were fixed and ability taken as N(0, 1) all the same, or updated once (mml.FIPC), its means and sds are
+    estimated first: by those of other people, all pairs would go together.
+    """
+    state = fit.state
+    if state.histogram is None and not state.free.any() and any(not shape.free.any(axis=1).all() for shape in state.shapes):
+        state = replace(state, latent=state.latent.copy(), free=np.ones_like(state.free))
+        for _ in range(DENSITY_CYCLES):
+            before = state.latent.copy()
+            state.maximise_latent(fit.design.expect(state.table(fit.design, fit.nodes))[1], fit.design, fit.nodes)
+            if np.abs(state.latent - before).max() < NEAR:
+                break
+    return state.table(fit.design, fit.nodes)
 
 
 def _pair_sums(part: Part, table: Floats, nodes: Floats, score: Floats, n_cat: int, every: int) -> Sums:
