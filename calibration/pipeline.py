@@ -12,7 +12,7 @@ from calibration.estimate import Demands, Run, estimate
 from calibration.expectation import Here, Hold
 from calibration.girth_adapter import second_opinion
 from calibration.linking import link, middles, transform
-from calibration.mml import MmlOptions
+from calibration.mml import FIPC, MmlOptions
 from calibration.pair_residuals import PairFindings, pair_findings
 from calibration.responses import ResponseLog
 from calibration.screening import answer_faults
@@ -32,7 +32,7 @@ class CalibrationOptions:
     mode "free": every item with enough answers is estimated, N(0, 1) a competency, then put on the bank's scale by Stocking-Lord over the items that did
     not move; calibrated items of the bank that did are flagged.
     mode "anchored": `anchors` (default: the bank's calibrated items, but for those in pretest) keep their parameters, the rest is estimated on their scale; anchors that no
-    longer fit them are released, the farthest first, and flagged.
+    longer fit them are released, the farthest first, and flagged, where ability is estimated with the items (mml.fipc "mwu-mem").
     mode "online": the bank's active items keep their parameters whatever they are, and only those in pretest are estimated, on their scale; mml.fipc says how
     ("nwu-oem": one EM cycle, Wainer & Mislevy, 1990; "nwu-mem": many, Ban et al., 2001). Answers to items that are held or retired are left out.
     min_n: answers an item needs; max_se: the largest SE of any b at which new parameters are adopted, made as `se` says ("oakes" or "xpd": without
@@ -155,7 +155,9 @@ def _calibrate_scale(
     demands = Demands(2**62 if anchorless else options.min_n, options.max_se, options.se, options.mml)
     found = estimate(log.person[mine], item, category, old, demands, fixed, hold=hold)
     released: set[int] = set()
-    while options.mode != "online" and found.run is not None and (moved := drifted_anchor(found.run, fixed, options.min_n)) is not None:
+    # By an ability that was not estimated, people unlike it leave every fixed curve: that tells of them, not of the anchors.
+    watched = options.mode != "online" and options.mml.fipc == FIPC[0]
+    while watched and found.run is not None and (moved := drifted_anchor(found.run, fixed, options.min_n)) is not None:
         fixed[moved] = False
         released.add(moved)
         found = estimate(log.person[mine], item, category, old, demands, fixed, hold=hold)

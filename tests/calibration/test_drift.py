@@ -9,6 +9,7 @@ import pytest
 
 from calibration.drift import LARGEST_Z, drifts, purified_link, robust_z
 from calibration.linking import link, transform
+from calibration.mml import MmlOptions
 from calibration.pipeline import CalibrationOptions, Proposal, calibrate
 from cat_engine import Row
 from itembank.bank import Bank
@@ -44,6 +45,16 @@ def test_an_anchor_that_moved_is_released_estimated_and_left_to_a_person(draw: C
 def test_anchors_that_hold_stay_anchors(draw: Callable[..., Any], bank_of: Callable[..., Bank]) -> None:
     found = verdicts(draw, bank_of(ROWS), {})
     assert {name for name, v in found.items() if v.flags == ("anchor",)} == ANCHORS
+
+
+@pytest.mark.parametrize("fipc", ["nwu-oem", "nwu-mem"])
+def test_people_unlike_those_for_whom_ability_was_fixed_release_no_anchor(fipc: str) -> None:
+    """Ability N(1.5, 1.3), six answers each: taken as N(0, 1) it leaves the fixed curves, and most anchors would be released."""
+    rows = items("2pl", 40, 5)
+    log = adaptive(bank_of_rows(rows), np.random.default_rng(5).normal(1.5, 1.3, (2500, 1)), 6, 5)
+    bank = replace(bank_of_rows(rows), status=("active",) * 32 + ("pretest",) * 8)
+    found = calibrate(log, bank, CalibrationOptions("anchored", max_se=1.0, mml=MmlOptions(fipc=fipc))).verdicts
+    assert {v.flags for v in found[:32]} == {("anchor",)}
 
 
 def test_of_the_last_two_anchors_none_is_released(draw: Callable[..., Any], bank_of: Callable[..., Bank]) -> None:
