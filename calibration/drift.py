@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from calibration.estimate import LARGEST_RMSD, Run
 from calibration.linking import link, middles, transform
 from cat_engine import Grid, ItemParams, Row, expected_score
-from cat_engine.irt import Floats
+from cat_engine.irt import Floats, Ints
 
 SD_OF_IQR = 0.7413  # standard deviation of a normal distribution as a multiple of its interquartile range
+SD_OF_MAD = 1.4826  # and of its median absolute deviation
 SMALLEST_SPREAD = 0.02  # of b: differences that are all but equal single out no item
 LARGEST_Z = 2.7  # Huynh & Meyer (2010)
 FEWEST_ANCHORS = 2
@@ -97,25 +98,30 @@ def _robust(d: Floats, others: Floats) -> Floats:
 
 def purified_link(new: Sequence[Row], old: Sequence[Row], method: str = "sl") -> tuple[tuple[float, float], int]:
     """(A, B) as linking.link gives them, of the common items that did not move, and how many those are. Raises Faulty as link does."""
-    return purified(new, old, partial(link, method=method))
+    constants, kept = purified(new, old, partial(link, method=method))
+    return constants, len(kept)
 
 
-def purified(new: Sequence[Row], old: Sequence[Row], constants_of: Link) -> tuple[tuple[float, float], int]:
-    """(A, B) as constants_of(new, old) gives them, of the common items that did not move, and how many those are: items whose b moved by a robust z above
-    LARGEST_Z are left out and the rest is linked again, until they settle. All take part where fewer than FEWEST_TO_TELL would be left.
+def purified(new: Sequence[Row], old: Sequence[Row], constants_of: Link) -> tuple[tuple[float, float], Ints]:
+    """(A, B) as constants_of(new, old) gives them, of the common items that did not move, and which those are: items whose b moved by more than LARGEST_Z
+    robust sds are left out and the rest is linked again, until they settle. All take part where fewer than FEWEST_TO_TELL would be left.
+
+    The sd is that of the median absolute deviation: items that all became easier set the interquartile range as soon as they are a quarter, and would
+    hide each other, but that deviation only when they are half (Rousseeuw & Croux, 1993).
     """
     every = np.arange(len(new))
     kept, everyone = every, constants_of(new, old)
     constants = everyone
     for _ in range(MOST_PASSES):
-        z = robust_z([transform(row, *constants) for row in new], old)
-        still = np.flatnonzero(np.abs(z) <= LARGEST_Z)
+        away = middles([transform(row, *constants) for row in new]) - middles(old)
+        away = np.abs(away - np.median(away))
+        still = np.flatnonzero(away <= LARGEST_Z * max(SD_OF_MAD * float(np.median(away)), SMALLEST_SPREAD))
         if len(still) < FEWEST_TO_TELL:
-            return everyone, len(every)
+            return everyone, every
         if np.array_equal(still, kept):
             break
         kept, constants = still, constants_of([new[k] for k in still.tolist()], [old[k] for k in still.tolist()])
-    return constants, len(kept)
+    return constants, kept
 
 
 def drifted_anchor(run: Run, fixed: Mask, min_n: int) -> int | None:

@@ -9,11 +9,13 @@ person's posterior w_p says, and the mean is that of each pair:
     q3  = sum_p t_p / sqrt(sum_p v_pi  sum_p v_pj),    v_pi the same with i twice        z = sum_p t_p / sqrt(sum_p t_p^2)
 
 t_p has expectation 0 where the model holds, whatever routed the people, as at any ability an answer does not depend on those before it (Rubin, 1976); its sum is
-the score by which a Lagrange multiplier test sees a pair (Glas & Suarez-Falcon, 2003). The expected score of an item is all but straight over a person's
-posterior, so that with e the residual from its posterior mean and d its posterior covariance with ability, per posterior sd of that,
+the score by which a Lagrange multiplier test sees a pair (Glas & Suarez-Falcon, 2003). The expected score of an item is all but a parabola over a person's
+posterior, so that with e the residual from its posterior mean, and d and f its posterior covariances with the orthonormal polynomials of ability of degree 1
+and 2 there,
 
-    t_p = e_pi e_pj + d_pi d_pj
+    t_p = e_pi e_pj + d_pi d_pj + f_pi f_pj
 
+(a straight line is enough after ten answers; after three or four, to steep items, the z of pairs far from each other would be many times too high)
 which makes the sums over people products of sparse matrices of persons x items: time grows with the pairs of answers, memory with the pairs of items.
 
 A pair is flagged where q3 is at least .2 (the bound of Christensen et al. for what exceeds the mean) and z is significant after Holm's (1979) correction over
@@ -21,7 +23,7 @@ all pairs of the competency. Only a positive q3 is: that of a testlet, a shared 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,8 @@ LEAST_Q3 = 0.2
 LEVEL = 0.01
 MOST_ITEMS = 2000  # of a competency: four tables of items x items for each processor
 MOST_PAIRS = 200_000_000  # of answers: above, every so-manieth person stands for all
+LEAST_LENGTH = 1e-6  # of a parabola over a posterior: below, it is rounding
+DENSITY_CYCLES, NEAR = 50, 0.01  # of means and log sds of ability
 CROWDED = 8  # where one cell in so many is an answer, dense products are faster
 
 
@@ -120,10 +124,25 @@ def _tables(fit: MmlFit, every: int) -> tuple[Ints, Floats, Floats]:
     """n, q3 and z, [I, I] each, of every so-manieth person."""
     p = np.moveaxis(probabilities(ItemParams.from_rows([row._replace(scale=0) for row in fit.rows]), fit.nodes), 0, -1)
     score = np.einsum("k,ikq->iq", np.arange(p.shape[1]), p)
-    sums = fit.design.held.total(_pair_sums, fit.state.table(fit.design, fit.nodes), fit.nodes, score, fit.design.n_cat, every)
+    sums = fit.design.held.total(_pair_sums, _table_of(fit), fit.nodes, score, fit.design.n_cat, every)
     n, total, spread, square = np.stack(sums).astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.rint(n).astype(np.int64), total / np.sqrt(spread * spread.T), total / np.sqrt(square)
+
+
+def _table_of(fit: MmlFit) -> Floats:
+    """The table of the fit's columns. Where items were fixed and ability taken as N(0, 1) all the same, or updated once (mml.FIPC), its means and sds are
+    estimated first: by those of other people, all pairs would go together.
+    """
+    state = fit.state
+    if state.histogram is None and not state.free.any() and any(not shape.free.any(axis=1).all() for shape in state.shapes):
+        state = replace(state, latent=state.latent.copy(), free=np.ones_like(state.free))
+        for _ in range(DENSITY_CYCLES):
+            before = state.latent.copy()
+            state.maximise_latent(fit.design.expect(state.table(fit.design, fit.nodes))[1], fit.design, fit.nodes)
+            if np.abs(state.latent - before).max() < NEAR:
+                break
+    return state.table(fit.design, fit.nodes)
 
 
 def _pair_sums(part: Part, table: Floats, nodes: Floats, score: Floats, n_cat: int, every: int) -> Sums:
@@ -139,14 +158,23 @@ def _pair_sums(part: Part, table: Floats, nodes: Floats, score: Floats, n_cat: i
         person, item, category = answers.row, answers.col // n_cat, answers.col % n_cat
         given = item < n_items  # the column behind the items is the person's group
         person, item, category = person[given], item[given], category[given]
-        theta = w @ nodes
-        away = w * (nodes - theta[:, None])
-        sd = np.sqrt((away * (nodes - theta[:, None])).sum(axis=1))
         e = category - (w @ score.T)[person, item]
-        d = (away @ score.T)[person, item] / sd[person]
+        covariances = [(own @ score.T)[person, item] for own in _polynomials(w, nodes)]
         starts = np.concatenate([[0], np.cumsum(np.bincount(person, minlength=len(w)))])
-        sums += _products(*(_table(values, item, starts, n_items) for values in (np.ones(len(e)), e, d)))
+        met, *parts = (_table(values, item, starts, n_items) for values in (np.ones(len(e)), e, *covariances))
+        sums += _products(met, parts)
     return tuple(sums)
+
+
+def _polynomials(w: NDArray[np.floating], nodes: Floats) -> tuple[Floats, Floats]:
+    """The orthonormal polynomials of degree 1 and 2 of the posteriors w[P, Q], times these, [P, Q] each. The second is 0 where all lies on two nodes."""
+    away = nodes - (w @ nodes)[:, None]
+    weighted, square = w * away, away * away
+    variance, third = (weighted * away).sum(axis=1, keepdims=True), (weighted * square).sum(axis=1, keepdims=True)
+    bend = square - variance - third / variance * away
+    curved = w * bend
+    length = np.sqrt((curved * bend).sum(axis=1, keepdims=True))
+    return weighted / np.sqrt(variance), np.divide(curved, length, out=np.zeros_like(curved), where=length > LEAST_LENGTH)
 
 
 def _table(values: Floats, item: Ints, starts: Ints, n_items: int) -> Any:
@@ -155,8 +183,11 @@ def _table(values: Floats, item: Ints, starts: Ints, n_items: int) -> Any:
     return table if CROWDED * len(values) < table.shape[0] * n_items else table.toarray()
 
 
-def _products(met: Any, e: Any, d: Any) -> Floats:
-    """The four sums of a block, [4, I, I]."""
-    ee, ed, dd = e * e, e * d, d * d
-    found = met.T @ met, e.T @ e + d.T @ d, (ee + dd).T @ met, ee.T @ ee + 2 * (ed.T @ ed) + dd.T @ dd
+def _products(met: Any, parts: Sequence[Any]) -> Floats:
+    """The four sums of a block, [4, I, I]; parts: the tables whose products of two columns make up t."""
+    total = sum(own.T @ own for own in parts)
+    spread = sum(own * own for own in parts).T @ met
+    mixed = [(one * other, 1 if one is other else 2) for k, one in enumerate(parts) for other in parts[k:]]
+    square = sum(times * (own.T @ own) for own, times in mixed)
+    found = met.T @ met, total, spread, square
     return np.stack([table.toarray() if sparse.issparse(table) else table for table in found])

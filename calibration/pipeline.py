@@ -12,7 +12,7 @@ from calibration.estimate import Demands, Run, estimate
 from calibration.expectation import Here, Hold
 from calibration.girth_adapter import second_opinion
 from calibration.linking import link, middles, transform
-from calibration.mml import MmlOptions
+from calibration.mml import FIPC, MmlOptions
 from calibration.pair_residuals import PairFindings, pair_findings
 from calibration.responses import ResponseLog
 from calibration.screening import answer_faults
@@ -32,7 +32,7 @@ class CalibrationOptions:
     mode "free": every item with enough answers is estimated, N(0, 1) a competency, then put on the bank's scale by Stocking-Lord over the items that did
     not move; calibrated items of the bank that did are flagged.
     mode "anchored": `anchors` (default: the bank's calibrated items, but for those in pretest) keep their parameters, the rest is estimated on their scale; anchors that no
-    longer fit them are released, the farthest first, and flagged.
+    longer fit them are released, the farthest first, and flagged, where ability is estimated with the items (mml.fipc "mwu-mem").
     mode "online": the bank's active items keep their parameters whatever they are, and only those in pretest are estimated, on their scale; mml.fipc says how
     ("nwu-oem": one EM cycle, Wainer & Mislevy, 1990; "nwu-mem": many, Ban et al., 2001). Answers to items that are held or retired are left out.
     min_n: answers an item needs; max_se: the largest SE of any b at which new parameters are adopted, made as `se` says ("oakes" or "xpd": without
@@ -104,6 +104,8 @@ def calibrate(
     pairs: list[PairFindings] = []
     for s, competency in enumerate(bank.competencies):
         items = np.flatnonzero((bank.params.scale == s) & asked)
+        if not len(items):
+            continue
         found, run = _calibrate_scale(log, bank, options, competency, items, bank_item, hold)
         if run is not None and groups:
             findings = _dif(log, bank, run, bank_item, groups)
@@ -153,7 +155,9 @@ def _calibrate_scale(
     demands = Demands(2**62 if anchorless else options.min_n, options.max_se, options.se, options.mml)
     found = estimate(log.person[mine], item, category, old, demands, fixed, hold=hold)
     released: set[int] = set()
-    while options.mode != "online" and found.run is not None and (moved := drifted_anchor(found.run, fixed, options.min_n)) is not None:
+    # By an ability that was not estimated, people unlike it leave every fixed curve: that tells of them, not of the anchors.
+    watched = options.mode != "online" and options.mml.fipc == FIPC[0]
+    while watched and found.run is not None and (moved := drifted_anchor(found.run, fixed, options.min_n)) is not None:
         fixed[moved] = False
         released.add(moved)
         found = estimate(log.person[mine], item, category, old, demands, fixed, hold=hold)
@@ -165,14 +169,14 @@ def _calibrate_scale(
     known = estimated & np.array([bank.calibration[items[i]] == "calibrated" for i in run.used])
     free, told = not fixed.any(), bool(known.sum() >= FEWEST_TO_TELL)
     common = known if told else estimated  # made-up parameters say nothing of the scale where there are others
-    slope, intercept = _link(run.fit.rows, before, common) if free else (1.0, 0.0)
+    (slope, intercept), steady = _link(run.fit.rows, before, common) if free else ((1.0, 0.0), estimated)
     rows = [transform(row, slope, intercept) for row in run.fit.rows]
     errors = [run.errors.moved(k, row, slope, intercept) for k, row in enumerate(run.fit.rows)]
     names = tuple(ids[i] for i in run.used)
     girth_b, girth_r = _girth(run, log.person[mine], item, category) if options.girth else (np.full(len(run.used), np.nan), float("nan"))
     scale = ScaleRun.of(run.fit, competency, names, slope, intercept, girth_r)
     middle_errors = [float("nan") if se_slopes else float(np.mean(se_b)) for _, se_b, se_slopes in errors]
-    moves = drifts(rows, before, middle_errors, scale.mean, scale.sd, common if free else estimated)
+    moves = drifts(rows, before, middle_errors, scale.mean, scale.sd, steady)
     where = {int(i): k for k, i in enumerate(run.used)}
     verdicts = []
     for i in range(len(items)):
@@ -200,8 +204,8 @@ def _is_anchor(bank: Bank, options: CalibrationOptions, i: int) -> bool:
     return bank.ids[i] in options.anchors if options.anchors else bank.calibration[i] == "calibrated" and bank.status[i] != "pretest"
 
 
-def _link(new: Sequence[Row], old: Sequence[Row], common: Mask) -> tuple[float, float]:
-    """Stocking-Lord over the items `common`[I], without those that moved.
+def _link(new: Sequence[Row], old: Sequence[Row], common: Mask) -> tuple[tuple[float, float], Mask]:
+    """Stocking-Lord over the items `common`[I], without those that moved, and which were left, [I].
 
     Partial credit items with a given slope carry the unit of the scale themselves: only their mean moves.
     """
@@ -211,8 +215,11 @@ def _link(new: Sequence[Row], old: Sequence[Row], common: Mask) -> tuple[float, 
             return 1.0, float(np.mean(middles(theirs) - middles(mine)))
         return link(mine, theirs)
 
-    those = np.flatnonzero(common).tolist()
-    return purified([new[k] for k in those], [old[k] for k in those], constants)[0]
+    those = np.flatnonzero(common)
+    found, kept = purified([new[k] for k in those.tolist()], [old[k] for k in those.tolist()], constants)
+    steady = np.zeros_like(common)
+    steady[those[kept]] = True
+    return found, steady
 
 
 def _girth(run: Run, person: Ints, item: Ints, category: Ints) -> tuple[Floats, float]:

@@ -308,7 +308,7 @@ def _publish(house: "House", version: int) -> None:
 @click.option(
     "--method", type=click.Choice(METHODS), default="sl", show_default=True, help="mean/mean, mean/sigma, Haebara, Stocking-Lord."
 )
-@click.option("--purify", is_flag=True, help="Leave out common items whose b moved by a robust z above 2.7, until they settle.")
+@click.option("--purify", is_flag=True, help="Leave out common items whose b moved by more than 2.7 robust sds, until they settle.")
 @click.option("--out", "out_file", type=FILE, help="Write the moved parameters as CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
 @guarded

@@ -9,6 +9,7 @@ import pytest
 
 from calibration.drift import LARGEST_Z, drifts, purified_link, robust_z
 from calibration.linking import link, transform
+from calibration.mml import MmlOptions
 from calibration.pipeline import CalibrationOptions, Proposal, calibrate
 from cat_engine import Row
 from itembank.bank import Bank
@@ -46,6 +47,16 @@ def test_anchors_that_hold_stay_anchors(draw: Callable[..., Any], bank_of: Calla
     assert {name for name, v in found.items() if v.flags == ("anchor",)} == ANCHORS
 
 
+@pytest.mark.parametrize("fipc", ["nwu-oem", "nwu-mem"])
+def test_people_unlike_those_for_whom_ability_was_fixed_release_no_anchor(fipc: str) -> None:
+    """Ability N(1.5, 1.3), six answers each: taken as N(0, 1) it leaves the fixed curves, and most anchors would be released."""
+    rows = items("2pl", 40, 5)
+    log = adaptive(bank_of_rows(rows), np.random.default_rng(5).normal(1.5, 1.3, (2500, 1)), 6, 5)
+    bank = replace(bank_of_rows(rows), status=("active",) * 32 + ("pretest",) * 8)
+    found = calibrate(log, bank, CalibrationOptions("anchored", max_se=1.0, mml=MmlOptions(fipc=fipc))).verdicts
+    assert {v.flags for v in found[:32]} == {("anchor",)}
+
+
 def test_of_the_last_two_anchors_none_is_released(draw: Callable[..., Any], bank_of: Callable[..., Bank]) -> None:
     found = verdicts(draw, bank_of(ROWS), {0: 2.0}, frozenset({"i0", "i9"}))
     assert found["i0"].flags == found["i9"].flags == ("anchor",)
@@ -64,6 +75,16 @@ def test_a_purified_link_is_that_of_the_items_that_did_not_move(method: str) -> 
     assert constants == pytest.approx((1.2, 0.5), abs=1e-6)
     assert kept == 11
     assert link(fresh, ROWS, method) != pytest.approx((1.2, 0.5), abs=0.02)
+
+
+@pytest.mark.parametrize("n_moved", [4, 5, 6])
+def test_items_that_moved_the_same_way_do_not_hide_each_other_until_they_are_half(n_moved: int) -> None:
+    """4 to 6 of 14 are a quarter and more, from where on the interquartile range is that of the movement itself."""
+    shifts = {k: -0.6 - 0.1 * k for k in range(n_moved)}
+    fresh = [transform(row, 1 / 1.2, -0.5 / 1.2) for row in moved_by({k: 0.01 * (-1) ** k for k in range(14)} | shifts)]
+    constants, kept = purified_link(fresh, ROWS)
+    assert constants == pytest.approx((1.2, 0.5), abs=0.02)
+    assert kept == 14 - n_moved
 
 
 def test_of_few_common_items_none_is_left_out() -> None:
@@ -106,6 +127,16 @@ def test_a_free_calibration_flags_what_moved_and_what_stayed_at_the_nominal_rate
     assert found >= 0.9 * (found + missed)
     assert stayed > 100
     assert false / stayed < 0.025
+
+
+def test_where_almost_a_third_became_easier_the_others_still_hold_the_scale() -> None:
+    """22 of 70."""
+    _, moved, proposal = routed_on_an_old_bank(914, (-0.7,) * 22)
+    assert [proposal.scales[0].mean, proposal.scales[0].sd] == pytest.approx([0.3, 1.1], abs=0.08)
+    known = [v for v in proposal.verdicts if v.new is not None and max(v.se_b) <= 0.15]
+    flagged = {v.item_id for v in known if "drift" in v.flags}
+    assert len(flagged & moved) >= 0.9 * sum(v.item_id in moved for v in known) > 10
+    assert len(flagged - moved) <= 1
 
 
 def test_its_words_are_those_of_an_anchor_that_moved() -> None:

@@ -20,6 +20,7 @@ from cat_engine.irt import Floats, Ints
 from cat_engine.simulate import draw_category
 from itembank.bank import Bank, pool_of
 from tests.calibration.conftest import ROUTED_PLAN
+from tests.calibration.sitters import bank_of_rows
 from tests.webtest.small import run, table
 
 OLD, NEW, PEOPLE = 40, 10, 3000
@@ -168,6 +169,14 @@ def test_answers_to_items_that_are_held_say_nothing_of_ability(seeded: Data, ban
     one, other = (calibrate(part, bank, options) for part in (log, log.where(item != held)))
     assert bank.ids[held] not in {v.item_id for v in one.verdicts}
     assert {v.item_id: v.new for v in one.verdicts} == {v.item_id: v.new for v in other.verdicts}
+
+
+def test_a_competency_of_which_every_item_is_held_is_passed_over(seeded: Data) -> None:
+    bank = bank_of_rows([*START, Row("2pl", 1.0, [0.0], scale=1)])
+    bank = replace(bank, status=("active",) * OLD + ("pretest",) * NEW + ("held",))
+    proposal = calibrate(log_of(seeded, bank), bank, CalibrationOptions("online", mml=MmlOptions(fipc="nwu-oem")))
+    assert [v.item_id for v in proposal.verdicts] == list(bank.ids[:-1])
+    assert all(v.new is not None for v in proposal.verdicts[OLD:])
 
 
 def test_a_bank_without_pretest_items_has_nothing_to_bring_up_to_date(seeded: Data, bank_of: Callable[..., Bank]) -> None:
