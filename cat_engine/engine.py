@@ -7,7 +7,6 @@ theta on any machine. A live engine never raises for lack of an item: it ends th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import ge
 from typing import NamedTuple
 
 import numpy as np
@@ -143,18 +142,14 @@ def survey(
     the items seen[N, I] in an earlier test, unless nothing else is left.
     """
     scales = pool.places(section.competencies)
-    available = np.greater(pool.operational, batch.used_by(rows))
+    available = batch.free_for(rows)
     standing = Standing(batch, rows, scales, available if seen is None else available & ~seen, seconds)
-    found = verdict(section.rules, standing, section.min_items)
-    going = found == GOING_ON
-    if len(pool.competencies) == len(scales) == 1:
-        everyone = np.count_nonzero(going) == len(rows)
-        return Outlook(scales, found, *without_seen(available if everyone else np.logical_and(available, going), seen))
-    unfinished = np.zeros((len(rows), len(pool.competencies)), dtype=bool)
-    unfinished[:, scales] = going
-    eligible = unfinished.take(pool.params.scale, axis=1)
-    eligible &= available
-    return Outlook(scales, found, *without_seen(eligible, seen))
+    found, any_fires = verdict(section.rules, standing, section.min_items)
+    if any_fires or len(scales) < len(pool.competencies):
+        unfinished = np.zeros((len(rows), len(pool.competencies)), dtype=bool)
+        unfinished[:, scales] = found == GOING_ON
+        available = available & (unfinished if unfinished.shape[1] == 1 else unfinished.take(pool.params.scale, axis=1))
+    return Outlook(scales, found, *without_seen(available, seen))
 
 
 def draw_lots(plan: TestPlan, pool: Pool, memory: Memory | None, seeds: Sequence[int]) -> NDArray[np.bool_] | None:
@@ -303,19 +298,29 @@ def _estimate(batch: Batch) -> Estimate:
 
 
 def _batch(plan: TestPlan, pool: Pool, state: State) -> Batch:
+    try:
+        counted = operational_part(pool, state)
+        batch = Batch.replay(plan, pool, counted.items, counted.categories, counted.dropped)
+    except IndexError:
+        _refuse_strangers(pool, state)
+        raise
+    if counted is not state or state.seen or state.pending is not None:  # of which the answers that count say nothing
+        _refuse_strangers(pool, state)
+    if pool.seconds is not None:
+        batch.times = np.array([counted.rt_s])
+    return batch
+
+
+def _refuse_strangers(pool: Pool, state: State) -> None:
+    """Raises EngineRefusal where the state speaks of an item or a category that the pool does not have."""
     shown = (*state.items, *state.dropped, *state.seen, *(() if state.pending is None else (state.pending,)))
     if shown and max(shown) >= len(pool):
         msg = f"item {max(shown)} is not in a pool of {len(pool)}"
         raise EngineRefusal(msg)
-    if any(map(ge, state.categories, map(pool.n_cat.__getitem__, state.items))):
-        item, category = next((i, k) for i, k in zip(state.items, state.categories, strict=True) if k >= pool.n_cat[i])
-        msg = f"item {pool.ids[item]} has no category {category}"
-        raise EngineRefusal(msg)
-    counted = operational_part(pool, state)
-    batch = Batch.replay(plan, pool, counted.items, counted.categories, counted.dropped)
-    if pool.seconds is not None:
-        batch.times = np.array([counted.rt_s])
-    return batch
+    for item, category in zip(state.items, state.categories, strict=True):
+        if category >= pool.n_cat[item]:
+            msg = f"item {pool.ids[item]} has no category {category}"
+            raise EngineRefusal(msg)
 
 
 def _evidence(batch: Batch, item: int, n_eligible: int, rung: str, why: str, info: float | None = None) -> Evidence:

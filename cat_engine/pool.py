@@ -110,7 +110,19 @@ class Pool:
     @once
     def log_table(self) -> Floats:
         """log P at the nodes, [I, K, Q]: made once, added up ever after."""
-        return np.ascontiguousarray(np.moveaxis(log_probabilities(self.params, self.nodes), 0, -1))
+        return self.log_rows[:-1].reshape(len(self), -1, self.grid.n)
+
+    @once
+    def log_rows(self) -> Floats:
+        """The same, a row a category, [I K + 1, Q]; the last row adds nothing."""
+        table = np.moveaxis(log_probabilities(self.params, self.nodes), 0, -1).reshape(-1, self.grid.n)
+        return np.concatenate([table, np.zeros((1, self.grid.n))])
+
+    @once
+    def row_of(self) -> tuple[range, ...]:
+        """Where the categories of each item stand in it: row_of[i][k]."""
+        most = self.params.b.shape[1] + 1
+        return tuple(range(i * most, i * most + n) for i, n in enumerate(self.n_cat))
 
     @once
     def finite_log_table(self) -> Floats:
@@ -190,6 +202,11 @@ class Pool:
     def index(self) -> dict[str, int]:
         """Item id -> index."""
         return {item_id: i for i, item_id in enumerate(self.ids)}
+
+    @once
+    def scale_of(self) -> tuple[int, ...]:
+        """The competency of each item, likewise."""
+        return tuple(self.params.scale.tolist())
 
     @once
     def n_cat(self) -> tuple[int, ...]:

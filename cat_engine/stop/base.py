@@ -190,16 +190,17 @@ def table_of(rules: tuple[StopRule, ...]) -> dict[str, object]:
     return out
 
 
-def verdict(rules: tuple[StopRule, ...], standing: Standing, min_items: int) -> Ints:
-    """[N, S]: the index of the first rule that finishes each competency, GOING_ON where none does."""
-    out = np.empty(standing.n.shape, dtype=int)
+def verdict(rules: tuple[StopRule, ...], standing: Standing, min_items: int) -> tuple[Ints, bool]:
+    """[N, S]: the index of the first rule that finishes each competency, GOING_ON where none does; and whether any rule fires anywhere."""
+    out, any_fires = np.empty(standing.n.shape, dtype=int), False
     out.fill(GOING_ON)
     for k in range(len(rules) - 1, -1, -1):
         rule = rules[k]
         fires = rule.reached(standing)
         if np.count_nonzero(fires):
+            any_fires = True
             out[fires & (standing.n >= min_items) if rule.waits else fires] = k
-    return out
+    return out, any_fires
 
 
 def reasons(rules: tuple[StopRule, ...], row: Ints, unfinished: str = BANK) -> tuple[str, ...]:
