@@ -6,7 +6,7 @@ Either way every number comes from the same element-wise arithmetic in the same 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import chain, zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,8 @@ class Batch:
     """N sessions, I items, S competencies, Q nodes: items[N, L] and categories[N, L], the answers in order; logpost[N, S, Q]; theta, se and
     count (answers) [N, S]; free[N, I], the operational items that were not given. theta and se are the plan's interim estimates; last[N, S] see `previous`; own_mean, own_sd [N, S] and
     sigma[N, S, S], the mean and sd of each competency's own posterior and the covariance of a joint one, where the plan has that; known[N, I],
-    information as far as it was asked for, and fresh[N, S], where it still holds; times[N, L], seconds taken on the answers, where known. The
-    arrays are written in place and belong to one caller.
+    information as far as it was asked for, and fresh[N, S], where it still holds; times[N, L], seconds taken on the answers, where known; no competency
+    of any session has more answers than `most`. The arrays are written in place and belong to one caller.
     """
 
     plan: TestPlan
@@ -40,6 +40,7 @@ class Batch:
     se: Floats
     count: Ints
     free: NDArray[np.bool_]
+    most: int
     own_mean: Floats
     own_sd: Floats
     last: Floats | None = None
@@ -53,7 +54,7 @@ class Batch:
         """n sessions before their first answer."""
         prior = np.tile(pool.prior_logpost(plan.prior), (len(pool.competencies), 1))
         room, count = np.zeros((n, capacity(plan, pool)), dtype=int), np.zeros((n, len(pool.competencies)), dtype=int)
-        made = cls._of(plan, pool, room, room.copy(), np.repeat(prior[None], n, axis=0), count, np.tile(pool.operational, (n, 1)))
+        made = cls._of(plan, pool, room, room.copy(), np.repeat(prior[None], n, axis=0), count, np.tile(pool.operational, (n, 1)), 0)
         made.last = np.full(count.shape, np.nan)
         return made
 
@@ -62,28 +63,31 @@ class Batch:
         """One session after its answers. `seen`: items that were shown and not scored. Raises IndexError for an item or a category that the pool does
         not have.
         """
-        table, scale = pool.log_rows, pool.scale_of
-        of_scale: list[list[int]] = [[] for _ in pool.competencies]
-        for item, category in zip(items, categories, strict=True):
-            of_scale[scale[item]].append(pool.row_of[item][category])
-        rows = list(zip_longest(*of_scale, fillvalue=len(table) - 1))  # [L, S]: the n-th answers on each competency
-        added = np.empty((len(rows) + 1, len(of_scale), table.shape[1]))
-        added[0] = pool.prior_logpost(plan.prior)
-        table.take(np.array(rows, dtype=int).reshape(-1, len(of_scale)), 0, added[1:], "clip")  # which spares a copy; none is out of range
-        logpost = np.add.reduce(added, axis=0)[None]  # one answer after the other, as `answer` adds them
-        given, answers = np.array((items, categories), dtype=int)
-        free = pool.operational.copy()
+        table, place = pool.log_rows, pool.row_of
+        rows = [place[item][category] for item, category in zip(items, categories, strict=True)]
+        scales, counts = len(pool.competencies), [len(rows)]
+        if scales > 1:  # the first answers on each competency, the second ones, ...: [L S], with the row of nothing where there are no more
+            of_scale: list[list[int]] = [[] for _ in range(scales)]
+            for item, row in zip(items, rows, strict=True):
+                of_scale[pool.scale_of[item]].append(row)
+            rows, counts = list(chain.from_iterable(zip_longest(*of_scale, fillvalue=len(table) - 1))), list(map(len, of_scale))
+        added = np.empty((len(rows) + scales, table.shape[1]))
+        added[:scales] = pool.prior_logpost(plan.prior)
+        table.take(np.array(rows, dtype=int), 0, added[scales:], "clip")  # which spares a copy; no row is out of range
+        logpost = np.add.reduce(added.reshape(1, -1, scales, table.shape[1]), axis=1)  # one answer after the other, as `answer` adds them
+        given, free = np.array(items, dtype=int), pool.operational.copy()
         free[given] = False
         if seen:
             free[list(seen)] = False
-        return cls._of(plan, pool, given[None], answers[None], logpost, np.array([list(map(len, of_scale))]), free[None])
+        answers = np.array(categories, dtype=int)
+        return cls._of(plan, pool, given[None], answers[None], logpost, np.array([counts]), free[None], max(counts))
 
     @classmethod
     def _of(
-        cls, plan: TestPlan, pool: Pool, items: Ints, categories: Ints, logpost: Floats, count: Ints, free: NDArray[np.bool_]
+        cls, plan: TestPlan, pool: Pool, items: Ints, categories: Ints, logpost: Floats, count: Ints, free: NDArray[np.bool_], most: int
     ) -> "Batch":
         empty = np.zeros(0)
-        made = cls(plan, pool, items, categories, logpost, empty, empty, count, free, empty, empty)
+        made = cls(plan, pool, items, categories, logpost, empty, empty, count, free, most, empty, empty)
         if plan.joint is None:
             made.theta, made.se = made.estimates(plan.interim)
         else:
@@ -102,12 +106,12 @@ class Batch:
         items[place], categories[place] = item, answers[row, item]
         count = np.zeros((len(answers), len(pool.competencies)), dtype=int)
         np.add.at(count, (row, pool.params.scale[item]), 1)
-        return cls._of(plan, pool, items, categories, _log_posteriors(plan, pool, items, categories, n), count, pool.operational & ~used)
+        return cls._of(plan, pool, items, categories, _log_posteriors(plan, pool, items, categories, n), count, pool.operational & ~used, int(count.max(initial=0)))
 
     def under(self, plan: TestPlan) -> "Batch":
         """The same answers under another plan's prior and estimators."""
         logpost = _log_posteriors(plan, self.pool, self.items, self.categories, self.count.sum(axis=1))
-        return Batch._of(plan, self.pool, self.items, self.categories, logpost, self.count, self.free)
+        return Batch._of(plan, self.pool, self.items, self.categories, logpost, self.count, self.free, self.most)
 
     def free_for(self, rows: Ints) -> NDArray[np.bool_]:
         """The free items of sessions `rows`[M], ascending, [M, I]: a view where they are all."""
@@ -151,6 +155,7 @@ class Batch:
         self.logpost[own] += self.pool.log_table[item, category]
         self.count[own] += 1
         self.free[rows, item] = False
+        self.most += 1
         if self.fresh is not None:
             self.fresh[own] = False
         if self.sigma is not None:  # every competency hears of every answer

@@ -201,7 +201,7 @@ def _most_informative(plan: TestPlan, batch: Batch, rows: Ints, admission: Admis
         return None
     eligible, (theta, se) = admission.eligible, batch.abilities(rows)
     variance = se * se
-    closed = LONGEST_LIST if plan.eligibility.active else int(np.maximum.reduce(batch.count, axis=None))
+    closed = LONGEST_LIST if plan.eligibility.active else batch.most
     found = shortlist(ranking, theta, variance, eligible, closed, plan.exposure.depth)
     sure = np.count_nonzero(found.sure) == len(rows)
     place = found.best  # which is the one that is given, where the exposure rule looks no deeper

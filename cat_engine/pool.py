@@ -115,14 +115,16 @@ class Pool:
     @once
     def log_rows(self) -> Floats:
         """The same, a row a category, [I K + 1, Q]; the last row adds nothing."""
-        table = np.moveaxis(log_probabilities(self.params, self.nodes), 0, -1).reshape(-1, self.grid.n)
-        return np.concatenate([table, np.zeros((1, self.grid.n))])
+        by_node = log_probabilities(self.params, self.nodes).reshape(self.grid.n, -1)
+        table = np.zeros((by_node.shape[1] + 1, self.grid.n))
+        table[:-1] = by_node.T
+        return table
 
     @once
-    def row_of(self) -> tuple[range, ...]:
+    def row_of(self) -> tuple[tuple[int, ...], ...]:
         """Where the categories of each item stand in it: row_of[i][k]."""
         most = self.params.b.shape[1] + 1
-        return tuple(range(i * most, i * most + n) for i, n in enumerate(self.n_cat))
+        return tuple(tuple(range(i * most, i * most + n)) for i, n in enumerate(self.n_cat))
 
     @once
     def finite_log_table(self) -> Floats:

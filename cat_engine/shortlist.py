@@ -22,7 +22,9 @@ POINTS = 4  # at which the information of items of several categories is taken i
 LONGEST_LIST = 192
 SPARE = 5  # items evaluated beyond those that matter
 CAUTION = 1 + 1e-9  # and twice the rounding of scores: a bound is never trusted to the last digit
-ROUNDING = np.array(2e-12)
+UNIT = np.array(1e12)  # scores count in whole units of 1e-12, which are what `round` to 12 digits keeps
+ROUNDING = np.array(2.0)  # units
+ZERO = np.array(0.0)
 NO_BOUND = 1e200  # finite: times any variance, 0 too, it is a number
 
 
@@ -34,7 +36,7 @@ def steepest_bend(family: Family) -> Floats | None:
     """
     match family:
         case Dichotomous():
-            return np.zeros(len(family.a))
+            return np.zeros(family.values.shape[1])
         case Graded():
             return np.asarray(2.9 * family.a**4)
         case DividedByTotal():
@@ -93,7 +95,7 @@ class Ranking:
     def cell(self, theta: Floats) -> Ints:
         """The row of each theta[N, S] in `order` and `bound`."""
         place = (theta - (self.low - CELL_WIDTH)) / CELL_WIDTH
-        found: Ints = np.minimum(np.maximum(place, 0), self.last).astype(int)
+        found: Ints = np.minimum(np.maximum(place, ZERO), self.last).astype(int)
         return found if len(self.first) == 1 else found + self.first
 
     def open(self, eligible: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -117,7 +119,7 @@ def _highest(params: ItemParams, bend: Floats, peak: Floats, edges: Floats) -> l
 
 class Shortlist(NamedTuple):
     """Of N sessions: item[N, M], ascending, so that the lowest index comes first where scores tie; info[N, M], their information; score[N, M],
-    -inf where there is no item; best[N], the flat place of the highest score; and sure[N], where no other item can matter.
+    information times variance in whole UNITs, -inf where there is no item; best[N], the flat place of the highest score; and sure[N], where no other item can matter.
     """
 
     item: Ints
@@ -141,17 +143,17 @@ def shortlist(ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArr
     item.sort(axis=1)
     known = item if enough else np.minimum(item, count - 1)
     if scales == 1:
-        own, weight = theta.repeat(known.shape[1], axis=1), variance
+        own, weight = theta.repeat(known.shape[1]), variance
     else:
         cell = from_rows(ranking.params.scale.take(known), scales)
-        own, weight = theta.take(cell), variance.take(cell)
-    info = information_of(ranking.params, known.ravel(), own.ravel()).reshape(known.shape)
-    score = (info * weight).round(12)
+        own, weight = theta.take(cell).ravel(), variance.take(cell)
+    info = information_of(ranking.params, known.ravel(), own).reshape(known.shape)
+    score = np.rint(info * weight * UNIT)
     if not enough:
         score[item == count] = -np.inf
     best = from_rows(score.argmax(axis=1), score.shape[1])
     worst = score.take(best) if depth == 1 else np.partition(score, -depth, axis=1)[:, -depth]
-    return Shortlist(known, info, score, best, worst - ROUNDING > limit)
+    return Shortlist(known, info, score, best, worst - ROUNDING > limit * UNIT)
 
 
 def from_rows(place: Ints, width: int) -> Ints:
@@ -170,14 +172,14 @@ def _first(
     """
     n, count = eligible.shape
     row = cell.ravel()
-    listed = ranking.order[row, :width]
-    free = eligible.ravel().take(from_rows(listed, count))
+    listed = ranking.order[row.item(), :width][None] if n == 1 else ranking.order[row, :width]
+    free = eligible.take(from_rows(listed, count))
     if n > 1:  # the quickest running count of many rows
         free &= free.astype(np.float32) @ ranking.up_to[:width, :width] <= wanted
     place = free.ravel().nonzero()[0][: n * wanted]
     enough = place.size == n * wanted
     if enough:
-        item = listed.ravel().take(place).reshape(n, wanted)
+        item = listed.take(place).reshape(n, wanted)
         last = place[wanted - 1 :: wanted] % width
     elif width < ranking.order.shape[1]:  # the list did not reach
         return _first(ranking, cell, variance, eligible, ranking.order.shape[1], wanted)
@@ -186,7 +188,7 @@ def _first(
         found = np.take_along_axis(free, place, axis=1)
         item = np.where(found, np.take_along_axis(listed, place, axis=1), count)
         last = np.where(found[:, -1], place[:, -1], width - 1)
-    return item, ranking.bound[row, last + 1] * variance.ravel(), enough
+    return item, ranking.bound.take(row * ranking.bound.shape[1] + last + 1) * variance.ravel(), enough
 
 
 def _best(
@@ -196,7 +198,7 @@ def _best(
     n, count = eligible.shape
     listed = ranking.order[cell, :width].reshape(n, -1)
     ceiling = ranking.bound[cell, : width + 1] * variance[:, :, None]
-    free = eligible.ravel().take(from_rows(listed, count))
+    free = eligible.take(from_rows(listed, count))
     value = np.where(free, ceiling[:, :, :width].reshape(n, -1), -1.0)
     beyond = np.where(ranking.open(eligible), ceiling[:, :, width], -1.0).max(axis=1)
     place = from_rows(np.argpartition(value, -wanted - 1, axis=1)[:, -wanted - 1 :], value.shape[1])
