@@ -20,6 +20,7 @@ from cat_engine.plan import TestPlan
 from cat_engine.pool import Pool
 
 AT_ONCE = 500  # people scored together
+NOTHING = np.zeros(0)
 
 
 @dataclass(slots=True, eq=False)
@@ -86,8 +87,7 @@ class Batch:
     def _of(
         cls, plan: TestPlan, pool: Pool, items: Ints, categories: Ints, logpost: Floats, count: Ints, free: NDArray[np.bool_], most: int
     ) -> "Batch":
-        empty = np.zeros(0)
-        made = cls(plan, pool, items, categories, logpost, empty, empty, count, free, most, empty, empty)
+        made = cls(plan, pool, items, categories, logpost, NOTHING, NOTHING, count, free, most, NOTHING, NOTHING)
         if plan.joint is None:
             made.theta, made.se = made.estimates(plan.interim)
         else:

@@ -28,6 +28,10 @@ from cat_engine.state import EngineRefusal, State
 from cat_engine.stop import BANK, GOING_ON, Standing, reasons, section_reason, verdict
 
 
+ALONE = np.zeros(1, dtype=int)  # the only row of a batch of one
+ALONE.setflags(write=False)
+
+
 class Evidence(NamedTuple):
     """What a decision was made on.
 
@@ -96,14 +100,19 @@ class Estimate:
 
 class Outlook(NamedTuple):
     """Where N sessions stand in a section of S' competencies: scales[S'] (indices in the pool; a competency that the pool does not know is
-    left out), verdict[N, S'] (which rule finished each, or GOING_ON), eligible[N, I], and repeated[N], where only items met in an earlier test
-    were left; None where nobody met any.
+    left out), finished[N, S'] (which rule finished each, or GOING_ON; None where nothing is finished for anybody), eligible[N, I], and repeated[N],
+    where only items met in an earlier test were left; None where nobody met any.
     """
 
     scales: Ints
-    verdict: Ints
+    finished: Ints | None
     eligible: NDArray[np.bool_]
     repeated: NDArray[np.bool_] | None
+
+    @property
+    def verdict(self) -> Ints:
+        """Which rule finished each competency, or GOING_ON: [N, S']."""
+        return np.full((len(self.eligible), len(self.scales)), GOING_ON) if self.finished is None else self.finished
 
 
 class Admission(NamedTuple):
@@ -144,12 +153,12 @@ def survey(
     scales = pool.places(section.competencies)
     available = batch.free_for(rows)
     standing = Standing(batch, rows, scales, available if seen is None else available & ~seen, seconds)
-    found, any_fires = verdict(section.rules, standing, section.min_items)
-    if any_fires or len(scales) < len(pool.competencies):
+    finished = verdict(section.rules, standing, section.min_items)
+    if finished is not None or len(scales) < len(pool.competencies):
         unfinished = np.zeros((len(rows), len(pool.competencies)), dtype=bool)
-        unfinished[:, scales] = found == GOING_ON
+        unfinished[:, scales] = True if finished is None else finished == GOING_ON
         available = available & (unfinished if unfinished.shape[1] == 1 else unfinished.take(pool.params.scale, axis=1))
-    return Outlook(scales, found, *without_seen(available, seen))
+    return Outlook(scales, finished, *without_seen(available, seen))
 
 
 def draw_lots(plan: TestPlan, pool: Pool, memory: Memory | None, seeds: Sequence[int]) -> NDArray[np.bool_] | None:
@@ -245,7 +254,7 @@ def _decision(plan: TestPlan, pool: Pool, state: State, batch: Batch) -> Decisio
         last = state.ended[-1] if state.ended else BANK
         reason = last if state.stopped is None else state.stopped
         return Stop(reason, _closing_evidence(batch, pool.places(plan.competencies), 0, reason))
-    section, row, begun = plan.sections[state.section], np.zeros(1, dtype=int), state.section_starts[-1]
+    section, row, begun = plan.sections[state.section], ALONE, state.section_starts[-1]
     if state.pending is not None and is_pretest(pool, state.pending):
         return _pretest(pool, section, batch, state, state.pending)
     outlook = survey(pool, section, batch, row, np.array([sum(state.rt_s[begun:])]), _seen(pool, state))

@@ -22,7 +22,7 @@ POINTS = 4  # at which the information of items of several categories is taken i
 LONGEST_LIST = 192
 SPARE = 5  # items evaluated beyond those that matter
 CAUTION = 1 + 1e-9  # and twice the rounding of scores: a bound is never trusted to the last digit
-UNIT = np.array(1e12)  # scores count in whole units of 1e-12, which are what `round` to 12 digits keeps
+UNIT = np.array(1e12)  # scores and their bounds count in units of 1e-12, whole ones of which are what `round` to 12 digits keeps
 ROUNDING = np.array(2.0)  # units
 ZERO = np.array(0.0)
 NO_BOUND = 1e200  # finite: times any variance, 0 too, it is a number
@@ -85,7 +85,7 @@ class Ranking:
                 best = np.argpartition(-own, width)[: width + 1] if len(at) > width + 1 else np.arange(len(at))
                 best = best[np.lexsort((best, -own[best]))]
                 order[s, c, : len(best)] = at[best[:width]]
-                bound[s, c, : len(best)] = own[best] * CAUTION
+                bound[s, c, : len(best)] = own[best] * CAUTION * UNIT
         starts = np.cumsum([0, *(len(at) for at in scales[:-1])])
         first, rows = (cells + 2) * np.arange(len(scales)), (len(scales) * (cells + 2), -1)
         starts = np.minimum(starts, len(params) - 1)
@@ -153,7 +153,7 @@ def shortlist(ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArr
         score[item == count] = -np.inf
     best = from_rows(score.argmax(axis=1), score.shape[1])
     worst = score.take(best) if depth == 1 else np.partition(score, -depth, axis=1)[:, -depth]
-    return Shortlist(known, info, score, best, worst - ROUNDING > limit * UNIT)
+    return Shortlist(known, info, score, best, worst - ROUNDING > limit)
 
 
 def from_rows(place: Ints, width: int) -> Ints:
