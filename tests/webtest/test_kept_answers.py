@@ -5,15 +5,15 @@ import sys
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, event, make_url
+from sqlalchemy import Engine, event
 from sqlmodel import Session as SqlSession
 from sqlmodel import delete, select
 
 from calibration.responses import Response, ResponseLog
-from tests.conftest import admin, sibling
 from tests.webtest.conftest import HOUR, MINUTE, OFFICER, SECOND_OFFICER, T0, MakeRoom, Room, finished_room, open_room
 from webtest.config import House
 from webtest.events import Entry, Kind
@@ -177,15 +177,13 @@ def test_a_process_that_is_killed_while_it_keeps_them_leaves_nothing_half_writte
 
 def only_reads(engine: Engine) -> None:
     """From now on the database takes nothing."""
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA query_only = ON"))
-    else:
-        name = make_url(engine.url).database or ""
-        admin(
-            sibling(engine.url.render_as_string(hide_password=False), "postgres"),
-            "ALTER DATABASE {} SET default_transaction_read_only = on",
-            name,
-        )
+    sqlite = engine.dialect.name == "sqlite"
+
+    def refuse(connection: Any, _record: object) -> None:
+        connection.execute("PRAGMA query_only = ON" if sqlite else "SET default_transaction_read_only = on")
+        connection.commit()
+
+    event.listen(engine, "connect", refuse)
     engine.dispose()
 
 
