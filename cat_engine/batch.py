@@ -179,8 +179,11 @@ class Batch:
         mean, sd = self.plan.prior.start
         precision = self.plan.prior_precision(self.pool.competencies)
         items, n = self.items[rows], self.position(rows)
-        row, place = np.nonzero(np.arange(items.shape[1]) < n[:, None])
-        answers = Answers(row, items[row, place], self.categories[rows[row], place])
+        if len(rows) == 1:
+            answers = Answers(np.zeros(n.item(), dtype=int), items[0, : n.item()], self.categories[rows.item(), : n.item()])
+        else:
+            row, place = np.nonzero(np.arange(items.shape[1]) < n[:, None])
+            answers = Answers(row, items[row, place], self.categories[rows[row], place])
         start = starting_point(self.own_mean[rows], self.own_sd[rows], mean, sd, precision)
         theta, sigma = posterior_mode(self.pool, answers, start, mean, precision)
         return theta, np.sqrt(np.diagonal(sigma, axis1=1, axis2=2)), sigma

@@ -147,8 +147,8 @@ class Dichotomous(NamedTuple):
 class Graded(NamedTuple):
     """Graded response, the modified one too: P(k) = s_k - s_{k+1}, s_k = s(a (theta - b_k)), s_0 = 1, s_K = 0 (Samejima, 1969).
 
-    Differences are taken as products, s_k - s_{k+1} = s_k r_{k+1} (1 - exp(-a (b_{k+1} - b_k))), so that nothing cancels. a[I];
-    b[I, K - 1], +inf padded; apart[I, K - 2] holds the last factor, 1 in the padding.
+    Differences are taken as products, s_k - s_{k+1} = s_k r_{k+1} (1 - exp(-a (b_{k+1} - b_k))), so that nothing cancels. a[I]; b[I, K + 1], b_0 = -inf
+    and b_K = +inf, as is the padding; apart[I, K] holds the last factor, 1 where a bound is infinite.
     """
 
     a: Floats
@@ -158,11 +158,11 @@ class Graded(NamedTuple):
     @classmethod
     def of(cls, params: "ItemParams", at: Ints) -> Self:
         """The items at `at`, whose b increase."""
-        a, b = params.a[at], params.b[at]
-        bounds = np.where(np.isnan(b), np.inf, b)
-        last = np.isinf(bounds[:, 1:])
-        gap = np.where(last, np.inf, np.where(last, 0.0, bounds[:, 1:]) - np.where(np.isinf(bounds[:, :-1]), 0.0, bounds[:, :-1]))
-        return cls(a, bounds, -np.expm1(-a[:, None] * gap))
+        a, b, infinity = params.a[at], params.b[at], np.full((len(at), 1), np.inf)
+        bounds = np.concatenate([-infinity, np.where(np.isnan(b), np.inf, b), infinity], axis=1)
+        within = np.isfinite(bounds[:, 1:]) & np.isfinite(bounds[:, :-1])
+        gap = np.diff(np.where(np.isfinite(bounds), bounds, 0.0), axis=1)
+        return cls(a, bounds, np.where(within, -np.expm1(-a[:, None] * gap), 1.0))
 
     def take(self, at: Ints) -> "Graded":
         """Some of them."""
@@ -171,48 +171,34 @@ class Graded(NamedTuple):
     def log_p(self, theta: Floats) -> Floats:
         """log P(k); the padding is -inf, as s_k = 0 there."""
         z = self.a[:, None] * (theta[..., None] - self.b)
-        out = np.zeros((*z.shape[:-1], z.shape[-1] + 1))
-        out[..., 1:] += log_expit(z)
-        out[..., :-1] += log_expit(-z)
-        out[..., 1:-1] += np.log(self.apart)
-        return out
+        return np.asarray(log_expit(z[..., :-1]) + log_expit(-z[..., 1:]) + np.log(self.apart))
 
     def up_to(self, theta: Floats) -> Floats:
         """1 - s_{k+1}."""
-        return logistic(self.a[:, None] * (theta[..., None] - self.b))[1]
+        return logistic(self.a[:, None] * (theta[..., None] - self.b[:, 1:-1]))[1]
 
     def information(self, theta: Floats) -> Floats:
         """sum_k P'_k^2 / P_k (Samejima, 1969) with P'_k = a P_k (r_k - s_{k+1}), hence a^2 sum_k P_k (r_k - s_{k+1})^2."""
         s, r = logistic(self.a[:, None] * (theta[..., None] - self.b))
-        lowest = r[..., 0] * s[..., 0] ** 2
-        highest = s[..., -1] * r[..., -1] ** 2
-        between = (s[..., :-1] * r[..., 1:] * self.apart * (r[..., :-1] - s[..., 1:]) ** 2).sum(axis=-1)
-        return np.asarray(self.a**2 * (lowest + highest + between))
+        low, high, bend = s[..., :-1], r[..., 1:], r[..., :-1] - s[..., 1:]
+        bend *= bend
+        return np.asarray(self.a * self.a * np.add.reduce(low * high * self.apart * bend, axis=-1))
 
     def derivatives(self, theta: Floats) -> tuple[Floats, Floats]:
-        """(log P_k)' = a (r_k - s_{k+1}) and (log P_k)'' = -a^2 (s_k r_k + s_{k+1} r_{k+1}), with r_0 = s_K = 0."""
+        """(log P_k)' = a (r_k - s_{k+1}) and (log P_k)'' = -a^2 (s_k r_k + s_{k+1} r_{k+1})."""
         s, r = logistic(self.a[:, None] * (theta[..., None] - self.b))
-        shape = (*s.shape[:-1], s.shape[-1] + 1)
-        first, second = np.zeros(shape), np.zeros(shape)
-        first[..., 1:] += r
-        first[..., :-1] -= s
         both = s * r
-        second[..., 1:] -= both
-        second[..., :-1] -= both
-        return self.a[:, None] * first, self.a[:, None] ** 2 * second
+        return self.a[:, None] * (r[..., :-1] - s[..., 1:]), -self.a[:, None] ** 2 * (both[..., :-1] + both[..., 1:])
 
     def answers(self, category: Ints) -> Slopes:
-        """Of two boundaries an item only, which for the lowest and the highest category lie at infinity."""
-        infinity = np.full((len(category), 1), np.inf)
-        bounds = np.concatenate([-infinity, self.b, infinity], axis=1)
-        low = category + bounds.shape[1] * np.arange(len(category))
-        around, a, square = bounds.take(np.stack([low, low + 1], axis=1)), self.a, self.a * self.a
-        wide = a[:, None]
+        """Of the two boundaries of the category answered."""
+        low = category + self.b.shape[1] * np.arange(len(category))
+        around, a, square = self.b.take(np.stack([low, low + 1])), self.a, self.a * self.a
 
         def slopes(theta: Floats) -> tuple[Floats, Floats]:
-            s, r = logistic(wide * (theta[:, None] - around))
+            s, r = logistic(a * (theta - around))
             both = s * r
-            return a * (r[:, 0] - s[:, 1]), -square * (both[:, 0] + both[:, 1])
+            return a * (r[0] - s[1]), -square * (both[0] + both[1])
 
         return slopes
 
@@ -278,11 +264,10 @@ class DividedByTotal(NamedTuple):
     def _moments(self, theta: Floats) -> tuple[Floats, Floats]:
         """E slope, [..., I, 1], and Var slope, [..., I]."""
         p = _softmax(self._logits(theta))
-        mean = np.add.reduce(p * self.slopes, axis=-1, keepdims=True)
+        mean = np.vecdot(p, self.slopes)[..., None]
         away = self.slopes - mean
         p *= away
-        p *= away
-        return mean, np.add.reduce(p, axis=-1)
+        return mean, np.vecdot(p, away)
 
 
 def _padding(params: "ItemParams", at: Ints) -> NDArray[np.bool_]:
