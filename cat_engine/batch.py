@@ -106,7 +106,16 @@ class Batch:
         items[place], categories[place] = item, answers[row, item]
         count = np.zeros((len(answers), len(pool.competencies)), dtype=int)
         np.add.at(count, (row, pool.params.scale[item]), 1)
-        return cls._of(plan, pool, items, categories, _log_posteriors(plan, pool, items, categories, n), count, pool.operational & ~used, int(count.max(initial=0)))
+        return cls._of(
+            plan,
+            pool,
+            items,
+            categories,
+            _log_posteriors(plan, pool, items, categories, n),
+            count,
+            pool.operational & ~used,
+            int(count.max(initial=0)),
+        )
 
     def under(self, plan: TestPlan) -> "Batch":
         """The same answers under another plan's prior and estimators."""
@@ -178,15 +187,17 @@ class Batch:
         """
         mean, sd = self.plan.prior.start
         precision = self.plan.prior_precision(self.pool.competencies)
-        items, n = self.items[rows], self.position(rows)
-        if len(rows) == 1:
-            answers = Answers(np.zeros(n.item(), dtype=int), items[0, : n.item()], self.categories[rows.item(), : n.item()])
-        else:
-            row, place = np.nonzero(np.arange(items.shape[1]) < n[:, None])
-            answers = Answers(row, items[row, place], self.categories[rows[row], place])
         start = starting_point(self.own_mean[rows], self.own_sd[rows], mean, sd, precision)
-        theta, sigma = posterior_mode(self.pool, answers, start, mean, precision)
+        theta, sigma = posterior_mode(self.pool, self._answers(rows), start, mean, precision)
         return theta, np.sqrt(np.diagonal(sigma, axis1=1, axis2=2)), sigma
+
+    def _answers(self, rows: Ints) -> Answers:
+        if len(self.items) == 1:
+            n = int(self.count.sum())
+            return Answers(np.zeros(n, dtype=int), self.items[0, :n], self.categories[0, :n])
+        items, n_of = self.items[rows], self.position(rows)
+        row, place = np.nonzero(np.arange(items.shape[1]) < n_of[:, None])
+        return Answers(row, items[row, place], self.categories[rows[row], place])
 
     def covariance(self) -> Floats:
         """Posterior covariance of the competencies, [N, S, S]; diagonal where they are taken one by one."""

@@ -27,7 +27,6 @@ from cat_engine.shortlist import LONGEST_LIST, from_rows, shortlist
 from cat_engine.state import EngineRefusal, State
 from cat_engine.stop import BANK, GOING_ON, Standing, reasons, section_reason, verdict
 
-
 ALONE = np.zeros(1, dtype=int)  # the only row of a batch of one
 ALONE.setflags(write=False)
 

@@ -27,6 +27,7 @@ ONE = np.array(1.0)
 Z_MAX = np.array(700.0)  # exp(700) and exp(-700) are still finite and not 0, so that nothing divides by 0
 Z_MIN = np.array(-700.0)
 E_MAX = np.array(230.0)  # exp(230) cubed is still finite
+BOTH = np.array([[0], [1]])  # a place and the next one
 E_LEAST = np.array(1e-100)  # and this squared is not 0
 
 
@@ -188,12 +189,12 @@ class Graded(NamedTuple):
         """(log P_k)' = a (r_k - s_{k+1}) and (log P_k)'' = -a^2 (s_k r_k + s_{k+1} r_{k+1})."""
         s, r = logistic(self.a[:, None] * (theta[..., None] - self.b))
         both = s * r
-        return self.a[:, None] * (r[..., :-1] - s[..., 1:]), -self.a[:, None] ** 2 * (both[..., :-1] + both[..., 1:])
+        return self.a[:, None] * (r[..., :-1] - s[..., 1:]), -(self.a[:, None] ** 2) * (both[..., :-1] + both[..., 1:])
 
     def answers(self, category: Ints) -> Slopes:
         """Of the two boundaries of the category answered."""
         low = category + self.b.shape[1] * np.arange(len(category))
-        around, a, square = self.b.take(np.stack([low, low + 1])), self.a, self.a * self.a
+        around, a, square = self.b.take(low + BOTH), self.a, self.a * self.a
 
         def slopes(theta: Floats) -> tuple[Floats, Floats]:
             s, r = logistic(a * (theta - around))

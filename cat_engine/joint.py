@@ -93,7 +93,7 @@ class _Likelihood:
         own, values = theta.take(self.cell), np.empty((2, len(self.cell)))
         for _, slopes, part in self.parts:
             values[:, part] = slopes(own[part])
-        first, second = np.bincount(self.apart, values.ravel(), 2 * theta.size).reshape(2, self.sessions, self.scales)
+        first, second = np.bincount(self.apart, weights=values.ravel(), minlength=2 * theta.size).reshape(2, self.sessions, self.scales)
         return first, -second
 
     def information(self, theta: Floats) -> Floats:
@@ -101,7 +101,7 @@ class _Likelihood:
         own, values = theta.take(self.cell), np.empty(len(self.cell))
         for family, _, part in self.parts:
             values[part] = family.information(own[part])
-        return np.bincount(self.cell, values, theta.size).reshape(theta.shape)
+        return np.bincount(self.cell, weights=values, minlength=theta.size).reshape(theta.shape)
 
 
 def starting_point(mean: Floats, sd: Floats, prior_mean: float, prior_sd: float, precision: Floats) -> Floats:

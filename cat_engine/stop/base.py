@@ -198,7 +198,8 @@ def verdict(rules: tuple[StopRule, ...], standing: Standing, min_items: int) -> 
         fires = rule.reached(standing)
         if np.count_nonzero(fires):
             if out is None:
-                out = np.full(fires.shape, GOING_ON)
+                out = np.empty(fires.shape, dtype=int)
+                out.fill(GOING_ON)
             out[fires & (standing.n >= min_items) if rule.waits else fires] = k
     return out
 
