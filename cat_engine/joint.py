@@ -93,7 +93,8 @@ class _Likelihood:
         own, values = theta.take(self.cell), np.empty((2, len(self.cell)))
         for _, slopes, part in self.parts:
             values[:, part] = slopes(own[part])
-        first, second = np.bincount(self.apart, weights=values.ravel(), minlength=2 * theta.size).reshape(2, self.sessions, self.scales)
+        sums = np.asarray(np.bincount(self.apart, weights=values.ravel(), minlength=2 * theta.size), dtype=np.float64)
+        first, second = sums.reshape(2, self.sessions, self.scales)
         return first, -second
 
     def information(self, theta: Floats) -> Floats:
@@ -101,7 +102,7 @@ class _Likelihood:
         own, values = theta.take(self.cell), np.empty(len(self.cell))
         for family, _, part in self.parts:
             values[part] = family.information(own[part])
-        return np.bincount(self.cell, weights=values, minlength=theta.size).reshape(theta.shape)
+        return np.asarray(np.bincount(self.cell, weights=values, minlength=theta.size), dtype=np.float64).reshape(theta.shape)
 
 
 def starting_point(mean: Floats, sd: Floats, prior_mean: float, prior_sd: float, precision: Floats) -> Floats:
