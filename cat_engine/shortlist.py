@@ -24,7 +24,7 @@ SPARE = 5  # items evaluated beyond those that matter
 CAUTION = 1 + 1e-9  # and twice the rounding of scores: a bound is never trusted to the last digit
 UNIT = np.array(1e12)  # scores and their bounds count in units of 1e-12, whole ones of which are what `round` to 12 digits keeps
 ROUNDING = np.array(2.0)  # units
-ZERO = np.array(0.0)
+ZERO, WIDTH = np.array(0.0), np.array(CELL_WIDTH)
 NO_BOUND = 1e200  # finite: times any variance, 0 too, it is a number
 
 
@@ -49,15 +49,17 @@ def steepest_bend(family: Family) -> Floats | None:
 class Ranking:
     """order[S (C + 2), W]: the items of each competency and cell from the highest bound down; bound[S (C + 2), W + 1]: their bounds, the last that of
     the best item left out; -NO_BOUND where there is none. Cell c spans low + (c - 1) CELL_WIDTH to low + c CELL_WIDTH; the first and the last stand for
-    all that lies below and above the others, where nothing is bounded (NO_BOUND); `last` is the latter. The rows of a competency begin at first[S].
+    all that lies below and above the others, where nothing is bounded (NO_BOUND); `last` is the latter, and the former begins `below`. The rows of a
+    competency begin at first[S]; begin[S (C + 2)]: the flat places of the first bounds but one.
     by_scale[I]: the items by competency, from starts[S] on. up_to[W, W]: 1 on and above the diagonal.
     """
 
     params: ItemParams
-    low: float
-    last: int
+    below: Floats
+    last: Floats
     order: Ints
     bound: Floats
+    begin: Ints
     first: Ints
     by_scale: Ints
     starts: Ints
@@ -90,11 +92,13 @@ class Ranking:
         first, rows = (cells + 2) * np.arange(len(scales)), (len(scales) * (cells + 2), -1)
         starts = np.minimum(starts, len(params) - 1)
         up_to = np.triu(np.ones((width, width), dtype=np.float32))
-        return cls(params, low, cells + 1, order.reshape(rows), bound.reshape(rows), first, np.concatenate(scales), starts, up_to)
+        begin = (width + 1) * np.arange(len(scales) * (cells + 2)) + 1
+        ends = np.array(low - CELL_WIDTH), np.array(cells + 1.0)
+        return cls(params, *ends, order.reshape(rows), bound.reshape(rows), begin, first, np.concatenate(scales), starts, up_to)
 
     def cell(self, theta: Floats) -> Ints:
         """The row of each theta[N, S] in `order` and `bound`."""
-        place = (theta - (self.low - CELL_WIDTH)) / CELL_WIDTH
+        place = (theta - self.below) / WIDTH
         found: Ints = np.minimum(np.maximum(place, ZERO), self.last).astype(int)
         return found if len(self.first) == 1 else found + self.first
 
@@ -180,7 +184,8 @@ def _first(
     enough = place.size == n * wanted
     if enough:
         item = listed.take(place).reshape(n, wanted)
-        last = place[wanted - 1 :: wanted] % width
+        last = place[wanted - 1 :: wanted]
+        last = last if n == 1 else last % width
     elif width < ranking.order.shape[1]:  # the list did not reach
         return _first(ranking, cell, variance, eligible, ranking.order.shape[1], wanted)
     else:
@@ -188,7 +193,7 @@ def _first(
         found = np.take_along_axis(free, place, axis=1)
         item = np.where(found, np.take_along_axis(listed, place, axis=1), count)
         last = np.where(found[:, -1], place[:, -1], width - 1)
-    return item, ranking.bound.take(row * ranking.bound.shape[1] + last + 1) * variance.ravel(), enough
+    return item, ranking.bound.take(ranking.begin.take(row) + last) * variance.ravel(), enough
 
 
 def _best(
