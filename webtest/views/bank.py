@@ -12,6 +12,7 @@ from calibration.pipeline import CalibrationOptions
 from calibration.sorting import POLICY_HASH
 from cat_engine import Faulty
 from itembank.demo import plan_text
+from itembank.models import BankVersion
 from webtest.accounts import Right
 from webtest.figures import comparison_figures, item_figure, simulation_figures, small_information
 from webtest.languages import reader
@@ -203,15 +204,20 @@ def versions() -> Any:
 @pages.get("/versi/<int:version>")
 @needs(Right.SEE_BANK)
 def version(version: int) -> Any:
-    found = next((v for v in _service().versions() if v.version == version), None)
-    if found is None:
-        raise Refused("unknown")
+    found = _known(version)
     bank = _service().bank(version)[0]
     parent = _service().bank(bank.parent)[0] if bank.parent else None
     return render_template(
         "officer/version.html", version=found, bank=bank, shifts=shifts(parent, bank) if parent else [], verdict=_review().verdict(version), names=_names(),
         **_trial(version),
     )  # fmt: skip
+
+
+def _known(version: int) -> BankVersion:
+    found = next((v for v in _service().versions() if v.version == version), None)
+    if found is None:
+        raise Refused("unknown")
+    return found
 
 
 def _trial(version: int) -> dict[str, Any]:
@@ -227,6 +233,7 @@ def _trial(version: int) -> dict[str, Any]:
 @needs(Right.SEE_BANK)
 def trial(version: int) -> Any:
     """How the trial of a version stands, for the page's script."""
+    _known(version)
     return work_part(together(house().works.progress(TRIAL, CONTROL, str(version)), TRIAL))
 
 

@@ -155,6 +155,7 @@ def test_a_version_that_is_no_draft_is_not_tried(tried: Tried) -> None:
     browser = tried.psychometrician()
     assert browser.post("/petugas/bank/versi/1/coba").status_code == 409
     assert browser.post("/petugas/bank/versi/99/coba").status_code == 404
+    assert browser.get("/petugas/bank/versi/99/coba").status_code == 404
     assert tried.told.begun == 0
 
 
