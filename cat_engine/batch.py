@@ -26,10 +26,10 @@ NOTHING = np.zeros(0)
 @dataclass(slots=True, eq=False)
 class Batch:
     """N sessions, I items, S competencies, Q nodes: items[N, L] and categories[N, L], the answers in order; logpost[N, S, Q]; theta, se and
-    count (answers) [N, S]; free[N, I], the operational items that were not given. theta and se are the plan's interim estimates; last[N, S] see `previous`; own_mean, own_sd [N, S] and
-    sigma[N, S, S], the mean and sd of each competency's own posterior and the covariance of a joint one, where the plan has that; known[N, I],
-    information as far as it was asked for, and fresh[N, S], where it still holds; times[N, L], seconds taken on the answers, where known; no competency
-    of any session has more answers than `most`. The arrays are written in place and belong to one caller.
+    count (answers) [N, S]; free[N, I], the operational items that were not given; no competency of any session has more answers than `most`. theta
+    and se are the plan's interim estimates; last[N, S] see `previous`; own_mean, own_sd [N, S] and sigma[N, S, S], the mean and sd of each competency's
+    own posterior and the covariance of a joint one, where the plan has that; known[N, I], information as far as it was asked for, and fresh[N, S], where
+    it still holds; times[N, L], seconds taken on the answers, where known. The arrays are written in place and belong to one caller.
     """
 
     plan: TestPlan
@@ -106,16 +106,8 @@ class Batch:
         items[place], categories[place] = item, answers[row, item]
         count = np.zeros((len(answers), len(pool.competencies)), dtype=int)
         np.add.at(count, (row, pool.params.scale[item]), 1)
-        return cls._of(
-            plan,
-            pool,
-            items,
-            categories,
-            _log_posteriors(plan, pool, items, categories, n),
-            count,
-            pool.operational & ~used,
-            int(count.max(initial=0)),
-        )
+        logpost, free = _log_posteriors(plan, pool, items, categories, n), pool.operational & ~used
+        return cls._of(plan, pool, items, categories, logpost, count, free, int(count.max(initial=0)))
 
     def under(self, plan: TestPlan) -> "Batch":
         """The same answers under another plan's prior and estimators."""

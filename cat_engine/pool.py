@@ -110,7 +110,7 @@ class Pool:
     @once
     def log_table(self) -> Floats:
         """log P at the nodes, [I, K, Q]: made once, added up ever after."""
-        return self.log_rows[:-1].reshape(len(self), -1, self.grid.n)
+        return self.log_rows[:-1].reshape(len(self), self.params.b.shape[1] + 1, self.grid.n)
 
     @once
     def log_rows(self) -> Floats:

@@ -123,7 +123,8 @@ def _highest(params: ItemParams, bend: Floats, peak: Floats, edges: Floats) -> l
 
 class Shortlist(NamedTuple):
     """Of N sessions: item[N, M], ascending, so that the lowest index comes first where scores tie; info[N, M], their information; score[N, M],
-    information times variance in whole UNITs, -inf where there is no item; best[N], the flat place of the highest score; and sure[N], where no other item can matter.
+    information times variance in whole units of 1e-12, -inf where there is no item; best[N], the flat place of the highest score; and sure[N], where no
+    other item can matter.
     """
 
     item: Ints
