@@ -8,7 +8,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from cat_engine import Grid, ItemParams, NormalPrior, Pool, Row, eap, level_probabilities, log_probabilities
-from cat_engine.ability import weights
+from cat_engine.ability import mean_and_sd, powers, weights
 from cat_engine.batch import Batch
 from cat_engine.plan import TestPlan
 
@@ -55,6 +55,19 @@ def test_eap_and_its_se_are_the_integrals() -> None:
     theta, se = replay(rows, answers)
     assert theta == pytest.approx(mean, abs=1e-6)
     assert se == pytest.approx(np.sqrt(variance), abs=1e-6)
+
+
+@given(st.lists(st.floats(0.0, 2000.0), min_size=1, max_size=5), st.integers(0, 2**32))
+def test_a_posterior_may_be_as_small_as_it_wants_and_its_bits_do_not_depend_on_the_others(below: list[float], seed: int) -> None:
+    nodes = Grid().nodes()
+    centres = np.random.default_rng(seed).uniform(-3, 3, len(below))
+    logpost = -0.5 * ((nodes - centres[:, None]) / 0.4) ** 2 - np.array(below)[:, None]
+    together = mean_and_sd(logpost, powers(nodes))
+    np.testing.assert_allclose(together, eap(logpost, nodes), atol=1e-10)
+    np.testing.assert_allclose(together[0], centres, atol=1e-6)
+    for n in range(len(below)):
+        alone = mean_and_sd(logpost[n : n + 1], powers(nodes))
+        assert [float(v[0]) for v in alone] == [float(v[n]) for v in together]
 
 
 def test_before_any_answer_theta_is_the_prior() -> None:
