@@ -347,9 +347,9 @@ TABLE = [{"CONSTRAINT_ID": "C1", "TYPE": "Number", "WHAT": "Item", "CONDITION": 
 
 def test_constraint_tables_are_read() -> None:
     off = {**TABLE[0], "ONOFF": "OFF"}
-    enemy = {**TABLE[0], "TYPE": "ENEMY", "WHAT": "Passage", "CONDITION": "A == 1", "LB": "NA", "UB": "NA"}
+    enemy = {**TABLE[0], "CONSTRAINT_ID": "C2", "TYPE": "ENEMY", "WHAT": "Passage", "CONDITION": "A == 1", "LB": "NA", "UB": "NA"}
     assert read_rows([TABLE[0], off, enemy]) == (
-        BlueprintRow("C1", "number", "item", "", 30.0, 30.0), BlueprintRow("C1", "enemy", "stimulus", "A == 1"),
+        BlueprintRow("C1", "number", "item", "", 30.0, 30.0), BlueprintRow("C2", "enemy", "stimulus", "A == 1"),
     )  # fmt: skip
 
 
@@ -364,6 +364,12 @@ def test_a_row_that_cannot_be_is_named(change: dict, field: str) -> None:
     with pytest.raises(Faulty) as refused:
         read_rows([{**TABLE[0], **change}])
     assert (refused.value.faults[0].where, refused.value.faults[0].field) == ("row 2", field)
+
+
+def test_two_rows_of_one_name_are_refused_as_a_conflict_is_told_by_names() -> None:
+    with pytest.raises(Faulty) as refused:
+        read_rows([TABLE[0], {**TABLE[0], "LB": "20"}])
+    assert [(fault.where, fault.field) for fault in refused.value.faults] == [("row 3", "CONSTRAINT_ID")]
 
 
 def test_a_table_without_a_column_is_refused() -> None:
