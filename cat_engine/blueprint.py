@@ -91,6 +91,7 @@ def read_rows(table: Iterable[Mapping[str, str]]) -> tuple[BlueprintRow, ...]:
     """Blueprint rows from the rows of a constraint table. Raises Faulty with every fault by row and column."""
     rows: list[BlueprintRow] = []
     faults: list[Fault] = []
+    places: dict[str, str] = {}
     for number, cells in enumerate(table, start=2):
         row = {(key or "").strip().upper(): (value or "").strip() for key, value in cells.items()}
         absent = [name for name in COLUMNS if name not in row]
@@ -99,6 +100,10 @@ def read_rows(table: Iterable[Mapping[str, str]]) -> tuple[BlueprintRow, ...]:
         if row.get("ONOFF", "").upper() == "OFF" or not any(row.values()):
             continue
         where = f"row {number}"
+        row_id = row["CONSTRAINT_ID"] or where
+        if row_id in places:
+            faults.append(Fault(where, "CONSTRAINT_ID", f"'{row_id}' stands in {places[row_id]} already", "a name of its own for each row"))
+        places[row_id] = where
         kind, what = row["TYPE"].lower().replace("-", "").replace(" ", ""), row["WHAT"].lower()
         what = "stimulus" if what == "passage" else what
         if kind not in KINDS:
@@ -119,7 +124,7 @@ def read_rows(table: Iterable[Mapping[str, str]]) -> tuple[BlueprintRow, ...]:
         if level not in LEVELS:
             faults.append(Fault(where, "PRIORITY", f"'{level}' is not a priority", "1 to 9, the lowest gives way first"))
             continue
-        rows.append(BlueprintRow(row["CONSTRAINT_ID"] or where, kind, what, row["CONDITION"], low, high, int(level)))
+        rows.append(BlueprintRow(row_id, kind, what, row["CONDITION"], low, high, int(level)))
     if faults:
         raise Faulty(faults)
     return tuple(rows)

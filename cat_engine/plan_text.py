@@ -61,6 +61,7 @@ SECTION = {
 }
 STARTS = {"groups": dict, "person": bool}
 PRETEST = {"count": int, "first": int, "last": int, "answers": int}
+LARGEST = 2**53
 ROW = {"row_id": str, "kind": str, "what": str, "condition": str, "low": float, "high": float, "priority": int}
 
 
@@ -68,8 +69,10 @@ def load_plan(text: str) -> TestPlan:
     """Read a plan from TOML text. Raises Faulty with *all* faults, each with the legal values."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and lists in lists without end
         raise Faulty([Fault("plan", "", f"is not TOML: {error}")]) from None
+    if huge := _huge("plan", table):
+        raise Faulty(huge)
     faults = option_faults("plan", table, TOP, frozenset({"name", "sections"}))
     if table.get("name") == "":
         faults.append(Fault("plan", "name", "is empty"))
@@ -97,6 +100,14 @@ def load_plan(text: str) -> TestPlan:
         raise Faulty(faults)
     name = str(table["name"])
     return TestPlan(name, sections, prior, select, exposure, interim, final, start, eligibility, joint, content, acceptance, retest, starts)
+
+
+def _huge(where: str, value: object) -> list[Fault]:
+    """Whole numbers anywhere in a plan that no float holds to the digit."""
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return [Fault(where, "", f"{str(value)[:20]}… is out of range", "a number of fewer digits")]
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    return [fault for key, part in parts for fault in _huge(f"{where}.{key}", part)]
 
 
 def _table(table: Mapping[str, object], key: str) -> dict[str, object]:

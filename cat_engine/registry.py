@@ -1,6 +1,6 @@
 """Strategies by name: a frozen dataclass whose fields are its options, built from a plan's table with every fault named."""
 
-import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from typing import Any, Generic, TypeVar
@@ -18,14 +18,20 @@ WORDS = {
 }
 
 
+MOST = 1_000_000  # a whole number of a plan beyond this is a typing error
+
+
 def option_faults(where: str, table: Mapping[str, object], kinds: Mapping[str, type], required: frozenset[str]) -> list[Fault]:
-    """Faults of a table against its known keys: unknown and missing keys, wrong types (an int may stand for a float)."""
+    """Faults of a table against its known keys: unknown and missing keys, wrong types (an int may stand for a float), whole numbers out of range."""
     legal = ", ".join(sorted(kinds)) or "none"
     faults = [Fault(where, key, "is not known here", f"known: {legal}") for key in table if key not in kinds]
     faults += [Fault(where, key, "is missing", WORDS[kinds[key]]) for key in sorted(required - table.keys())]
     for key, kind in kinds.items():
-        if key in table and not fits(table[key], kind):
-            faults.append(Fault(where, key, f"{table[key]!r} is not {WORDS[kind]}"))
+        value = table.get(key)
+        if key in table and not fits(value, kind):
+            faults.append(Fault(where, key, f"{value!r} is not {WORDS[kind]}"))
+        elif kind is int and isinstance(value, int) and abs(value) > MOST:
+            faults.append(Fault(where, key, f"{str(value)[:20]} is out of range", f"a whole number up to {MOST}"))
     return faults
 
 
@@ -34,7 +40,7 @@ def fits(value: object, kind: type) -> bool:
     if isinstance(value, bool):
         return kind is bool
     if kind is float:
-        return isinstance(value, int | float) and math.isfinite(value)
+        return isinstance(value, int | float) and abs(value) <= sys.float_info.max
     return isinstance(value, list | tuple if kind in (list, tuple) else kind)
 
 

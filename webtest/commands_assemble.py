@@ -38,7 +38,7 @@ def assemble(
     bank_file: Path, constraint_file: Path, attribute_file: Path | None, stimulus_file: Path | None, theta_text: str, out_file: Path,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Choose the items of largest information that satisfy every row of a blueprint; exact, and the same on every run."""
+    """Choose the items of largest information that satisfy every row of a blueprint, in its order; exact, and the same on every run."""
     check_target(out_file, force=True)
     theta = abilities(theta_text, "--theta")
     bank = read_bank(bank_file)
@@ -54,10 +54,12 @@ def assemble(
         raise Faulty(faults)
     pool = replace(pool, content=content)
     info = information(pool.params, theta).mean(axis=0)
-    found = pool.assembly(rows).solve(info, pool.operational)
+    assembly = pool.assembly(rows)
+    found = assembly.solve(info, pool.operational)
     if found is None:
         raise Faulty(conflict_faults(rows, pool))
     items = np.flatnonzero(found)
+    items = items[np.argsort(assembly.order[items], kind="stable")]
     with whole_file(out_file) as part:
         write_csv(part, ("item_id", "info"), ((pool.ids[i], float(info[i])) for i in items))
     figures = {"items": len(items), "total_info": float(info[items].sum()), "rows": len(rows)}

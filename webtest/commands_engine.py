@@ -22,6 +22,7 @@ from cat_engine.batch import Batch, scored
 from cat_engine.estimators import ESTIMATOR, Estimator, ExpectedAPosteriori
 from cat_engine.priors import Prior
 from cat_engine.randomness import Draws
+from cat_engine.registry import MOST
 from cat_engine.section_time import SectionAdvice, section_advice
 from cat_engine.select import SELECTION, Moment
 from cat_engine.select.timed import InformationPerTime
@@ -212,8 +213,8 @@ def next_command(
     rule = SELECTION.build(parse_strategy(criterion, "--criterion", faults), faults)
     if theta is not None and not abs(theta) <= FARTHEST:
         faults.append(Fault("--theta", "", f"{theta:g} is no ability", f"from -{FARTHEST:g} to {FARTHEST:g}"))
-    if planned < 1 or seed < 0:
-        faults.append(Fault("--planned, --seed", "", f"{planned}, {seed} are out of range", "from 1, from 0"))
+    if not 1 <= planned <= MOST or seed < 0:
+        faults.append(Fault("--planned, --seed", "", f"{planned}, {seed} are out of range", f"from 1 to {MOST}, from 0"))
     if faults or rule is None:
         raise Faulty(faults)
     pool = replace(pool_of(bank, bank.competencies), grid=grid)

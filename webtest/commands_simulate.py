@@ -188,6 +188,8 @@ def _designs(asked: Asked, plan_files: Sequence[Path], bank_file: Path | None, d
     for path in plan_files:
         with _gathered(faults, named_after[path]):
             read.append((path, load_plan(read_text(path))))
+    if faults:  # the competency of a bank file without that column is the plans'
+        raise Faulty(faults)
     bank = bank_of(bank_file, data, [plan for _, plan in read])
     plans: list[tuple[str, TestPlan, Pool]] = []
     for path, plan in read:

@@ -252,11 +252,17 @@ def read_text(path: Path) -> str:
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Faults of the rows of a file bear its name, for commands that read several; others pass as they are."""
+    """Faults of a file and of its rows bear its name, for commands that read several; others pass as they are."""
     try:
         yield
     except Faulty as error:
-        raise Faulty([replace(f, where=f"{path.name}, {f.where}") if f.where.startswith("row ") else f for f in error.faults]) from None
+        raise Faulty([replace(f, where=_place(path, f.where)) for f in error.faults]) from None
+
+
+def _place(path: Path, where: str) -> str:
+    if where in ("file", "bank"):
+        return path.name
+    return f"{path.name}, {where}" if where.startswith("row ") else where
 
 
 def check_target(path: Path, *, force: bool) -> None:
@@ -265,6 +271,8 @@ def check_target(path: Path, *, force: bool) -> None:
         raise Faulty([Fault(str(path), "", "is read by this command and would be overwritten", "name another file")])
     if path.is_dir():
         raise Faulty([Fault(str(path), "", "is a directory", "name a file")])
+    if path.exists() and not path.is_file():  # a device, which a file would take the place of
+        raise Faulty([Fault(str(path), "", "is no ordinary file", "name another file")])
     if path.exists() and not force:
         raise Faulty([Fault(str(path), "", "exists already", "--force overwrites it")])
     if not path.absolute().parent.is_dir():

@@ -73,7 +73,10 @@ class Moment:
         return np.exp(log_probabilities_at(self.params, self.own_theta))
 
     def log_posterior(self) -> Floats:
-        """Log-posterior on the pool's grid, not normalised, with the grid's weights in it: [N, S, Q]."""
+        """Log-posterior on the pool's grid, not normalised, with the grid's weights in it: [N, S, Q]; of a joint posterior the normal margins."""
+        if self.batch.sigma is not None:
+            z = (self.pool.nodes - self.theta[..., None]) / self.se[..., None]
+            return np.asarray(-0.5 * z**2 + self.pool.grid.log_weights())
         return np.stack([self.batch.log_posterior(self.rows, s) for s in range(len(self.pool.competencies))], axis=1)
 
     def log_likelihood(self) -> Floats:

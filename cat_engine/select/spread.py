@@ -10,6 +10,7 @@ from cat_engine.select.base import SELECTION, Larger, Moment
 
 OUT_OF_STAGE = 1e3  # abilities are apart by less than this
 LEAST = 1e-300
+FASTEST = 20.0  # chance rules to the last item but a few of even the longest tests
 
 
 def progress(given: Ints, planned: int, speed: float) -> Floats:
@@ -21,8 +22,8 @@ def progress(given: Ints, planned: int, speed: float) -> Floats:
 
 
 def _speed_fault(speed: float) -> None:
-    if not (np.isfinite(speed) and speed >= 0):
-        raise Faulty([Fault("select", "speed", f"{speed:g} is negative", "a number from 0; 1 is usual")])
+    if not 0 <= speed <= FASTEST:
+        raise Faulty([Fault("select", "speed", f"{speed:g} is out of range", f"from 0 to {FASTEST:g}; 1 is usual")])
 
 
 @SELECTION.register("progressive")

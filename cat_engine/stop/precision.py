@@ -6,9 +6,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cat_engine.ability import weights
 from cat_engine.families import Floats, Ints
 from cat_engine.faults import Fault, Faulty
+from cat_engine.pool import Pool
 from cat_engine.stop.base import STOP, TIME, Standing
 
 
@@ -117,16 +117,19 @@ class PredictedReduction:
     def reached(self, standing: Standing) -> NDArray[np.bool_]:
         """Where going on is not worth it."""
         best, item = standing.best
-        gain = np.stack([self._gain(standing, s, item[:, s]) for s in range(len(standing.scales))], axis=1)
+        posterior = standing.batch.posterior()[standing.rows[:, None], standing.scales]
+        gain = standing.se - np.stack(
+            [_expected_sd(standing.batch.pool, item[:, s], posterior[:, s]) for s in range(item.shape[1])], axis=1
+        )
         missed = standing.se > self.se
         return np.asarray(np.isfinite(best) & np.where(missed, gain < self.hypo, gain <= self.hyper), dtype=bool)
 
-    def _gain(self, standing: Standing, s: int, item: Ints) -> Floats:
-        pool = standing.batch.pool
-        weight = weights(standing.batch.log_posterior(standing.rows, int(standing.scales[s])))
-        joint = pool.p_table[item] * weight[:, None, :]
-        mass = joint.sum(axis=-1)
-        possible = np.where(mass > 0, mass, 1.0)
-        mean = (joint * pool.nodes).sum(axis=-1) / possible
-        variance = (joint * (pool.nodes - mean[..., None]) ** 2).sum(axis=-1) / possible
-        return np.asarray(standing.se[:, s] - np.sqrt((mass * variance).sum(axis=-1)))
+
+def _expected_sd(pool: Pool, item: Ints, posterior: Floats) -> Floats:
+    """Square root of the expected posterior variance after item[N], where posterior[N, Q] is the mass on the pool's grid: [N]."""
+    joint = pool.p_table[item] * posterior[:, None, :]
+    mass = joint.sum(axis=-1)
+    possible = np.where(mass > 0, mass, 1.0)
+    mean = (joint * pool.nodes).sum(axis=-1) / possible
+    variance = (joint * (pool.nodes - mean[..., None]) ** 2).sum(axis=-1) / possible
+    return np.asarray(np.sqrt((mass * variance).sum(axis=-1)))

@@ -245,6 +245,37 @@ def test_every_test_keeps_the_blueprint(method: object) -> None:
         assert counts[1:].max() <= 3
 
 
+def worth(method: object, row: tuple[np.ndarray, float, float], item: int, given: list[int]) -> float:
+    """What one bounded row makes of an item: of mpi the share of its upper bound that is left, of weighted deviations what the projected test misses."""
+    member, low, high = row
+    filled = member[given].sum()
+    if isinstance(method, PriorityIndex):
+        return float((high - filled) / high if member[item] else 1.0)
+    left = np.setdiff1d(np.arange(len(member)), given)
+    projected = filled + member[item] + (8 - len(given)) * member[left].mean()
+    return float(max(low - projected, 0) + max(projected - high, 0))
+
+
+@pytest.mark.parametrize("method", [PriorityIndex(), WeightedDeviation(1.0), WeightedDeviation(0.1)])
+def test_the_item_given_is_the_best_when_its_rows_are_counted_by_hand(sit: Callable, method: PriorityIndex | WeightedDeviation) -> None:
+    pool, area, level = bank(), np.array([k % 3 for k in range(60)]), np.array([1 + k % 2 for k in range(60)])
+    plan = plan_of(method, (*BLUEPRINT, *rows_of(("number", "item", "LEVEL == 2", 2, 4))))
+    rows = [(area == 0, 4, 5), (area == 1, 2, 3), (area == 2, 2, 3), (level == 2, 2, 4)]
+    for seed in range(4):
+        state, _ = sit(plan, pool, seed, lambda position, _, seed=seed: (position * (seed + 1)) // 2 % 2)
+        for n, item in enumerate(state.items):
+            given, free = list(state.items[:n]), np.setdiff1d(np.arange(60), state.items[:n])
+            info = information(pool.params, Batch.replay(plan, pool, given, state.categories[:n]).theta[0])[0]
+            if isinstance(method, PriorityIndex):
+                missing = [low - member[given].sum() for member, low, _ in rows]
+                if 9 - n <= sum(m for m in missing if m > 0):  # what is left must fill lower bounds
+                    free = np.array([i for i in free if any(m > 0 and row[0][i] for m, row in zip(missing, rows, strict=True))])
+                values = [info[i] * np.prod([worth(method, row, i, given) for row in rows]) for i in free]
+            else:
+                values = [info[i] / info[free].max() - method.weight * sum(worth(method, row, i, given) for row in rows) for i in free]
+            assert values[free.tolist().index(item)] == pytest.approx(max(values), abs=1e-10)
+
+
 @pytest.mark.parametrize("method", [ShadowTest(), PriorityIndex(), WeightedDeviation(), Balanced("AREA", {"0": 0.5, "1": 0.25, "2": 0.25})])
 def test_live_and_simulator_balance_alike(sit: Callable, method: object) -> None:
     pool, plan = bank(), plan_of(method, () if isinstance(method, Balanced) else BLUEPRINT)
@@ -347,9 +378,9 @@ TABLE = [{"CONSTRAINT_ID": "C1", "TYPE": "Number", "WHAT": "Item", "CONDITION": 
 
 def test_constraint_tables_are_read() -> None:
     off = {**TABLE[0], "ONOFF": "OFF"}
-    enemy = {**TABLE[0], "TYPE": "ENEMY", "WHAT": "Passage", "CONDITION": "A == 1", "LB": "NA", "UB": "NA"}
+    enemy = {**TABLE[0], "CONSTRAINT_ID": "C2", "TYPE": "ENEMY", "WHAT": "Passage", "CONDITION": "A == 1", "LB": "NA", "UB": "NA"}
     assert read_rows([TABLE[0], off, enemy]) == (
-        BlueprintRow("C1", "number", "item", "", 30.0, 30.0), BlueprintRow("C1", "enemy", "stimulus", "A == 1"),
+        BlueprintRow("C1", "number", "item", "", 30.0, 30.0), BlueprintRow("C2", "enemy", "stimulus", "A == 1"),
     )  # fmt: skip
 
 
@@ -364,6 +395,12 @@ def test_a_row_that_cannot_be_is_named(change: dict, field: str) -> None:
     with pytest.raises(Faulty) as refused:
         read_rows([{**TABLE[0], **change}])
     assert (refused.value.faults[0].where, refused.value.faults[0].field) == ("row 2", field)
+
+
+def test_two_rows_of_one_name_are_refused_as_a_conflict_is_told_by_names() -> None:
+    with pytest.raises(Faulty) as refused:
+        read_rows([TABLE[0], {**TABLE[0], "LB": "20"}])
+    assert [(fault.where, fault.field) for fault in refused.value.faults] == [("row 3", "CONSTRAINT_ID")]
 
 
 def test_a_table_without_a_column_is_refused() -> None:

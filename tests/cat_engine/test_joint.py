@@ -15,9 +15,11 @@ from cat_engine.irt import derivatives_at
 from cat_engine.joint import Joint
 from cat_engine.people import attempt_seed
 from cat_engine.randomness import Draws
-from cat_engine.select import Moment
+from cat_engine.select import SELECTION, Moment
 from cat_engine.select.plain import MaximumInformation
 from cat_engine.stop import PosteriorSD
+from cat_engine.stop.base import Standing
+from cat_engine.stop.precision import PredictedReduction
 
 MATRIX = ((1.0, 0.7, 0.3), (0.7, 1.0, 0.5), (0.3, 0.5, 1.0))
 NAMES = ("A", "B", "C")
@@ -31,6 +33,10 @@ def pool_of(n: int = 30, seed: int = 1) -> Pool:
 
 def plan_of(joint: Joint | None, low: int = 2, high: int = 8, se: float = 0.0) -> TestPlan:
     return TestPlan("t", (Section("s", "s", NAMES, low, high, 10.0, (PosteriorSD(se),) if se else ()),), joint=joint)
+
+
+def moment_of(batch: Batch) -> Moment:
+    return Moment(batch, np.zeros(1, dtype=int), batch.free, np.zeros(1, dtype=int), 8, Draws((1,), (0,)))
 
 
 def test_the_mode_maximises_the_posterior_and_sigma_is_its_curvature() -> None:
@@ -109,13 +115,62 @@ def test_the_closed_form_is_the_fall_of_the_determinant(answers: list[int], rho:
     pool = pool_of()
     batch = Batch.replay(plan_of(Joint(rho)), pool, range(len(answers)), answers)
     sigma, info = batch.covariance()[0], batch.info[0]
-    now = Moment(batch, np.zeros(1, dtype=int), batch.free, np.zeros(1, dtype=int), 8, Draws((1,), (0,)))
-    d_rule = MaximumInformation().score(now)[0]
+    d_rule = MaximumInformation().score(moment_of(batch))[0]
     for i in range(15, 21):
         more = np.linalg.inv(sigma)
         more[i % 3, i % 3] += info[i]
         after = np.linalg.inv(more)
         assert np.linalg.det(sigma) / np.linalg.det(after) == pytest.approx(1 + d_rule[i], rel=1e-9)
+
+
+@pytest.fixture(scope="module")
+def leaning() -> tuple[Batch, np.ndarray]:
+    """Ten answers on A and none on B, which correlate .85; and by how much an answer to each item lowers the posterior variance of its own competency,
+    [I]: by integration over both abilities at once.
+    """
+    places = np.linspace(-2, 2, 15)
+    pool = Pool.of(
+        tuple(map(str, range(30))), ItemParams.from_rows([Row("2pl", 1.5, [b], scale=s) for s in (0, 1) for b in places]), NAMES[:2]
+    )
+    plan = TestPlan("t", (Section("s", "s", NAMES[:2], 1, 14, 10.0),), joint=Joint(0.85))
+    items, answers = [0, 3, 5, 7, 9, 11, 13, 6, 8, 12], [1, 1, 1, 1, 0, 1, 0, 1, 1, 0]
+    grid = np.linspace(-5, 5, 101)
+    both = np.stack(np.meshgrid(grid, grid, indexing="ij"))
+    right = 1 / (1 + np.exp(-1.5 * (both[[0] * 15 + [1] * 15] - np.tile(places, 2)[:, None, None])))
+    density = np.exp(-0.5 * np.einsum("iab,ij,jab->ab", both, np.linalg.inv([[1, 0.85], [0.85, 1]]), both))
+    for item, answer in zip(items, answers, strict=True):
+        density *= right[item] if answer else 1 - right[item]
+
+    def variance(mass: np.ndarray) -> np.ndarray:
+        mean = (mass * both).sum(axis=(1, 2)) / mass.sum()
+        return np.asarray((mass * (both - mean[:, None, None]) ** 2).sum(axis=(1, 2)) / mass.sum())
+
+    now = variance(density)
+    after = [sum((density * p).sum() / density.sum() * variance(density * p) for p in (right[i], 1 - right[i])) for i in range(30)]
+    return Batch.replay(plan, pool, items, answers), np.array([now[i // 15] - after[i][i // 15] for i in range(30)])
+
+
+def test_expected_variance_counts_what_a_competency_has_borrowed(leaning: tuple[Batch, np.ndarray]) -> None:
+    batch, exact = leaning
+    gain = SELECTION.build({"name": "mepv"}, []).score(moment_of(batch))[0]
+    np.testing.assert_allclose(gain, exact, atol=0.004)  # the posterior taken as normal
+    assert np.argmax(gain) == np.argmax(exact) == 24
+
+
+@pytest.mark.parametrize("rule", ["mpwi", "klp", "gdip", "mei"])
+def test_rules_that_weigh_by_the_posterior_look_where_the_borrowed_ability_is(leaning: tuple[Batch, np.ndarray], rule: str) -> None:
+    batch, _ = leaning
+    score = SELECTION.build({"name": rule}, []).score(moment_of(batch))[0, 15:]
+    assert np.linspace(-2, 2, 15)[np.argmax(score)] == pytest.approx(batch.theta[0, 1], abs=0.15)  # .66, and not its own 0
+
+
+def test_going_on_pays_by_what_the_joint_posterior_says(leaning: tuple[Batch, np.ndarray]) -> None:
+    batch, exact = leaning
+    variance = batch.se[0, 1] ** 2
+    pays = float(batch.se[0, 1] - np.sqrt(variance - exact[24]))  # .059
+    standing = Standing(batch, np.zeros(1, dtype=int), np.arange(2), batch.free, np.zeros(1))
+    for hypo, over in ((pays - 0.005, False), (pays + 0.005, True)):
+        assert PredictedReduction(0.3, hypo=hypo).reached(standing)[0, 1] == over
 
 
 def test_the_estimate_gives_scores_with_and_without_borrowing_and_the_se_of_differences(sit: Callable) -> None:

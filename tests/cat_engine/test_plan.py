@@ -86,6 +86,9 @@ def test_a_section_overrides_single_stop_rules_and_zero_switches_one_off() -> No
         ("min_items = 2", "min_items = true", "sections[0]", "min_items"),
         ("max_items = 5", "max_items = -1", "sections[0]", "max_items"),
         ("max_items = 5", "", "sections[0]", "max_items"),
+        ("max_items = 5", "max_items = 1000001", "sections[0]", "max_items"),
+        ("max_items = 5", f"max_items = 1{'0' * 30}", "plan.sections.0.max_items", ""),
+        ("time_budget_min = 10", f"time_budget_min = 1{'0' * 400}", "plan.sections.0.time_budget_min", ""),
         ("time_budget_min = 10", "time_budget_min = 0", "sections[0]", "time_budget_min"),
         ("time_budget_min = 10", "time_budget_min = nan", "sections[0]", "time_budget_min"),
         ("time_budget_min = 10", 'time_budget_min = "10"', "sections[0]", "time_budget_min"),
@@ -101,8 +104,26 @@ def test_a_plan_without_sections_is_refused(sections: str) -> None:
     assert faults_of(f'name = "x"\n{sections}')[0][0] in ("plan", "sections[0]")
 
 
-def test_text_that_is_not_toml_is_refused() -> None:
-    assert faults_of("name = ") == [("plan", "")]
+@pytest.mark.parametrize("text", ["name = ", f"name = {'9' * 5000}", f"name = {'[' * 10_000}"], ids=["empty", "digits", "brackets"])
+def test_text_that_is_not_toml_is_refused(text: str) -> None:
+    assert faults_of(text) == [("plan", "")]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "[stop]\nglr = {cuts = [%s]}", '[start]\nname = "thetas"\nthetas = [%s]', '[eligibility]\nname = "fading"\ncuts = [%s]',
+        "[joint]\nmatrix = [[%s]]",
+    ],
+)  # fmt: skip
+def test_a_number_in_a_list_that_no_float_holds_is_named(table: str) -> None:
+    assert faults_of(SMALL.replace("[[sections]]", table % ("9" * 30) + "\n[[sections]]"))[0][0].endswith(".0")
+
+
+@pytest.mark.parametrize("speed", ["-1.0", "1e308"])
+@pytest.mark.parametrize("rule", ["progressive", "proportional"])
+def test_a_speed_beyond_which_weights_overflow_is_named(rule: str, speed: str) -> None:
+    assert faults_of(SMALL.replace("[[sections]]", f'[select]\nname = "{rule}"\nspeed = {speed}\n[[sections]]')) == [("select", "speed")]
 
 
 def test_all_faults_are_listed_at_once_those_of_a_section_with_a_wrong_type_too() -> None:

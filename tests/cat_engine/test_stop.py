@@ -146,15 +146,21 @@ def _moment(now: Standing) -> Any:
     return Moment(now.batch, now.rows, now.available, np.array([1]), 5, Draws((1,), (1,)))
 
 
-def test_the_sequential_test_compares_the_likelihood_on_both_sides_of_the_cut() -> None:
-    rows = [Row("2pl", 1.7, [0.1 * i]) for i in range(12)]
+@pytest.mark.parametrize("answer", [0, 1])
+@pytest.mark.parametrize(("alpha", "beta"), [(0.05, 0.05), (0.2, 0.01)])
+def test_the_sequential_test_compares_the_likelihood_on_both_sides_of_the_cut(answer: int, alpha: float, beta: float) -> None:
+    rows = [Row("2pl", 1.7, [0.1 * i]) for i in range(40)]
+    sign = 1 if answer else -1  # P(wrong) is P(right) with the sign of theta - b turned
 
     def ratio(k: int) -> float:
-        return sum(np.log((1 + np.exp(-1.7 * (0.3 - 0.1 * i))) / (1 + np.exp(-1.7 * (0.7 - 0.1 * i)))) for i in range(k))
+        return sum(np.log((1 + np.exp(-1.7 * sign * (0.3 - 0.1 * i))) / (1 + np.exp(-1.7 * sign * (0.7 - 0.1 * i)))) for i in range(k))
 
-    for k in range(1, 13):
-        decided = ProbabilityRatio((0.5,), 0.2).reached(standing_after(rows, [1] * k, k))[0, 0]
-        assert decided == (ratio(k) >= np.log(0.95 / 0.05))
+    ends = []
+    for k in range(1, 41):
+        decided = ProbabilityRatio((0.5,), 0.2, alpha, beta).reached(standing_after(rows, [answer] * k, k))[0, 0]
+        assert decided == (ratio(k) >= np.log((1 - beta) / alpha) or ratio(k) <= np.log(beta / (1 - alpha)))
+        ends.append(decided)
+    assert set(ends) == {False, True}
 
 
 def test_the_generalised_ratio_decides_no_later_than_the_simple_one() -> None:

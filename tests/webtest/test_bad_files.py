@@ -1,5 +1,6 @@
 """Files that no program wrote well: each command says what is wrong and where, and never falls over them."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -188,6 +189,35 @@ def test_faults_of_rows_name_the_file_where_a_command_reads_several(folder: Path
     assert "bad.csv, row 1, ID" in refused(folder, *TABLES["attributes"])
     (folder / "bad.csv").write_text(BANK.replace("1.2", "-1", 1))
     assert "bad.csv, row 2, a" in refused(folder, "assemble", "--bank", "bad.csv", "--constraints", "rows.csv", "--out", "out.csv")
+
+
+def test_faults_of_a_whole_file_name_it_where_a_command_reads_several(folder: Path) -> None:
+    for text, said in (("", "bad.csv: is empty"), (BANK.splitlines()[0], "bad.csv: holds no items"), (BANK + '"', "bad.csv: is not CSV")):
+        (folder / "bad.csv").write_text(text)
+        assert said in refused(folder, "assemble", "--bank", "bad.csv", "--constraints", "rows.csv", "--out", "out.csv")
+    (folder / "bad.csv").write_bytes(b"person_id,I0\n\xff,1\n")
+    assert "\nbad.csv: is not UTF-8" in refused(folder, *SCORE)
+
+
+def test_a_faulty_plan_is_named_and_not_the_column_that_its_competency_would_stand_for(folder: Path) -> None:
+    (folder / "one.csv").write_text(BANK.replace("competency,", "").replace("A,", ""))
+    (folder / "bad.toml").write_text(PLAN.replace("max_items = 2", "max_items = two"))
+    said = refused(folder, "simulate", "--bank", "one.csv", "--plan", "bad.toml", "--n", "5", "--seed", "1", "--out", "new")
+    assert "is not TOML" in said
+    assert "competency" not in said
+
+
+def test_a_device_is_not_replaced_by_a_file(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    for words in COMMANDS:
+        (folder / "answers.csv").write_text("person_id,I0,I1\np,0,1\n")
+        assert "pipe: is no ordinary file" in refused(folder, *words[:-1], "pipe")
+    assert (folder / "pipe").is_fifo()
+
+
+def test_a_planned_length_that_no_test_has_is_named(folder: Path) -> None:
+    (folder / "given.csv").write_text("item_id,category\n")
+    assert "--planned" in refused(folder, *NEXT, "given.csv", "--criterion", "progressive", "--planned", "999999999999")
 
 
 @pytest.mark.parametrize("bounds", ["nan,3", "2,nan", "NaN,NaN"])

@@ -241,6 +241,17 @@ def test_a_form_satisfies_its_blueprint_with_most_information(files: Path) -> No
     assert json.loads(result.stdout)["total_info"] == pytest.approx(sum(float(row["info"]) for row in table(files / "form.csv")))
 
 
+def test_a_form_stands_in_the_order_that_its_blueprint_asks_for(files: Path) -> None:
+    (files / "about2.csv").write_text("ID,AREA,STEP\nx1,1,3\nx2,1,9\nx3,2,1\nx4,2,2\n")
+    assemble(
+        files,
+        "CONSTRAINT_ID,TYPE,WHAT,CONDITION,LB,UB,ONOFF\nC1,Number,Item,,4,4,\nC2,Order,Item,STEP,,,\n",
+        "--attributes",
+        files / "about2.csv",
+    )
+    assert [row["item_id"] for row in table(files / "form.csv")] == ["x3", "x4", "x1", "x2"]
+
+
 def test_a_blueprint_that_no_form_satisfies_is_named_by_the_rows_it_misses(files: Path) -> None:
     result = assemble(files, ROWS.replace("AREA == 1,1,1", "AREA == 1,3,3"))
     assert result.exit_code == 2
