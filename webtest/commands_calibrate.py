@@ -42,6 +42,7 @@ from webtest.console import (
     opened,
     out,
     put,
+    read_as,
     read_text,
     write_file,
     write_files,
@@ -153,8 +154,8 @@ def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
 
 def _calibrate_file(answers: Path, mml: MmlOptions, options: Mapping[str, Any], hold: Hold) -> None:
     log, group, names = _grouped(answers, options["groups"], options["competency"])
-    models, start = read_models_csv(read_text(options["model_file"])) if options["model_file"] else ({}, {})
-    anchors = read_items_csv(read_text(options["anchors"])) if options["anchors"] else {}
+    models, start = read_as(options["model_file"], read_models_csv) if options["model_file"] else ({}, {})
+    anchors = read_as(options["anchors"], read_items_csv) if options["anchors"] else {}
     what = Specification(ALIASES.get(options["model"], options["model"]), models, start, anchors)
     demands = Demands(options["min_n"] or 30, options["max_se"], options["se"], mml)
     found = calibrate_answers(log, what, demands, group, hold)
@@ -184,7 +185,7 @@ def _grouped(answers: Path, groups: str | None, competency: str | None) -> tuple
     if groups is None:
         return log, None, ("all",)
     if is_file:
-        return log, *read_groups_csv(read_text(Path(groups)), log.person_ids)
+        return log, *read_as(Path(groups), lambda text: read_groups_csv(text, log.person_ids))
     numbers = {name: k for k, name in enumerate(dict.fromkeys(label))}
     return log, np.array([numbers[name] for name in label], dtype=np.int64), tuple(numbers)
 
@@ -242,7 +243,7 @@ def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any], hold: Hold) ->
             options["se"],
             mml,
         )
-        truth = read_bank_csv(read_text(options["truth_file"])) if options["truth_file"] else None
+        truth = read_as(options["truth_file"], read_bank_csv) if options["truth_file"] else None
         run_id, proposal = service.calibrate(waves, chosen, actor=actor(), now=now_ms(), truth=truth, hold=hold)
         run = service.run(run_id)
         summary = json.loads(run.summary)
@@ -318,7 +319,7 @@ def link_files(
     """Link two calibrations by their common items: constants A and B with theta_old = A theta_new + B."""
     if out_file is not None:
         check_target(out_file, force=True)
-    new, old = read_items_csv(read_text(new_file)), read_items_csv(read_text(old_file))
+    new, old = read_as(new_file, read_items_csv), read_as(old_file, read_items_csv)
     common = read_ids(read_text(common_file)) if common_file else [item_id for item_id in new if item_id in old]
     faults = [
         Fault(str(path), item_id, "is a common item and is missing", "leave it out of the common items")

@@ -21,7 +21,7 @@ from calibration.state import FIXED_SLOPE
 from cat_engine import Fault, Faulty, Grid, ItemParams, NormalPrior, Row, probabilities
 from cat_engine.ability import weights
 from cat_engine.irt import Floats, Ints
-from webtest.console import check_targets, err, guarded, json_option, out, put_table, read_text, write_files
+from webtest.console import check_targets, err, guarded, json_option, out, put_table, read_as, write_files
 from webtest.csv_table import csv_table, figure, rounded
 from webtest.response_files import read_responses
 
@@ -64,7 +64,7 @@ def fit(
     """
     check_targets({"--out": out_file, "--pairs": pairs_file, "--bins": bins_file, "--model-fit": model_file, "--persons": persons_file})
     log = read_responses(answers)
-    asked = _Asked.of(log, read_items_csv(read_text(items), blanks=True), str(items))
+    asked = _Asked.of(log, read_as(items, lambda text: read_items_csv(text, blanks=True)), str(items))
     found = residuals(asked.person, asked.item, asked.category, asked.rows, mean, sd)
     n_free = [0] * len(asked.rows) if known else parameters_behind(asked.rows)
     by_bin = bin_fit(asked.person, asked.item, asked.category, asked.rows, found.theta, n_free)

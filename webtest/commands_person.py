@@ -25,7 +25,7 @@ from cat_engine import Fault, Faulty, Pool, TestPlan, load_plan
 from cat_engine.estimators import ESTIMATOR
 from itembank.bank import Bank
 from webtest.commands_engine import bank_of, bank_option, folder_option
-from webtest.console import check_target, err, guarded, json_option, opened, put, put_table, read_text, write_file, write_files
+from webtest.console import check_target, err, guarded, json_option, opened, put, put_table, read_as, read_text, write_file, write_files
 from webtest.csv_table import csv_table, figure
 from webtest.engine_inputs import pool_for, to_number
 from webtest.response_files import PARQUET, read_responses
@@ -71,7 +71,7 @@ class Handed:
 
     def people_of(self, file: Path | None, needed: Sequence[str] = ()) -> People | None:
         """The people of a file, else those of the waves, else None."""
-        return self.people if file is None else read_people_csv(read_text(file), self.sittings.person_ids, needed)
+        return self.people if file is None else read_as(file, lambda text: read_people_csv(text, self.sittings.person_ids, needed))
 
 
 def answers_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,7 +103,7 @@ def answers_options(function: Callable[..., Any]) -> Callable[..., Any]:
         bank = bank_of(bank_file, data)
         if answers is not None:
             log, people, plan = read_responses(answers, bank.ids), None, None
-            option = None if answers.is_dir() or answers.suffix.lower() in PARQUET else read_options_csv(read_text(answers))
+            option = None if answers.is_dir() or answers.suffix.lower() in PARQUET else read_as(answers, read_options_csv)
         else:
             from webtest.wave_answers import wave_answers  # with the database, which answers in a file do without
 
@@ -197,7 +197,7 @@ def personfit(
     items = item_speeds(scorer.sittings, bank)
     threshold_s = items.thresholds()
     if thresholds is not None:
-        for item, seconds in read_thresholds(read_text(thresholds), bank).items():
+        for item, seconds in read_as(thresholds, lambda text: read_thresholds(text, bank)).items():
             threshold_s[item] = seconds
     own = Scorer.of(scorer.sittings, method, scorer.prior.mean, scorer.prior.sd)
     found = person_fit(own, items, threshold_s, Simulated(replicates, seed, test))

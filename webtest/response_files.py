@@ -48,8 +48,9 @@ def read_labelled(
         ]
         if faults:
             raise Faulty(faults)
+        text = read_text(path)
         try:
-            return read_responses_csv(read_text(path), known, everybody=everybody), ()
+            return read_responses_csv(text, known, everybody=everybody), ()
         except Faulty as error:
             raise Faulty(
                 [Fault(path.name if f.where == "file" else f"{path.name}, {f.where}", f.field, f.message, f.remedy) for f in error.faults]

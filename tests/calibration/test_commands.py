@@ -184,8 +184,8 @@ def test_a_file_in_which_nothing_can_be_estimated_gives_flags_only(tmp_path: Pat
         (["--out", "P.csv", "--priors", "a=gamma:1,2"], "priors, a: 'gamma' is not a family"),
         (["--out", "P.csv", "--anchors", "missing.csv"], "cannot be read"),
         (["--out", "P.csv", "--anchors", "foreign.csv"], "anchors, zz: is not an item of the answers"),
-        (["--out", "P.csv", "--anchors", "broken.csv"], "row 2, a: 'x' is not a finite number"),
-        (["--out", "P.csv", "--model-file", "models.csv"], "row 2, model: '9pl' is not known"),
+        (["--out", "P.csv", "--anchors", "broken.csv"], "broken.csv, row 2, a: 'x' is not a finite number"),
+        (["--out", "P.csv", "--model-file", "models.csv"], "models.csv, row 2, model: '9pl' is not known"),
         (["--out", "P.csv", "--groups", "groups.csv"], "599 of 600 people with answers have no group"),
     ],
 )
@@ -200,6 +200,12 @@ def test_what_cannot_be_is_refused_with_exit_code_2_and_nothing_is_written(
     before = sorted(path.name for path in answered.iterdir())
     assert message in refused("calibrate", "R.csv", *words)
     assert sorted(path.name for path in answered.iterdir()) == before
+
+
+def test_a_file_of_answers_that_is_no_text_is_named_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("R.csv").write_bytes("person_id,i0\nÉ,1\n".encode("latin-1"))
+    assert "\nR.csv: is not UTF-8 text" in refused("calibrate", "R.csv", "--out", "P.csv")
 
 
 def test_link_moves_parameters_and_says_the_constants(tmp_path: Path) -> None:
