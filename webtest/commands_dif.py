@@ -22,7 +22,7 @@ from cat_engine import Fault, Faulty, Row
 from cat_engine.irt import Ints
 from webtest.console import check_target, err, guarded, json_option, put_table, read_as, write_file
 from webtest.csv_table import csv_table, figure, rounded
-from webtest.response_files import read_responses
+from webtest.response_files import read_one_scale
 
 FILE = click.Path(path_type=Path)
 COUNTS = ("item", "n_reference", "n_focal", "anchor")
@@ -82,6 +82,7 @@ def attach(main: click.Group) -> None:
 @click.option(
     "--items", type=FILE, help="Parameters: those of 'residual', and where 'likelihood' starts. [default: 2pl and grm, estimated]"
 )
+@click.option("--competency", help="The items to take, where --items (or answers in Parquet) name the competency of each.")
 @click.option("--purify", "purifying", is_flag=True, help="Match people by items that are not flagged, until the flags settle.")
 @click.option("--alpha", type=click.FloatRange(1e-6, 0.5), default=0.05, show_default=True, help="Level at which --purify flags an item.")
 @click.option("--min-n", type=click.IntRange(2), default=100, show_default=True, help="Answers an item needs in each group to be tested.")
@@ -96,7 +97,7 @@ def dif(answers: Path, groups: Path, column: str, focal: str, out_file: Path | N
     """
     if out_file is not None:
         check_target(out_file, force=True)
-    log = read_responses(answers)
+    log = read_one_scale(answers, options["items"], options["competency"])
     group, names = read_as(groups, lambda text: read_groups_csv(text, log.person_ids, column))
     case = _case(log, group, names, focal, options["reference"], options["min_n"])
     rows = _rows(case, options["items"]) if options["items"] or options["method"] == "residual" else None
