@@ -246,6 +246,13 @@ def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any], hold: Hold) ->
         truth = read_as(options["truth_file"], read_bank_csv) if options["truth_file"] else None
         run_id, proposal = service.calibrate(waves, chosen, actor=actor(), now=now_ms(), truth=truth, hold=hold)
         run = service.run(run_id)
+        words = language(options["language"])
+        contents = {
+            options["out_file"]: lambda: proposal_csv(proposal, words),
+            options["json_file"]: lambda: proposal_json(proposal, words),
+            options["report_file"]: lambda: service.report(run_id, options["language"]),
+        }
+        write_files({path: text().encode() for path, text in contents.items() if path is not None}, force=True)
         summary = json.loads(run.summary)
         out.print(
             f"Run {run_id}: {summary['answers']} answers of {len(waves)} waves on bank version {run.base_version}, {proposal.seconds:.2f} s; "
@@ -257,13 +264,6 @@ def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any], hold: Hold) ->
             out.print(
                 f"Against the truth, {near.n_items} items: RMSE of b {near.rmse_b:.3f} (r {near.r_b:.3f}), of a {near.rmse_a:.3f} (r {near.r_a:.3f})"
             )
-        words = language(options["language"])
-        contents = {
-            options["out_file"]: lambda: proposal_csv(proposal, words),
-            options["json_file"]: lambda: proposal_json(proposal, words),
-            options["report_file"]: lambda: service.report(run_id, options["language"]),
-        }
-        write_files({path: text().encode() for path, text in contents.items() if path is not None}, force=True)
         if run.draft_version is None:
             out.print("No item meets the demands: no draft was made.")
             sys.exit(0)
