@@ -20,6 +20,7 @@ from calibration.security import People
 from calibration.security_files import read_options_csv, read_people_csv
 from calibration.security_items import Leak, by_window, foretell, watch
 from calibration.security_pairs import rooms, similar_pairs
+from calibration.security_people import standing_out
 from calibration.security_preknowledge import preknowledge
 from cat_engine import Fault, Faulty, Pool, TestPlan, load_plan
 from cat_engine.estimators import ESTIMATOR
@@ -40,9 +41,14 @@ PERSON_COLUMNS = (
 ITEM_COLUMNS = ("item_id", "n", "observed", "expected", "z", "time_ratio", "peak", "since", "alarm", "p", "p_adjusted")
 WINDOW_COLUMNS = ("item_id", "window", "n", "observed", "expected", "z", "time_z")
 PAIR_COLUMNS = ("person_1", "person_2", "room", "common", "same", "expected", "omega", "p", "p_adjusted")
+OUT_COLUMNS = (
+    "person_id", "theta", "speed", "foretold", "z_speed", "p_speed", "partner", "common", "same", "omega", "p_similar", "p", "p_adjusted",
+)  # fmt: skip
 KNOWN_COLUMNS = ("person_id", "met", "shift", "z_answers", "speed_gain", "z_times", "z", "p", "p_adjusted")
 
-security = click.Group("security", help="Test security: items that got out, answers in common, items known beforehand.")
+security = click.Group(
+    "security", help="Test security: items that got out, answers in common, items known beforehand, people who stand out."
+)
 
 
 def attach(main: click.Group) -> None:
@@ -294,8 +300,7 @@ def pairs_command(
     """
     sittings, people = handed.sittings, handed.people_of(people_file, ("room",))
     room = None if people is None else people.room
-    chosen = None if handed.option is None else [handed.option[row] for row in sittings.row.tolist()]
-    pairs, compared = similar_pairs(rooms(handed.scorer, room, chosen))
+    pairs, compared = similar_pairs(rooms(handed.scorer, room, _chosen(handed)))
     table = [
         {
             "person_1": sittings.person_ids[pair.copier], "person_2": sittings.person_ids[pair.source], "room": room[pair.copier] if room else None,
@@ -306,6 +311,40 @@ def pairs_command(
     write_file(out_file, csv_table(PAIR_COLUMNS, table), force=True)
     named = [row for row in table if row["p_adjusted"] <= level]
     put_table(named, as_json, PAIR_COLUMNS, f"none of {compared} pairs stands out at level {level:g}")
+
+
+@security.command("people")
+@answers_options
+@click.option(
+    "--people", "people_file", type=FILE, help="person_id,room: only people of a room are compared. [default: everybody with everybody]"
+)
+@times_option
+@level_option(0.05)
+def people_command(
+    handed: Handed, out_file: Path, people_file: Path | None, times: bool, level: float, as_json: bool
+) -> None:  # fmt: skip
+    """People who are quicker than others of their ability, or agree with somebody more than abilities explain, with nothing suspected beforehand.
+
+    p is that of the smaller of p_speed and p_similar, p_adjusted over all people (Holm). --level is the chance that any honest person is named.
+    """
+    sittings, bank, people = handed.sittings, handed.bank, handed.people_of(people_file, ("room",))
+    speeds = item_speeds(sittings, bank) if times else ItemSpeeds.unknown(len(bank))
+    theta = handed.scorer.score(sittings.category)[0]
+    found = standing_out(sittings, theta, speeds, rooms(handed.scorer, None if people is None else people.room, _chosen(handed)))
+    columns = {name: getattr(found, name).tolist() for name in OUT_COLUMNS[1:]}
+    columns["partner"] = [sittings.person_ids[k] if k >= 0 else None for k in columns["partner"]]
+    table = [
+        {"person_id": person_id, **{name: significant(values[p]) for name, values in columns.items()}}
+        for p, person_id in enumerate(sittings.person_ids)
+    ]
+    write_file(out_file, csv_table(OUT_COLUMNS, table), force=True)
+    named = sorted((row for row in table if row["p_adjusted"] is not None and row["p_adjusted"] <= level), key=lambda row: row["p"])
+    put_table(named, as_json, OUT_COLUMNS, f"none of {len(table)} people stands out at level {level:g}")
+
+
+def _chosen(handed: Handed) -> list[str] | None:
+    """The option of each answer, in order of the sittings, where they are known."""
+    return None if handed.option is None else [handed.option[row] for row in handed.sittings.row.tolist()]
 
 
 @security.command("preknowledge")
