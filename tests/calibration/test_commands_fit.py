@@ -224,3 +224,22 @@ def test_answers_to_items_of_several_competencies_are_taken_one_scale_at_a_time(
     alone = run(command, "R.csv", *rest, "--items", "B.csv", "--json")
     assert [row["item"] for row in json.loads(found.stdout)] == ["i4", "i5", "i6", "i7"]
     assert found.stdout == alone.stdout
+
+
+def test_girth_gives_its_estimates_and_classical_statistics_of_a_form_and_refuses_them_on_holes(folder: Path) -> None:
+    for estimator, columns in (("pcm_mml", ["a", "b"]), ("classical", ["mean", "sd", "item_rest", "polyserial", "alpha_without"])):
+        result = run("girth", "R.csv", "--estimator", estimator, "--out", "C.csv", "--json")
+        assert result.exit_code == 0, result.output
+        with (folder / "C.csv").open(newline="") as file:
+            table = list(csv.DictReader(file))
+        assert list(table[0]) == ["item", "n", *columns]
+        assert [row["item"] for row in table] == [row["item"] for row in json.loads(result.stdout)] == [f"i{k}" for k in range(8)]
+    assert "Cronbach's alpha 0." in run("girth", "R.csv", "--estimator", "classical").stdout
+    holes(folder)
+    (folder / "C.csv").unlink()
+    refused = run("girth", "R.csv", "--estimator", "twopl_mml", "--out", "C.csv")
+    assert refused.exit_code == 2
+    assert "girth.twopl_mml solves difficulty from proportions correct, which routed or incomplete answers do not carry" in refused.output
+    assert run("girth", "R.csv", "--estimator", "classical", "--out", "C.csv").exit_code == 2
+    assert not (folder / "C.csv").exists()
+    assert run("girth", "R.csv").exit_code == 0
