@@ -58,6 +58,7 @@ FILE = click.Path(path_type=Path)
 ALIASES = {"rasch": "pcm"}  # a slope of 1
 KIB_PER_MB = 1024
 TOLERANCE_OF_A_FILE = 1e-5  # log-likelihoods and parameters to the fourth and third decimal, as other software prints them
+FEWEST_IN_GROUP = 10  # of fewer people a mean and sd of ability say nothing, and no item would have a standard error
 LONG_NUMBER = re.compile(r"-?\d+\.\d{4,}")
 FILE_ONLY = ("model", "competency", "model_file", "anchors", "groups")
 WAVES_ONLY = ("waves", "mode", "girth", "publish", "truth_file")
@@ -154,6 +155,12 @@ def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
 
 def _calibrate_file(answers: Path, mml: MmlOptions, options: Mapping[str, Any], hold: Hold) -> None:
     log, group, names = _grouped(answers, options["groups"], options["competency"])
+    small = [name for name, n in zip(names, np.bincount(group), strict=True) if n < FEWEST_IN_GROUP] if group is not None else []
+    if small:
+        remedy = "put its people into another group"
+        raise Faulty(
+            [Fault("--groups", name, f"has fewer than {FEWEST_IN_GROUP} people, too few for a mean and sd", remedy) for name in small]
+        )
     models, start = read_as(options["model_file"], read_models_csv) if options["model_file"] else ({}, {})
     anchors = read_as(options["anchors"], read_items_csv) if options["anchors"] else {}
     what = Specification(ALIASES.get(options["model"], options["model"]), models, start, anchors)
@@ -233,7 +240,8 @@ def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any], hold: Hold) ->
 
     with opened(options["data"]) as house:
         service = Psychometrics(house.engine, house.store)
-        waves = [wave.strip() for wave in options["waves"].split(",") if wave.strip()] or [wave.id for wave in service.closed_waves()]
+        named = dict.fromkeys(wave.strip() for wave in options["waves"].split(",") if wave.strip())
+        waves = list(named) or [wave.id for wave in service.closed_waves()]
         chosen = CalibrationOptions(
             options["mode"],
             frozenset(),
