@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from calibration.curves import A_BOUNDS, C_BOUNDS, INTERCEPT_BOUND, SLOPE_BOUND
+from calibration.curves import A_BOUNDS, ASYMPTOTES, INTERCEPT_BOUND, SLOPE_BOUND, bounds, pack
 from calibration.expectation import Here, Hold
 from calibration.fit import rmsd
 from calibration.mml import MmlFit, MmlOptions, fit_mml
@@ -23,6 +23,7 @@ from cat_engine.irt import Floats, Ints
 
 LOWEST_A = 0.35
 FARTHEST_B = 5.5
+NEAR_END = 0.05  # distance of the logit of an asymptote from its bound
 LARGEST_RMSD = 0.1
 STRETCH = 1 << 22
 
@@ -181,4 +182,8 @@ def _at_bound(row: Row) -> bool:
     farthest = max(abs(b) for b in row.b)
     if row.slopes:
         return farthest > 0.9 * INTERCEPT_BOUND or max(abs(slope) for slope in row.slopes) > 0.9 * SLOPE_BOUND
-    return farthest > FARTHEST_B or row.a > 0.9 * A_BOUNDS[1] or row.c > 0.98 * C_BOUNDS[1]
+    if ends := ASYMPTOTES.get(row.model, 0):
+        low, high = bounds(row.model, 2)
+        if np.minimum(pack(row) - low, high - pack(row))[-ends:].min() < NEAR_END:
+            return True
+    return farthest > FARTHEST_B or row.a > 0.9 * A_BOUNDS[1]

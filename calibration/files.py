@@ -70,6 +70,11 @@ def read_items_csv(text: str, *, blanks: bool = False) -> dict[str, Row]:
     return {item_id: row._replace(scale=0) for item_id, row in zip(rows.ids, rows.rows, strict=True)}
 
 
+def read_competencies_csv(text: str) -> dict[str, str]:
+    """The competency of each item id of a parameter CSV; empty where it has no such column. Raises Faulty."""
+    return {cells["item_id"]: cells["competency"] for _, cells in cells_by_row(text, ("item_id",)) if "competency" in cells}
+
+
 def read_models_csv(text: str) -> tuple[dict[str, str], dict[str, Row]]:
     """A model file: the model of each item id, and the parameters to start from of those that have any. Raises Faulty."""
     table = list(cells_by_row(text, ("item_id", "model")))

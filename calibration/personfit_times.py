@@ -105,6 +105,11 @@ class TimeFit:
         return np.asarray(ndtr((people.mean - self.tau) / np.sqrt(people.sd**2 + self.se**2)))
 
 
+def speeds(sittings: Sittings, items: ItemSpeeds) -> tuple[Floats, Floats]:
+    """The maximum likelihood speed of each of P people and its error variance, NaN for somebody without times."""
+    return _speeds(sittings, items)[:2]
+
+
 def time_fit(sittings: Sittings, items: ItemSpeeds, threshold_s: Floats) -> TimeFit:
     """From the times of the sittings, the time parameters of the I items and their thresholds[I] in seconds."""
     tau, error, weight, gap = _speeds(sittings, items)

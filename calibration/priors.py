@@ -71,11 +71,14 @@ class Priors:
         """ "default", "none", or as in "a=lognormal:0,.5,b=normal:0,2,c=beta:5,17". Raises Faulty."""
         if text in ("default", "none"):
             return cls(DEFAULTS if text == "default" else {})
-        found, at = {}, 0
-        while at < len(text):
+        found: dict[str, Prior] = {}
+        at = 0
+        while not found or at < len(text):
             entry = ENTRY.match(text, at)
             if entry is None:
-                raise Faulty([Fault("priors", "", f"'{text[at:]}' cannot be read", "write as in a=lognormal:0,.5,c=beta:5,17")])
+                raise Faulty([Fault("priors", "", f"'{text[at:]}' cannot be read", "default, none, or as in a=lognormal:0,.5,c=beta:5,17")])
+            if entry[1] in found:
+                raise Faulty([Fault("priors", entry[1], "stands twice", "one prior a quantity")])
             found[entry[1]] = _prior(*entry.groups())
             at = entry.end()
         return cls(found)
@@ -137,7 +140,8 @@ def _prior(quantity: str, family: str, first: str, second: str) -> Prior:
     except ValueError:
         numbers = math.nan, math.nan
     if not all(map(math.isfinite, numbers)) or numbers[1] <= 0 or (family == "beta" and numbers[0] <= 0):
-        raise Faulty([Fault("priors", quantity, f"{first}, {second} are not parameters of a {family} density")])
+        remedy = "both above 0" if family == "beta" else "a mean, and an sd above 0"
+        raise Faulty([Fault("priors", quantity, f"{first}, {second} are not parameters of a {family} density", remedy)])
     if (family == "lognormal" and quantity != "a") or (family == "beta" and quantity not in ("c", "d")):
         raise Faulty([Fault("priors", quantity, f"cannot be {family}", "lognormal is for a, beta for c and d")])
     return Prior(family, *numbers)

@@ -19,22 +19,23 @@ from cat_engine import Row
 
 CSS = """
 :root{--ink:#16202b;--soft:#4d5b69;--line:#dde3e8}
-*{box-sizing:border-box}body{font:15px/1.5 system-ui,"Segoe UI",sans-serif;margin:2rem auto 4rem;max-width:74rem;padding:0 1.25rem;color:var(--ink);background:#fff}
+*{box-sizing:border-box}body{font:15px/1.5 system-ui,"Segoe UI",sans-serif;margin:2rem auto 4rem;max-width:80rem;padding:0 1.25rem;color:var(--ink);background:#fff}
 h1{font-size:1.7rem;margin:0 0 .25rem}h2{font-size:1.25rem;margin:2.6rem 0 .6rem;border-top:2px solid var(--ink);padding-top:.7rem}
 h3{font-size:1rem;margin:1.6rem 0 .5rem}p{max-width:46rem;margin:.5rem 0}.soft,figcaption{color:var(--soft)}
 .facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.6rem;margin:1.2rem 0;padding:0}.facts div{border:1px solid var(--line);border-radius:6px;padding:.55rem .8rem}
 .facts dt{font-size:.85rem;color:var(--soft)}.facts dd{margin:0;font-size:1.45rem;font-variant-numeric:tabular-nums}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;min-width:100%}
-th,td{padding:.28rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}th{font-size:.85rem;color:var(--soft);font-weight:600}
+th,td{padding:.28rem .45rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}th{font-size:.85rem;color:var(--soft);font-weight:600}
 td.n,th.n{text-align:right}td.n{white-space:nowrap}td.why{min-width:8rem}th button{all:unset;cursor:pointer}th button:focus-visible{outline:2px solid #0b5394;outline-offset:2px}
-th[aria-sort=ascending] button::after{content:" ▲"}th[aria-sort=descending] button::after{content:" ▼"}td.p{white-space:nowrap}
+th[aria-sort=ascending] button::after{content:" ▲"}th[aria-sort=descending] button::after{content:" ▼"}td.p,td:first-child{white-space:nowrap}
 .note{background:#fff3dc;border-left:5px solid #8a4b00;padding:.6rem 1rem;max-width:none}
 .adopt{color:#1b6e3c}.keep{color:#8a4b00}.reject{color:#a3201c;font-weight:700}
 nav{margin:1rem 0}nav a{margin-right:.9rem;color:#0b5394}
 .pair{margin:1.2rem 0 .6rem;display:grid;grid-template-columns:repeat(auto-fit,minmax(19rem,22.5rem));gap:1rem 1.5rem}
 .curves{display:grid;grid-template-columns:repeat(auto-fill,minmax(15.5rem,1fr));gap:.75rem}figure{margin:0;break-inside:avoid}figcaption{font-size:.85rem}
 svg{width:100%;height:auto;display:block}svg text{font:10px system-ui,sans-serif;fill:var(--soft)}
-@page{size:A4;margin:14mm}@media print{body{font-size:10pt;margin:0;max-width:none;padding:0}nav{display:none}h2{break-after:avoid}tr{break-inside:avoid}thead{display:table-header-group}.curves{grid-template-columns:repeat(3,1fr)}}
+@page{size:A4;margin:14mm}@media print{body{font-size:10pt;margin:0;max-width:none;padding:0}nav{display:none}h2{break-after:avoid}tr{break-inside:avoid}thead{display:table-header-group}.curves,.pair{grid-template-columns:repeat(3,1fr)}
+.wide{overflow:visible}table{font-size:8pt}th,td{padding:.15rem .25rem;font-size:inherit}td.p:not(:first-child){white-space:normal}td.why{min-width:0}}
 """
 VERDICTS = {"adopt": N_("dipakai"), "keep": N_("lama dipertahankan"), "reject": N_("ditahan")}
 GROUPINGS = {"sex": N_("Jenis kelamin"), "job_level": N_("Jenjang jabatan"), "unit": N_("Unit kerja"), "wave": N_("Gelombang")}

@@ -74,10 +74,13 @@ class Shape:
         half = (score * root[:, None]).reshape(n, m, -1)
         information = half @ half.transpose(0, 2, 1)
         information[:, np.arange(m), np.arange(m)] += curvature + 1e-8
-        step = self._solve(information, gradient)
+        low, high = bounds(self.model, self.n_cat)
+        stuck = (self.x <= low) & (gradient < 0) | (self.x >= high) & (
+            gradient > 0
+        )  # a step of the others that counts on these would go astray
+        step = self._solve(information, gradient, self.free & ~stuck)
         together = self.ties is not None  # tied items stand or fall together
         todo = np.ones(n, dtype=bool)
-        low, high = bounds(self.model, self.n_cat)
         for _ in range(HALVINGS):
             trial = np.where(todo[:, None], np.clip(self.x + step, low, high), self.x)
             after = self._objective(trial, r, nodes, priors)
@@ -88,16 +91,16 @@ class Shape:
                 return
             step /= 2
 
-    def _solve(self, information: Floats, gradient: Floats) -> Floats:
+    def _solve(self, information: Floats, gradient: Floats, free: NDArray[np.bool_]) -> Floats:
         if self.ties is not None:
             left = np.einsum("nmp,nml,nlk->pk", self.ties, information, self.ties, optimize=True)
             xi = np.linalg.solve(left, np.einsum("nmp,nm->p", self.ties, gradient))
             step = self.ties @ xi
             return np.asarray(step / max(1.0, float(np.abs(step).max(initial=0.0))))
         m = self.x.shape[1]
-        left = np.where(self.free[:, :, None] & self.free[:, None, :], information, 0.0)
-        left[:, np.arange(m), np.arange(m)] += ~self.free
-        move = np.linalg.solve(left, (gradient * self.free)[:, :, None])[:, :, 0]
+        left = np.where(free[:, :, None] & free[:, None, :], information, 0.0)
+        left[:, np.arange(m), np.arange(m)] += ~free
+        move = np.linalg.solve(left, (gradient * free)[:, :, None])[:, :, 0]
         return np.asarray(move / np.maximum(1.0, np.abs(move).max(axis=1, keepdims=True)))
 
     def _objective(self, x: Floats, r: Floats, nodes: Floats, priors: Priors) -> Floats:

@@ -20,6 +20,7 @@ COMMANDS = {
         "score": "Ability of every person from the answers in a file.",
     },
     "fit": {"fit": "How well items, pairs and the whole model fit the answers."},
+    "girth": {"girth": "A second opinion by girth, and classical statistics of a form."},
     "house": {
         "audit": "Verify the log of a wave, and every decision in it.",
         "demo": "Try CACT: a sample bank, an open wave and a server.",

@@ -42,6 +42,7 @@ from webtest.console import (
     opened,
     out,
     put,
+    read_as,
     read_text,
     write_file,
     write_files,
@@ -57,6 +58,7 @@ FILE = click.Path(path_type=Path)
 ALIASES = {"rasch": "pcm"}  # a slope of 1
 KIB_PER_MB = 1024
 TOLERANCE_OF_A_FILE = 1e-5  # log-likelihoods and parameters to the fourth and third decimal, as other software prints them
+FEWEST_IN_GROUP = 10  # of fewer people a mean and sd of ability say nothing, and no item would have a standard error
 LONG_NUMBER = re.compile(r"-?\d+\.\d{4,}")
 FILE_ONLY = ("model", "competency", "model_file", "anchors", "groups")
 WAVES_ONLY = ("waves", "mode", "girth", "publish", "truth_file")
@@ -153,8 +155,14 @@ def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
 
 def _calibrate_file(answers: Path, mml: MmlOptions, options: Mapping[str, Any], hold: Hold) -> None:
     log, group, names = _grouped(answers, options["groups"], options["competency"])
-    models, start = read_models_csv(read_text(options["model_file"])) if options["model_file"] else ({}, {})
-    anchors = read_items_csv(read_text(options["anchors"])) if options["anchors"] else {}
+    small = [name for name, n in zip(names, np.bincount(group), strict=True) if n < FEWEST_IN_GROUP] if group is not None else []
+    if small:
+        remedy = "put its people into another group"
+        raise Faulty(
+            [Fault("--groups", name, f"has fewer than {FEWEST_IN_GROUP} people, too few for a mean and sd", remedy) for name in small]
+        )
+    models, start = read_as(options["model_file"], read_models_csv) if options["model_file"] else ({}, {})
+    anchors = read_as(options["anchors"], read_items_csv) if options["anchors"] else {}
     what = Specification(ALIASES.get(options["model"], options["model"]), models, start, anchors)
     demands = Demands(options["min_n"] or 30, options["max_se"], options["se"], mml)
     found = calibrate_answers(log, what, demands, group, hold)
@@ -184,7 +192,7 @@ def _grouped(answers: Path, groups: str | None, competency: str | None) -> tuple
     if groups is None:
         return log, None, ("all",)
     if is_file:
-        return log, *read_groups_csv(read_text(Path(groups)), log.person_ids)
+        return log, *read_as(Path(groups), lambda text: read_groups_csv(text, log.person_ids))
     numbers = {name: k for k, name in enumerate(dict.fromkeys(label))}
     return log, np.array([numbers[name] for name in label], dtype=np.int64), tuple(numbers)
 
@@ -232,7 +240,8 @@ def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any], hold: Hold) ->
 
     with opened(options["data"]) as house:
         service = Psychometrics(house.engine, house.store)
-        waves = [wave.strip() for wave in options["waves"].split(",") if wave.strip()] or [wave.id for wave in service.closed_waves()]
+        named = dict.fromkeys(wave.strip() for wave in options["waves"].split(",") if wave.strip())
+        waves = list(named) or [wave.id for wave in service.closed_waves()]
         chosen = CalibrationOptions(
             options["mode"],
             frozenset(),
@@ -242,9 +251,16 @@ def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any], hold: Hold) ->
             options["se"],
             mml,
         )
-        truth = read_bank_csv(read_text(options["truth_file"])) if options["truth_file"] else None
+        truth = read_as(options["truth_file"], read_bank_csv) if options["truth_file"] else None
         run_id, proposal = service.calibrate(waves, chosen, actor=actor(), now=now_ms(), truth=truth, hold=hold)
         run = service.run(run_id)
+        words = language(options["language"])
+        contents = {
+            options["out_file"]: lambda: proposal_csv(proposal, words),
+            options["json_file"]: lambda: proposal_json(proposal, words),
+            options["report_file"]: lambda: service.report(run_id, options["language"]),
+        }
+        write_files({path: text().encode() for path, text in contents.items() if path is not None}, force=True)
         summary = json.loads(run.summary)
         out.print(
             f"Run {run_id}: {summary['answers']} answers of {len(waves)} waves on bank version {run.base_version}, {proposal.seconds:.2f} s; "
@@ -256,13 +272,6 @@ def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any], hold: Hold) ->
             out.print(
                 f"Against the truth, {near.n_items} items: RMSE of b {near.rmse_b:.3f} (r {near.r_b:.3f}), of a {near.rmse_a:.3f} (r {near.r_a:.3f})"
             )
-        words = language(options["language"])
-        contents = {
-            options["out_file"]: lambda: proposal_csv(proposal, words),
-            options["json_file"]: lambda: proposal_json(proposal, words),
-            options["report_file"]: lambda: service.report(run_id, options["language"]),
-        }
-        write_files({path: text().encode() for path, text in contents.items() if path is not None}, force=True)
         if run.draft_version is None:
             out.print("No item meets the demands: no draft was made.")
             sys.exit(0)
@@ -318,7 +327,7 @@ def link_files(
     """Link two calibrations by their common items: constants A and B with theta_old = A theta_new + B."""
     if out_file is not None:
         check_target(out_file, force=True)
-    new, old = read_items_csv(read_text(new_file)), read_items_csv(read_text(old_file))
+    new, old = read_as(new_file, read_items_csv), read_as(old_file, read_items_csv)
     common = read_ids(read_text(common_file)) if common_file else [item_id for item_id in new if item_id in old]
     faults = [
         Fault(str(path), item_id, "is a common item and is missing", "leave it out of the common items")

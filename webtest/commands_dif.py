@@ -20,9 +20,9 @@ from calibration.mml import fit_mml
 from calibration.responses import ResponseLog
 from cat_engine import Fault, Faulty, Row
 from cat_engine.irt import Ints
-from webtest.console import check_target, err, guarded, json_option, put_table, read_text, write_file
+from webtest.console import check_target, err, guarded, json_option, put_table, read_as, write_file
 from webtest.csv_table import csv_table, figure, rounded
-from webtest.response_files import read_responses
+from webtest.response_files import read_one_scale
 
 FILE = click.Path(path_type=Path)
 COUNTS = ("item", "n_reference", "n_focal", "anchor")
@@ -82,6 +82,7 @@ def attach(main: click.Group) -> None:
 @click.option(
     "--items", type=FILE, help="Parameters: those of 'residual', and where 'likelihood' starts. [default: 2pl and grm, estimated]"
 )
+@click.option("--competency", help="The items to take, where --items (or answers in Parquet) name the competency of each.")
 @click.option("--purify", "purifying", is_flag=True, help="Match people by items that are not flagged, until the flags settle.")
 @click.option("--alpha", type=click.FloatRange(1e-6, 0.5), default=0.05, show_default=True, help="Level at which --purify flags an item.")
 @click.option("--min-n", type=click.IntRange(2), default=100, show_default=True, help="Answers an item needs in each group to be tested.")
@@ -96,8 +97,8 @@ def dif(answers: Path, groups: Path, column: str, focal: str, out_file: Path | N
     """
     if out_file is not None:
         check_target(out_file, force=True)
-    log = read_responses(answers)
-    group, names = read_groups_csv(read_text(groups), log.person_ids, column)
+    log = read_one_scale(answers, options["items"], options["competency"])
+    group, names = read_as(groups, lambda text: read_groups_csv(text, log.person_ids, column))
     case = _case(log, group, names, focal, options["reference"], options["min_n"])
     rows = _rows(case, options["items"]) if options["items"] or options["method"] == "residual" else None
     tables: Mapping[str, Callable[[], tuple[list[dict[str, Any]], Purified | None]]] = {
@@ -193,7 +194,7 @@ def _rows(case: _Case, items: Path | None) -> list[Row]:
     """The parameters of the file, or estimates of both groups together."""
     if items is None:
         return list(fit_mml(case.person, case.item, case.category, _starting(case)).rows)
-    known = read_items_csv(read_text(items))
+    known = read_as(items, read_items_csv)
     faults = [Fault(str(items), name, "has no parameters", "one row an item") for name in case.names if name not in known]
     for i, (name, own) in enumerate(zip(case.names, case.counts(), strict=True)):
         if name in known and len(own) > len(known[name].b) + 1:

@@ -21,9 +21,9 @@ from calibration.state import FIXED_SLOPE
 from cat_engine import Fault, Faulty, Grid, ItemParams, NormalPrior, Row, probabilities
 from cat_engine.ability import weights
 from cat_engine.irt import Floats, Ints
-from webtest.console import check_targets, err, guarded, json_option, out, put_table, read_text, write_files
+from webtest.console import check_targets, err, guarded, json_option, out, put_table, read_as, write_files
 from webtest.csv_table import csv_table, figure, rounded
-from webtest.response_files import read_responses
+from webtest.response_files import read_one_scale
 
 FILE = click.Path(path_type=Path)
 FIT_COLUMNS = (
@@ -43,6 +43,7 @@ def attach(main: click.Group) -> None:
 @click.command()
 @click.argument("answers", type=FILE)
 @click.option("--items", type=FILE, required=True, help="item_id,model,a,b1,…,c,d, such as 'cact calibrate --out' writes.")
+@click.option("--competency", help="The items to take, where --items (or answers in Parquet) name the competency of each.")
 @click.option("--known", is_flag=True, help="The parameters come from other answers than these: none were estimated.")
 @click.option("--mean", type=float, default=0.0, show_default=True, help="Mean of ability.")
 @click.option("--sd", type=click.FloatRange(0.01), default=1.0, show_default=True, help="Standard deviation of ability.")
@@ -54,7 +55,7 @@ def attach(main: click.Group) -> None:
 @json_option
 @guarded
 def fit(
-    answers: Path, items: Path, known: bool, mean: float, sd: float, out_file: Path | None, pairs_file: Path | None, bins_file: Path | None,
+    answers: Path, items: Path, competency: str | None, known: bool, mean: float, sd: float, out_file: Path | None, pairs_file: Path | None, bins_file: Path | None,
     model_file: Path | None, persons_file: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Residuals of ANSWERS from given item parameters, at each person's EAP ability; where everybody answered everything, S-X2, LD-X2 and M2.
@@ -63,8 +64,8 @@ def fit(
     parameter file without a number (flagged by 'cact calibrate') are not asked, and their answers are left out.
     """
     check_targets({"--out": out_file, "--pairs": pairs_file, "--bins": bins_file, "--model-fit": model_file, "--persons": persons_file})
-    log = read_responses(answers)
-    asked = _Asked.of(log, read_items_csv(read_text(items), blanks=True), str(items))
+    log = read_one_scale(answers, items, competency)
+    asked = _Asked.of(log, read_as(items, lambda text: read_items_csv(text, blanks=True)), str(items))
     found = residuals(asked.person, asked.item, asked.category, asked.rows, mean, sd)
     n_free = [0] * len(asked.rows) if known else parameters_behind(asked.rows)
     by_bin = bin_fit(asked.person, asked.item, asked.category, asked.rows, found.theta, n_free)

@@ -20,12 +20,13 @@ from calibration.security import People
 from calibration.security_files import read_options_csv, read_people_csv
 from calibration.security_items import Leak, by_window, foretell, watch
 from calibration.security_pairs import rooms, similar_pairs
+from calibration.security_people import standing_out
 from calibration.security_preknowledge import preknowledge
 from cat_engine import Fault, Faulty, Pool, TestPlan, load_plan
 from cat_engine.estimators import ESTIMATOR
 from itembank.bank import Bank
 from webtest.commands_engine import bank_of, bank_option, folder_option
-from webtest.console import check_target, err, guarded, json_option, opened, put, put_table, read_text, write_file, write_files
+from webtest.console import check_target, err, guarded, json_option, opened, put, put_table, read_as, read_text, write_file, write_files
 from webtest.csv_table import csv_table, figure
 from webtest.engine_inputs import pool_for, to_number
 from webtest.response_files import PARQUET, read_responses
@@ -40,9 +41,14 @@ PERSON_COLUMNS = (
 ITEM_COLUMNS = ("item_id", "n", "observed", "expected", "z", "time_ratio", "peak", "since", "alarm", "p", "p_adjusted")
 WINDOW_COLUMNS = ("item_id", "window", "n", "observed", "expected", "z", "time_z")
 PAIR_COLUMNS = ("person_1", "person_2", "room", "common", "same", "expected", "omega", "p", "p_adjusted")
+OUT_COLUMNS = (
+    "person_id", "theta", "speed", "foretold", "z_speed", "p_speed", "partner", "common", "same", "omega", "p_similar", "p", "p_adjusted",
+)  # fmt: skip
 KNOWN_COLUMNS = ("person_id", "met", "shift", "z_answers", "speed_gain", "z_times", "z", "p", "p_adjusted")
 
-security = click.Group("security", help="Test security: items that got out, answers in common, items known beforehand.")
+security = click.Group(
+    "security", help="Test security: items that got out, answers in common, items known beforehand, people who stand out."
+)
 
 
 def attach(main: click.Group) -> None:
@@ -71,7 +77,7 @@ class Handed:
 
     def people_of(self, file: Path | None, needed: Sequence[str] = ()) -> People | None:
         """The people of a file, else those of the waves, else None."""
-        return self.people if file is None else read_people_csv(read_text(file), self.sittings.person_ids, needed)
+        return self.people if file is None else read_as(file, lambda text: read_people_csv(text, self.sittings.person_ids, needed))
 
 
 def answers_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,7 +109,7 @@ def answers_options(function: Callable[..., Any]) -> Callable[..., Any]:
         bank = bank_of(bank_file, data)
         if answers is not None:
             log, people, plan = read_responses(answers, bank.ids), None, None
-            option = None if answers.is_dir() or answers.suffix.lower() in PARQUET else read_options_csv(read_text(answers))
+            option = None if answers.is_dir() or answers.suffix.lower() in PARQUET else read_as(answers, read_options_csv)
         else:
             from webtest.wave_answers import wave_answers  # with the database, which answers in a file do without
 
@@ -197,7 +203,7 @@ def personfit(
     items = item_speeds(scorer.sittings, bank)
     threshold_s = items.thresholds()
     if thresholds is not None:
-        for item, seconds in read_thresholds(read_text(thresholds), bank).items():
+        for item, seconds in read_as(thresholds, lambda text: read_thresholds(text, bank)).items():
             threshold_s[item] = seconds
     own = Scorer.of(scorer.sittings, method, scorer.prior.mean, scorer.prior.sd)
     found = person_fit(own, items, threshold_s, Simulated(replicates, seed, test))
@@ -294,8 +300,7 @@ def pairs_command(
     """
     sittings, people = handed.sittings, handed.people_of(people_file, ("room",))
     room = None if people is None else people.room
-    chosen = None if handed.option is None else [handed.option[row] for row in sittings.row.tolist()]
-    pairs, compared = similar_pairs(rooms(handed.scorer, room, chosen))
+    pairs, compared = similar_pairs(rooms(handed.scorer, room, _chosen(handed)))
     table = [
         {
             "person_1": sittings.person_ids[pair.copier], "person_2": sittings.person_ids[pair.source], "room": room[pair.copier] if room else None,
@@ -306,6 +311,40 @@ def pairs_command(
     write_file(out_file, csv_table(PAIR_COLUMNS, table), force=True)
     named = [row for row in table if row["p_adjusted"] <= level]
     put_table(named, as_json, PAIR_COLUMNS, f"none of {compared} pairs stands out at level {level:g}")
+
+
+@security.command("people")
+@answers_options
+@click.option(
+    "--people", "people_file", type=FILE, help="person_id,room: only people of a room are compared. [default: everybody with everybody]"
+)
+@times_option
+@level_option(0.05)
+def people_command(
+    handed: Handed, out_file: Path, people_file: Path | None, times: bool, level: float, as_json: bool
+) -> None:  # fmt: skip
+    """People who are quicker than others of their ability, or agree with somebody more than abilities explain, with nothing suspected beforehand.
+
+    p is that of the smaller of p_speed and p_similar, p_adjusted over all people (Holm). --level is the chance that any honest person is named.
+    """
+    sittings, bank, people = handed.sittings, handed.bank, handed.people_of(people_file, ("room",))
+    speeds = item_speeds(sittings, bank) if times else ItemSpeeds.unknown(len(bank))
+    theta = handed.scorer.score(sittings.category)[0]
+    found = standing_out(sittings, theta, speeds, rooms(handed.scorer, None if people is None else people.room, _chosen(handed)))
+    columns = {name: getattr(found, name).tolist() for name in OUT_COLUMNS[1:]}
+    columns["partner"] = [sittings.person_ids[k] if k >= 0 else None for k in columns["partner"]]
+    table = [
+        {"person_id": person_id, **{name: significant(values[p]) for name, values in columns.items()}}
+        for p, person_id in enumerate(sittings.person_ids)
+    ]
+    write_file(out_file, csv_table(OUT_COLUMNS, table), force=True)
+    named = sorted((row for row in table if row["p_adjusted"] is not None and row["p_adjusted"] <= level), key=lambda row: row["p"])
+    put_table(named, as_json, OUT_COLUMNS, f"none of {len(table)} people stands out at level {level:g}")
+
+
+def _chosen(handed: Handed) -> list[str] | None:
+    """The option of each answer, in order of the sittings, where they are known."""
+    return None if handed.option is None else [handed.option[row] for row in handed.sittings.row.tolist()]
 
 
 @security.command("preknowledge")

@@ -19,7 +19,7 @@ from calibration.pretest import PretestDemands, pretest_design
 from calibration.responses import ResponseLog
 from cat_engine import Fault, Faulty
 from itembank.bank import Bank
-from webtest.console import check_targets, guarded, json_option, put, put_table, read_text, write_file, write_files
+from webtest.console import check_targets, guarded, json_option, put, put_table, read_as, read_text, write_file, write_files
 from webtest.csv_table import csv_table
 from webtest.engine_inputs import read_bank
 from webtest.languages import language
@@ -100,7 +100,7 @@ def drift(answers: Path, bank_file: Path, periods: Path | None, min_n: int, out_
     log, bank = _read(answers, bank_file, {"--out": out_file})
     period = None
     if periods is not None:
-        number, names = read_groups_csv(read_text(periods), log.person_ids)
+        number, names = read_as(periods, lambda text: read_groups_csv(text, log.person_ids))
         period = np.array([sorted(names).index(name) for name in names])[number]
     found = movements(log, bank, CalibrationOptions(min_n=min_n), period)
     table = [

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 EXIT_NOT_SOUND = 1
 EXIT_FAULTY = 2
 MOST_SHOWN = 200
+T = TypeVar("T")
 ANSWERS = ("answers", "response_file", "people_file", "groups", "periods")  # parameters that name data about people
 out = Console(highlight=False, soft_wrap=True, emoji=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
@@ -263,6 +264,12 @@ def _place(path: Path, where: str) -> str:
     if where in ("file", "bank"):
         return path.name
     return f"{path.name}, {where}" if where.startswith("row ") else where
+
+
+def read_as(path: Path, reader: Callable[[str], T]) -> T:
+    """What `reader` makes of a file's text; faults of its rows bear the file's name. Raises Faulty."""
+    with named(path):
+        return reader(read_text(path))
 
 
 def check_target(path: Path, *, force: bool) -> None:

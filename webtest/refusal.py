@@ -37,6 +37,7 @@ MESSAGES = {
     "untried": _l("Cobalah versi itu terlebih dahulu dengan simulasi; hasilnya dibandingkan dengan batas rancangan tes."),
     "limits_missed": _l("Simulasi versi itu tidak memenuhi batas rancangan tes. Menerbitkannya perlu alasan tertulis."),
     "no_estimate": _l("Butir itu tidak mempunyai estimasi, jadi parameternya tidak dapat dipakai."),
+    "no_wave": _l("Pilih paling sedikit satu gelombang."),
     "no_answers": _l("Gelombang yang dipilih belum memiliki jawaban."),
     "no_bank": _l("Belum ada versi bank soal yang diterbitkan."),
     "same_person": _l("Perlu dua petugas yang berbeda."),

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from calibration.files import read_competencies_csv
 from calibration.responses import ResponseLog, read_responses_csv
 from cat_engine import Fault, Faulty
-from webtest.console import read_bytes, read_text
+from webtest.console import read_as, read_bytes, read_text
 
 MANIFEST = "manifest.json"
 FORMAT = "cact-responses/1"
@@ -58,6 +61,26 @@ def read_labelled(
     from calibration.parquet import read_responses_parquet  # with pyarrow, which CSV does without
 
     return read_responses_parquet(files, None if known is None else tuple(known), label=label, competency=competency, one_scale=one_scale)
+
+
+def read_one_scale(path: Path, items: Path | None, competency: str | None) -> ResponseLog:
+    """The answers to items of one competency: the one named, or the only one that there is. Of answers in CSV, and wherever `items` is given, this parameter
+    CSV says the competency of each item, if it has a column for it; else Parquet does. Raises Faulty where there are several and none is named.
+    """
+    if items is None:
+        return read_labelled(path, None, competency=competency, one_scale=True)[0]
+    log, of = read_responses(path), read_as(items, read_competencies_csv)
+    met = sorted({of[item_id] for item_id in log.item_ids if item_id in of})
+    if competency is None and len(met) < 2:
+        return log
+    if competency is None:
+        message = f"the answers are to items of {len(met)} competencies, and a scale is of one"
+        raise Faulty([Fault("--competency", "", message, "name one of " + ", ".join(met))])
+    if competency not in met:
+        remedy = "name one of " + ", ".join(met) if met else f"{items.name} has no column competency"
+        raise Faulty([Fault("--competency", competency, "has no answers", remedy)])
+    mine = np.array([of.get(item_id) == competency for item_id in log.item_ids])
+    return log.where(mine[log.item])
 
 
 def digest(content: bytes) -> str:

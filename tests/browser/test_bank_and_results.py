@@ -39,6 +39,13 @@ def test_a_closed_wave_is_calibrated_the_report_read_and_what_was_decided_publis
     counts = [int(text.replace(".", "")) for text in table.locator("tbody td:nth-child(4)").all_inner_texts()]
     assert counts == sorted(counts)
     assert counts[0] < counts[-1]
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 688, "height": 1000})  # what A4 leaves beside its margins
+    beyond = page.locator("table").evaluate_all("tables => tables.map(table => table.scrollWidth - table.parentElement.clientWidth)")
+    assert len(beyond) >= 4
+    assert max(beyond) <= 0
+    page.emulate_media(media="screen")
+    page.set_viewport_size({"width": 1366, "height": 768})
     page.goto(run)
     page.click("text=Lihat apa yang berubah")
     expect(page.get_by_role("heading", name="Perubahan terhadap versi 1")).to_be_visible()

@@ -16,6 +16,7 @@ from calibration.personfit_cusum import cusum
 from calibration.personfit_times import ItemSpeeds, time_fit
 from calibration.responses import WHY, ResponseLog
 from calibration.security_pairs import rooms, similar_pairs
+from calibration.security_people import standing_out
 from calibration.security_preknowledge import preknowledge
 from cat_engine import ItemParams, Row
 from cat_engine.irt import Floats
@@ -82,14 +83,17 @@ def figures(exam: Exam) -> dict[str, Any]:
     omega = np.maximum(omega, omega.T)
     np.fill_diagonal(omega, -np.inf)
     named = [pair for pair in similar_pairs([room])[0] if pair.p_adjusted <= 0.05]
+    out = standing_out(sittings, scorer.score(sittings.category)[0], speeds, [room])
     people = sorted({number for pair in named for number in (pair.copier, pair.source)})
     values = {
         "lz*": -pattern.lz_star, "infit": pattern.infit, "outfit": pattern.outfit, "CUSUM": cusum(sittings, at), "times": times.chi2 / times.df,
         "fast answers": times.fast.astype(float), "effort": -times.effort, "speed": times.tau, "omega, largest": omega.max(axis=1),
+        "quick for the ability": -out.p_speed, "standing out": -out.p,
     }  # fmt: skip
     return {
         "roc": {name: roc(value, guilty) for name, value in values.items()} | {"preknowledge": _split_halves(exam, at, speeds)},
-        "rates": {name: tuple((p[~guilty] <= level).mean() for level in (0.05, 0.01)) for name, p in (("lz*", pattern.p), ("times, exact", times.p), ("times", times.p_among()))},
+        "rates": {name: tuple((p[~guilty] <= level).mean() for level in (0.05, 0.01)) for name, p in (("lz*", pattern.p), ("times, exact", times.p), ("times", times.p_among()), ("standing out", out.p))},
+        "named": (int((out.p_adjusted <= 0.05).sum()), int((out.p_adjusted[guilty] <= 0.05).sum())),
         "named pairs": len(named), "named people": len(people), "of them flagged": int(guilty[people].sum()),
     }  # fmt: skip
 

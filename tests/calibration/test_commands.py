@@ -184,9 +184,10 @@ def test_a_file_in_which_nothing_can_be_estimated_gives_flags_only(tmp_path: Pat
         (["--out", "P.csv", "--priors", "a=gamma:1,2"], "priors, a: 'gamma' is not a family"),
         (["--out", "P.csv", "--anchors", "missing.csv"], "cannot be read"),
         (["--out", "P.csv", "--anchors", "foreign.csv"], "anchors, zz: is not an item of the answers"),
-        (["--out", "P.csv", "--anchors", "broken.csv"], "row 2, a: 'x' is not a finite number"),
-        (["--out", "P.csv", "--model-file", "models.csv"], "row 2, model: '9pl' is not known"),
+        (["--out", "P.csv", "--anchors", "broken.csv"], "broken.csv, row 2, a: 'x' is not a finite number"),
+        (["--out", "P.csv", "--model-file", "models.csv"], "models.csv, row 2, model: '9pl' is not known"),
         (["--out", "P.csv", "--groups", "groups.csv"], "599 of 600 people with answers have no group"),
+        (["--out", "P.csv", "--groups", "nine.csv"], "--groups, B: has fewer than 10 people, too few for a mean and sd"),
     ],
 )
 def test_what_cannot_be_is_refused_with_exit_code_2_and_nothing_is_written(
@@ -197,9 +198,16 @@ def test_what_cannot_be_is_refused_with_exit_code_2_and_nothing_is_written(
     (answered / "broken.csv").write_text("item_id,model,a,b1\ni0,2pl,x,0\n")
     (answered / "models.csv").write_text("item_id,model\ni0,9pl\n")
     (answered / "groups.csv").write_text("person_id,group\np0,A\n")
+    (answered / "nine.csv").write_text("person_id,group\n" + "".join(f"p{k},{'A' if k < 591 else 'B'}\n" for k in range(600)))
     before = sorted(path.name for path in answered.iterdir())
     assert message in refused("calibrate", "R.csv", *words)
     assert sorted(path.name for path in answered.iterdir()) == before
+
+
+def test_a_file_of_answers_that_is_no_text_is_named_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("R.csv").write_bytes("person_id,i0\nÉ,1\n".encode("latin-1"))
+    assert "\nR.csv: is not UTF-8 text" in refused("calibrate", "R.csv", "--out", "P.csv")
 
 
 def test_link_moves_parameters_and_says_the_constants(tmp_path: Path) -> None:
@@ -290,7 +298,8 @@ def test_closed_waves_become_a_draft_that_is_published_on_request(lite: Place, t
     assert "no_answers" in said
     report = (tmp_path / "L.html").read_text()
     assert "Bank contoh, belum terkalibrasi" in report
-    ok(*where, *demands, "--waves", wave, "--report", tmp_path / "E.html", "--language", "en")
+    twice = ok(*where, *demands, "--waves", f"{wave},{wave}", "--report", tmp_path / "E.html", "--language", "en")
+    assert "500 answers of 1 waves" in twice
     assert "Sample bank, not yet calibrated" in (tmp_path / "E.html").read_text()
     house = lite.open()
     with SqlSession(house.engine) as sql:

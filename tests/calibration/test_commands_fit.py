@@ -206,3 +206,40 @@ def test_two_tables_never_share_a_file(folder: Path) -> None:
     assert result.exit_code == 2
     assert "--out, --persons: name the same file (a file for each)" in result.output
     assert not (folder / "F.csv").exists()
+
+
+@pytest.mark.parametrize("words", [("fit",), ("dif", "--groups", "G.csv", "--focal", "B", "--method", "residual", "--min-n", "10")])
+def test_answers_to_items_of_several_competencies_are_taken_one_scale_at_a_time(folder: Path, words: tuple[str, ...]) -> None:
+    lines = [f"i{k},{'AB'[k // 4]},2pl,1.2,{np.linspace(-1, 1, 8)[k]}" for k in range(8)]
+    (folder / "B.csv").write_text("\n".join(["item_id,competency,model,a,b1", *lines]) + "\n")
+    command, *rest = words
+    refused = run(command, "R.csv", *rest, "--items", "B.csv")
+    assert refused.exit_code == 2
+    assert "--competency: the answers are to items of 2 competencies, and a scale is of one (name one of A, B)" in refused.output
+    assert "--competency, C: has no answers" in run(command, "R.csv", *rest, "--items", "B.csv", "--competency", "C").output
+    found = run(command, "R.csv", *rest, "--items", "B.csv", "--competency", "B", "--json")
+    (folder / "R.csv").write_text(
+        "\n".join(",".join([cells[0], *cells[5:]]) for cells in (line.split(",") for line in (folder / "R.csv").read_text().splitlines()))
+    )
+    alone = run(command, "R.csv", *rest, "--items", "B.csv", "--json")
+    assert [row["item"] for row in json.loads(found.stdout)] == ["i4", "i5", "i6", "i7"]
+    assert found.stdout == alone.stdout
+
+
+def test_girth_gives_its_estimates_and_classical_statistics_of_a_form_and_refuses_them_on_holes(folder: Path) -> None:
+    for estimator, columns in (("pcm_mml", ["a", "b"]), ("classical", ["mean", "sd", "item_rest", "polyserial", "alpha_without"])):
+        result = run("girth", "R.csv", "--estimator", estimator, "--out", "C.csv", "--json")
+        assert result.exit_code == 0, result.output
+        with (folder / "C.csv").open(newline="") as file:
+            table = list(csv.DictReader(file))
+        assert list(table[0]) == ["item", "n", *columns]
+        assert [row["item"] for row in table] == [row["item"] for row in json.loads(result.stdout)] == [f"i{k}" for k in range(8)]
+    assert "Cronbach's alpha 0." in run("girth", "R.csv", "--estimator", "classical").stdout
+    holes(folder)
+    (folder / "C.csv").unlink()
+    refused = run("girth", "R.csv", "--estimator", "twopl_mml", "--out", "C.csv")
+    assert refused.exit_code == 2
+    assert "girth.twopl_mml solves difficulty from proportions correct, which routed or incomplete answers do not carry" in refused.output
+    assert run("girth", "R.csv", "--estimator", "classical", "--out", "C.csv").exit_code == 2
+    assert not (folder / "C.csv").exists()
+    assert run("girth", "R.csv").exit_code == 0

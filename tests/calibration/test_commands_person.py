@@ -191,6 +191,14 @@ def test_a_pair_in_a_room_is_named_and_options_count_where_they_are_given(folder
     (pair,) = json.loads(result.stdout)
     assert {pair["person_1"], pair["person_2"], pair["room"]} == {"p0", "p2", "W0 r0"}
     assert (pair["common"], pair["same"]) == (24, 24)
+    out = run("security", "people", *common[2:], "--no-times", "--json")
+    assert out.exit_code == 0, out.output
+    assert {(row["person_id"], row["partner"]) for row in json.loads(out.stdout)} == {("p0", "p2"), ("p2", "p0")}
+    everybody = table(folder / "Q.csv")
+    assert len(everybody) == N
+    assert {row["p_speed"] for row in everybody} == {""}
+    assert run("security", "people", *common[2:]).exit_code == 0
+    assert all(row["p_speed"] for row in table(folder / "Q.csv"))
     wrong = np.random.default_rng(7).choice(list("WXYZ"), len(kept))
     option = ["option", *("R" if row[2] == "1" else str(w) for row, w in zip(kept[1:], wrong, strict=False))]
     by_p2 = {row[1]: o for row, o in zip(kept, option, strict=True) if row[0] == "p2"}
@@ -208,6 +216,7 @@ BAD: list[tuple[tuple[str, ...], dict[str, str], str]] = [
     (("security", "items", "--bank", "bank.csv", "--responses", "R.csv", "--people", "P.csv"), {"P.csv": "person_id\np0\n"}, "159 of 160 people"),
     (("security", "items", "--bank", "bank.csv", "--responses", "R.csv", "--replicates", "9"), {}, "9 are too few for a level of 0.05 (at least 19)"),
     (("security", "pairs", "--bank", "bank.csv", "--responses", "R.csv", "--people", "P.csv"), {"P.csv": "person_id,wave\np0,1\n"}, "room: the column is missing"),
+    (("security", "people", "--bank", "bank.csv", "--responses", "R.csv", "--people", "P.csv"), {"P.csv": "person_id,wave\np0,1\n"}, "room: the column is missing"),
     (("security", "preknowledge", "--bank", "bank.csv", "--responses", "R.csv", "--suspected", "S.txt"), {"S.txt": "zz\n"}, "zz: is not an item"),
     (
         ("security", "preknowledge", "--bank", "bank.csv", "--responses", "R.csv", "--suspected", "S.txt"),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calibration.girth_adapter import BY_PROPORTION, by_proportion, second_opinion
+from calibration.girth_adapter import BY_PROPORTION, by_proportion, classical, second_opinion
 from calibration.mml import MmlOptions, Priors, fit_mml
 from calibration.responses import ResponseLog
 from cat_engine import Faulty, Row
@@ -88,3 +88,47 @@ def test_items_that_girth_cannot_take_are_named(draw: Callable[..., Any]) -> Non
         second_opinion(data.log(items(3)))
     assert [fault.where for fault in caught.value.faults] == ["i1", "i2"]
     assert "categories [0, 2] were seen" in str(caught.value)
+
+
+def test_classical_statistics_of_a_form_are_their_definitions(draw: Callable[..., Any]) -> None:
+    rows = [Row("gpcm", 0.9, [b - 0.6, b + 0.1, b + 0.5]) for b in np.linspace(-1, 1, 6)]
+    data = draw(rows, np.random.default_rng(97).normal(size=400), 98)
+    log = data.log(items(6))
+    found, x = classical(log), log.matrix().astype(float)
+    rest = x.sum(axis=1, keepdims=True) - x
+
+    def alpha(scores: Any) -> float:
+        k = scores.shape[1]
+        return float(k / (k - 1) * (1 - scores.var(axis=0, ddof=1).sum() / scores.sum(axis=1).var(ddof=1)))
+
+    np.testing.assert_allclose(found.mean, x.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(found.sd, x.std(axis=0, ddof=1), atol=1e-12)
+    np.testing.assert_allclose(found.item_rest, [np.corrcoef(x[:, i], rest[:, i])[0, 1] for i in range(6)], atol=1e-12)
+    np.testing.assert_allclose(found.alpha_without, [alpha(np.delete(x, i, axis=1)) for i in range(6)], atol=1e-12)
+    assert found.alpha == pytest.approx(alpha(x), abs=1e-12)
+    assert (found.polyserial > found.item_rest).all()
+
+
+def test_classical_statistics_are_refused_on_routed_and_on_incomplete_answers(routed: tuple[Bank, ResponseLog], form: Any) -> None:
+    log = form.log(items(12))
+    for refused in (routed[1], log.where(np.arange(len(log)) > 0)):
+        with pytest.raises(Faulty, match="which routed or incomplete answers do not carry"):
+            classical(refused)
+
+
+def test_estimators_for_right_and_wrong_do_not_take_graded_answers(draw: Callable[..., Any]) -> None:
+    rows = [Row("grm", 1.2, [b - 0.8, b + 0.8]) for b in np.linspace(-1, 1, 6)]
+    data = draw(rows, np.random.default_rng(99).normal(size=800), 100)
+    with pytest.raises(Faulty, match=r"girth\.twopl_mml takes 0/1 answers"):
+        by_proportion(data.log(items(6)), "twopl_mml")
+    _, b = by_proportion(data.log(items(6)), "grm_mml")
+    np.testing.assert_allclose(b, [np.mean(row.b) for row in data.fit("grm").rows], atol=0.1)
+
+
+def test_what_of_girth_fails_on_this_numpy_is_named(form: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(data: Any) -> Any:
+        raise ValueError("setting an array element with a sequence")
+
+    monkeypatch.setattr("girth.threepl_mml", broken)
+    with pytest.raises(Faulty, match=r"girth\.threepl_mml does not run on the installed numpy"):
+        by_proportion(form.log(items(12)), "threepl_mml")

@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from calibration.curves import A_BOUNDS, starting_rows
+from calibration.estimate import Demands, estimate
 from calibration.mml import FIPC, FLAT, MmlOptions, Priors, fit_mml
 from calibration.responses import ResponseLog
 from cat_engine import Row
@@ -278,3 +279,18 @@ def test_of_the_variants_of_fixed_parameter_calibration_only_many_updates_recove
     if mean == 1.0:
         assert mean_errors["nwu-oem"][1] < -0.1
         assert mean_errors["nwu-mem"][0] > 0.05
+
+
+def test_an_asymptote_that_ran_into_its_bound_is_flagged() -> None:
+    rng = np.random.default_rng(3)
+    theta, b = rng.normal(size=1500), np.linspace(-1.5, 1.5, 8)
+    right = rng.random((1500, 8)) < expit(1.5 * (theta[:, None] - b))  # nobody guesses
+    person, item = (at.ravel() for at in np.indices(right.shape))
+    demands = Demands(max_se=9.0, mml=MmlOptions(FLAT), se="none")
+    rows = [Row("3pl", 1.0, [0.0], 0.2)] * 8
+    found = estimate(person, item, right.ravel().astype(int), rows, demands, np.zeros(8, dtype=bool))
+    assert found.run is not None
+    lowest = np.array([row.c for row in found.run.fit.rows]) < 1.1e-4
+    assert lowest.any()
+    assert not lowest.all()
+    assert [("at_bound" in flags) for flags in found.flags] == lowest.tolist()

@@ -79,6 +79,8 @@ def test_slopes_and_intercepts_of_nominal_items_have_priors_of_their_own() -> No
         ("c=beta:0,17", "not parameters"),
         ("b=lognormal:0,1", "b: cannot be lognormal"),
         ("a=beta:2,2", "a: cannot be beta"),
+        ("", "cannot be read"),
+        ("a=lognormal:0,.5,a=lognormal:0,1", "a: stands twice"),
     ],
 )
 def test_what_cannot_be_a_prior_is_refused_with_the_reason(text: str, message: str) -> None:

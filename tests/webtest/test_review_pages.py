@@ -47,7 +47,11 @@ def test_a_page_opened_earlier_does_not_undo_what_somebody_else_has_decided_sinc
     assert other.post(f"{path}/putusan", {**pages[1], f"putusan-{ids[1]}": "adopt", "reason": "cukup"}).status_code == 303
     decided = Review(house.engine).decisions(run.id or 0)
     assert {item: (d.decision, d.reason) for item, d in decided.items()} == {ids[0]: ("hold", "bocor"), ids[1]: ("adopt", "cukup")}
+    assert "Putusan disimpan" in other.get(path).text
     assert other.post(f"{path}/putusan", {**form_of(other.get(path).text), "reason": ""}).status_code == 303  # sent twice: nothing changes
+    said = other.get(path).text
+    assert "Tidak ada putusan yang diubah." in said
+    assert "Putusan disimpan" not in said
     assert len(Review(house.engine).decisions(run.id or 0)) == 2
 
 
@@ -62,3 +66,12 @@ def test_a_reason_is_kept_as_long_as_the_page_lets_it_be(light: MakeRoom) -> Non
     assert verdict is not None
     assert len(verdict.reason) == LONGEST_REASON
     assert bank_of(house, None).version == 1
+
+
+def test_a_calibration_without_a_wave_or_of_an_unknown_kind_is_refused(light: MakeRoom) -> None:
+    house = light(1).house
+    page = Browser(create_app(house)).officer("psikometrisi", PASSWORD)
+    none = page.post("/petugas/bank/kalibrasi", {"mode": "free"})
+    assert none.status_code == 409
+    assert "Pilih paling sedikit satu gelombang." in none.text
+    assert page.post("/petugas/bank/kalibrasi", {"wave": "W0", "mode": "bebas"}).status_code == 404

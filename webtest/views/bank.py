@@ -135,9 +135,15 @@ def calibration() -> Any:
 @pages.post("/kalibrasi")
 @needs(Right.CALIBRATE)
 def calibrate() -> Any:
-    mode, fipc = MODES.get(request.form.get("mode", ""), MODES["free"])
+    waves = request.form.getlist("wave")
+    if not waves:
+        raise Refused("no_wave")
+    chosen_mode = request.form.get("mode", "free")
+    if chosen_mode not in MODES:
+        raise Refused("unknown")
+    mode, fipc = MODES[chosen_mode]
     options = CalibrationOptions(mode, girth=request.form.get("girth") == "1", mml=MmlOptions(fipc=fipc))
-    run_id, _proposal = _service().calibrate(request.form.getlist("wave"), options, actor=officer().actor, now=now_ms())
+    run_id, _proposal = _service().calibrate(waves, options, actor=officer().actor, now=now_ms())
     flash(_("Kalibrasi selesai. Baca laporannya, lalu terbitkan atau tolak rancangan versinya."), "success")
     return see_other("bank.calibration_run", run_id=run_id)
 
@@ -167,7 +173,10 @@ def override(run_id: int) -> Any:
         if f"putusan-{item}" in form and form[f"putusan-{item}"] != form.get(f"tadi-{item}")
     }
     _review().override(run_id, wanted, actor=officer().actor, now=now_ms())
-    flash(_("Putusan disimpan; rancangan versi disusun ulang."), "success")
+    if wanted:
+        flash(_("Putusan disimpan; rancangan versi disusun ulang."), "success")
+    else:
+        flash(_("Tidak ada putusan yang diubah."), "warning")
     return see_other("bank.calibration_run", run_id=run_id)
 
 
