@@ -75,9 +75,7 @@ class Shape:
         information = half @ half.transpose(0, 2, 1)
         information[:, np.arange(m), np.arange(m)] += curvature + 1e-8
         low, high = bounds(self.model, self.n_cat)
-        stuck = (self.x <= low) & (gradient < 0) | (self.x >= high) & (
-            gradient > 0
-        )  # a step of the others that counts on these would go astray
+        stuck = np.where(gradient < 0, self.x <= low, (self.x >= high) & (gradient > 0))  # the others' step must not count on these
         step = self._solve(information, gradient, self.free & ~stuck)
         together = self.ties is not None  # tied items stand or fall together
         todo = np.ones(n, dtype=bool)
