@@ -36,7 +36,7 @@ def plan_of(joint: Joint | None, low: int = 2, high: int = 8, se: float = 0.0) -
 
 
 def moment_of(batch: Batch) -> Moment:
-    return Moment(batch, np.zeros(1, dtype=int), ~batch.used, np.zeros(1, dtype=int), 8, Draws((1,), (0,)))
+    return Moment(batch, np.zeros(1, dtype=int), batch.free, np.zeros(1, dtype=int), 8, Draws((1,), (0,)))
 
 
 def test_the_mode_maximises_the_posterior_and_sigma_is_its_curvature() -> None:
@@ -168,7 +168,7 @@ def test_going_on_pays_by_what_the_joint_posterior_says(leaning: tuple[Batch, np
     batch, exact = leaning
     variance = batch.se[0, 1] ** 2
     pays = float(batch.se[0, 1] - np.sqrt(variance - exact[24]))  # .059
-    standing = Standing(batch, np.zeros(1, dtype=int), np.arange(2), ~batch.used, np.zeros(1))
+    standing = Standing(batch, np.zeros(1, dtype=int), np.arange(2), batch.free, np.zeros(1))
     for hypo, over in ((pays - 0.005, False), (pays + 0.005, True)):
         assert PredictedReduction(0.3, hypo=hypo).reached(standing)[0, 1] == over
 
