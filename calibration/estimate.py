@@ -18,7 +18,7 @@ from calibration.mml import MmlFit, MmlOptions, fit_mml
 from calibration.priors import COMMON_SLOPE
 from calibration.state import FIXED_SLOPE
 from calibration.uncertainty import Errors, standard_errors
-from cat_engine import ItemParams, Row
+from cat_engine import Row
 from cat_engine.irt import Floats, Ints
 
 LOWEST_A = 0.35
@@ -116,7 +116,7 @@ def estimate(
         person = (np.cumsum(answered) - 1)[person]
     fit = fit_mml(person, item, category, [rows[i] for i in used.tolist()], demands.mml, fixed[used], groups, hold=hold)
     run = Run(used, present, fit, standard_errors(fit, demands.mml.priors, demands.se), rmsd(fit))
-    discrimination = ItemParams.from_rows([row._replace(scale=0) for row in fit.rows]).discrimination.tolist()
+    discrimination = fit.params.discrimination.tolist()
     flags: list[tuple[str, ...]] = []
     for i, reason in enumerate(why):
         flags.append(("anchor",) if fixed[i] else (reason,) if reason else _flags(run, int(place[i]), discrimination[place[i]], demands))

@@ -34,7 +34,7 @@ from scipy.special import ndtr
 from calibration.expectation import Part, Sums
 from calibration.holm import holm
 from calibration.mml import MmlFit
-from cat_engine import ItemParams, probabilities
+from cat_engine import probabilities
 from cat_engine.irt import Floats, Ints
 
 LEAST_COMMON = 50  # people who met both: of fewer only a q3 above a half could be told from chance, and z is far from normal
@@ -122,7 +122,7 @@ def pair_findings(fit: MmlFit, ids: Sequence[str], competency: str = "") -> Pair
 
 def _tables(fit: MmlFit, every: int) -> tuple[Ints, Floats, Floats]:
     """n, q3 and z, [I, I] each, of every so-manieth person."""
-    p = np.moveaxis(probabilities(ItemParams.from_rows([row._replace(scale=0) for row in fit.rows]), fit.nodes), 0, -1)
+    p = np.moveaxis(probabilities(fit.params, fit.nodes), 0, -1)
     score = np.einsum("k,ikq->iq", np.arange(p.shape[1]), p)
     sums = fit.design.held.total(_pair_sums, _table_of(fit), fit.nodes, score, fit.design.n_cat, every)
     n, total, spread, square = np.stack(sums).astype(float)

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from calibration.curves import params_of
 from calibration.dif_run import DifFinding, run_dif
 from calibration.drift import FEWEST_TO_TELL, Mask, drifted_anchor, drifts, purified
 from calibration.estimate import Demands, Run, estimate
 from calibration.expectation import Here, Hold
 from calibration.girth_adapter import second_opinion
-from calibration.linking import link, middles, transform
+from calibration.linking import constants, middles, transform
 from calibration.mml import FIPC, MmlOptions
 from calibration.pair_residuals import PairFindings, pair_findings
 from calibration.responses import ResponseLog
@@ -165,18 +166,18 @@ def _calibrate_scale(
     if run is None:
         flags = [("no_anchor",) if anchorless and f[0] == "few" else f for f in found.flags]
         return [unestimated(*parts, competency) for parts in zip(ids, old, found.counts, flags, strict=True)], None
-    before, estimated = [old[i] for i in run.used], ~fixed[run.used]
+    before, estimated = params_of([old[i] for i in run.used]), ~fixed[run.used]
     known = estimated & np.array([bank.calibration[items[i]] == "calibrated" for i in run.used])
     free, told = not fixed.any(), bool(known.sum() >= FEWEST_TO_TELL)
     common = known if told else estimated  # made-up parameters say nothing of the scale where there are others
-    (slope, intercept), steady = _link(run.fit.rows, before, common) if free else ((1.0, 0.0), estimated)
+    (slope, intercept), steady = _link(run.fit.params, before, common) if free else ((1.0, 0.0), estimated)
     rows = [transform(row, slope, intercept) for row in run.fit.rows]
     errors = [run.errors.moved(k, row, slope, intercept) for k, row in enumerate(run.fit.rows)]
     names = tuple(ids[i] for i in run.used)
     girth_b, girth_r = _girth(run, log.person[mine], item, category) if options.girth else (np.full(len(run.used), np.nan), float("nan"))
     scale = ScaleRun.of(run.fit, competency, names, slope, intercept, girth_r)
     middle_errors = [float("nan") if se_slopes else float(np.mean(se_b)) for _, se_b, se_slopes in errors]
-    moves = drifts(rows, before, middle_errors, scale.mean, scale.sd, steady)
+    moves = drifts(params_of(rows), before, middle_errors, scale.mean, scale.sd, steady)
     where = {int(i): k for k, i in enumerate(run.used)}
     verdicts = []
     for i in range(len(items)):
@@ -204,19 +205,17 @@ def _is_anchor(bank: Bank, options: CalibrationOptions, i: int) -> bool:
     return bank.ids[i] in options.anchors if options.anchors else bank.calibration[i] == "calibrated" and bank.status[i] != "pretest"
 
 
-def _link(new: Sequence[Row], old: Sequence[Row], common: Mask) -> tuple[tuple[float, float], Mask]:
+def _link(new: ItemParams, old: ItemParams, common: Mask) -> tuple[tuple[float, float], Mask]:
     """Stocking-Lord over the items `common`[I], without those that moved, and which were left, [I].
 
     Partial credit items with a given slope carry the unit of the scale themselves: only their mean moves.
     """
 
-    def constants(mine: Sequence[Row], theirs: Sequence[Row]) -> tuple[float, float]:
-        if all(row.model in FIXED_SLOPE for row in new):
-            return 1.0, float(np.mean(middles(theirs) - middles(mine)))
-        return link(mine, theirs)
+    def shift(mine: ItemParams, theirs: ItemParams) -> tuple[float, float]:
+        return 1.0, float(np.mean(theirs.middle - mine.middle))
 
     those = np.flatnonzero(common)
-    found, kept = purified([new[k] for k in those.tolist()], [old[k] for k in those.tolist()], constants)
+    found, kept = purified(new.take(those), old.take(those), shift if set(new.model) <= set(FIXED_SLOPE) else constants)
     steady = np.zeros_like(common)
     steady[those[kept]] = True
     return found, steady
@@ -256,7 +255,7 @@ def recovery(proposal: Proposal, truth: Mapping[str, Row], *, adopted_only: bool
     ]
     if len(pairs) < 2:
         return Recovery(len(pairs), *(float("nan"),) * 4)
-    both = [ItemParams.from_rows([row._replace(scale=0) for row in rows]) for rows in zip(*pairs, strict=True)]
+    both = [params_of(rows) for rows in zip(*pairs, strict=True)]
     a = np.stack([params.discrimination for params in both], axis=1)
     b = np.array(
         [

@@ -9,12 +9,13 @@ from functools import lru_cache
 
 import numpy as np
 
+from calibration.curves import params_of
 from calibration.dif_run import LARGEST_SHIFT, DifFinding
 from calibration.drift import LARGEST_Z, SMALLEST_SPREAD, robust_z
 from calibration.language import INDONESIAN, N_, Language
 from calibration.linking import middles
 from calibration.verdicts import ItemVerdict, ScaleRun
-from cat_engine import ItemParams, Row, expected_score, information, probabilities
+from cat_engine import Row, expected_score, information, probabilities
 from cat_engine.irt import Floats
 
 OLD, NEW, INK, FAINT, WARNING = "#7a8794", "#0b5394", "#16202b", "#dde3e8", "#a3201c"
@@ -183,7 +184,7 @@ class _Observed:
 
 def _categories(frame: Frame, row: Row, colour: str) -> list[str]:
     """A curve for each category: dashed in `colour`, or where there is none in the category's own, with its number at the peak."""
-    p = probabilities(ItemParams.from_rows([row._replace(scale=0)]), THETA)[:, 0]
+    p = probabilities(params_of([row]), THETA)[:, 0]
     if colour:
         return [frame.path(THETA, p[:, k], line_style(colour, dashed=True)) for k in range(p.shape[1])]
     parts = []
@@ -197,7 +198,7 @@ def _categories(frame: Frame, row: Row, colour: str) -> list[str]:
 
 def _shares(rows: Sequence[Row]) -> Floats:
     """Expected scores at THETA as shares of their ranges, [N, I]."""
-    return expected_score(ItemParams.from_rows([row._replace(scale=0) for row in rows]), THETA) / [len(row.b) for row in rows]
+    return expected_score(params_of(rows), THETA) / [len(row.b) for row in rows]
 
 
 def difficulty_scatter(verdicts: Sequence[ItemVerdict]) -> Picture:
@@ -280,7 +281,7 @@ def error_by_answers(verdicts: Sequence[ItemVerdict], max_se: float) -> Picture:
 
 def information_curves(old: Sequence[Row], new: Sequence[Row]) -> Picture:
     """Information of a competency's items under old (grey, dashed) and proposed (blue) parameters."""
-    totals = [information(ItemParams.from_rows([row._replace(scale=0) for row in rows]), THETA).sum(axis=1) for rows in (old, new) if rows]
+    totals = [information(params_of(rows), THETA).sum(axis=1) for rows in (old, new) if rows]
     top = _round_up(max(float(total.max()) for total in totals))
     frame = Frame(340, 190, (-4, 4), (0, top))
     parts = [frame.path(THETA, totals[-1], line_style(NEW))]

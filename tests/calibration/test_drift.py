@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from calibration.curves import params_of
 from calibration.drift import LARGEST_Z, drifts, purified_link, robust_z
 from calibration.linking import link, transform
 from calibration.mml import MmlOptions
@@ -167,15 +168,15 @@ def test_parameters_that_nobody_estimated_cannot_drift_and_do_not_give_the_scale
 def test_an_item_that_lost_its_slope_is_seen_by_its_curve_though_its_b_stayed() -> None:
     old = [Row("2pl", 1.6, [float(b)]) for b in np.linspace(-1, 1, 9)]
     new = [row._replace(a=0.6) if k == 4 else row for k, row in enumerate(old)]
-    found = drifts(new, old, [0.05] * 9, 0.0, 1.0)
+    found = drifts(params_of(new), params_of(old), [0.05] * 9, 0.0, 1.0)
     assert [d.beyond for d in found] == [("d2",) if k == 4 else () for k in range(9)]
     assert found[4].d2 > 0.01
-    unsure = drifts(new, old, [0.4] * 9, 0.0, 1.0)  # its own error explains as much
+    unsure = drifts(params_of(new), params_of(old), [0.4] * 9, 0.0, 1.0)  # its own error explains as much
     assert not any(d.beyond for d in unsure)
 
 
 def test_of_four_items_there_is_no_telling_which_moved() -> None:
-    found = drifts(moved_by({0: 1.5})[:4], ROWS[:4], [0.1] * 4, 0.0, 1.0)
+    found = drifts(params_of(moved_by({0: 1.5})[:4]), params_of(ROWS[:4]), [0.1] * 4, 0.0, 1.0)
     assert np.isnan([d.robust_z for d in found]).all()
     assert not any("robust_z" in d.beyond for d in found)
-    assert drifts([], [], [], 0.0, 1.0) == []
+    assert drifts(params_of([]), params_of([]), [], 0.0, 1.0) == []
