@@ -110,9 +110,7 @@ def likelihood_dif(
         focal_rows[i] = free.rows[twin]
         start = (*start[:i], free.rows[i], *start[i + 1 :])
         met = free.expected[twin].sum(axis=0)
-        gap = np.diff(
-            expected_score(params_of((start[i], focal_rows[i])), free.nodes), axis=1
-        )[:, 0]
+        gap = np.diff(expected_score(params_of((start[i], focal_rows[i])), free.nodes), axis=1)[:, 0]
         effect[:, i] = met @ gap / met.sum(), met @ np.abs(gap) / met.sum()
     slope_df = df[0] - df[1]
     slope = np.where(slope_df > 0, np.maximum(chi[0] - chi[1], 0.0), np.nan)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,9 +39,7 @@ class Drift:
     beyond: tuple[str, ...]
 
 
-def drifts(
-    linked: ItemParams, old: ItemParams, se: Sequence[float], mean: float, sd: float, among: Mask | None = None
-) -> list[Drift]:
+def drifts(linked: ItemParams, old: ItemParams, se: Sequence[float], mean: float, sd: float, among: Mask | None = None) -> list[Drift]:
     """The drift of items from `old` parameters to new ones that were put on their scale, with the SE of each mean b (NaN: not known); ability is Normal(mean,
     sd) there. The shifts are measured against those of the items `among`[I] (default: all).
 
@@ -106,19 +104,24 @@ def purified(new: ItemParams, old: ItemParams, constants_of: Link) -> tuple[tupl
     The sd is that of the median absolute deviation: items that all became easier set the interquartile range as soon as they are a quarter, and would
     hide each other, but that deviation only when they are half (Rousseeuw & Croux, 1993).
     """
-    every = np.arange(len(new))
-    kept, everyone = every, constants_of(new, old)
-    slope, intercept = everyone
+
+    @cache  # two sets may take turns, each leading to the other one
+    def linked(those: tuple[int, ...]) -> tuple[float, float]:
+        return constants_of(new.take(those), old.take(those))
+
+    kept = every = tuple(range(len(new)))
     for _ in range(MOST_PASSES):
+        slope, intercept = linked(kept)
         away = slope * new.middle + intercept - old.middle
         away = np.abs(away - np.median(away))
-        still = np.flatnonzero(away <= LARGEST_Z * max(SD_OF_MAD * float(np.median(away)), SMALLEST_SPREAD))
+        still = tuple(np.flatnonzero(away <= LARGEST_Z * max(SD_OF_MAD * float(np.median(away)), SMALLEST_SPREAD)).tolist())
         if len(still) < FEWEST_TO_TELL:
-            return everyone, every
-        if np.array_equal(still, kept):
+            kept = every
             break
-        kept, (slope, intercept) = still, constants_of(new.take(still), old.take(still))
-    return (slope, intercept), kept
+        if still == kept:
+            break
+        kept = still
+    return linked(kept), np.array(kept, dtype=np.int64)
 
 
 def drifted_anchor(run: Run, fixed: Mask, min_n: int) -> int | None:
