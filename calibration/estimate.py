@@ -68,6 +68,12 @@ def tabulate(item: Ints, category: Ints, n_items: int, n_cat: int) -> Ints:
     return table.reshape(n_items, n_cat)
 
 
+def renumbered(person: Ints) -> tuple[Ints, Ints]:
+    """Who of the persons numbered person[R] occurs, and each one's number among them, [R]."""
+    occurs = np.bincount(person) > 0
+    return np.flatnonzero(occurs), person if occurs.all() else (np.cumsum(occurs) - 1)[person]
+
+
 def screen(counts: Ints, min_n: int) -> str | None:
     """Why an item with counts[n_cat] answers cannot be estimated, or None."""
     if counts.sum() == 0:
@@ -108,12 +114,8 @@ def estimate(
     if len(used) < len(rows):
         mine = (usable & linked)[item]
         person, item, category = person[mine], place[item[mine]], category[mine]
-    answered = np.bincount(person) > 0
-    present, groups = np.unique(
-        (np.zeros(len(answered), dtype=np.int64) if group is None else group[: len(answered)])[answered], return_inverse=True
-    )
-    if not answered.all():
-        person = (np.cumsum(answered) - 1)[person]
+    who, person = renumbered(person)
+    present, groups = np.unique(np.zeros(len(who), dtype=np.int64) if group is None else group[who], return_inverse=True)
     fit = fit_mml(person, item, category, [rows[i] for i in used.tolist()], demands.mml, fixed[used], groups, hold=hold)
     run = Run(used, present, fit, standard_errors(fit, demands.mml.priors, demands.se), rmsd(fit))
     discrimination = fit.params.discrimination.tolist()

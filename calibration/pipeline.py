@@ -9,7 +9,7 @@ import numpy as np
 from calibration.curves import params_of
 from calibration.dif_run import DifFinding, run_dif
 from calibration.drift import FEWEST_TO_TELL, Mask, drifted_anchor, drifts, purified
-from calibration.estimate import Demands, Run, estimate
+from calibration.estimate import Demands, Run, estimate, renumbered
 from calibration.expectation import Here, Hold
 from calibration.girth_adapter import second_opinion
 from calibration.linking import constants, middles, transform
@@ -97,19 +97,22 @@ def calibrate(
     if faults:
         raise Faulty(faults)
     began = time.perf_counter()
-    bank_item = np.array([bank.index[item_id] for item_id in log.item_ids])[log.item]
+    item = np.array([bank.index[item_id] for item_id in log.item_ids])[log.item]
     asked = np.array([options.mode != "online" or status in GIVEN for status in bank.status], dtype=bool)
+    scale = np.where(asked, bank.params.scale, -1).astype(np.int32)
+    scale_of = scale[item]
     verdicts: list[ItemVerdict] = []
     scales: list[ScaleRun] = []
     dif: list[DifFinding] = []
     pairs: list[PairFindings] = []
     for s, competency in enumerate(bank.competencies):
-        items = np.flatnonzero((bank.params.scale == s) & asked)
+        items, mine = np.flatnonzero(scale == s), np.flatnonzero(scale_of == s)
         if not len(items):
             continue
-        found, run = _calibrate_scale(log, bank, options, competency, items, bank_item, hold)
+        answers = _Answers(log.person[mine], item[mine], log.category[mine]).to(items)
+        found, run = _calibrate_scale(answers, bank, options, competency, items, hold)
         if run is not None and groups:
-            findings = _dif(log, bank, run, bank_item, groups)
+            findings = _dif(answers.to(np.searchsorted(items, [bank.index[item_id] for item_id in run.items])), run, groups)
             shifted = {f.item_id for f in findings if f.flagged}
             found = [replace(v, flags=(*v.flags, "dif")) if v.item_id in shifted and v.new is not None else v for v in found]
             dif += findings
@@ -121,13 +124,27 @@ def calibrate(
     return Proposal(tuple(verdicts), tuple(scales), options, bank.version, {}, time.perf_counter() - began, tuple(dif), tuple(pairs))
 
 
-def _dif(log: ResponseLog, bank: Bank, run: ScaleRun, bank_item: Ints, groups: Mapping[str, Sequence[str]]) -> tuple[DifFinding, ...]:
-    place = np.full(len(bank), -1)
-    place[[bank.index[item_id] for item_id in run.items]] = np.arange(len(run.items))
-    mine = place[bank_item] >= 0
-    who, person = np.unique(log.person[mine], return_inverse=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answers:
+    """person[R], item[R], category[R]."""
+
+    person: Ints
+    item: Ints
+    category: Ints
+
+    def to(self, items: Ints) -> "_Answers":
+        """Those to `items`, which are numbered as they stand there."""
+        place = np.full(1 + max(self.item.max(initial=0), items.max()), -1)
+        place[items] = np.arange(len(items))
+        item = place[self.item]
+        mine = item >= 0
+        return _Answers(self.person, item, self.category) if mine.all() else _Answers(self.person[mine], item[mine], self.category[mine])
+
+
+def _dif(answers: _Answers, run: ScaleRun, groups: Mapping[str, Sequence[str]]) -> tuple[DifFinding, ...]:
+    who, person = renumbered(answers.person)
     own = {grouping: [names[p] for p in who.tolist()] for grouping, names in groups.items()}
-    return run_dif(person, place[bank_item[mine]], log.category[mine], run.fit.rows, run.items, own)
+    return run_dif(person, answers.item, answers.category, run.fit.rows, run.items, own)
 
 
 def _faults(log: ResponseLog, bank: Bank, options: CalibrationOptions) -> Iterator[Fault]:
@@ -143,25 +160,22 @@ def _faults(log: ResponseLog, bank: Bank, options: CalibrationOptions) -> Iterat
 
 
 def _calibrate_scale(
-    log: ResponseLog, bank: Bank, options: CalibrationOptions, competency: str, items: Ints, bank_item: Ints, hold: Hold
+    answers: _Answers, bank: Bank, options: CalibrationOptions, competency: str, items: Ints, hold: Hold
 ) -> tuple[list[ItemVerdict], ScaleRun | None]:
-    place = np.full(len(bank), -1)
-    place[items] = np.arange(len(items))
-    mine = place[bank_item] >= 0
+    person, item, category = answers.person, answers.item, answers.category
     old = [bank.row(int(i)) for i in items]
     ids = [bank.ids[i] for i in items]
     fixed = np.array([_is_anchor(bank, options, int(i)) for i in items])
-    item, category = place[bank_item[mine]], log.category[mine]
     anchorless = options.mode != "free" and not fixed[np.unique(item)].any()
     demands = Demands(2**62 if anchorless else options.min_n, options.max_se, options.se, options.mml)
-    found = estimate(log.person[mine], item, category, old, demands, fixed, hold=hold)
+    found = estimate(person, item, category, old, demands, fixed, hold=hold)
     released: set[int] = set()
     # By an ability that was not estimated, people unlike it leave every fixed curve: that tells of them, not of the anchors.
     watched = options.mode != "online" and options.mml.fipc == FIPC[0]
     while watched and found.run is not None and (moved := drifted_anchor(found.run, fixed, options.min_n)) is not None:
         fixed[moved] = False
         released.add(moved)
-        found = estimate(log.person[mine], item, category, old, demands, fixed, hold=hold)
+        found = estimate(person, item, category, old, demands, fixed, hold=hold)
     run = found.run
     if run is None:
         flags = [("no_anchor",) if anchorless and f[0] == "few" else f for f in found.flags]
@@ -174,7 +188,7 @@ def _calibrate_scale(
     rows = [transform(row, slope, intercept) for row in run.fit.rows]
     errors = [run.errors.moved(k, row, slope, intercept) for k, row in enumerate(run.fit.rows)]
     names = tuple(ids[i] for i in run.used)
-    girth_b, girth_r = _girth(run, log.person[mine], item, category) if options.girth else (np.full(len(run.used), np.nan), float("nan"))
+    girth_b, girth_r = _girth(run, person, item, category) if options.girth else (np.full(len(run.used), np.nan), float("nan"))
     scale = ScaleRun.of(run.fit, competency, names, slope, intercept, girth_r)
     middle_errors = [float("nan") if se_slopes else float(np.mean(se_b)) for _, se_b, se_slopes in errors]
     moves = drifts(params_of(rows), before, middle_errors, scale.mean, scale.sd, steady)
@@ -224,10 +238,10 @@ def _link(new: ItemParams, old: ItemParams, common: Mask) -> tuple[tuple[float, 
 def _girth(run: Run, person: Ints, item: Ints, category: Ints) -> tuple[Floats, float]:
     """girth's mean step difficulty of each item used, and its correlation with ours; NaN where girth cannot take the data."""
     kept = np.isin(item, run.used)
-    who, renumbered = np.unique(person[kept], return_inverse=True)
-    unknown = np.full(len(renumbered), -1)
+    who, person = renumbered(person[kept])
+    unknown = np.full(len(person), -1)
     persons, names = (tuple(map(str, range(n))) for n in (len(who), len(run.used)))
-    log = ResponseLog(persons, names, renumbered, np.searchsorted(run.used, item[kept]), category[kept], unknown, unknown, 0 * unknown)
+    log = ResponseLog(persons, names, person, np.searchsorted(run.used, item[kept]), category[kept], unknown, unknown, 0 * unknown)
     try:
         _, b = second_opinion(log)
     except Faulty:
