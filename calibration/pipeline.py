@@ -1,13 +1,13 @@
 """One calibration run: answers and a bank in, a proposal out, with a verdict and its reason for every item."""
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from calibration.curves import params_of
-from calibration.dif_run import DifFinding, run_dif
+from calibration.dif_run import DifFinding, Grouping, run_dif
 from calibration.drift import FEWEST_TO_TELL, Mask, drifted_anchor, drifts, purified
 from calibration.estimate import Demands, Run, estimate, renumbered
 from calibration.expectation import Here, Hold
@@ -101,6 +101,7 @@ def calibrate(
     asked = np.array([options.mode != "online" or status in GIVEN for status in bank.status], dtype=bool)
     scale = np.where(asked, bank.params.scale, -1).astype(np.int32)
     scale_of = scale[item]
+    groupings = [Grouping.of(name, names) for name, names in (groups or {}).items()]
     verdicts: list[ItemVerdict] = []
     scales: list[ScaleRun] = []
     dif: list[DifFinding] = []
@@ -111,8 +112,8 @@ def calibrate(
             continue
         answers = _Answers(log.person[mine], item[mine], log.category[mine]).to(items)
         found, run = _calibrate_scale(answers, bank, options, competency, items, hold)
-        if run is not None and groups:
-            findings = _dif(answers.to(np.searchsorted(items, [bank.index[item_id] for item_id in run.items])), run, groups)
+        if run is not None and groupings:
+            findings = _dif(answers.to(np.searchsorted(items, [bank.index[item_id] for item_id in run.items])), run, groupings)
             shifted = {f.item_id for f in findings if f.flagged}
             found = [replace(v, flags=(*v.flags, "dif")) if v.item_id in shifted and v.new is not None else v for v in found]
             dif += findings
@@ -141,10 +142,9 @@ class _Answers:
         return _Answers(self.person, item, self.category) if mine.all() else _Answers(self.person[mine], item[mine], self.category[mine])
 
 
-def _dif(answers: _Answers, run: ScaleRun, groups: Mapping[str, Sequence[str]]) -> tuple[DifFinding, ...]:
+def _dif(answers: _Answers, run: ScaleRun, groupings: Iterable[Grouping]) -> tuple[DifFinding, ...]:
     who, person = renumbered(answers.person)
-    own = {grouping: [names[p] for p in who.tolist()] for grouping, names in groups.items()}
-    return run_dif(person, answers.item, answers.category, run.fit.rows, run.items, own)
+    return run_dif(person, answers.item, answers.category, run.fit.params, run.items, [grouping.among(who) for grouping in groupings])
 
 
 def _faults(log: ResponseLog, bank: Bank, options: CalibrationOptions) -> Iterator[Fault]:
