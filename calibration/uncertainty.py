@@ -195,9 +195,10 @@ def _complete(fit: MmlFit) -> Floats:
         r = fit.expected[shape.index, : shape.n_cat].reshape(len(shape.index), -1, 1)
 
         def gradient(x: Floats, shape: Shape = shape, r: Floats = r) -> Floats:
-            return np.asarray(scores(shape.model, x, fit.nodes).reshape(*x.shape, -1) @ r)[:, :, 0]
+            score = scores(shape.model, x.reshape(-1, x.shape[-1]), fit.nodes)
+            return np.asarray(score.reshape(*x.shape, -1) @ r)[..., 0]
 
-        _fill(out, shape, m, gradient)
+        _fill(out, shape, m, gradient, shape.x.size * r[0].size)
     for g, n_persons in enumerate(design.sizes.tolist()):
         at = (design.n_items + g) * m
         out[at, at], out[at + 1, at + 1] = n_persons / fit.sds[g] ** 2, 2 * n_persons
@@ -209,19 +210,26 @@ def _prior_curvature(fit: MmlFit, priors: Priors) -> Floats:
     m, design = _m(fit), fit.design
     out = np.zeros(((design.n_items + design.n_groups) * m,) * 2)
     for shape in fit.state.shapes:
-        _fill(out, shape, m, lambda x, model=shape.model: priors.slopes(model, x)[0])  # type: ignore[misc]
+
+        def gradient(x: Floats, shape: Shape = shape) -> Floats:
+            return priors.slopes(shape.model, x.reshape(-1, x.shape[-1]))[0].reshape(x.shape)
+
+        _fill(out, shape, m, gradient, shape.x.size)
     return out
 
 
-def _fill(out: Floats, shape: Shape, m: int, gradient: Callable[[Floats], Floats]) -> None:
-    """The blocks of a shape in `out`: minus the derivative of gradient(x[n, m]) by each parameter."""
-    own = np.arange(shape.x.shape[1])
-    for column in own.tolist():
-        step = np.zeros(len(own))
-        step[column] = DIFFERENCE
-        out[shape.index[:, None] * m + own, shape.index[:, None] * m + column] = (gradient(shape.x - step) - gradient(shape.x + step)) / (
-            2 * DIFFERENCE
-        )
+def _fill(out: Floats, shape: Shape, m: int, gradient: Callable[[Floats], Floats], numbers: int) -> None:
+    """The blocks of a shape in `out`: minus the derivative of gradient(x[..., n, m]), which takes so many `numbers` for x[n, m], by each parameter, of
+    some parameters at a time.
+    """
+    width = shape.x.shape[1]
+    own, first = np.arange(width), shape.index[:, None, None] * m
+    size = max(1, AT_ONCE // numbers)
+    for at in range(0, width, size):
+        columns = own[at : at + size]
+        step = DIFFERENCE * np.eye(width)[columns, None]
+        bent = (gradient(shape.x - step) - gradient(shape.x + step)) / (2 * DIFFERENCE)
+        out[first + own[:, None], first + columns] = bent.transpose(1, 2, 0)
 
 
 def _missing(part: Part, basis: _Basis, table: Floats) -> tuple[Floats]:
@@ -246,8 +254,8 @@ def _missing(part: Part, basis: _Basis, table: Floats) -> tuple[Floats]:
         given = coefficients[own].reshape(-1, m, r)
         moved = [(covariance[who].reshape(-1, r) @ given[c].T).reshape(len(who), r * m) for c, who in enumerate(persons)]
         answers = whole[np.concatenate(persons)]  # each with all answers of its person; their columns stand apart for each item
-        place = np.repeat(np.arange(len(persons)) // n_cat, [len(who) for who in persons])
-        columns = answers.indices + width * np.repeat(place, np.diff(answers.indptr))
+        place = np.repeat(np.arange(len(persons), dtype=np.int32) // n_cat, [len(who) for who in persons])
+        columns = answers.indices + np.int32(width) * np.repeat(place, np.diff(answers.indptr))
         together = sparse.csr_matrix((answers.data, columns, answers.indptr), shape=(len(place), len(own) * width))
         sums = (together.T @ np.concatenate(moved)).astype(float).reshape(len(own), width, r * m)
         by_item = sums[:, : n_items * n_cat].reshape(len(own), n_items, n_cat * r, m)
