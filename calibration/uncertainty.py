@@ -177,14 +177,14 @@ class _Basis:
         items, groups = np.split(weighted @ phi.T, [score.size // len(nodes)])
         return cls(items.reshape(*score.shape[:3], -1), groups.reshape(design.n_groups, m, -1), phi / root, free)
 
-    def moments(self, part: Part, table: Floats) -> tuple[Floats, Floats]:
-        """Of each person's posterior: mean[P, R] and covariance[P, R, R] of phi."""
+    def covariance(self, part: Part, table: Floats) -> Floats:
+        """Of phi by each person's posterior, [P, R, R]."""
         r = len(self.phi)
         products = (self.phi[:, None] * self.phi[None]).reshape(r * r, -1).T
         mean, second = (
             np.concatenate(x) for x in zip(*((w @ self.phi.T, w @ products) for _, w, _ in part.posteriors(table)), strict=True)
         )
-        return mean, second.reshape(-1, r, r) - mean[:, :, None] * mean[:, None]
+        return np.asarray((second - np.repeat(mean, r, axis=1) * np.tile(mean, r)).reshape(-1, r, r))
 
 
 def _complete(fit: MmlFit) -> Floats:
@@ -236,7 +236,7 @@ def _missing(part: Part, basis: _Basis, table: Floats) -> tuple[Floats]:
     """sum_p Cov_{w_p}(s_p) over the persons of a part, the columns of some items at a time."""
     n_items, n_cat, m, r = basis.items.shape
     n_groups = len(basis.groups)
-    covariance = basis.moments(part, table)[1].astype(np.float32)
+    covariance = basis.covariance(part, table).astype(np.float32)
     whole, coefficients = part.matrix(np.float32), basis.items.astype(np.float32)
     by_column, width = whole.tocsc(), whole.shape[1]
     wide = basis.items.transpose(0, 2, 1, 3).reshape(n_items, m, n_cat * r)
@@ -251,8 +251,8 @@ def _missing(part: Part, basis: _Basis, table: Floats) -> tuple[Floats]:
     for at in range(0, len(free), size):
         own = free[at : at + size]
         persons = [members(i * n_cat + k) for i in own.tolist() for k in range(n_cat)]
-        given = coefficients[own].reshape(-1, m, r)
-        moved = [(covariance[who].reshape(-1, r) @ given[c].T).reshape(len(who), r * m) for c, who in enumerate(persons)]
+        given = np.ascontiguousarray(coefficients[own].reshape(-1, m, r).transpose(0, 2, 1))
+        moved = [(covariance.take(who, axis=0).reshape(-1, r) @ given[c]).reshape(len(who), r * m) for c, who in enumerate(persons)]
         answers = whole[np.concatenate(persons)]  # each with all answers of its person; their columns stand apart for each item
         place = np.repeat(np.arange(len(persons), dtype=np.int32) // n_cat, [len(who) for who in persons])
         columns = answers.indices + np.int32(width) * np.repeat(place, np.diff(answers.indptr))
