@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibration.curves import params_of
 from calibration.dif_run import LARGEST_SHIFT, DifFinding
@@ -15,7 +16,7 @@ from calibration.drift import LARGEST_Z, SMALLEST_SPREAD, robust_z
 from calibration.language import INDONESIAN, N_, Language
 from calibration.linking import middles
 from calibration.verdicts import ItemVerdict, ScaleRun
-from cat_engine import Row, expected_score, information, probabilities
+from cat_engine import ItemParams, Row, expected_score, information, probabilities
 from cat_engine.irt import Floats
 
 OLD, NEW, INK, FAINT, WARNING = "#7a8794", "#0b5394", "#16202b", "#dde3e8", "#a3201c"
@@ -60,9 +61,12 @@ class Frame:
 
     def path(self, xs: Floats, ys: Floats, style: str) -> str:
         """A line through the points."""
-        places = np.stack([self.across(xs), self.down(ys)], axis=1)
-        points = "L".join(["%.1f,%.1f"] * len(places)) % tuple(places.ravel().tolist())
-        return f'<path d="M{points}" fill="none" {style}/>'
+        return self.paths(xs, ys[None], style)[0]
+
+    def paths(self, xs: Floats, ys: Floats, style: str) -> list[str]:
+        """Lines through the points of each row of ys[C, N]: their places across are written once."""
+        points = "L".join(f"{x:.1f},%.1f" for x in self.across(xs).tolist())
+        return [f'<path d="M{points % tuple(row)}" fill="none" {style}/>' for row in self.down(ys).tolist()]
 
     def draw(self, label: str, parts: Sequence[str], x_ticks: Sequence[float], y_ticks: Sequence[float], titles: tuple[str, str]) -> str:
         """The picture: grid, ticks, axis titles, and the parts."""
@@ -115,25 +119,26 @@ def line_style(colour: str, *, dashed: bool = False) -> str:
     return f'stroke="{colour}" stroke-width="2"' + (' stroke-dasharray="5 3"' if dashed else "")
 
 
-def item_curves(verdicts: Sequence[ItemVerdict], run: ScaleRun) -> list[Picture]:
-    """Of estimated items of a run, one each: expected score (0-1) under old (grey, dashed) and new (blue) parameters, with observed means in ability
+def item_curves(verdicts: Sequence[ItemVerdict], run: ScaleRun, old: ItemParams, new: ItemParams) -> list[Picture]:
+    """Of estimated items of a run, one each, with the old parameters of those that have any, and the new ones: expected score (0-1) under old (grey, dashed) and new (blue) parameters, with observed means in ability
     bins and 95 % bands. Of a nominal item instead the probability of each category, numbered at its peak, with observed shares in the colour of its
     curve.
     """
     place = {item_id: at for at, item_id in enumerate(run.items)}
-    rows = [row for v in verdicts for row in (v.old, v.new) if row is not None and not v.shape.slopes]
-    shares = iter(_shares(rows).T if rows else ())
-    seen = _Observed.of(run)
     frame, pictures = Frame(270, 168, (-4, 4), (0, 1)), []
+    before, after = (
+        iter(frame.paths(THETA, (expected_score(params, THETA) / (params.n_cat - 1)).T, line_style(colour, dashed=dashed)))
+        for params, colour, dashed in ((old, OLD, True), (new, NEW, False))
+    )
+    seen = _Observed.of(run)
     for v in verdicts:
         nominal, k = bool(v.shape.slopes), place[v.item_id]
         parts: list[str] = []
-        for row, colour, dashed in ((v.old, OLD, True), (v.new, NEW, False)):
-            if row is not None and nominal:
-                parts += _categories(frame, row, colour if dashed else "")
-            elif row is not None:
-                parts.append(frame.path(THETA, next(shares), line_style(colour, dashed=dashed)))
-        parts += seen.shares(frame, k, len(v.shape.b) + 1) if nominal else seen.means(frame, k, len(v.shape.b))
+        for row, lines, colour in ((v.old, before, OLD), (v.new, after, "")):
+            if row is not None:
+                line = next(lines)
+                parts += _categories(frame, row, colour) if nominal else [line]
+        parts += seen.shares(frame, k, len(v.shape.b) + 1) if nominal else seen.means(frame, k)
         titles = (N_("kemampuan"), N_("peluang kategori") if nominal else N_("harapan skor"))
         pictures.append(Picture(frame, N_("Kurva butir {item}"), parts, (-4, -2, 0, 2, 4), (0, 0.5, 1), titles, v.item_id))
     return pictures
@@ -141,13 +146,15 @@ def item_curves(verdicts: Sequence[ItemVerdict], run: ScaleRun) -> list[Picture]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Observed:
-    """What was answered in bins of ability on the bank's scale: the number of people, n[I, B], their mean ability, theta[I, B], and the share of each
-    category, share[I, K, B], by their posteriors.
+    """What was answered in bins of ability on the bank's scale: whether enough people did, enough[I, B], their mean ability, theta[I, B], the share of each
+    category, share[I, K, B], and the mean score as a share of the score points with the half of its band, mean[I, B] and spread[I, B], by their posteriors.
     """
 
-    n: Floats
+    enough: NDArray[np.bool_]
     theta: Floats
     share: Floats
+    mean: Floats
+    spread: Floats
 
     @classmethod
     def of(cls, run: ScaleRun) -> "_Observed":
@@ -159,15 +166,16 @@ class _Observed:
         counts = expected.sum(axis=1)
         n = counts @ inside
         with np.errstate(invalid="ignore", divide="ignore"):
-            return cls(n, (counts * nodes) @ inside / n, expected @ inside / n[:, None])
+            share = expected @ inside / n[:, None]
+            levels = (np.arange(share.shape[1]) / (run.fit.params.n_cat[:, None] - 1))[:, :, None]
+            mean = (share * levels).sum(axis=1)
+            spread = 1.96 * np.sqrt((share * (levels - mean[:, None]) ** 2).sum(axis=1) / n)
+            return cls(n >= LEAST_IN_BIN, (counts * nodes) @ inside / n, share, mean, spread)
 
-    def means(self, frame: Frame, k: int, width: int) -> list[str]:
-        """Mean answers to item k of `width` score points, as shares of them, with their bands."""
-        bins = np.flatnonzero(self.n[k] >= LEAST_IN_BIN)
-        share, levels = self.share[k][:, bins], np.arange(self.share.shape[1])[:, None] / width
-        mean = (share * levels).sum(axis=0)
-        spread = 1.96 * np.sqrt((share * (levels - mean) ** 2).sum(axis=0) / self.n[k, bins])
-        places = (frame.across(self.theta[k, bins]), *map(frame.down, (mean, mean - spread, mean + spread)))
+    def means(self, frame: Frame, k: int) -> list[str]:
+        """Mean answers to item k with their bands."""
+        theta, mean, spread = (values[k, self.enough[k]] for values in (self.theta, self.mean, self.spread))
+        places = (frame.across(theta), *frame.down(np.stack([mean, mean - spread, mean + spread])))
         return [
             f'<path d="M{x:.1f},{high:.1f}V{low:.1f}" stroke="{INK}"/><circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{INK}"/>'
             for x, y, low, high in zip(*(place.tolist() for place in places), strict=True)
@@ -177,7 +185,7 @@ class _Observed:
         """The share of each category of item k."""
         return [
             f'<circle cx="{frame.at_x(float(self.theta[k, b])):.1f}" cy="{frame.at_y(p):.1f}" r="2" fill="{colour}"/>'
-            for b in np.flatnonzero(self.n[k] >= LEAST_IN_BIN).tolist()
+            for b in np.flatnonzero(self.enough[k]).tolist()
             for p, colour in zip(self.share[k, :n_cat, b].tolist(), itertools.cycle(CATEGORIES))
         ]
 
@@ -194,11 +202,6 @@ def _categories(frame: Frame, row: Row, colour: str) -> list[str]:
         parts.append(frame.path(THETA, p[:, k], line_style(own)))
         parts.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{k}</text>')
     return parts
-
-
-def _shares(rows: Sequence[Row]) -> Floats:
-    """Expected scores at THETA as shares of their ranges, [N, I]."""
-    return expected_score(params_of(rows), THETA) / [len(row.b) for row in rows]
 
 
 def difficulty_scatter(verdicts: Sequence[ItemVerdict]) -> Picture:
@@ -279,9 +282,9 @@ def error_by_answers(verdicts: Sequence[ItemVerdict], max_se: float) -> Picture:
     return Picture(frame, N_("Galat baku dan banyaknya jawaban"), parts, ticks, (0, round(max_se, 2), round(high, 2)), titles)
 
 
-def information_curves(old: Sequence[Row], new: Sequence[Row]) -> Picture:
+def information_curves(old: ItemParams, new: ItemParams) -> Picture:
     """Information of a competency's items under old (grey, dashed) and proposed (blue) parameters."""
-    totals = [information(params_of(rows), THETA).sum(axis=1) for rows in (old, new) if rows]
+    totals = [information(params, THETA).sum(axis=1) for params in (old, new) if len(params)]
     top = _round_up(max(float(total.max()) for total in totals))
     frame = Frame(340, 190, (-4, 4), (0, top))
     parts = [frame.path(THETA, totals[-1], line_style(NEW))]
