@@ -131,6 +131,7 @@ def item_curves(verdicts: Sequence[ItemVerdict], run: ScaleRun, old: ItemParams,
         for params, colour, dashed in ((old, OLD, True), (new, NEW, False))
     )
     seen = _Observed.of(run)
+    means = seen.means(frame)
     for v in verdicts:
         nominal, k = bool(v.shape.slopes), place[v.item_id]
         parts: list[str] = []
@@ -138,7 +139,7 @@ def item_curves(verdicts: Sequence[ItemVerdict], run: ScaleRun, old: ItemParams,
             if row is not None:
                 line = next(lines)
                 parts += _categories(frame, row, colour) if nominal else [line]
-        parts += seen.shares(frame, k, len(v.shape.b) + 1) if nominal else seen.means(frame, k)
+        parts += seen.shares(frame, k, len(v.shape.b) + 1) if nominal else means[k]
         titles = (N_("kemampuan"), N_("peluang kategori") if nominal else N_("harapan skor"))
         pictures.append(Picture(frame, N_("Kurva butir {item}"), parts, (-4, -2, 0, 2, 4), (0, 0.5, 1), titles, v.item_id))
     return pictures
@@ -172,13 +173,17 @@ class _Observed:
             spread = 1.96 * np.sqrt((share * (levels - mean[:, None]) ** 2).sum(axis=1) / n)
             return cls(n >= LEAST_IN_BIN, (counts * nodes) @ inside / n, share, mean, spread)
 
-    def means(self, frame: Frame, k: int) -> list[str]:
-        """Mean answers to item k with their bands."""
-        theta, mean, spread = (values[k, self.enough[k]] for values in (self.theta, self.mean, self.spread))
-        places = (frame.across(theta), *frame.down(np.stack([mean, mean - spread, mean + spread])))
+    def means(self, frame: Frame) -> list[list[str]]:
+        """Mean answers to each item with their bands."""
+        heights = frame.down(np.stack([self.mean, self.mean - self.spread, self.mean + self.spread]))
+        places = np.stack([self.enough, frame.across(self.theta), *heights], axis=-1)
         return [
-            f'<path d="M{x:.1f},{high:.1f}V{low:.1f}" stroke="{INK}"/><circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{INK}"/>'
-            for x, y, low, high in zip(*(place.tolist() for place in places), strict=True)
+            [
+                f'<path d="M{x:.1f},{high:.1f}V{low:.1f}" stroke="{INK}"/><circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{INK}"/>'
+                for enough, x, y, low, high in bins
+                if enough
+            ]
+            for bins in places.tolist()
         ]
 
     def shares(self, frame: Frame, k: int, n_cat: int) -> list[str]:
