@@ -81,6 +81,14 @@ class ResponseLog:
             np.array(rt_ms, dtype=np.int64), np.array(position, dtype=np.int64), numbers(why, reasons),
         )  # fmt: skip
 
+    @classmethod
+    def joined(cls, logs: Sequence["ResponseLog"]) -> "ResponseLog":
+        """Logs one after another, as one: persons and items in order of first appearance, without those that nothing was answered by or to."""
+        columns = (np.concatenate([getattr(log, name) for log in logs]) for name in ("category", "rt_ms", "position", "why"))
+        person_ids, person = _renumbered([(log.person_ids, log.person) for log in logs])
+        item_ids, item = _renumbered([(log.item_ids, log.item) for log in logs])
+        return cls(person_ids, item_ids, person, item, *columns)
+
     @property
     def routed(self) -> bool:
         """Whether any item was chosen by the person's earlier answers, so that proportions correct mean nothing."""
@@ -107,9 +115,22 @@ class ResponseLog:
         return out
 
 
+def _renumbered(parts: Sequence[tuple[Sequence[str], Ints]]) -> tuple[tuple[str, ...], Ints]:
+    """Names and columns that index them, as one: the names that occur, in order of first appearance, and one column that indexes those."""
+    place = {name: k for k, name in enumerate(dict.fromkeys(name for names, _ in parts for name in names))}
+    numbers = np.concatenate([np.array([place[name] for name in names], dtype=np.int64)[column] for names, column in parts])
+    first = np.full(len(place), len(numbers))
+    first[numbers[::-1]] = np.arange(len(numbers))[::-1]  # of many writings to one place the last one stays
+    order = np.argsort(first, kind="stable")[: np.count_nonzero(first < len(numbers))]
+    number = np.empty(len(place), dtype=np.int64)
+    number[order] = np.arange(len(order))
+    known = tuple(place)
+    return tuple(known[k] for k in order.tolist()), number[numbers]
+
+
 def places(person: Sequence[str]) -> Ints:
     """The how-manieth answer of its person each one is, from 0, [R]; a person's answers stand together, in order."""
-    runs = np.array([len(list(own)) for _, own in itertools.groupby(person)])
+    runs = np.array([len(list(own)) for _, own in itertools.groupby(person)], dtype=np.int64)
     return np.asarray(np.arange(len(person)) - np.repeat(np.cumsum(runs) - runs, runs))
 
 

@@ -6,6 +6,7 @@ Either way every number comes from the same element-wise arithmetic in the same 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +20,16 @@ from cat_engine.plan import TestPlan
 from cat_engine.pool import Pool
 
 AT_ONCE = 500  # people scored together
+NOTHING = np.zeros(0)
 
 
 @dataclass(slots=True, eq=False)
 class Batch:
     """N sessions, I items, S competencies, Q nodes: items[N, L] and categories[N, L], the answers in order; logpost[N, S, Q]; theta, se and
-    count (answers) [N, S]; used[N, I]. theta and se are the plan's interim estimates; last[N, S] see `previous`; own_mean, own_sd [N, S] and
+    count (answers) [N, S]; free[N, I], the operational items that were not given. theta and se are the plan's interim estimates; last[N, S] see `previous`; own_mean, own_sd [N, S] and
     sigma[N, S, S], the mean and sd of each competency's own posterior and the covariance of a joint one, where the plan has that; known[N, I],
-    information as far as it was asked for, and fresh[N, S], where it still holds; times[N, L], seconds taken on the answers, where known. The
-    arrays are written in place and belong to one caller.
+    information as far as it was asked for, and fresh[N, S], where it still holds; times[N, L], seconds taken on the answers, where known; no competency
+    of any session has more answers than `most`. The arrays are written in place and belong to one caller.
     """
 
     plan: TestPlan
@@ -38,7 +40,8 @@ class Batch:
     theta: Floats
     se: Floats
     count: Ints
-    used: NDArray[np.bool_]
+    free: NDArray[np.bool_]
+    most: int
     own_mean: Floats
     own_sd: Floats
     last: Floats | None = None
@@ -52,37 +55,39 @@ class Batch:
         """n sessions before their first answer."""
         prior = np.tile(pool.prior_logpost(plan.prior), (len(pool.competencies), 1))
         room, count = np.zeros((n, capacity(plan, pool)), dtype=int), np.zeros((n, len(pool.competencies)), dtype=int)
-        made = cls._of(plan, pool, room, room.copy(), np.repeat(prior[None], n, axis=0), count, np.zeros((n, len(pool)), dtype=bool))
+        made = cls._of(plan, pool, room, room.copy(), np.repeat(prior[None], n, axis=0), count, np.tile(pool.operational, (n, 1)), 0)
         made.last = np.full(count.shape, np.nan)
         return made
 
     @classmethod
     def replay(cls, plan: TestPlan, pool: Pool, items: Sequence[int], categories: Sequence[int], seen: Sequence[int] = ()) -> "Batch":
-        """One session after its answers. `seen`: items that were shown and not scored."""
-        given, answers = np.array(items, dtype=int), np.array(categories, dtype=int)
-        terms, prior = pool.log_table[given, answers], pool.prior_logpost(plan.prior)
-        if len(pool.competencies) == 1:
-            count, added = np.array([len(given)]), np.concatenate([prior[None], terms])[None]
-        else:  # competency by competency, the shorter ones filled up with zeros
-            scales = pool.params.scale[given]
-            count, order = np.bincount(scales, minlength=len(pool.competencies)), scales.argsort(kind="stable")
-            own = scales[order]
-            added = np.zeros((len(count), count.max(initial=0) + 1, len(prior)))
-            added[:, 0] = prior
-            added[own, np.arange(1, len(order) + 1) - (count.cumsum() - count)[own]] = terms[order]
-        logpost = np.add.reduce(added, axis=1)[None]  # one answer after the other, as `answer` adds them
-        used = np.zeros((1, len(pool)), dtype=bool)
-        used[0, given] = True
+        """One session after its answers. `seen`: items that were shown and not scored. Raises IndexError for an item or a category that the pool does
+        not have.
+        """
+        table, place = pool.log_rows, pool.row_of
+        rows = [place[item][category] for item, category in zip(items, categories, strict=True)]
+        scales, counts = len(pool.competencies), [len(rows)]
+        if scales > 1:  # the first answers on each competency, the second ones, ...: [L S], with the row of nothing where there are no more
+            of_scale: list[list[int]] = [[] for _ in range(scales)]
+            for item, row in zip(items, rows, strict=True):
+                of_scale[pool.scale_of[item]].append(row)
+            rows, counts = list(chain.from_iterable(zip_longest(*of_scale, fillvalue=len(table) - 1))), list(map(len, of_scale))
+        added = np.empty((len(rows) + scales, table.shape[1]))
+        added[:scales] = pool.prior_logpost(plan.prior)
+        table.take(np.array(rows, dtype=int), 0, added[scales:], "clip")  # which spares a copy; no row is out of range
+        logpost = np.add.reduce(added.reshape(1, -1, scales, table.shape[1]), axis=1)  # one answer after the other, as `answer` adds them
+        given, free = np.array(items, dtype=int), pool.operational.copy()
+        free[given] = False
         if seen:
-            used[0, list(seen)] = True
-        return cls._of(plan, pool, given[None], answers[None], logpost, count[None], used)
+            free[list(seen)] = False
+        answers = np.array(categories, dtype=int)
+        return cls._of(plan, pool, given[None], answers[None], logpost, np.array([counts]), free[None], max(counts))
 
     @classmethod
     def _of(
-        cls, plan: TestPlan, pool: Pool, items: Ints, categories: Ints, logpost: Floats, count: Ints, used: NDArray[np.bool_]
+        cls, plan: TestPlan, pool: Pool, items: Ints, categories: Ints, logpost: Floats, count: Ints, free: NDArray[np.bool_], most: int
     ) -> "Batch":
-        empty = np.zeros(0)
-        made = cls(plan, pool, items, categories, logpost, empty, empty, count, used, empty, empty)
+        made = cls(plan, pool, items, categories, logpost, NOTHING, NOTHING, count, free, most, NOTHING, NOTHING)
         if plan.joint is None:
             made.theta, made.se = made.estimates(plan.interim)
         else:
@@ -101,16 +106,25 @@ class Batch:
         items[place], categories[place] = item, answers[row, item]
         count = np.zeros((len(answers), len(pool.competencies)), dtype=int)
         np.add.at(count, (row, pool.params.scale[item]), 1)
-        return cls._of(plan, pool, items, categories, _log_posteriors(plan, pool, items, categories, n), count, used)
+        return cls._of(
+            plan,
+            pool,
+            items,
+            categories,
+            _log_posteriors(plan, pool, items, categories, n),
+            count,
+            pool.operational & ~used,
+            int(count.max(initial=0)),
+        )
 
     def under(self, plan: TestPlan) -> "Batch":
         """The same answers under another plan's prior and estimators."""
         logpost = _log_posteriors(plan, self.pool, self.items, self.categories, self.count.sum(axis=1))
-        return Batch._of(plan, self.pool, self.items, self.categories, logpost, self.count, self.used)
+        return Batch._of(plan, self.pool, self.items, self.categories, logpost, self.count, self.free, self.most)
 
-    def used_by(self, rows: Ints) -> NDArray[np.bool_]:
-        """What sessions `rows`[M], ascending, have used, [M, I]: a view where they are all."""
-        return self.used if len(rows) == len(self.used) else self.used[rows]
+    def free_for(self, rows: Ints) -> NDArray[np.bool_]:
+        """The free items of sessions `rows`[M], ascending, [M, I]: a view where they are all."""
+        return self.free if len(rows) == len(self.free) else self.free[rows]
 
     def abilities(self, rows: Ints) -> tuple[Floats, Floats]:
         """Their interim theta and se, [M, S] each: views where they are all."""
@@ -124,7 +138,7 @@ class Batch:
     def information(self, rows: Ints) -> Floats:
         """The same for sessions `rows`, [M, I]; worked out for the competencies that have moved since it was last asked for."""
         if self.known is None or self.fresh is None:
-            self.known, self.fresh = np.empty(self.used.shape), np.zeros(self.count.shape, dtype=bool)
+            self.known, self.fresh = np.empty(self.free.shape), np.zeros(self.count.shape, dtype=bool)
         old = ~self.fresh[rows]
         if old.all():
             self.known[rows] = information_at(self.pool.params, self.theta[rows][:, self.pool.params.scale])
@@ -149,7 +163,8 @@ class Batch:
         self.items[place], self.categories[place] = item, category
         self.logpost[own] += self.pool.log_table[item, category]
         self.count[own] += 1
-        self.used[rows, item] = True
+        self.free[rows, item] = False
+        self.most += 1
         if self.fresh is not None:
             self.fresh[own] = False
         if self.sigma is not None:  # every competency hears of every answer
@@ -172,12 +187,17 @@ class Batch:
         """
         mean, sd = self.plan.prior.start
         precision = self.plan.prior_precision(self.pool.competencies)
-        items, n = self.items[rows], self.position(rows)
-        row, place = np.nonzero(np.arange(items.shape[1]) < n[:, None])
-        answers = Answers(row, items[row, place], self.categories[rows[row], place])
         start = starting_point(self.own_mean[rows], self.own_sd[rows], mean, sd, precision)
-        theta, sigma = posterior_mode(self.pool, answers, start, mean, precision)
+        theta, sigma = posterior_mode(self.pool, self._answers(rows), start, mean, precision)
         return theta, np.sqrt(np.diagonal(sigma, axis1=1, axis2=2)), sigma
+
+    def _answers(self, rows: Ints) -> Answers:
+        if len(self.items) == 1:
+            n = int(self.count.sum())
+            return Answers(np.zeros(n, dtype=int), self.items[0, :n], self.categories[0, :n])
+        items, n_of = self.items[rows], self.position(rows)
+        row, place = np.nonzero(np.arange(items.shape[1]) < n_of[:, None])
+        return Answers(row, items[row, place], self.categories[rows[row], place])
 
     def covariance(self) -> Floats:
         """Posterior covariance of the competencies, [N, S, S]; diagonal where they are taken one by one."""

@@ -7,7 +7,6 @@ theta on any machine. A live engine never raises for lack of an item: it ends th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import ge
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +26,9 @@ from cat_engine.select import MaximumInformation, Moment
 from cat_engine.shortlist import LONGEST_LIST, from_rows, shortlist
 from cat_engine.state import EngineRefusal, State
 from cat_engine.stop import BANK, GOING_ON, Standing, reasons, section_reason, verdict
+
+ALONE = np.zeros(1, dtype=int)  # the only row of a batch of one
+ALONE.setflags(write=False)
 
 
 class Evidence(NamedTuple):
@@ -97,14 +99,19 @@ class Estimate:
 
 class Outlook(NamedTuple):
     """Where N sessions stand in a section of S' competencies: scales[S'] (indices in the pool; a competency that the pool does not know is
-    left out), verdict[N, S'] (which rule finished each, or GOING_ON), eligible[N, I], and repeated[N], where only items met in an earlier test
-    were left; None where nobody met any.
+    left out), finished[N, S'] (which rule finished each, or GOING_ON; None where nothing is finished for anybody), eligible[N, I], and repeated[N],
+    where only items met in an earlier test were left; None where nobody met any.
     """
 
     scales: Ints
-    verdict: Ints
+    finished: Ints | None
     eligible: NDArray[np.bool_]
     repeated: NDArray[np.bool_] | None
+
+    @property
+    def verdict(self) -> Ints:
+        """Which rule finished each competency, or GOING_ON: [N, S']."""
+        return np.full((len(self.eligible), len(self.scales)), GOING_ON) if self.finished is None else self.finished
 
 
 class Admission(NamedTuple):
@@ -143,18 +150,14 @@ def survey(
     the items seen[N, I] in an earlier test, unless nothing else is left.
     """
     scales = pool.places(section.competencies)
-    available = np.greater(pool.operational, batch.used_by(rows))
+    available = batch.free_for(rows)
     standing = Standing(batch, rows, scales, available if seen is None else available & ~seen, seconds)
-    found = verdict(section.rules, standing, section.min_items)
-    going = found == GOING_ON
-    if len(pool.competencies) == len(scales) == 1:
-        everyone = np.count_nonzero(going) == len(rows)
-        return Outlook(scales, found, *without_seen(available if everyone else np.logical_and(available, going), seen))
-    unfinished = np.zeros((len(rows), len(pool.competencies)), dtype=bool)
-    unfinished[:, scales] = going
-    eligible = unfinished.take(pool.params.scale, axis=1)
-    eligible &= available
-    return Outlook(scales, found, *without_seen(eligible, seen))
+    finished = verdict(section.rules, standing, section.min_items)
+    if finished is not None or len(scales) < len(pool.competencies):
+        unfinished = np.zeros((len(rows), len(pool.competencies)), dtype=bool)
+        unfinished[:, scales] = True if finished is None else finished == GOING_ON
+        available = available & (unfinished if unfinished.shape[1] == 1 else unfinished.take(pool.params.scale, axis=1))
+    return Outlook(scales, finished, *without_seen(available, seen))
 
 
 def draw_lots(plan: TestPlan, pool: Pool, memory: Memory | None, seeds: Sequence[int]) -> NDArray[np.bool_] | None:
@@ -206,7 +209,7 @@ def _most_informative(plan: TestPlan, batch: Batch, rows: Ints, admission: Admis
         return None
     eligible, (theta, se) = admission.eligible, batch.abilities(rows)
     variance = se * se
-    closed = LONGEST_LIST if plan.eligibility.active else int(np.maximum.reduce(batch.count, axis=None))
+    closed = LONGEST_LIST if plan.eligibility.active else batch.most
     found = shortlist(ranking, theta, variance, eligible, closed, plan.exposure.depth)
     sure = np.count_nonzero(found.sure) == len(rows)
     place = found.best  # which is the one that is given, where the exposure rule looks no deeper
@@ -250,7 +253,7 @@ def _decision(plan: TestPlan, pool: Pool, state: State, batch: Batch) -> Decisio
         last = state.ended[-1] if state.ended else BANK
         reason = last if state.stopped is None else state.stopped
         return Stop(reason, _closing_evidence(batch, pool.places(plan.competencies), 0, reason))
-    section, row, begun = plan.sections[state.section], np.zeros(1, dtype=int), state.section_starts[-1]
+    section, row, begun = plan.sections[state.section], ALONE, state.section_starts[-1]
     if state.pending is not None and is_pretest(pool, state.pending):
         return _pretest(pool, section, batch, state, state.pending)
     outlook = survey(pool, section, batch, row, np.array([sum(state.rt_s[begun:])]), _seen(pool, state))
@@ -303,19 +306,29 @@ def _estimate(batch: Batch) -> Estimate:
 
 
 def _batch(plan: TestPlan, pool: Pool, state: State) -> Batch:
+    try:
+        counted = operational_part(pool, state)
+        batch = Batch.replay(plan, pool, counted.items, counted.categories, counted.dropped)
+    except IndexError:
+        _refuse_strangers(pool, state)
+        raise
+    if counted is not state or state.seen or state.pending is not None:  # of which the answers that count say nothing
+        _refuse_strangers(pool, state)
+    if pool.seconds is not None:
+        batch.times = np.array([counted.rt_s])
+    return batch
+
+
+def _refuse_strangers(pool: Pool, state: State) -> None:
+    """Raises EngineRefusal where the state speaks of an item or a category that the pool does not have."""
     shown = (*state.items, *state.dropped, *state.seen, *(() if state.pending is None else (state.pending,)))
     if shown and max(shown) >= len(pool):
         msg = f"item {max(shown)} is not in a pool of {len(pool)}"
         raise EngineRefusal(msg)
-    if any(map(ge, state.categories, map(pool.n_cat.__getitem__, state.items))):
-        item, category = next((i, k) for i, k in zip(state.items, state.categories, strict=True) if k >= pool.n_cat[i])
-        msg = f"item {pool.ids[item]} has no category {category}"
-        raise EngineRefusal(msg)
-    counted = operational_part(pool, state)
-    batch = Batch.replay(plan, pool, counted.items, counted.categories, counted.dropped)
-    if pool.seconds is not None:
-        batch.times = np.array([counted.rt_s])
-    return batch
+    for item, category in zip(state.items, state.categories, strict=True):
+        if category >= pool.n_cat[item]:
+            msg = f"item {pool.ids[item]} has no category {category}"
+            raise EngineRefusal(msg)
 
 
 def _evidence(batch: Batch, item: int, n_eligible: int, rung: str, why: str, info: float | None = None) -> Evidence:

@@ -26,6 +26,9 @@ Ints = NDArray[np.int64]
 ONE = np.array(1.0)
 Z_MAX = np.array(700.0)  # exp(700) and exp(-700) are still finite and not 0, so that nothing divides by 0
 Z_MIN = np.array(-700.0)
+E_MAX = np.array(230.0)  # exp(230) cubed is still finite
+BOTH = np.array([[0], [1]])  # a place and the next one
+E_LEAST = np.array(1e-100)  # and this squared is not 0
 
 
 Slopes = Callable[[Floats], tuple[Floats, Floats]]
@@ -56,12 +59,8 @@ class Family(Protocol):
 
 def logistic(z: Floats) -> tuple[Floats, Floats]:
     """s(z) and 1 - s(z), each to full relative precision."""
-    return falling(np.negative(z))
-
-
-def falling(down: Floats) -> tuple[Floats, Floats]:
-    """The same of -z."""
-    e = np.minimum(down, Z_MAX)
+    e = np.negative(z)
+    np.minimum(e, Z_MAX, out=e)
     np.exp(np.maximum(e, Z_MIN, out=e), out=e)
     s = ONE / (ONE + e)
     e *= s
@@ -69,68 +68,70 @@ def falling(down: Floats) -> tuple[Floats, Floats]:
 
 
 class Dichotomous(NamedTuple):
-    """1PL to 4PL: P(1) = c + (d - c) s(a (theta - b)) (Birnbaum, 1968; Barton & Lord, 1981). Arrays [I]; `width` is K; asymptotes: 0 where every c is 0
-    and every d is 1, 1 where every d is 1, else 2.
+    """1PL to 4PL: P(1) = c + (d - c) s(a (theta - b)) (Birnbaum, 1968; Barton & Lord, 1981). values[5, I]: a, b, c, d and a^2 (d - c), which are cut
+    out together; `width` is K; asymptotes: 0 where every c is 0 and every d is 1, 1 where every d is 1, else 2.
     """
 
-    a: Floats
-    b: Floats
-    c: Floats
-    d: Floats
+    values: Floats
     width: int
     asymptotes: int
 
     @classmethod
     def of(cls, params: "ItemParams", at: Ints) -> Self:
         """The items at `at`."""
-        c, d = params.c[at], params.d[at]
-        return cls(params.a[at], params.b[at, 0], c, d, params.b.shape[1] + 1, 2 if np.any(d != 1) else int(np.any(c != 0)))
+        a, c, d = params.a[at], params.c[at], params.d[at]
+        asymptotes = 2 if np.any(d != 1) else int(np.any(c != 0))
+        return cls(np.stack([a, params.b[at, 0], c, d, a * a * (d - c)]), params.b.shape[1] + 1, asymptotes)
 
     def take(self, at: Ints) -> "Dichotomous":
         """Some of them."""
-        return Dichotomous(self.a.take(at), self.b.take(at), self.c.take(at), self.d.take(at), self.width, self.asymptotes)
+        return Dichotomous(self.values.take(at, 1), self.width, self.asymptotes)
 
     def log_p(self, theta: Floats) -> Floats:
         """log P(0) and log P(1), as sums of logarithms, so that neither vanishes."""
-        z = self.a * (theta - self.b)
+        a, b, c, d, _ = self.values
+        z = a * (theta - b)
         out = np.full((*z.shape, self.width), -np.inf)
         with np.errstate(divide="ignore"):  # log(0) = -inf is meant where an asymptote is 0 or 1
-            low, span, high = np.log(self.c), np.log(self.d - self.c), np.log(1 - self.d)
+            low, span, high = np.log(c), np.log(d - c), np.log(1 - d)
         out[..., 0] = np.logaddexp(high, span + log_expit(-z))
         out[..., 1] = np.logaddexp(low, span + log_expit(z))
         return out
 
     def up_to(self, theta: Floats) -> Floats:
         """1 - P = (1 - d) + (d - c) r."""
-        r = logistic(self.a * (theta - self.b))[1]
+        a, b, c, d, _ = self.values
+        r = logistic(a * (theta - b))[1]
         out = np.ones((*r.shape, self.width - 1))
-        out[..., 0] = (ONE - self.d) + (self.d - self.c) * r if self.asymptotes else r
+        out[..., 0] = (ONE - d) + (d - c) * r if self.asymptotes else r
         return out
 
     def information(self, theta: Floats) -> Floats:
-        """a^2 (d - c)^2 s^2 r^2 / (P (1 - P)) (Magis, 2013, eq. 3; Birnbaum, 1968, eq. 20.4.5 where d = 1). A factor that is 1 to the last bit, as that of
+        """P'^2 / (P (1 - P)) (Magis, 2013, eq. 3; Birnbaum, 1968, eq. 20.4.5 where d = 1) with e = r / s, which needs the fewest steps:
+
+        P = (c e + d) / (1 + e), 1 - P = ((1 - c) e + 1 - d) / (1 + e) and P' = a (d - c) e / (1 + e)^2. A factor that is 1 to the last bit, as that of
         an asymptote which no item has, is left out.
         """
-        s, r = falling(self.a * (self.b - theta))
-        info = self.a * self.a
-        if self.asymptotes:
-            span = self.d - self.c
-            right = span * s
-            info = info * (right / (self.c + right))
-            if self.asymptotes > 1:
-                wrong = span * r
-                info = info * (wrong / ((ONE - self.d) + wrong))
-        return np.asarray(info * s * r)
+        a, b, c, d, steep = self.values
+        e = np.exp(np.minimum(a * (b - theta), E_MAX))
+        u = ONE + e
+        if self.asymptotes == 0:
+            return np.asarray(steep * e / (u * u))
+        if self.asymptotes == 1:
+            return np.asarray(steep * e / (u * u * (c * e + ONE)))
+        e = np.maximum(e, E_LEAST)
+        return np.asarray(steep * (d - c) * (e / u) ** 2 / ((c * e + d) * ((ONE - c) * e + (ONE - d))))
 
     def derivatives(self, theta: Floats) -> tuple[Floats, Floats]:
         """P' = a (d - c) s r and P'' = a P' (r - s), so (log P)' = P'/P and (log P)'' = P''/P - (P'/P)^2; for 1 - P the signs turn."""
-        s, r = logistic(self.a * (theta - self.b))
-        span = self.d - self.c
-        right, wrong = span * s / (self.c + span * s), span * r / ((1 - self.d) + span * r)
+        a, b, c, d, _ = self.values
+        s, r = logistic(a * (theta - b))
+        span = d - c
+        right, wrong = span * s / (c + span * s), span * r / ((1 - d) + span * r)
         first, second = np.zeros((*s.shape, self.width)), np.zeros((*s.shape, self.width))
-        first[..., 1], first[..., 0] = self.a * right * r, -self.a * wrong * s
-        second[..., 1] = self.a * first[..., 1] * (r - s) - first[..., 1] ** 2
-        second[..., 0] = self.a * first[..., 0] * (r - s) - first[..., 0] ** 2
+        first[..., 1], first[..., 0] = a * right * r, -a * wrong * s
+        second[..., 1] = a * first[..., 1] * (r - s) - first[..., 1] ** 2
+        second[..., 0] = a * first[..., 0] * (r - s) - first[..., 0] ** 2
         return first, second
 
     def answers(self, category: Ints) -> Slopes:
@@ -147,8 +148,8 @@ class Dichotomous(NamedTuple):
 class Graded(NamedTuple):
     """Graded response, the modified one too: P(k) = s_k - s_{k+1}, s_k = s(a (theta - b_k)), s_0 = 1, s_K = 0 (Samejima, 1969).
 
-    Differences are taken as products, s_k - s_{k+1} = s_k r_{k+1} (1 - exp(-a (b_{k+1} - b_k))), so that nothing cancels. a[I];
-    b[I, K - 1], +inf padded; apart[I, K - 2] holds the last factor, 1 in the padding.
+    Differences are taken as products, s_k - s_{k+1} = s_k r_{k+1} (1 - exp(-a (b_{k+1} - b_k))), so that nothing cancels. a[I]; b[I, K + 1], b_0 = -inf
+    and b_K = +inf, as is the padding; apart[I, K] holds the last factor, 1 where a bound is infinite.
     """
 
     a: Floats
@@ -158,11 +159,11 @@ class Graded(NamedTuple):
     @classmethod
     def of(cls, params: "ItemParams", at: Ints) -> Self:
         """The items at `at`, whose b increase."""
-        a, b = params.a[at], params.b[at]
-        bounds = np.where(np.isnan(b), np.inf, b)
-        last = np.isinf(bounds[:, 1:])
-        gap = np.where(last, np.inf, np.where(last, 0.0, bounds[:, 1:]) - np.where(np.isinf(bounds[:, :-1]), 0.0, bounds[:, :-1]))
-        return cls(a, bounds, -np.expm1(-a[:, None] * gap))
+        a, b, infinity = params.a[at], params.b[at], np.full((len(at), 1), np.inf)
+        bounds = np.concatenate([-infinity, np.where(np.isnan(b), np.inf, b), infinity], axis=1)
+        within = np.isfinite(bounds[:, 1:]) & np.isfinite(bounds[:, :-1])
+        gap = np.diff(np.where(np.isfinite(bounds), bounds, 0.0), axis=1)
+        return cls(a, bounds, np.where(within, -np.expm1(-a[:, None] * gap), 1.0))
 
     def take(self, at: Ints) -> "Graded":
         """Some of them."""
@@ -171,48 +172,34 @@ class Graded(NamedTuple):
     def log_p(self, theta: Floats) -> Floats:
         """log P(k); the padding is -inf, as s_k = 0 there."""
         z = self.a[:, None] * (theta[..., None] - self.b)
-        out = np.zeros((*z.shape[:-1], z.shape[-1] + 1))
-        out[..., 1:] += log_expit(z)
-        out[..., :-1] += log_expit(-z)
-        out[..., 1:-1] += np.log(self.apart)
-        return out
+        return np.asarray(log_expit(z[..., :-1]) + log_expit(-z[..., 1:]) + np.log(self.apart))
 
     def up_to(self, theta: Floats) -> Floats:
         """1 - s_{k+1}."""
-        return logistic(self.a[:, None] * (theta[..., None] - self.b))[1]
+        return logistic(self.a[:, None] * (theta[..., None] - self.b[:, 1:-1]))[1]
 
     def information(self, theta: Floats) -> Floats:
         """sum_k P'_k^2 / P_k (Samejima, 1969) with P'_k = a P_k (r_k - s_{k+1}), hence a^2 sum_k P_k (r_k - s_{k+1})^2."""
         s, r = logistic(self.a[:, None] * (theta[..., None] - self.b))
-        lowest = r[..., 0] * s[..., 0] ** 2
-        highest = s[..., -1] * r[..., -1] ** 2
-        between = (s[..., :-1] * r[..., 1:] * self.apart * (r[..., :-1] - s[..., 1:]) ** 2).sum(axis=-1)
-        return np.asarray(self.a**2 * (lowest + highest + between))
+        low, high, bend = s[..., :-1], r[..., 1:], r[..., :-1] - s[..., 1:]
+        bend *= bend
+        return np.asarray(self.a * self.a * np.add.reduce(low * high * self.apart * bend, axis=-1))
 
     def derivatives(self, theta: Floats) -> tuple[Floats, Floats]:
-        """(log P_k)' = a (r_k - s_{k+1}) and (log P_k)'' = -a^2 (s_k r_k + s_{k+1} r_{k+1}), with r_0 = s_K = 0."""
+        """(log P_k)' = a (r_k - s_{k+1}) and (log P_k)'' = -a^2 (s_k r_k + s_{k+1} r_{k+1})."""
         s, r = logistic(self.a[:, None] * (theta[..., None] - self.b))
-        shape = (*s.shape[:-1], s.shape[-1] + 1)
-        first, second = np.zeros(shape), np.zeros(shape)
-        first[..., 1:] += r
-        first[..., :-1] -= s
         both = s * r
-        second[..., 1:] -= both
-        second[..., :-1] -= both
-        return self.a[:, None] * first, self.a[:, None] ** 2 * second
+        return self.a[:, None] * (r[..., :-1] - s[..., 1:]), -(self.a[:, None] ** 2) * (both[..., :-1] + both[..., 1:])
 
     def answers(self, category: Ints) -> Slopes:
-        """Of two boundaries an item only, which for the lowest and the highest category lie at infinity."""
-        infinity = np.full((len(category), 1), np.inf)
-        bounds = np.concatenate([-infinity, self.b, infinity], axis=1)
-        low = category + bounds.shape[1] * np.arange(len(category))
-        around, a, square = bounds.take(np.stack([low, low + 1], axis=1)), self.a, self.a * self.a
-        wide = a[:, None]
+        """Of the two boundaries of the category answered."""
+        low = category + self.b.shape[1] * np.arange(len(category))
+        around, a, square = self.b.take(low + BOTH), self.a, self.a * self.a
 
         def slopes(theta: Floats) -> tuple[Floats, Floats]:
-            s, r = logistic(wide * (theta[:, None] - around))
+            s, r = logistic(a * (theta - around))
             both = s * r
-            return a * (r[:, 0] - s[:, 1]), -square * (both[:, 0] + both[:, 1])
+            return a * (r[0] - s[1]), -square * (both[0] + both[1])
 
         return slopes
 
@@ -278,11 +265,10 @@ class DividedByTotal(NamedTuple):
     def _moments(self, theta: Floats) -> tuple[Floats, Floats]:
         """E slope, [..., I, 1], and Var slope, [..., I]."""
         p = _softmax(self._logits(theta))
-        mean = np.add.reduce(p * self.slopes, axis=-1, keepdims=True)
+        mean = np.vecdot(p, self.slopes)[..., None]
         away = self.slopes - mean
         p *= away
-        p *= away
-        return mean, np.add.reduce(p, axis=-1)
+        return mean, np.vecdot(p, away)
 
 
 def _padding(params: "ItemParams", at: Ints) -> NDArray[np.bool_]:

@@ -293,6 +293,8 @@ def probabilities_up_to(params: ItemParams, item: Ints, theta: Floats) -> Floats
 
 def information_of(params: ItemParams, item: Ints, theta: Floats) -> Floats:
     """Fisher information of item[M] at theta[M] -> [M]."""
+    if len(params.families) == 1:  # as below, without the calls: a decision asks for a few items
+        return params.families[0][1].take(item).information(theta)
     return _of_items(params, item, theta, (), lambda family, own: family.information(own))
 
 

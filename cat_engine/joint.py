@@ -64,37 +64,45 @@ class Answers:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Likelihood:
-    """The likelihood of M sessions on S competencies by family of items: the parameters of the items answered, the slopes of the categories answered,
-    and the cell of each answer, session x S + competency.
+    """The likelihood of M sessions on S competencies. The R answers stand family by family: the parameters of the items and the slopes of the categories
+    answered, and where its answers stand; cell[R], session x S + competency, and apart[2 R], the same for two sums at once.
     """
 
     sessions: int
     scales: int
-    parts: tuple[tuple[Family, Slopes, Ints], ...]
+    parts: tuple[tuple[Family, Slopes, slice], ...]
+    cell: Ints
+    apart: Ints
 
     @classmethod
     def of(cls, pool: Pool, answers: Answers, sessions: int) -> "_Likelihood":
         """Of answers whose rows are 0 to sessions - 1."""
         scales = len(pool.competencies)
-        cell = answers.row * scales + pool.params.scale[answers.item]
-        parts = ((family, family.answers(answers.category[at]), cell[at]) for at, family in pool.params.by_family(answers.item))
-        return cls(sessions, scales, tuple(parts))
+        cell = answers.row * scales + pool.params.scale.take(answers.item)
+        parts, cells, done = [], [], 0
+        for at, family in pool.params.by_family(answers.item):
+            own = cell[at]
+            parts.append((family, family.answers(answers.category[at]), slice(done, done + len(own))))
+            cells.append(own)
+            done += len(own)
+        together = np.concatenate(cells) if cells else cell
+        return cls(sessions, scales, tuple(parts), together, np.concatenate([together, together + sessions * scales]))
 
     def slope_and_curvature(self, theta: Floats) -> tuple[Floats, Floats]:
         """l'_d and -l''_d at theta[M, S], [M, S] each."""
-        slope, curvature = np.zeros(theta.size), np.zeros(theta.size)
-        for _, slopes, cell in self.parts:
-            first, second = slopes(theta.take(cell))
-            slope += np.bincount(cell, weights=first, minlength=theta.size)
-            curvature -= np.bincount(cell, weights=second, minlength=theta.size)
-        return slope.reshape(theta.shape), curvature.reshape(theta.shape)
+        own, values = theta.take(self.cell), np.empty((2, len(self.cell)))
+        for _, slopes, part in self.parts:
+            values[:, part] = slopes(own[part])
+        sums = np.asarray(np.bincount(self.apart, weights=values.ravel(), minlength=2 * theta.size), dtype=np.float64)
+        first, second = sums.reshape(2, self.sessions, self.scales)
+        return first, -second
 
     def information(self, theta: Floats) -> Floats:
         """I_d at theta[M, S], [M, S]."""
-        total = np.zeros(theta.size)
-        for family, _, cell in self.parts:
-            total += np.bincount(cell, weights=family.information(theta.take(cell)), minlength=theta.size)
-        return total.reshape(theta.shape)
+        own, values = theta.take(self.cell), np.empty(len(self.cell))
+        for family, _, part in self.parts:
+            values[part] = family.information(own[part])
+        return np.asarray(np.bincount(self.cell, weights=values, minlength=theta.size), dtype=np.float64).reshape(theta.shape)
 
 
 def starting_point(mean: Floats, sd: Floats, prior_mean: float, prior_sd: float, precision: Floats) -> Floats:
@@ -102,8 +110,9 @@ def starting_point(mean: Floats, sd: Floats, prior_mean: float, prior_sd: float,
 
     mean[M, S], sd[M, S]: each competency's own posterior, of which the normal prior is taken out again.
     """
-    own = np.maximum(sd**-2 - prior_sd**-2, 0.0)
-    pull = np.where(own > 0, mean * sd**-2 - prior_mean * prior_sd**-2, 0.0) - own * prior_mean
+    precision_after, before = 1 / (sd * sd), prior_sd**-2
+    own = np.maximum(precision_after - before, 0.0)
+    pull = np.where(own > 0, mean * precision_after - prior_mean * before, 0.0) - own * prior_mean
     return np.asarray(prior_mean + np.linalg.solve(_with_diagonal(precision, own), pull[..., None])[..., 0])
 
 
@@ -113,16 +122,26 @@ def posterior_mode(pool: Pool, answers: Answers, start: Floats, mean: float, pre
     Newton's steps, in which a competency whose likelihood is not concave there counts as flat. Each session runs until its own steps are small and
     is then left alone, so that its bits do not depend on the others.
     """
-    theta, going = start.copy(), np.arange(len(start))
+    theta, going = start, np.arange(len(start))
     everyone = likelihood = _Likelihood.of(pool, answers, len(start))
     for _ in range(MOST_STEPS):
-        at = theta if len(going) == len(theta) else theta[going]
+        everybody = len(going) == len(theta)
+        at = theta if everybody else theta[going]
         slope, curvature = likelihood.slope_and_curvature(at)
+        flat = np.minimum.reduce(curvature, axis=-1) < 0
+        close: float | Floats = CLOSE
+        if np.count_nonzero(flat):
+            curvature, close = np.maximum(curvature, 0.0), np.where(flat, CLOSEST, CLOSE)
         gradient = slope - np.vecdot(precision, (at - mean)[:, None, :])
-        step = np.linalg.solve(_with_diagonal(precision, np.maximum(curvature, 0.0)), gradient[..., None])[..., 0]
-        longest = np.maximum.reduce(np.abs(step), axis=-1, keepdims=True)
-        theta[going] = at + step * np.minimum(1.0, LONGEST_STEP / np.maximum(longest, LONGEST_STEP))
-        left = longest[:, 0] > np.where(np.minimum.reduce(curvature, axis=-1) >= 0, CLOSE, CLOSEST)
+        step = np.linalg.solve(_with_diagonal(precision, curvature), gradient[..., None])[..., 0]
+        longest = np.maximum.reduce(np.abs(step), axis=-1)
+        if np.count_nonzero(longest > LONGEST_STEP):
+            step *= (LONGEST_STEP / np.maximum(longest, LONGEST_STEP))[:, None]
+        if everybody:
+            theta = at + step
+        else:
+            theta[going] = at + step
+        left = longest > close
         staying = np.count_nonzero(left)
         if not staying:
             break

@@ -110,7 +110,21 @@ class Pool:
     @once
     def log_table(self) -> Floats:
         """log P at the nodes, [I, K, Q]: made once, added up ever after."""
-        return np.ascontiguousarray(np.moveaxis(log_probabilities(self.params, self.nodes), 0, -1))
+        return self.log_rows[:-1].reshape(len(self), -1, self.grid.n)
+
+    @once
+    def log_rows(self) -> Floats:
+        """The same, a row a category, [I K + 1, Q]; the last row adds nothing."""
+        by_node = log_probabilities(self.params, self.nodes).reshape(self.grid.n, -1)
+        table = np.zeros((by_node.shape[1] + 1, self.grid.n))
+        table[:-1] = by_node.T
+        return table
+
+    @once
+    def row_of(self) -> tuple[tuple[int, ...], ...]:
+        """Where the categories of each item stand in it: row_of[i][k]."""
+        most = self.params.b.shape[1] + 1
+        return tuple(tuple(range(i * most, i * most + n)) for i, n in enumerate(self.n_cat))
 
     @once
     def finite_log_table(self) -> Floats:
@@ -190,6 +204,11 @@ class Pool:
     def index(self) -> dict[str, int]:
         """Item id -> index."""
         return {item_id: i for i, item_id in enumerate(self.ids)}
+
+    @once
+    def scale_of(self) -> tuple[int, ...]:
+        """The competency of each item, likewise."""
+        return tuple(self.params.scale.tolist())
 
     @once
     def n_cat(self) -> tuple[int, ...]:

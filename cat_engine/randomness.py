@@ -32,7 +32,7 @@ class Picked(Sequence[int]):
         return self.source[int(self.at[i])]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Draws:
     """The randomness of one decision in each of N sessions: seeds[N], positions[N]. Nothing is spent on it until a strategy draws.
 

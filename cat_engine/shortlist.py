@@ -22,7 +22,9 @@ POINTS = 4  # at which the information of items of several categories is taken i
 LONGEST_LIST = 192
 SPARE = 5  # items evaluated beyond those that matter
 CAUTION = 1 + 1e-9  # and twice the rounding of scores: a bound is never trusted to the last digit
-ROUNDING = np.array(2e-12)
+UNIT = np.array(1e12)  # scores and their bounds count in units of 1e-12, whole ones of which are what `round` to 12 digits keeps
+ROUNDING = np.array(2.0)  # units
+ZERO, WIDTH = np.array(0.0), np.array(CELL_WIDTH)
 NO_BOUND = 1e200  # finite: times any variance, 0 too, it is a number
 
 
@@ -34,7 +36,7 @@ def steepest_bend(family: Family) -> Floats | None:
     """
     match family:
         case Dichotomous():
-            return np.zeros(len(family.a))
+            return np.zeros(family.values.shape[1])
         case Graded():
             return np.asarray(2.9 * family.a**4)
         case DividedByTotal():
@@ -47,15 +49,17 @@ def steepest_bend(family: Family) -> Floats | None:
 class Ranking:
     """order[S (C + 2), W]: the items of each competency and cell from the highest bound down; bound[S (C + 2), W + 1]: their bounds, the last that of
     the best item left out; -NO_BOUND where there is none. Cell c spans low + (c - 1) CELL_WIDTH to low + c CELL_WIDTH; the first and the last stand for
-    all that lies below and above the others, where nothing is bounded (NO_BOUND); `last` is the latter. The rows of a competency begin at first[S].
+    all that lies below and above the others, where nothing is bounded (NO_BOUND); `last` is the latter, and the former begins `below`. The rows of a
+    competency begin at first[S]; begin[S (C + 2)]: the flat places of the first bounds but one.
     by_scale[I]: the items by competency, from starts[S] on. up_to[W, W]: 1 on and above the diagonal.
     """
 
     params: ItemParams
-    low: float
-    last: int
+    below: Floats
+    last: Floats
     order: Ints
     bound: Floats
+    begin: Ints
     first: Ints
     by_scale: Ints
     starts: Ints
@@ -83,17 +87,19 @@ class Ranking:
                 best = np.argpartition(-own, width)[: width + 1] if len(at) > width + 1 else np.arange(len(at))
                 best = best[np.lexsort((best, -own[best]))]
                 order[s, c, : len(best)] = at[best[:width]]
-                bound[s, c, : len(best)] = own[best] * CAUTION
+                bound[s, c, : len(best)] = own[best] * CAUTION * UNIT
         starts = np.cumsum([0, *(len(at) for at in scales[:-1])])
         first, rows = (cells + 2) * np.arange(len(scales)), (len(scales) * (cells + 2), -1)
         starts = np.minimum(starts, len(params) - 1)
         up_to = np.triu(np.ones((width, width), dtype=np.float32))
-        return cls(params, low, cells + 1, order.reshape(rows), bound.reshape(rows), first, np.concatenate(scales), starts, up_to)
+        begin = (width + 1) * np.arange(len(scales) * (cells + 2)) + 1
+        ends = np.array(low - CELL_WIDTH), np.array(cells + 1.0)
+        return cls(params, *ends, order.reshape(rows), bound.reshape(rows), begin, first, np.concatenate(scales), starts, up_to)
 
     def cell(self, theta: Floats) -> Ints:
         """The row of each theta[N, S] in `order` and `bound`."""
-        place = (theta - (self.low - CELL_WIDTH)) / CELL_WIDTH
-        found: Ints = np.minimum(np.maximum(place, 0), self.last).astype(int)
+        place = (theta - self.below) / WIDTH
+        found: Ints = np.minimum(np.maximum(place, ZERO), self.last).astype(int)
         return found if len(self.first) == 1 else found + self.first
 
     def open(self, eligible: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -117,7 +123,7 @@ def _highest(params: ItemParams, bend: Floats, peak: Floats, edges: Floats) -> l
 
 class Shortlist(NamedTuple):
     """Of N sessions: item[N, M], ascending, so that the lowest index comes first where scores tie; info[N, M], their information; score[N, M],
-    -inf where there is no item; best[N], the flat place of the highest score; and sure[N], where no other item can matter.
+    information times variance in whole UNITs, -inf where there is no item; best[N], the flat place of the highest score; and sure[N], where no other item can matter.
     """
 
     item: Ints
@@ -141,12 +147,12 @@ def shortlist(ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArr
     item.sort(axis=1)
     known = item if enough else np.minimum(item, count - 1)
     if scales == 1:
-        own, weight = theta.repeat(known.shape[1], axis=1), variance
+        own, weight = theta.repeat(known.shape[1]), variance
     else:
         cell = from_rows(ranking.params.scale.take(known), scales)
-        own, weight = theta.take(cell), variance.take(cell)
-    info = information_of(ranking.params, known.ravel(), own.ravel()).reshape(known.shape)
-    score = (info * weight).round(12)
+        own, weight = theta.take(cell).ravel(), variance.take(cell)
+    info = information_of(ranking.params, known.ravel(), own).reshape(known.shape)
+    score = np.rint(info * weight * UNIT)
     if not enough:
         score[item == count] = -np.inf
     best = from_rows(score.argmax(axis=1), score.shape[1])
@@ -170,15 +176,16 @@ def _first(
     """
     n, count = eligible.shape
     row = cell.ravel()
-    listed = ranking.order[row, :width]
-    free = eligible.ravel().take(from_rows(listed, count))
+    listed = ranking.order[row.item(), :width][None] if n == 1 else ranking.order[row, :width]
+    free = eligible.take(from_rows(listed, count))
     if n > 1:  # the quickest running count of many rows
         free &= free.astype(np.float32) @ ranking.up_to[:width, :width] <= wanted
     place = free.ravel().nonzero()[0][: n * wanted]
     enough = place.size == n * wanted
     if enough:
-        item = listed.ravel().take(place).reshape(n, wanted)
-        last = place[wanted - 1 :: wanted] % width
+        item = listed.take(place).reshape(n, wanted)
+        last = place[wanted - 1 :: wanted]
+        last = last if n == 1 else last % width
     elif width < ranking.order.shape[1]:  # the list did not reach
         return _first(ranking, cell, variance, eligible, ranking.order.shape[1], wanted)
     else:
@@ -186,7 +193,7 @@ def _first(
         found = np.take_along_axis(free, place, axis=1)
         item = np.where(found, np.take_along_axis(listed, place, axis=1), count)
         last = np.where(found[:, -1], place[:, -1], width - 1)
-    return item, ranking.bound[row, last + 1] * variance.ravel(), enough
+    return item, ranking.bound.take(ranking.begin.take(row) + last) * variance.ravel(), enough
 
 
 def _best(
@@ -196,7 +203,7 @@ def _best(
     n, count = eligible.shape
     listed = ranking.order[cell, :width].reshape(n, -1)
     ceiling = ranking.bound[cell, : width + 1] * variance[:, :, None]
-    free = eligible.ravel().take(from_rows(listed, count))
+    free = eligible.take(from_rows(listed, count))
     value = np.where(free, ceiling[:, :, :width].reshape(n, -1), -1.0)
     beyond = np.where(ranking.open(eligible), ceiling[:, :, width], -1.0).max(axis=1)
     place = from_rows(np.argpartition(value, -wanted - 1, axis=1)[:, -wanted - 1 :], value.shape[1])

@@ -217,7 +217,7 @@ def _step(trial: Trial, plan: TestPlan, people: People, memory: Memory) -> Block
             if clock is not None:
                 seconds, late = clock.answer(rows, item, k, 60 * section.time_budget_min)
                 if late.any():  # the item was on the screen when the section ended: seen, not scored, never given again
-                    batch.used[rows[late], item[late]] = True
+                    batch.free[rows[late], item[late]] = False
                     end(section, outlook.scales, rows[late], verdict[late], TIME)
                     rows, item, position, seconds = rows[~late], item[~late], position[~late], seconds[~late]
                 took[rows, position] = seconds

@@ -86,7 +86,8 @@ def tell(state: State, event: Event) -> State:
     if state.stopped is not None:
         raise EngineRefusal("the test is over")
     match event:
-        case Presented(item):
+        case Presented():
+            item = event.item
             if state.pending is not None:
                 raise EngineRefusal("an item is still pending")
             if item < 0:
@@ -94,7 +95,8 @@ def tell(state: State, event: Event) -> State:
             if item in state.items or item in state.dropped:
                 raise EngineRefusal(f"item {item} was already given")
             return _going_on(state, state.items, state.categories, state.rt_s, item)
-        case Answered(category, rt_s):
+        case Answered():
+            category, rt_s = event.category, event.rt_s
             if state.pending is None:
                 raise EngineRefusal("no item is pending")
             if category < 0:

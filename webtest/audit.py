@@ -16,8 +16,9 @@ from sqlmodel import col, select
 from webtest.catalog import Catalog, Kit, kit_of
 from webtest.checkpoints import checkpoint_fault
 from webtest.events import Kind, SessionEvent, read_chain
+from webtest.kept_answers import answers_differ
 from webtest.keys import Keys
-from webtest.models import Attempt, Checkpoint, Person, Wave
+from webtest.models import Attempt, Checkpoint, KeptAnswers, Person, Wave
 from webtest.refusal import Refused
 from webtest.replay import Finding, replay
 from webtest.services.results import NO_PERFORMANCE, Results, performance_digest, results_digest
@@ -63,6 +64,7 @@ def _audit(engine: Engine, store: EventStore, wave_id: str, keys: Keys, findings
         roster = {attempt.id: (attempt, person) for attempt, person in sql.exec(query).all()}
         seals = list(sql.exec(select(Checkpoint).where(Checkpoint.wave_id == wave_id).order_by(col(Checkpoint.n))).all())
         performance = performance_digest(sql, wave_id)
+        kept = sql.get(KeptAnswers, wave_id)
         try:
             kit = kit_of(sql, wave)
         except (ValueError, KeyError, TypeError) as error:
@@ -85,6 +87,8 @@ def _audit(engine: Engine, store: EventStore, wave_id: str, keys: Keys, findings
     findings += _seal_faults(seals, keys)
     findings += _against_seals(streams, seals, torn)
     findings += _after_closing(wave, streams, seals)
+    if kept is not None and not torn and answers_differ(kept.content, stored):
+        findings.append(Finding(wave_id, -1, "the answers that are kept of it for calibration are not those of its log"))
     if wave.released_at is not None and not findings:
         findings += _release_faults(wave_id, Results(engine, store, Catalog(engine), keys), streams[wave_id])
     root = seals[-1].root if seals else ""

@@ -224,7 +224,7 @@ def next_command(
     batch = Batch.replay(TestPlan("next", (), prior, interim=estimator), pool, items, answers)
     if theta is not None:
         batch.theta[:] = theta
-    left = ~batch.used
+    left = batch.free
     now = Moment(batch, np.zeros(1, dtype=int), left, np.array([len(items)]), planned, Draws((seed,), (len(items),)))
     score = rule.score(now)
     best = int(np.argmax(np.where(left, np.round(score, 12), -np.inf)[0])) if left.any() else -1

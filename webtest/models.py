@@ -135,6 +135,14 @@ class Checkpoint(SQLModel, table=True):
     public_key: str
 
 
+class KeptAnswers(SQLModel, table=True):
+    """The answers of a closed wave as columns, made from its log (webtest.kept_answers)."""
+
+    __tablename__ = "kept_answers"
+    wave_id: str = Field(primary_key=True, foreign_key="wave.id")
+    content: bytes
+
+
 class Norm(SQLModel, table=True):
     """A table of rules (level cuts, standards, categories, boxes) that holds from a day on."""
 

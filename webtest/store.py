@@ -163,6 +163,10 @@ class EventStore:
         arrays = iter([json.loads(array) if self._sqlite else array or [] for array in found])
         return [_in_order([next(arrays) for _ in range(2 + len(one.names))]) for one in asked]
 
+    def voided(self, wave: str) -> set[str]:
+        """The attempts of a wave that were declared void. They have an index of their own, which SQLite takes where the kind is in the text."""
+        return {row[0] for row in self._query(f"SELECT attempt FROM session_event WHERE wave = ? AND kind = '{Kind.VOIDED}'", (wave,))}  # noqa: S608
+
     def _newer(self, sessions: Iterable[Session]) -> Iterable[Sequence[Any]]:
         if self._sqlite:
             sql = f"{READ} WHERE attempt = ? AND seq > ? ORDER BY seq"

@@ -190,14 +190,16 @@ def table_of(rules: tuple[StopRule, ...]) -> dict[str, object]:
     return out
 
 
-def verdict(rules: tuple[StopRule, ...], standing: Standing, min_items: int) -> Ints:
-    """[N, S]: the index of the first rule that finishes each competency, GOING_ON where none does."""
-    out = np.empty(standing.n.shape, dtype=int)
-    out.fill(GOING_ON)
+def verdict(rules: tuple[StopRule, ...], standing: Standing, min_items: int) -> Ints | None:
+    """[N, S]: the index of the first rule that finishes each competency, GOING_ON where none does; None where none does for anybody."""
+    out = None
     for k in range(len(rules) - 1, -1, -1):
         rule = rules[k]
         fires = rule.reached(standing)
         if np.count_nonzero(fires):
+            if out is None:
+                out = np.empty(fires.shape, dtype=int)
+                out.fill(GOING_ON)
             out[fires & (standing.n >= min_items) if rule.waits else fires] = k
     return out
 

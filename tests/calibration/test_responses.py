@@ -1,5 +1,6 @@
 """Responses as CSV: wide and long give the same log, and every fault is named by row and column."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,3 +115,19 @@ def test_answers_quicker_than_a_tenth_of_the_items_mean_time_are_left_out_and_th
 def test_ten_seconds_are_enough_for_any_item() -> None:
     rows = [Response("p1", "i1", 1, 400_000, 0), Response("p2", "i1", 0, 10_000, 0), Response("p3", "i1", 0, 9_999, 0)]
     assert triples(ResponseLog.of(rows).without_rapid()) == {("p1", "i1", 1), ("p2", "i1", 0)}
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 5), st.booleans()), max_size=30),
+    st.lists(st.integers(0, 30), max_size=4),
+)
+def test_logs_one_after_another_are_the_log_of_all_their_answers(rows: list[tuple[int, int, int, bool]], cuts: list[int]) -> None:
+    """Of answers that were chosen from each: people and items without any are forgotten."""
+    said = [(Response(f"p{p}", f"i{i}", c, 10 * c, k, WHY[c % len(WHY)]), keep) for k, (p, i, c, keep) in enumerate(rows)]
+    ends = sorted(min(cut, len(said)) for cut in cuts)
+    parts = [said[start:end] for start, end in zip([0, *ends], [*ends, len(said)], strict=True)]
+    logs = [ResponseLog.of(answer for answer, _ in part).where(np.array([keep for _, keep in part], dtype=bool)) for part in parts]
+    joined, whole = ResponseLog.joined(logs), ResponseLog.of(answer for answer, keep in said if keep)
+    assert (joined.person_ids, joined.item_ids) == (whole.person_ids, whole.item_ids)
+    for name in ("person", "item", "category", "rt_ms", "position", "why"):
+        np.testing.assert_array_equal(getattr(joined, name), getattr(whole, name), strict=True)

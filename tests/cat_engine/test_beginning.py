@@ -37,7 +37,7 @@ def test_first_items_are_those_of_catr(golden: Callable[[str], Any]) -> None:
 def test_an_adaptive_start_scores_by_the_selection_rule() -> None:
     pool, plan = pool_of([Row("2pl", a, [b]) for a, b in ((0.8, 0.0), (1.5, 0.1), (1.5, 2.0))]), plan_of(2)
     batch = Batch.begin(plan, pool, 2)
-    score = Adaptive().score(Moment(batch, np.arange(2), ~batch.used, np.zeros(2, dtype=int), 2, Draws((1, 2), (0, 0))), 0)
+    score = Adaptive().score(Moment(batch, np.arange(2), batch.free, np.zeros(2, dtype=int), 2, Draws((1, 2), (0, 0))), 0)
     info = information(pool.params, 0.0)[0]
     np.testing.assert_allclose(score / score[:, :1], np.stack([info / info[0]] * 2), rtol=1e-12)  # a criterion holds up to a factor
 

@@ -325,7 +325,7 @@ def test_balanced_tests_are_those_of_catr(golden: Callable[[str], Any]) -> None:
         items = [item - 1 for item in examinee["items"]]
         batch = Batch.begin(TestPlan("t", (Section("s", "s", ("A",), 1, 30, 1.0),)), pool, 1)
         for k, (item, answer) in enumerate(zip(items, examinee["x"], strict=True)):
-            free = ~batch.used[0]
+            free = batch.free[0].copy()
             if k:
                 counts = np.bincount(group[items[:k]], minlength=len(method.targets)).astype(float)
                 wanted = [g in examinee["eligible"][k - 1] for g in "01234"]

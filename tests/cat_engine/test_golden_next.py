@@ -56,7 +56,7 @@ def moment(pool: Pool, situation: dict[str, Any], method: Estimator | None = Non
     if method is None:
         assert batch.theta[0, 0] == pytest.approx(situation["theta"], abs=1e-12)
     batch.theta[:] = situation["theta"]
-    return Moment(batch, np.zeros(1, dtype=int), ~batch.used, np.array([n]), 20, draws or Draws((1,), (n,)))
+    return Moment(batch, np.zeros(1, dtype=int), batch.free, np.array([n]), 20, draws or Draws((1,), (n,)))
 
 
 @pytest.mark.parametrize("name", RULES)

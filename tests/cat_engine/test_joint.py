@@ -109,7 +109,7 @@ def test_the_closed_form_is_the_fall_of_the_determinant(answers: list[int], rho:
     pool = pool_of()
     batch = Batch.replay(plan_of(Joint(rho)), pool, range(len(answers)), answers)
     sigma, info = batch.covariance()[0], batch.info[0]
-    now = Moment(batch, np.zeros(1, dtype=int), ~batch.used, np.zeros(1, dtype=int), 8, Draws((1,), (0,)))
+    now = Moment(batch, np.zeros(1, dtype=int), batch.free, np.zeros(1, dtype=int), 8, Draws((1,), (0,)))
     d_rule = MaximumInformation().score(now)[0]
     for i in range(15, 21):
         more = np.linalg.inv(sigma)

@@ -22,7 +22,7 @@ def pool_of(rows: list[Row], grid: Grid | None = None, seconds: np.ndarray | Non
 
 def moment_after(pool: Pool, items: list[int], answers: list[int], planned: int = 20, plan: TestPlan | None = None) -> Moment:
     batch = Batch.replay(plan or TestPlan("t", ()), pool, items, answers)
-    return Moment(batch, np.zeros(1, dtype=int), ~batch.used, np.array([len(items)]), planned, Draws((1,), (len(items),)))
+    return Moment(batch, np.zeros(1, dtype=int), batch.free, np.array([len(items)]), planned, Draws((1,), (len(items),)))
 
 
 def test_proportional_draws_in_proportion_to_a_power_of_information() -> None:
@@ -32,11 +32,11 @@ def test_proportional_draws_in_proportion_to_a_power_of_information() -> None:
     rows = np.arange(4000)
     for item in range(6):
         batch.answer(rows, np.full(4000, item), np.full(4000, item % 2))
-    wanted = np.where(batch.used[0], 0.0, batch.info[0] ** (20 * 21 / 190))  # 20 (1 + .. + 6) / (1 + .. + 19)
+    wanted = np.where(~batch.free[0], 0.0, batch.info[0] ** (20 * 21 / 190))  # 20 (1 + .. + 6) / (1 + .. + 19)
     score = SELECTION.build({"name": "proportional"}, []).score(
-        Moment(batch, rows, ~batch.used, np.full(4000, 6), 20, Draws(tuple(range(4000)), (6,) * 4000))
+        Moment(batch, rows, batch.free, np.full(4000, 6), 20, Draws(tuple(range(4000)), (6,) * 4000))
     )
-    counts = np.bincount(np.argmax(np.where(batch.used, -np.inf, score), axis=1), minlength=30)
+    counts = np.bincount(np.argmax(np.where(~batch.free, -np.inf, score), axis=1), minlength=30)
     often = 4000 * wanted / wanted.sum() >= 5
     assert counts[wanted == 0].sum() == 0
     expected = np.append(4000 * wanted[often], 4000 * wanted[~often].sum()) / wanted.sum()

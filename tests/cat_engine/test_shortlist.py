@@ -15,7 +15,7 @@ from cat_engine.exposure import Best, Randomesque
 from cat_engine.irt import information_at
 from cat_engine.joint import Joint
 from cat_engine.people import attempt_seed
-from cat_engine.shortlist import CELL_WIDTH, shortlist, steepest_bend
+from cat_engine.shortlist import CELL_WIDTH, UNIT, shortlist, steepest_bend
 from cat_engine.stop import PosteriorSD
 
 
@@ -122,14 +122,14 @@ def test_no_item_has_more_information_in_a_cell_than_its_bound(pool: Pool) -> No
     width = ranking.order.shape[1]
     for s, (at, _) in enumerate(pool.scales):
         for cell in range(1, cells - 1, 7):
-            inside = ranking.low + CELL_WIDTH * (cell - 1 + np.linspace(0, 1, 21))
+            inside = ranking.below + CELL_WIDTH * (cell + np.linspace(0, 1, 21))
             row = s * cells + cell
             assert set(ranking.cell(np.repeat(inside[1:-1, None], len(pool.competencies), axis=1))[:, s].tolist()) == {row}
             info = information(pool.params, inside).max(axis=0)
             listed = ranking.order[row, : min(width, len(at))]
-            assert np.all(info[listed] <= ranking.bound[row, : len(listed)] * (1 + 1e-9))
+            assert np.all(info[listed] * UNIT <= ranking.bound[row, : len(listed)] * (1 + 1e-9))
             left = np.setdiff1d(at, listed)
-            assert np.all(info[left] <= ranking.bound[row, width] * (1 + 1e-9))
+            assert np.all(info[left] * UNIT <= ranking.bound[row, width] * (1 + 1e-9))
             assert len(left) == len(at) - len(listed)
 
 

@@ -31,12 +31,12 @@ def moment(pool: Pool, plan: TestPlan, n: int = 4, only: int | None = None) -> M
     rng = np.random.default_rng(0)
     for t in range(2 * n):
         rows = np.arange(t // 2 + 1, n)
-        items = np.array([rng.choice(np.flatnonzero(~batch.used[r])) for r in range(n)])[rows]
+        items = np.array([rng.choice(np.flatnonzero(batch.free[r])) for r in range(n)])[rows]
         answers = rng.integers(0, pool.params.n_cat[items])
         if rows.size:
             batch.answer(rows, items, answers)
     rows = np.arange(n) if only is None else np.array([only])
-    return Moment(batch, rows, ~batch.used[rows], batch.count[rows].sum(axis=1), 7, Draws(tuple((3 + rows).tolist()), tuple(rows.tolist())))
+    return Moment(batch, rows, batch.free[rows], batch.count[rows].sum(axis=1), 7, Draws(tuple((3 + rows).tolist()), tuple(rows.tolist())))
 
 
 NEEDED = {

@@ -34,7 +34,7 @@ def plan_of(select: Weighted, joint: Joint | None, low: int = 1, high: int = 6, 
 
 
 def moment_of(batch: Batch) -> Moment:
-    return Moment(batch, np.zeros(1, dtype=int), ~batch.used, np.zeros(1, dtype=int), 8, Draws((1,), (0,)))
+    return Moment(batch, np.zeros(1, dtype=int), batch.free, np.zeros(1, dtype=int), 8, Draws((1,), (0,)))
 
 
 def with_covariance(matrix: np.ndarray) -> Moment:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
 from itembank.db import HERE, open_engine, upgrade
 from tests.conftest import admin, sibling
@@ -62,7 +62,25 @@ def is_a_work(connection: Connection) -> None:
     assert found == [("control", "d", "finished", 5, 6, 9, "{}", "o")]
 
 
-CASES = {"w004": (one_report, is_indonesian), "w005": (replaced_drafts, are_known), "w007": (a_search, is_a_work)}
+def a_void_attempt(connection: Connection) -> None:
+    connection.exec_driver_sql(
+        "INSERT INTO session_event (attempt, seq, wave, kind, at, actor, payload, prev_hash, hash) VALUES ('A', 0, 'W', 'voided', 1, 'x', '{}', '0', '1')"
+    )
+
+
+def is_in_the_index(connection: Connection) -> None:
+    assert connection.exec_driver_sql("SELECT attempt FROM session_event WHERE wave = 'W' AND kind = 'voided'").all() == [("A",)]
+    indexes = {index["name"]: index["column_names"] for index in inspect(connection).get_indexes("session_event")}
+    assert indexes["ix_session_event_voided"] == ["wave", "attempt"]
+    assert connection.exec_driver_sql("SELECT * FROM kept_answers").all() == []
+
+
+CASES = {
+    "w004": (one_report, is_indonesian),
+    "w005": (replaced_drafts, are_known),
+    "w007": (a_search, is_a_work),
+    "w009": (a_void_attempt, is_in_the_index),
+}
 
 
 def migrated(url: str, revision: str, before: Callable[[Connection], None], after: Callable[[Connection], None]) -> None:

@@ -20,7 +20,7 @@ from tests.webtest.audit.forging import last_answer, tampering
 from tests.webtest.conftest import T0, Room
 from webtest.config import House
 from webtest.events import canonical
-from webtest.models import CalibrationDecision, CalibrationDraft, CalibrationRun
+from webtest.models import CalibrationDecision, CalibrationDraft, CalibrationRun, KeptAnswers
 from webtest.refusal import Refused
 from webtest.services.review import Decision, Review, as_json
 from webtest.services.trials import Trials
@@ -235,7 +235,13 @@ def test_nothing_is_published_from_answers_whose_log_does_not_hold(finished: Roo
     plan = load_plan(plan_text())
     Trials(house.engine).try_version(draft, replace(plan, sections=plan.sections[1:]), actor=WHO, now=T0)
     event = last_answer(room)
+    with SqlSession(house.engine.execution_options(write=True)) as sql, sql.begin():
+        row = sql.get_one(KeptAnswers, room.wave)
+        kept, row.content = row.content, b""
+    with pytest.raises(Faulty, match=f"wave {room.wave}: the answers that are kept of it are not those of its log"):
+        review.decide(draft, "publish", actor=WHO, now=T0)
     with tampering(house) as sql:
+        sql.execute(text("UPDATE kept_answers SET content = :c"), {"c": kept})
         changed = canonical({**event.payload, "category": 1 - min(event.payload["category"], 1)})
         sql.execute(
             text("UPDATE session_event SET payload = :p WHERE attempt = :a AND seq = :s"),

@@ -57,3 +57,16 @@ def test_facts_are_what_whole_events_say(house: House) -> None:
     (others,) = house.store.facts("W1", [Asked(Kind.NOTED, ("why",), unless={"why": "adaptive"})])
     said = [(e.attempt, e.seq, e.payload.get("why")) for e in whole]
     assert list(zip(*others, strict=True)) == [row for row in said if row[2] != "adaptive"]
+
+
+def test_void_attempts_are_found_without_reading_the_log(house: House) -> None:
+    for attempt, wave, kind in (("A1", "W1", Kind.VOIDED), ("A2", "W1", Kind.NOTED), ("A3", "W2", Kind.VOIDED), ("A4", "W1", Kind.VOIDED)):
+        house.store.append(house.store.load(attempt), wave, [Entry(Kind.NOTED, {}), Entry(kind, {"reason": "x"})], actor="system", now=5)
+    assert house.store.voided("W1") == {"A1", "A4"}
+    if house.engine.dialect.name == "sqlite":  # PostgreSQL chooses by the size of the log
+        asked: list[str] = []
+        house.store._reader().set_trace_callback(asked.append)
+        house.store.voided("W1")
+        house.store._reader().set_trace_callback(None)
+        (plan,) = house.store._query(f"EXPLAIN QUERY PLAN {asked[0]}", ())
+        assert "USING INDEX ix_session_event_voided" in plan[-1]

@@ -14,8 +14,9 @@ from cat_engine import Fault, Faulty
 from itembank.store import load_bank
 from webtest.config import House
 from webtest.events import Break, Kind, SessionEvent, first_break, verify
+from webtest.kept_answers import answers_differ
 from webtest.keys import name_hash
-from webtest.models import Attempt, Person, Wave
+from webtest.models import Attempt, KeptAnswers, Person, Wave
 from webtest.refusal import Refused
 from webtest.response_files import FORMAT, MANIFEST, digest
 from webtest.services.wavelist import closed_waves
@@ -42,11 +43,16 @@ def log_fault(found: Break) -> Fault:
 
 
 def check_logs(engine: Engine, waves: Iterable[str]) -> None:
-    """Raises Faulty where the log of a wave does not hold, with the first place."""
+    """Raises Faulty where the log of a wave does not hold, with the first place, and where the answers kept of it are not those of its log."""
     for wave in waves:
-        for rows in stored_events(engine, wave).values():
+        streams = stored_events(engine, wave)
+        for rows in streams.values():
             if broken := first_break(rows):
                 raise Faulty([log_fault(broken)])
+        with SqlSession(engine) as sql:
+            kept = sql.get(KeptAnswers, wave)
+        if kept is not None and answers_differ(kept.content, streams):
+            raise Faulty([Fault(f"wave {wave}", "", "the answers that are kept of it are not those of its log", f"cact audit {wave}")])
 
 
 def export_answers(house: House, waves: Sequence[str], groups: Sequence[str]) -> dict[str, bytes]:

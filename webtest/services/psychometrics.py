@@ -1,10 +1,8 @@
 """The psychometrician's use cases: the bank with its use, simulation, calibration of closed waves, publishing."""
 
-import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from sqlalchemy import Engine
@@ -14,7 +12,7 @@ from sqlmodel import col, select
 from calibration.expectation import Here, Hold
 from calibration.pipeline import CalibrationOptions, Proposal, calibrate
 from calibration.report import html_reports
-from calibration.responses import ResponseLog, places
+from calibration.responses import ResponseLog
 from cat_engine import Fault, Faulty, Pool, SimulationResult, TestPlan, load_plan, simulate
 from cat_engine.population import Population
 from cat_engine.section_time import SectionAdvice, section_advice
@@ -22,9 +20,9 @@ from itembank.bank import Bank, Change, ItemContent, diff
 from itembank.models import BankVersion
 from itembank.store import hold_versions, load_bank, load_contents, save_version, versions
 from webtest.engine_inputs import pool_for
-from webtest.events import Kind
 from webtest.item_times import times_for
 from webtest.job_levels import JOB_LEVELS
+from webtest.kept_answers import answers_of
 from webtest.languages import INDONESIAN, LANGUAGES, language
 from webtest.models import Attempt, CalibrationDraft, CalibrationReport, CalibrationRun, Person, Wave
 from webtest.refusal import Refused
@@ -34,10 +32,7 @@ from webtest.services.trials import LARGEST_NUMBER
 from webtest.services.wavelist import closed_waves
 from webtest.services.works import Waiting, Work
 from webtest.snapshots import Control, control_of
-from webtest.store import Asked, EventStore
-
-VOIDED = Asked(Kind.VOIDED)
-GIVEN = Asked(Kind.PRESENTED, ("item_id", "why"), unless={"why": "adaptive"})
+from webtest.store import EventStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,36 +80,22 @@ class Psychometrics:
         """Waves whose answers may be calibrated."""
         return closed_waves(self._engine)
 
-    def responses(self, waves: Sequence[str], *, timed: bool = True) -> tuple[ResponseLog, dict[str, int]]:
-        """The answers of closed waves, and what was left out and why; `timed`: with how long each took, which is unknown otherwise.
-
-        Raises Refused("no_answers" | "unknown" | "discarded" | "wave_not_closed").
-        """
+    def responses(self, waves: Sequence[str]) -> tuple[ResponseLog, dict[str, int]]:
+        """The answers of closed waves, and what was left out and why. Raises Refused("no_answers" | "unknown" | "discarded" | "wave_not_closed")."""
         if not waves:
             raise Refused("no_answers")
         closed_waves(self._engine, waves)
-        asked = (Asked(Kind.ANSWERED, ("item_id", "category", *["rt_ms"] * timed)), VOIDED, GIVEN)
-        columns: list[list[Any]] = [[] for _ in range(4 + timed)]
-        why: dict[tuple[str, str], str] = {}  # attempt and item, of what was not given adaptively
+        logs = []
         dropped = 0
         for wave in dict.fromkeys(waves):  # a wave named twice counts once
-            answers, (void, _), (attempts, _, items, reasons) = self._store.facts(wave, asked)
-            voided = set(void)
-            if voided:
-                counted = [attempt not in voided for attempt in answers[0]]
-                dropped += counted.count(False)
-                answers = [list(itertools.compress(column, counted)) for column in answers]
-            for column, values in zip(columns, answers, strict=True):
-                column += values
-            given = zip(zip(attempts, items, strict=True), reasons, strict=True)
-            why |= {which: reason for which, reason in given if reason is not None}  # an older log does not say why
-        attempts, _, items, categories, *times = columns
-        if not attempts:
+            log = answers_of(self._engine, self._store, wave)
+            voided = self._store.voided(wave)
+            counted = np.array([attempt not in voided for attempt in log.person_ids], dtype=bool)[log.person]
+            logs.append(log.where(counted))
+            dropped += len(log) - len(logs[-1])
+        log = ResponseLog.joined(logs)
+        if not len(log):
             raise Refused("no_answers")
-        n = len(attempts)
-        reasons = [why.get(which, "adaptive") for which in zip(attempts, items, strict=True)] if why else ["adaptive"] * n
-        rt_ms = times[0] if timed else [-1] * n
-        log = ResponseLog.of_columns(attempts, items, categories, rt_ms, places(attempts), reasons)
         return log, {"dibatalkan": dropped} if dropped else {}
 
     def _groups(self, log: ResponseLog, waves: Sequence[str]) -> dict[str, list[str]]:
@@ -133,7 +114,7 @@ class Psychometrics:
     def use(self) -> dict[str, Use]:
         """Item id -> use on all closed waves."""
         try:
-            log, _ = self.responses([wave.id for wave in self.closed_waves()], timed=False)
+            log, _ = self.responses([wave.id for wave in self.closed_waves()])
         except Refused:
             return {}
         counts = np.bincount(log.item, minlength=len(log.item_ids))

@@ -1,9 +1,11 @@
 """Forgeries around the log: rows of the roster, the wave, the bank, performance values, checkpoints; each says what the audit must find."""
 
 import json
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 from sqlalchemy import Connection, text
 from sqlmodel import Session as SqlSession
 
@@ -118,6 +120,20 @@ def edited_checkpoint(room: Room, sql: Connection) -> Finding:
     return Finding(room.wave, -1, "checkpoint 1: its signature does not verify")
 
 
+def changed_kept_answers(room: Room, sql: Connection) -> Finding:
+    """One answer given another category, under a checksum that fits."""
+    names, _, numbers = zlib.decompress(sql.execute(text("SELECT content FROM kept_answers")).scalar_one()).partition(b"\n")
+    columns = np.frombuffer(numbers, dtype="<i8").reshape(6, -1).copy()
+    columns[2, 0] += 1
+    sql.execute(text("UPDATE kept_answers SET content = :c"), {"c": zlib.compress(names + b"\n" + columns.tobytes())})
+    return Finding(room.wave, -1, "the answers that are kept of it for calibration are not those of its log")
+
+
+def damaged_kept_answers(room: Room, sql: Connection) -> Finding:
+    sql.execute(text("UPDATE kept_answers SET content = :c"), {"c": b"x"})
+    return Finding(room.wave, -1, "the answers that are kept of it for calibration are not those of its log")
+
+
 def signed_by_another(room: Room, sql: Connection) -> Finding:
     """The whole of it computed anew, checkpoints too, with a key of the forger's own."""
     e = last_answer(room)
@@ -146,5 +162,7 @@ FORGED_ROWS: list[Callable[[Room, Connection], Finding]] = [
     deleted_checkpoint,
     deleted_last_checkpoint,
     edited_checkpoint,
+    changed_kept_answers,
+    damaged_kept_answers,
     signed_by_another,
 ]

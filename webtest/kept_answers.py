@@ -1,0 +1,93 @@
+"""The answers of closed waves as columns, kept beside the log: whoever calibrates does not wait for a log to be read.
+
+What is kept is derived, never the truth: the audit holds it against the log, event by event. It does not age. A closed wave has no answer to come, because
+closing writes the next event of everybody who is under way, and an answer that comes then has lost the race; the answers of attempts that are declared
+void later are kept like all others. What is missing or damaged is made from the log again by whoever wants it next.
+"""
+
+import json
+import logging
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import InternalError, OperationalError
+from sqlmodel import Session as SqlSession
+
+from calibration.responses import WHY, ResponseLog, places
+from webtest.events import Kind, StoredEvent, canonical
+from webtest.models import KeptAnswers
+from webtest.store import Asked, EventStore
+
+GIVEN = Asked(Kind.PRESENTED, ("item_id", "why"), unless={"why": "adaptive"})
+ANSWERED = Asked(Kind.ANSWERED, ("item_id", "category", "rt_ms"))
+COLUMNS = ("person", "item", "category", "rt_ms", "position", "why")  # of ResponseLog
+NUMBER = "<i8"
+QUICK = 1  # of the levels of zlib: 9 would save a fifth of the room for many times the work
+KEEP = "INSERT INTO kept_answers (wave_id, content) VALUES (:wave, :content) ON CONFLICT (wave_id) DO UPDATE SET content = excluded.content"
+
+
+def answers_of(engine: Engine, store: EventStore, wave: str) -> ResponseLog:
+    """All answers of a closed wave, of void attempts too, in order of attempt and place; persons are attempts. As they are kept, else from the log, and kept
+    from then on, unless the database cannot be written to.
+    """
+    with SqlSession(engine) as sql:
+        kept = sql.get(KeptAnswers, wave)
+        log = None if kept is None else _unpacked(kept.content)
+    if log is None:
+        log = _logged(store, wave)
+        try:
+            with engine.execution_options(write=True).begin() as connection:
+                connection.execute(text(KEEP), {"wave": wave, "content": _packed(log)})
+        except (OperationalError, InternalError) as error:  # the last: PostgreSQL that only reads
+            logging.getLogger(__name__).warning("the answers of wave %s could not be kept: %s", wave, type(error).__name__)
+    return log
+
+
+def answers_differ(content: bytes, streams: Mapping[str, Sequence[StoredEvent]]) -> bool:
+    """Whether what is kept of a wave is not what its streams say, whose chains hold; event by event, another way than it was made."""
+    log = _unpacked(content)
+    return log is None or list(_rows(log)) != [row for attempt in sorted(streams) for row in _said(attempt, streams[attempt])]
+
+
+def _logged(store: EventStore, wave: str) -> ResponseLog:
+    """The same from the log."""
+    (attempts, _, items, categories, rt_ms), (shown_to, _, shown, reasons) = store.facts(wave, (ANSWERED, GIVEN))
+    given = zip(zip(shown_to, shown, strict=True), reasons, strict=True)
+    why = {which: reason for which, reason in given if reason is not None}  # an older log does not say why
+    said = [why.get(which, "adaptive") for which in zip(attempts, items, strict=True)]
+    return ResponseLog.of_columns(attempts, items, categories, rt_ms, places(attempts), said)
+
+
+def _packed(log: ResponseLog) -> bytes:
+    """Names as a line of JSON, then the numbers column by column, compressed under a checksum (Adler-32)."""
+    names = canonical([log.person_ids, log.item_ids]).encode()
+    numbers = np.array([getattr(log, name) for name in COLUMNS], dtype=NUMBER)
+    return zlib.compress(names + b"\n" + numbers.tobytes(), QUICK)
+
+
+def _unpacked(content: bytes) -> ResponseLog | None:
+    """None where it is damaged."""
+    try:
+        names, _, numbers = zlib.decompress(content).partition(b"\n")
+        people, items = map(tuple, json.loads(names))
+        log = ResponseLog(people, items, *np.frombuffer(numbers, dtype=NUMBER).reshape(len(COLUMNS), -1))
+    except (zlib.error, ValueError, TypeError):
+        return None
+    numbered = ((log.person, people), (log.item, items), (log.why, WHY))
+    return log if all(((column >= 0) & (column < len(names))).all() for column, names in numbered) else None
+
+
+def _rows(log: ResponseLog) -> Iterator[tuple[object, ...]]:
+    for person, item, category, rt_ms, position, why in zip(*(getattr(log, name).tolist() for name in COLUMNS), strict=True):
+        yield log.person_ids[person], log.item_ids[item], category, rt_ms, position, WHY[why]
+
+
+def _said(attempt: str, events: Sequence[StoredEvent]) -> Iterator[tuple[object, ...]]:
+    shown = [json.loads(event.payload) for event in events if event.kind == Kind.PRESENTED]
+    answered = [json.loads(event.payload) for event in events if event.kind == Kind.ANSWERED]
+    why = {p.get("item_id"): p.get("why") for p in shown}
+    for position, p in enumerate(answered):
+        item_id = p.get("item_id")
+        yield attempt, item_id, p.get("category"), p.get("rt_ms"), position, why.get(item_id) or "adaptive"
