@@ -101,11 +101,12 @@ def _divisions(grouping: Grouping, person: Ints, item: Ints, n_items: int) -> It
     """Each group of a grouping for which two items or more have answers enough."""
     n_groups = len(grouping.groups)
     answers = np.bincount(grouping.member[person] * n_items + item, minlength=n_groups * n_items).reshape(n_groups, n_items)
+    n = np.stack([answers.sum(axis=0) - answers, answers], axis=1)  # [G, 2, I]
+    tested = n.min(axis=1) >= LEAST_IN_GROUP
+    enough = tested.sum(axis=1) >= 2
     for g in _focal_groups(grouping.groups, np.bincount(grouping.member, minlength=n_groups)):
-        n = np.stack([answers.sum(axis=0) - answers[g], answers[g]])
-        tested = n.min(axis=0) >= LEAST_IN_GROUP
-        if tested.sum() >= 2:
-            yield _Division(grouping.name, grouping.groups[g], np.equal(grouping.member, g), n, tested)
+        if enough[g]:
+            yield _Division(grouping.name, grouping.groups[g], np.equal(grouping.member, g), n[g], tested[g])
 
 
 def _focal_groups(groups: Sequence[str], sizes: Ints) -> list[int]:

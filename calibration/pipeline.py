@@ -190,7 +190,7 @@ def _calibrate_scale(
     names = tuple(ids[i] for i in run.used)
     girth_b, girth_r = _girth(run, person, item, category) if options.girth else (np.full(len(run.used), np.nan), float("nan"))
     scale = ScaleRun.of(run.fit, competency, names, slope, intercept, girth_r)
-    middle_errors = [float("nan") if se_slopes else float(np.mean(se_b)) for _, se_b, se_slopes in errors]
+    middle_errors = [float("nan") if se_slopes else sum(se_b) / len(se_b) for _, se_b, se_slopes in errors]
     moves = drifts(params_of(rows), before, middle_errors, scale.mean, scale.sd, steady)
     where = {int(i): k for k, i in enumerate(run.used)}
     verdicts = []
