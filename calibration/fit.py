@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from calibration.curves import params_of
+from calibration.curves import expected_scores, params_of
 from calibration.expectation import LEAST_LOG
 from calibration.mml import MmlFit
 from calibration.personfit import LEAST_ANSWER_VARIANCE, surprise
-from cat_engine import Grid, NormalPrior, Row, eap, log_probabilities, probabilities
+from cat_engine import Grid, NormalPrior, Row, eap, log_probabilities
 from cat_engine.irt import Floats, Ints, log_probabilities_at
 
 LEAST_COMMON = 10  # persons for a correlation of residuals
@@ -21,12 +21,11 @@ def rmsd(fit: MmlFit) -> Floats:
     """Root mean squared deviation of observed from expected item score, weighted by the ability of those who answered, per scale point
     (as used in PISA; Tijmstra et al., 2020), [I]; NaN for an item that nobody answered. Made for routed data: both curves are of the people who met the item.
     """
-    p = np.moveaxis(probabilities(fit.params, fit.nodes), 0, -1)
-    k = np.arange(p.shape[1])[None, :, None]
+    k = np.arange(fit.expected.shape[1])[None, :, None]
     total = fit.expected.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         observed = np.where(total > 0, (fit.expected * k).sum(axis=1) / total, 0.0)
-        gap = (observed - (p * k).sum(axis=1)) / (fit.params.n_cat - 1)[:, None]
+        gap = (observed - expected_scores(fit.params, fit.nodes).T) / (fit.params.n_cat - 1)[:, None]
         return np.asarray(np.sqrt((total * gap**2).sum(axis=1) / total.sum(axis=1)))
 
 
