@@ -116,14 +116,13 @@ def _least_squares(distances: Callable[[Floats], tuple[Floats, Floats]], start: 
         square[[0, 1], [0, 1]] += damping * np.maximum(np.diag(square), np.finfo(float).tiny)
         there = here - np.linalg.solve(square, gradient)
         there[0] = max(there[0], SMALLEST_SLOPE)
-        moved = np.abs(there - here).max()
+        if np.abs(there - here).max() < SMALLEST_STEP:
+            return there
         after = distances(there)
         if after[0] @ after[0] <= (1 + ROUNDING) * (apart @ apart):
             here, (apart, slopes), damping = there, after, damping / 10
         else:
             damping *= 10
-        if moved < SMALLEST_STEP:
-            break
     return here
 
 
