@@ -76,7 +76,7 @@ def predictions(
     chosen = sparse.csr_matrix((np.ones(len(columns)), (person[known], columns)), shape=(focal.shape[1], n_items * n_cat))
     likelihood = _likelihood(chosen @ table.reshape(n_items * n_cat, -1))
     density = _densities(*abilities(likelihood, focal, nodes), nodes)  # [C, 2, Q]
-    order = np.argsort(item, kind="stable")
+    order = np.argsort(item.astype(np.min_scalar_type(n_items)), kind="stable")  # small numbers are sorted by counting
     ends = np.cumsum(np.bincount(item, minlength=n_items)).tolist()
     for i in np.flatnonzero(wanted.any(axis=0)).tolist():
         asked = np.flatnonzero(wanted[:, i])

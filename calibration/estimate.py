@@ -145,7 +145,8 @@ def _linked(person: Ints, item: Ints, usable: NDArray[np.bool_], fixed: NDArray[
         who, what = np.concatenate([[last[0]], who]), np.concatenate([[last[1]], what])
         last = int(who[-1]), int(what[-1])
         same = who[1:] == who[:-1]
-        links = np.unique(np.concatenate([links, what[:-1][same] * n_items + what[1:][same]]))
+        links = np.concatenate([links, what[:-1][same] * n_items + what[1:][same]])
+        links = np.flatnonzero(np.bincount(links)) if n_items**2 <= STRETCH else np.unique(links)
     edges = sparse.coo_matrix((np.ones(len(links)), np.divmod(links, n_items)), shape=(n_items, n_items))
     part = connected_components(edges, directed=False)[1]
     if (fixed & usable).any():
@@ -176,7 +177,7 @@ def _precise(row: Row, errors: Errors, k: int, max_se: float) -> bool:
     if row.slopes:
         most = max_se * np.maximum(np.abs(row.slopes), 1.0)
         return bool(np.all(se_slopes <= most) and np.all(se_b <= most))
-    return bool(np.all(np.array(se_b) <= max_se)) and (row.model in FIXED_SLOPE or se_a <= max_se * max(row.a, 1.0))
+    return all(se <= max_se for se in se_b) and (row.model in FIXED_SLOPE or se_a <= max_se * max(row.a, 1.0))
 
 
 def _at_bound(row: Row) -> bool:
