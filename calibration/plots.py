@@ -241,7 +241,7 @@ def shifts(verdicts: Sequence[ItemVerdict]) -> Picture:
     apart = ["drift" in v.flags or (v.drift is not None and "robust_z" in v.drift.beyond) for v, *_ in pairs]
     for (v, *_), place, shift, beyond in zip(pairs, places.tolist(), d.tolist(), apart, strict=True):
         colour, x, y = WARNING if beyond else NEW, frame.at_x(place), frame.at_y(shift)
-        spread = 1.96 * v.se_middle if np.isfinite(v.se_middle) else 0.0
+        spread = 1.96 * v.se_middle if math.isfinite(v.se_middle) else 0.0
         low, top = frame.at_y(shift - spread), frame.at_y(shift + spread)
         name = html.escape(v.item_id)
         parts.append(f'<path d="M{x:.1f},{low:.1f}V{top:.1f}" stroke="{colour}" stroke-opacity=".35"/>')
@@ -276,7 +276,7 @@ def group_shifts(findings: Sequence[DifFinding]) -> Picture:
 
 def error_by_answers(verdicts: Sequence[ItemVerdict], max_se: float) -> Picture:
     """The largest SE of b against the number of answers, and the largest that is adopted."""
-    shown = [(v.n, max(v.se_b)) for v in verdicts if v.new is not None and np.isfinite(v.se_b).all()]
+    shown = [(v.n, max(v.se_b)) for v in verdicts if v.new is not None and all(map(math.isfinite, v.se_b))]
     most = _round_up(max((n for n, _ in shown), default=100))
     high = max(2 * max_se, 0.5)
     frame = Frame(340, 300, (0, most), (0, high))
