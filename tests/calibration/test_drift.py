@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from calibration.curves import params_of
-from calibration.drift import LARGEST_Z, drifts, purified_link, robust_z
+from calibration.drift import LARGEST_Z, MOST_PASSES, drifts, purified, purified_link, robust_z
 from calibration.linking import link, transform
 from calibration.mml import MmlOptions
 from calibration.pipeline import CalibrationOptions, Proposal, calibrate
-from cat_engine import Row
+from cat_engine import ItemParams, Row
 from itembank.bank import Bank
 from tests.calibration.sitters import adaptive, bank_of_rows, items
 
@@ -163,6 +163,21 @@ def test_parameters_that_nobody_estimated_cannot_drift_and_do_not_give_the_scale
     known = [v for v in proposal.verdicts[:20] if v.new is not None and max(v.se_b) < 0.2]
     assert len(known) > 5
     assert np.mean([v.drift.shift for v in known]) == pytest.approx(-0.9, abs=0.1)
+
+
+def test_of_two_sets_that_take_turns_each_is_linked_once_and_the_last_one_stays() -> None:
+    new, old = params_of(moved_by({3: 0.5})), params_of(ROWS)
+    linked: list[int] = []
+
+    def constants(mine: ItemParams, theirs: ItemParams) -> tuple[float, float]:
+        """Of all items the scale is kept, and item 3 stands apart; without it the scale is stretched, and no item does."""
+        linked.append(len(mine))
+        return (1.0 if len(mine) == 14 else 2.0), 0.0
+
+    found, kept = purified(new, old, constants)
+    assert linked == [14, 13]
+    assert MOST_PASSES % 2 == 0
+    assert (found, kept.tolist()) == ((1.0, 0.0), list(range(14)))
 
 
 def test_an_item_that_lost_its_slope_is_seen_by_its_curve_though_its_b_stayed() -> None:
