@@ -73,7 +73,7 @@ def predictions(
     n_items, n_cat, _ = table.shape
     known = anchors[item]
     columns = item[known] * n_cat + category[known]
-    chosen = sparse.csr_matrix((np.ones(len(columns)), (person[known], columns)), shape=(focal.shape[1], n_items * n_cat))
+    chosen = sparse.coo_matrix((np.ones(len(columns)), (person[known], columns)), shape=(focal.shape[1], n_items * n_cat))
     likelihood = _likelihood(chosen @ table.reshape(n_items * n_cat, -1))
     density = _densities(*abilities(likelihood, focal, nodes), nodes)  # [C, 2, Q]
     order = np.argsort(item.astype(np.min_scalar_type(n_items)), kind="stable")  # small numbers are sorted by counting
