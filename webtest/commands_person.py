@@ -1,7 +1,7 @@
 """`cact personfit`: who answered unlike the model; `cact security`: items that got out, answers in common, items known beforehand."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import wraps
 from pathlib import Path
@@ -333,13 +333,20 @@ def people_command(
     found = standing_out(sittings, theta, speeds, rooms(handed.scorer, None if people is None else people.room, _chosen(handed)))
     columns = {name: getattr(found, name).tolist() for name in OUT_COLUMNS[1:]}
     columns["partner"] = [sittings.person_ids[k] if k >= 0 else None for k in columns["partner"]]
+    _put_people(sittings.person_ids, OUT_COLUMNS, columns, out_file, level, as_json)
+
+
+def _put_people(
+    person_ids: Sequence[str], names: Sequence[str], columns: Mapping[str, Sequence[Any]], out_file: Path, level: float, as_json: bool
+) -> None:  # fmt: skip
+    """All people in the file; on the screen those whose adjusted p is at most the level."""
     table = [
         {"person_id": person_id, **{name: significant(values[p]) for name, values in columns.items()}}
-        for p, person_id in enumerate(sittings.person_ids)
+        for p, person_id in enumerate(person_ids)
     ]
-    write_file(out_file, csv_table(OUT_COLUMNS, table), force=True)
+    write_file(out_file, csv_table(names, table), force=True)
     named = sorted((row for row in table if row["p_adjusted"] is not None and row["p_adjusted"] <= level), key=lambda row: row["p"])
-    put_table(named, as_json, OUT_COLUMNS, f"none of {len(table)} people stands out at level {level:g}")
+    put_table(named, as_json, names, f"none of {len(table)} people stands out at level {level:g}")
 
 
 def _chosen(handed: Handed) -> list[str] | None:
@@ -369,13 +376,7 @@ def preknowledge_command(
     at = met(sittings, sittings.category, handed.scorer.score(sittings.category)[0])
     found = preknowledge(sittings, at, item_speeds(sittings, bank) if times else ItemSpeeds.unknown(len(bank)), marked)
     columns = {name: getattr(found, name).tolist() for name in KNOWN_COLUMNS[1:]}
-    table = [
-        {"person_id": person_id, **{name: significant(values[p]) for name, values in columns.items()}}
-        for p, person_id in enumerate(sittings.person_ids)
-    ]
-    write_file(out_file, csv_table(KNOWN_COLUMNS, table), force=True)
-    named = sorted((row for row in table if row["p_adjusted"] is not None and row["p_adjusted"] <= level), key=lambda row: row["p"])
-    put_table(named, as_json, KNOWN_COLUMNS, f"none of {len(table)} people stands out at level {level:g}")
+    _put_people(sittings.person_ids, KNOWN_COLUMNS, columns, out_file, level, as_json)
 
 
 def whole(value: Any) -> Any:
