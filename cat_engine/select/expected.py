@@ -76,7 +76,7 @@ class ExpectedInformation(Larger):
     def _after(self, moment: Moment) -> Floats:
         """theta_k, [N, I, K]."""
         method = moment.batch.plan.interim
-        if isinstance(method, ExpectedAPosteriori):
+        if isinstance(method, ExpectedAPosteriori) or moment.batch.sigma is not None:  # a joint posterior has no estimator of its own
             return _moments(moment)[1]
         out = np.zeros((len(moment.rows), len(moment.pool), moment.pool.log_table.shape[1]))
         for s, (at, params) in enumerate(moment.pool.scales):

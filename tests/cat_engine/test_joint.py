@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 
 from cat_engine import Faulty, ItemParams, Pool, Row, Section, TestPlan, dump_plan, estimate, load_plan, log_probabilities, simulate
 from cat_engine.batch import Batch
+from cat_engine.estimators import MaximumAPosteriori
 from cat_engine.irt import derivatives_at
 from cat_engine.joint import Joint
 from cat_engine.people import attempt_seed
@@ -162,6 +163,15 @@ def test_rules_that_weigh_by_the_posterior_look_where_the_borrowed_ability_is(le
     batch, _ = leaning
     score = SELECTION.build({"name": rule}, []).score(moment_of(batch))[0, 15:]
     assert np.linspace(-2, 2, 15)[np.argmax(score)] == pytest.approx(batch.theta[0, 1], abs=0.15)  # .66, and not its own 0
+
+
+def test_expected_information_asks_no_interim_estimator_where_the_posterior_is_joint(leaning: tuple[Batch, np.ndarray]) -> None:
+    batch, _ = leaning
+    rule = SELECTION.build({"name": "mei"}, [])
+    other = Batch.replay(
+        replace(batch.plan, interim=MaximumAPosteriori()), batch.pool, batch.items[0].tolist(), batch.categories[0].tolist()
+    )
+    np.testing.assert_array_equal(rule.score(moment_of(other)), rule.score(moment_of(batch)))
 
 
 def test_going_on_pays_by_what_the_joint_posterior_says(leaning: tuple[Batch, np.ndarray]) -> None:
