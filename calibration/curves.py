@@ -46,16 +46,6 @@ def params_of(rows: Iterable[Row]) -> ItemParams:
     return ItemParams.from_rows([row._replace(scale=0) for row in rows])
 
 
-def expected_scores(params: ItemParams, theta: Floats) -> Floats:
-    """Expected categories at common abilities theta[N], [N, I]: sum_k P(above k), which needs no logarithm. cat_engine.expected_score, by the probability of
-    each category, gives the same in three times the time.
-    """
-    score = np.empty((len(theta), len(params)))
-    for at, family in params.families:
-        score[:, at] = (1 - family.up_to(np.broadcast_to(theta[:, None], (len(theta), len(at))))).sum(axis=-1)
-    return score
-
-
 def pack(row: Row) -> Floats:
     """A row as working parameters [m], within bounds."""
     low, high = bounds(row.model, len(row.b) + 1)

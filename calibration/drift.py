@@ -7,11 +7,11 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.curves import expected_scores, params_of
+from calibration.curves import params_of
 from calibration.estimate import LARGEST_RMSD, Run
 from calibration.linking import check_common, constants, middles
 from cat_engine import Grid, ItemParams, Row
-from cat_engine.irt import Floats, Ints
+from cat_engine.irt import Floats, Ints, expected_score
 
 SD_OF_IQR = 0.7413  # standard deviation of a normal distribution as a multiple of its interquartile range
 SD_OF_MAD = 1.4826  # and of its median absolute deviation
@@ -72,8 +72,8 @@ def _gaps(after: ItemParams, before: ItemParams, error: Floats, mean: float, sd:
     """d2 of items, and what a shift of all b of an item by error[I] would make of it, to first order, [I] each."""
     nodes = Grid(mean - 5 * sd, mean + 5 * sd).nodes()
     weight = np.exp(-0.5 * ((nodes - mean) / sd) ** 2)
-    score, steps = expected_scores(after, nodes), after.n_cat - 1
-    gaps = score - expected_scores(before, nodes), error * np.gradient(score, nodes, axis=0)
+    score, steps = expected_score(after, nodes), after.n_cat - 1
+    gaps = score - expected_score(before, nodes), error * np.gradient(score, nodes, axis=0)
     apart, noise = (weight @ (gap / steps) ** 2 / weight.sum() for gap in gaps)
     return apart, noise
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from calibration.curves import expected_scores, params_of
+from calibration.curves import params_of
 from calibration.expectation import LEAST_LOG
 from calibration.mml import MmlFit
 from calibration.personfit import LEAST_ANSWER_VARIANCE, surprise
 from cat_engine import Grid, NormalPrior, Row, eap, log_probabilities
-from cat_engine.irt import Floats, Ints, log_probabilities_at
+from cat_engine.irt import Floats, Ints, expected_score, log_probabilities_at
 
 LEAST_COMMON = 10  # persons for a correlation of residuals
 LARGEST_SD = 1.4142  # of a mean square
@@ -25,7 +25,7 @@ def rmsd(fit: MmlFit) -> Floats:
     total = fit.expected.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         observed = np.where(total > 0, (fit.expected * k).sum(axis=1) / total, 0.0)
-        gap = (observed - expected_scores(fit.params, fit.nodes).T) / (fit.params.n_cat - 1)[:, None]
+        gap = (observed - expected_score(fit.params, fit.nodes).T) / (fit.params.n_cat - 1)[:, None]
         return np.asarray(np.sqrt((total * gap**2).sum(axis=1) / total.sum(axis=1)))
 
 

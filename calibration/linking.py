@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from calibration.curves import expected_scores, params_of
+from calibration.curves import params_of
 from cat_engine import Fault, Faulty, ItemParams, Row
 from cat_engine.families import Graded
-from cat_engine.irt import NOMINAL, Floats
+from cat_engine.irt import NOMINAL, Floats, expected_score
 
 METHODS = ("mm", "ms", "haebara", "sl")
 SMALLEST_SLOPE = 0.05
@@ -74,7 +74,7 @@ def constants(mine: ItemParams, theirs: ItemParams, method: str = "sl", points: 
         """Of values[N, I] what is compared: those of items, or those of tests, [N, 1]."""
         return values.sum(axis=1, keepdims=True) if method == "sl" else values
 
-    target = compared(expected_scores(theirs, theta))
+    target = compared(expected_score(theirs, theta))
 
     # An item moved to the old scale has at theta the value that it had at t = (theta - B) / A on its own.
     def distances(moved_by: Floats) -> tuple[Floats, Floats]:

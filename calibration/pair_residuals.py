@@ -31,11 +31,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import ndtr
 
-from calibration.curves import expected_scores
 from calibration.expectation import Part, Sums
 from calibration.holm import holm
 from calibration.mml import MmlFit
-from cat_engine.irt import Floats, Ints
+from cat_engine.irt import Floats, Ints, expected_score
 
 LEAST_COMMON = 50  # people who met both: of fewer only a q3 above a half could be told from chance, and z is far from normal
 LEAST_Q3 = 0.2
@@ -122,7 +121,7 @@ def pair_findings(fit: MmlFit, ids: Sequence[str], competency: str = "") -> Pair
 
 def _tables(fit: MmlFit, every: int) -> tuple[Ints, Floats, Floats]:
     """n, q3 and z, [I, I] each, of every so-manieth person."""
-    score = expected_scores(fit.params, fit.nodes)  # [Q, I]
+    score = expected_score(fit.params, fit.nodes)  # [Q, I]
     sums = fit.design.held.total(_pair_sums, _table_of(fit), fit.nodes, score, fit.design.n_cat, every)
     n, total, spread, square = np.stack(sums).astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):

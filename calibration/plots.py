@@ -10,14 +10,14 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.curves import expected_scores, params_of
+from calibration.curves import params_of
 from calibration.dif_run import LARGEST_SHIFT, DifFinding
 from calibration.drift import LARGEST_Z, SMALLEST_SPREAD, robust_z
 from calibration.language import INDONESIAN, N_, Language
 from calibration.linking import middles
 from calibration.verdicts import ItemVerdict, ScaleRun
 from cat_engine import ItemParams, Row, information, probabilities
-from cat_engine.irt import Floats
+from cat_engine.irt import Floats, expected_score
 
 OLD, NEW, INK, FAINT, WARNING = "#7a8794", "#0b5394", "#16202b", "#dde3e8", "#a3201c"
 CATEGORIES = ("#0b5394", "#a3201c", "#1b6e3c", "#8a4b00", "#6a3d9a")
@@ -127,7 +127,7 @@ def item_curves(verdicts: Sequence[ItemVerdict], run: ScaleRun, old: ItemParams,
     place = {item_id: at for at, item_id in enumerate(run.items)}
     frame, pictures = Frame(270, 168, (-4, 4), (0, 1)), []
     before, after = (
-        iter(frame.paths(THETA, (expected_scores(params, THETA) / (params.n_cat - 1)).T, line_style(colour, dashed=dashed)))
+        iter(frame.paths(THETA, (expected_score(params, THETA) / (params.n_cat - 1)).T, line_style(colour, dashed=dashed)))
         for params, colour, dashed in ((old, OLD, True), (new, NEW, False))
     )
     seen = _Observed.of(run)

@@ -359,9 +359,9 @@ def probabilities(params: ItemParams, theta: ArrayLike) -> Floats:
 
 
 def expected_score(params: ItemParams, theta: ArrayLike) -> Floats:
-    """Expected category, sum_k k P(k), at common abilities theta[N] -> [N, I]."""
-    p = probabilities(params, theta)
-    return np.asarray((p * np.arange(p.shape[-1])).sum(axis=-1))
+    """Expected category at common abilities theta[N] -> [N, I]: sum_k P(above k), which needs no logarithm."""
+    common = np.atleast_1d(np.asarray(theta, dtype=float))[:, None]
+    return _by_family(params, common, (), lambda family, own: np.asarray((1 - family.up_to(own)).sum(axis=-1)))
 
 
 def information(params: ItemParams, theta: ArrayLike) -> Floats:

@@ -69,10 +69,11 @@ def test_information_is_minus_the_expected_second_derivative_of_the_log_likeliho
     np.testing.assert_allclose(information(params, theta)[0, 0], expected, rtol=1e-6, atol=1e-8)
 
 
-@given(rows(), THETA)
-def test_the_expected_score_lies_between_the_lowest_and_the_highest_category(row: Row, theta: float) -> None:
-    params = ItemParams.from_rows([row])
-    assert -1e-12 <= expected_score(params, theta)[0, 0] <= params.n_cat[0] - 1 + 1e-12
+@given(st.lists(rows(), max_size=6), THETA)
+def test_the_expected_score_is_the_mean_of_the_categories(several: list[Row], theta: float) -> None:
+    params = ItemParams.from_rows(several)
+    p = probabilities(params, [theta, -theta])
+    np.testing.assert_allclose(expected_score(params, [theta, -theta]), (p * np.arange(p.shape[-1])).sum(axis=-1), rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("theta", [-60.0, 60.0])
