@@ -18,7 +18,7 @@ from itembank.store import load_bank, load_contents
 from webtest.catalog import Kit
 from webtest.checkpoints import write_checkpoint
 from webtest.events import Entry, Kind, canonical
-from webtest.kept_answers import answers_of
+from webtest.kept_answers import keep
 from webtest.models import Attempt, Checkpoint, Person, Wave
 from webtest.refusal import Refused
 from webtest.roster import RosterRow
@@ -333,7 +333,7 @@ class Waves(Acts):
             self._store.write_in(sql, wave_id, wave_id, lambda _: [closed], actor=actor, now=now)
             sql.flush()
             seal = write_checkpoint(sql, wave_id, self._keys, now)
-        answers_of(self._engine, self._store, wave_id)  # for whoever calibrates; nobody else's answers wait meanwhile
+        keep(self._engine, self._store, wave_id)  # for whoever calibrates; nobody else's answers wait meanwhile
         return seal
 
 
