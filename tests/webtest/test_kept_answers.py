@@ -21,6 +21,7 @@ from webtest.events import Entry, Kind
 from webtest.kept_answers import COLUMNS
 from webtest.models import KeptAnswers
 from webtest.services.psychometrics import Psychometrics
+from webtest.session import Session
 from webtest.store import Asked, Conflict
 
 
@@ -236,6 +237,20 @@ def test_a_wave_is_closed_and_sealed_though_its_answers_cannot_be_read(room: Roo
     assert room.house.waves.close(room.wave, actor=OFFICER, now=T0 + MINUTE).n > 0
     assert f"the answers of wave {room.wave} could not be kept" in caplog.text
     assert content(room.house) == []
+
+
+def test_the_logs_of_a_wave_are_read_before_others_wait_for_its_closing(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    room.under_way(T0)
+    store = room.house.store
+    store._cache.clear()  # as of a process that did not give the test
+    begun = store.load
+
+    def load(stream: str) -> Session:
+        assert stream in store._cache or stream == room.wave
+        return begun(stream)
+
+    monkeypatch.setattr(store, "load", load)
+    room.close(T0 + MINUTE)
 
 
 def test_a_wave_in_which_nobody_answered_keeps_that(light: MakeRoom, monkeypatch: pytest.MonkeyPatch) -> None:
