@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import InternalError, OperationalError
+from sqlalchemy.exc import DatabaseError
 from sqlmodel import Session as SqlSession
 
 from calibration.responses import WHY, ResponseLog, places
@@ -40,15 +40,32 @@ def answers_of(engine: Engine, store: EventStore, wave: str) -> ResponseLog:
         try:
             with engine.execution_options(write=True).begin() as connection:
                 connection.execute(text(KEEP), {"wave": wave, "content": _packed(log)})
-        except (OperationalError, InternalError) as error:  # the last: PostgreSQL that only reads
-            logging.getLogger(__name__).warning("the answers of wave %s could not be kept: %s", wave, type(error).__name__)
+        except DatabaseError as error:  # one that only reads, or lets this user only read
+            _not_kept(wave, error)
     return log
+
+
+def keep(engine: Engine, store: EventStore, wave: str) -> None:
+    """Keep the answers of a wave that has just been closed. What goes wrong undoes nothing of that, and whoever wants the answers next hears of it."""
+    unreadable = (engine.dialect.loaded_dbapi.Error, DatabaseError, TypeError, ValueError, OverflowError)  # a row of the log may be damaged
+    try:
+        answers_of(engine, store, wave)
+    except unreadable as error:
+        _not_kept(wave, error)
+
+
+def _not_kept(wave: str, error: Exception) -> None:
+    logging.getLogger(__name__).warning("the answers of wave %s could not be kept: %s", wave, type(error).__name__)
 
 
 def answers_differ(content: bytes, streams: Mapping[str, Sequence[StoredEvent]]) -> bool:
     """Whether what is kept of a wave is not what its streams say, whose chains hold; event by event, another way than it was made."""
     log = _unpacked(content)
-    return log is None or list(_rows(log)) != [row for attempt in sorted(streams) for row in _said(attempt, streams[attempt])]
+    try:
+        said = [row for attempt in sorted(streams) for row in _said(attempt, streams[attempt])]
+    except (ValueError, TypeError, AttributeError):  # a chain computed anew over what is no answer
+        return True
+    return log is None or list(_rows(log)) != said
 
 
 def _logged(store: EventStore, wave: str) -> ResponseLog:
@@ -72,11 +89,13 @@ def _unpacked(content: bytes) -> ResponseLog | None:
     try:
         names, _, numbers = zlib.decompress(content).partition(b"\n")
         people, items = map(tuple, json.loads(names))
-        log = ResponseLog(people, items, *np.frombuffer(numbers, dtype=NUMBER).reshape(len(COLUMNS), -1))
-    except (zlib.error, ValueError, TypeError):
+        columns = np.frombuffer(numbers, dtype=NUMBER).reshape(len(COLUMNS), -1)
+    except (zlib.error, ValueError, TypeError, RecursionError):
         return None
-    numbered = ((log.person, people), (log.item, items), (log.why, WHY))
-    return log if all(((column >= 0) & (column < len(names))).all() for column, names in numbered) else None
+    log = ResponseLog(people, items, *columns)
+    named = all(isinstance(name, str) for name in (*people, *items))
+    numbered = all((column < len(of)).all() for column, of in ((log.person, people), (log.item, items), (log.why, WHY)))
+    return log if named and numbered and (columns >= 0).all() else None
 
 
 def _rows(log: ResponseLog) -> Iterator[tuple[object, ...]]:

@@ -117,6 +117,8 @@ class PredictedReduction:
     def reached(self, standing: Standing) -> NDArray[np.bool_]:
         """Where going on is not worth it."""
         best, item = standing.best
+        if not np.isfinite(best).any():  # nothing to predict from, nor a table to look it up in where the pool is empty
+            return np.zeros(best.shape, dtype=bool)
         posterior = standing.batch.posterior()[standing.rows[:, None], standing.scales]
         gain = standing.se - np.stack(
             [_expected_sd(standing.batch.pool, item[:, s], posterior[:, s]) for s in range(item.shape[1])], axis=1

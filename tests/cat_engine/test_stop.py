@@ -12,6 +12,7 @@ from cat_engine import (
     ItemParams,
     Pool,
     Row,
+    Section,
     TestPlan,
     dump_plan,
     load_plan,
@@ -144,6 +145,14 @@ def _moment(now: Standing) -> Any:
     from cat_engine.select import Moment
 
     return Moment(now.batch, now.rows, now.available, np.array([1]), 5, Draws((1,), (1,)))
+
+
+@pytest.mark.parametrize(("items", "asked"), [(0, "A"), (5, "Z"), (5, "A")], ids=["no item", "no item of the competency", "items"])
+def test_predicted_reduction_ends_for_want_of_items_where_there_are_none(sit: Callable, items: int, asked: str) -> None:
+    pool = Pool.of(tuple(map(str, range(items))), ItemParams.from_rows([Row("2pl", 1.0, [0.0])] * items), ("A",))
+    plan = TestPlan("t", (Section("s", "s", (asked,), 1, 9, 1.0, stop=(PredictedReduction(0.1, 0.0, 0.0),)),))
+    state, _ = sit(plan, pool, 1, lambda _position, _item: 0)
+    assert (len(state.items), state.stopped) == (items if asked == "A" else 0, BANK)
 
 
 @pytest.mark.parametrize("answer", [0, 1])

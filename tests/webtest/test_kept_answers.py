@@ -9,17 +9,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, text
 from sqlmodel import Session as SqlSession
 from sqlmodel import delete, select
 
 from calibration.responses import Response, ResponseLog
+from tests.webtest.audit.forging import tampering
 from tests.webtest.conftest import HOUR, MINUTE, OFFICER, SECOND_OFFICER, T0, MakeRoom, Room, finished_room, open_room
 from webtest.config import House
 from webtest.events import Entry, Kind
 from webtest.kept_answers import COLUMNS
 from webtest.models import KeptAnswers
 from webtest.services.psychometrics import Psychometrics
+from webtest.session import Session
 from webtest.store import Asked, Conflict
 
 
@@ -117,6 +119,13 @@ def test_what_is_missing_is_made_from_the_log_and_kept(finished: Room, monkeypat
     assert_same(log, responses(house, finished.wave)[0])
 
 
+def with_column(kept: bytes, name: str, value: int) -> bytes:
+    names, _, numbers = zlib.decompress(kept).partition(b"\n")
+    columns = np.frombuffer(numbers, dtype="<i8").reshape(len(COLUMNS), -1).copy()
+    columns[COLUMNS.index(name)] = value
+    return zlib.compress(names + b"\n" + columns.tobytes())
+
+
 DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda _: b"",
     "cut off": lambda kept: kept[:-5],
@@ -124,6 +133,9 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "one bit of its checksum": lambda kept: kept[:-1] + bytes([kept[-1] ^ 1]),
     "another text": lambda _: zlib.compress(b"5\n"),
     "a number short": lambda kept: zlib.compress(zlib.decompress(kept)[:-8]),
+    "brackets without end": lambda _: zlib.compress(b"[" * 100_000),
+    "names that are none": lambda kept: zlib.compress(zlib.decompress(kept).replace(b'["A', b'[null,"A', 1)),
+    "a category below 0": lambda kept: with_column(kept, "category", -1),
     "an item that has no name": lambda kept: zlib.compress(zlib.decompress(kept).replace(b'["A', b'["A1","A', 1)[:-8] + b"\x09" + bytes(7)),
 }
 
@@ -194,6 +206,51 @@ def test_a_database_that_only_reads_still_gives_its_answers(finished: Room, capl
     assert_same(responses(house, finished.wave)[0], by_events(house, finished.wave))
     assert content(house) == []
     assert f"the answers of wave {finished.wave} could not be kept" in caplog.text
+
+
+def test_a_user_of_the_database_who_may_only_read_gets_them_too(finished: Room, caplog: pytest.LogCaptureFixture) -> None:
+    house = finished.house
+    if house.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has no users")
+    forget(house)
+    role = house.engine.url.database
+    with house.engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {role}")
+        connection.exec_driver_sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+
+    def become(connection: Any, _record: object) -> None:
+        connection.execute(f"SET ROLE {role}")
+        connection.commit()
+
+    event.listen(house.engine, "connect", become)
+    house.engine.dispose()
+    assert_same(responses(house, finished.wave)[0], by_events(house, finished.wave))
+    assert f"the answers of wave {finished.wave} could not be kept" in caplog.text
+
+
+@pytest.mark.parametrize("damaged", ["{", '{"item_id":"x","category":null,"rt_ms":1}'], ids=["no JSON", "no answer"])
+def test_a_wave_is_closed_and_sealed_though_its_answers_cannot_be_read(room: Room, caplog: pytest.LogCaptureFixture, damaged: str) -> None:
+    screen = room.under_way(T0)[0]
+    room.answer(room.takers[0], screen, 0, T0 + 1_000)
+    with tampering(room.house) as sql:
+        sql.execute(text("UPDATE session_event SET payload = :p WHERE kind = 'answered'"), {"p": damaged})
+    assert room.house.waves.close(room.wave, actor=OFFICER, now=T0 + MINUTE).n > 0
+    assert f"the answers of wave {room.wave} could not be kept" in caplog.text
+    assert content(room.house) == []
+
+
+def test_the_logs_of_a_wave_are_read_before_others_wait_for_its_closing(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    room.under_way(T0)
+    store = room.house.store
+    store._cache.clear()  # as of a process that did not give the test
+    begun = store.load
+
+    def load(stream: str) -> Session:
+        assert stream in store._cache or stream == room.wave
+        return begun(stream)
+
+    monkeypatch.setattr(store, "load", load)
+    room.close(T0 + MINUTE)
 
 
 def test_a_wave_in_which_nobody_answered_keeps_that(light: MakeRoom, monkeypatch: pytest.MonkeyPatch) -> None:

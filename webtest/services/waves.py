@@ -18,7 +18,7 @@ from itembank.store import load_bank, load_contents
 from webtest.catalog import Kit
 from webtest.checkpoints import write_checkpoint
 from webtest.events import Entry, Kind, canonical
-from webtest.kept_answers import answers_of
+from webtest.kept_answers import keep
 from webtest.models import Attempt, Checkpoint, Person, Wave
 from webtest.refusal import Refused
 from webtest.roster import RosterRow
@@ -313,6 +313,8 @@ class Waves(Acts):
     def close(self, wave_id: str, *, actor: str, now: int) -> Checkpoint:
         """Close the wave: whoever is under way is finished (reason "time" where the clock says so, else "proctor"), and the log is sealed."""
         kit = self._catalog.kit(wave_id)
+        with SqlSession(self._engine) as sql:
+            self._store.load_many(sql.exec(select(Attempt.id).where(Attempt.wave_id == wave_id)).all())  # before others' answers wait for it
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
             wave = self._open_wave(sql, wave_id)
             ids = sorted(sql.exec(select(Attempt.id).where(Attempt.wave_id == wave_id)).all())
@@ -333,7 +335,7 @@ class Waves(Acts):
             self._store.write_in(sql, wave_id, wave_id, lambda _: [closed], actor=actor, now=now)
             sql.flush()
             seal = write_checkpoint(sql, wave_id, self._keys, now)
-        answers_of(self._engine, self._store, wave_id)  # for whoever calibrates; nobody else's answers wait meanwhile
+        keep(self._engine, self._store, wave_id)  # for whoever calibrates; nobody else's answers wait meanwhile
         return seal
 
 

@@ -141,6 +141,13 @@ def another_start(room: Room, sql: Connection) -> Finding:
     return Finding(room.ids[0], 0, "which is not the prior of its group")
 
 
+def answer_to_a_list(room: Room, sql: Connection) -> Finding:
+    """What can be no key of a table either."""
+    e = last_answer(room)
+    write_stream(sql, room.wave, chained_anew(with_payload(room.house.store.events(room.ids[0]), e.seq, item_id=["x"])))
+    return Finding(room.wave, -1, "the answers that are kept of it for calibration are not those of its log")
+
+
 FORGED_EVENTS: list[Callable[[Room, Connection], Finding]] = [
     edited_payload,
     edited_time,
@@ -160,4 +167,5 @@ FORGED_EVENTS: list[Callable[[Room, Connection], Finding]] = [
     written_after_closing,
     changed_seed_in_the_log,
     another_start,
+    answer_to_a_list,
 ]
