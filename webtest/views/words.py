@@ -6,9 +6,13 @@ from typing import Any
 from flask import Flask
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
 
 from calibration.flags import FLAGS as MARKED
+from itembank.models import BankVersion
+from webtest.formats import number
 from webtest.job_levels import JOB_LEVELS
+from webtest.services.origins import Calibrated, Decided, Origin, Sample
 from webtest.views.faultwords import say_fault
 
 COMPETENCIES = {
@@ -96,6 +100,26 @@ def reason(code: str) -> str:
     return f"{say(code.split('.')[0], REASON_GROUPS)}: {say(code, REASONS)}"
 
 
+def version_note(version: BankVersion, made_of: Mapping[int, Origin]) -> str:
+    """What a version is, in the reader's language where the system made it; what a person wrote stays as it was written."""
+    match made_of.get(version.version):
+        case Sample():
+            return _("Bank contoh, belum terkalibrasi")
+        case Calibrated(answers, waves):
+            return ngettext(
+                "Kalibrasi %(n)s jawaban dari %(num)s gelombang",
+                "Kalibrasi %(n)s jawaban dari %(num)s gelombang",
+                waves,
+                n=number(answers, 0),
+            )
+        case Decided(run, decisions):
+            return ngettext(
+                "Kalibrasi %(k)s dengan %(num)s putusan petugas", "Kalibrasi %(k)s dengan %(num)s putusan petugas", decisions, k=run
+            )
+        case None:
+            return version.note
+
+
 def duration(ms: int) -> str:
     """Minutes and seconds, '41:20'."""
     return f"{ms // 60_000}:{ms // 1000 % 60:02d}"
@@ -127,5 +151,5 @@ def attach(app: Flask) -> None:
     }  # fmt: skip
     for name, words in tables.items():
         app.add_template_filter(lambda code, words=words: say(code, words), name)
-    for function in (job_level, competency, reason, duration, age, signed, percent, say_fault):
+    for function in (job_level, competency, reason, duration, age, signed, percent, version_note, say_fault):
         app.add_template_filter(function)
