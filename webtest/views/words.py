@@ -12,6 +12,7 @@ from calibration.flags import FLAGS as MARKED
 from itembank.models import BankVersion
 from webtest.formats import number
 from webtest.job_levels import JOB_LEVELS
+from webtest.norm_words import NORM_WORDS
 from webtest.services.origins import Calibrated, Decided, Origin, Sample
 from webtest.views.faultwords import say_fault
 
@@ -88,6 +89,11 @@ def job_level(code: str) -> str:
     return _(JOB_LEVELS[code]) if code in JOB_LEVELS else say(code, {})
 
 
+def norm(text: str) -> str:
+    """A level, a category, a recommendation or a source of the rules: translated where it is one of those that come along."""
+    return _(text) if text in NORM_WORDS else text
+
+
 def competency(code: str) -> str:
     """'M.01' -> 'Integritas'."""
     return say(code, COMPETENCIES)
@@ -151,5 +157,5 @@ def attach(app: Flask) -> None:
     }  # fmt: skip
     for name, words in tables.items():
         app.add_template_filter(lambda code, words=words: say(code, words), name)
-    for function in (job_level, competency, reason, duration, age, signed, percent, version_note, say_fault):
+    for function in (job_level, norm, competency, reason, duration, age, signed, percent, version_note, say_fault):
         app.add_template_filter(function)
