@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtrc
 
-from cat_engine import ItemParams, Row
+from calibration.curves import params_of
+from cat_engine import Row
 from cat_engine.irt import Floats, Ints, log_probabilities_at
 
 BINS = 10
@@ -51,7 +52,7 @@ def bin_fit(
     count = np.bincount(cell, minlength=len(rows) * n_bins)
     place = np.repeat(np.arange(len(rows)), n_bins)
     mean = np.bincount(cell, theta[person], len(count)) / np.maximum(count, 1)
-    params = ItemParams.from_rows([row._replace(scale=0) for row in rows])
+    params = params_of(rows)
     expected = count[:, None] * np.exp(log_probabilities_at(params.take(place), mean))
     observed = np.bincount(cell * width + category, minlength=len(count) * width).reshape(-1, width)
     terms = np.divide((observed - expected) ** 2, expected, out=np.zeros_like(expected), where=expected > 0)

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from calibration.curves import params_of
 from calibration.expectation import LEAST_LOG
-from cat_engine import Grid, ItemParams, NormalPrior, Row, log_probabilities
+from cat_engine import Grid, NormalPrior, Row, log_probabilities
 from cat_engine.ability import weights
 from cat_engine.irt import Floats, Ints
 
@@ -41,7 +42,7 @@ def bin_residuals(person: Ints, item: Ints, category: Ints, rows: Sequence[Row],
     numbers of people, at least LEAST_IN_BIN each; none of an item with fewer answers than that.
     """
     nodes = Grid().nodes()
-    params = ItemParams.from_rows([row._replace(scale=0) for row in rows])
+    params = params_of(rows)
     table = np.maximum(np.moveaxis(log_probabilities(params, nodes), 0, -1), LEAST_LOG)  # [I, K, Q]
     n_items, n_cat, _ = table.shape
     chosen = sparse.csr_matrix((np.ones(len(item)), (person, item * n_cat + category)), shape=(int(person.max()) + 1, n_items * n_cat))

@@ -5,14 +5,14 @@ Working parameters of an item, x[m]:   dichotomous  log a, b [, logit c [, logit
 so that a > 0 and 0 < c, d < 1 whatever the step. n items of one shape (model and K categories) are worked on together, on Q nodes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, logit
 
-from cat_engine import Row
+from cat_engine import ItemParams, Row
 from cat_engine.families import logistic
 from cat_engine.irt import DICHOTOMOUS, NOMINAL, ORDERED, Floats
 
@@ -39,6 +39,21 @@ def parts(model: str, n_cat: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]
     if model in NOMINAL:
         return column < n_cat - 1, np.zeros(len(column), dtype=bool)
     return column == 0, column >= n_cat
+
+
+def params_of(rows: Iterable[Row]) -> ItemParams:
+    """Rows as the engine's parameters, whatever scales they are of: a calibration is of one."""
+    return ItemParams.from_rows([row._replace(scale=0) for row in rows])
+
+
+def expected_scores(params: ItemParams, theta: Floats) -> Floats:
+    """Expected categories at common abilities theta[N], [N, I]: sum_k P(above k), which needs no logarithm. cat_engine.expected_score, by the probability of
+    each category, gives the same in three times the time.
+    """
+    score = np.empty((len(theta), len(params)))
+    for at, family in params.families:
+        score[:, at] = (1 - family.up_to(np.broadcast_to(theta[:, None], (len(theta), len(at))))).sum(axis=-1)
+    return score
 
 
 def pack(row: Row) -> Floats:

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtrc
 
+from calibration.curves import params_of
 from calibration.dif_groups import check_groups
 from calibration.mml import FLAT, MmlFit, MmlOptions, fit_mml
 from calibration.twins import Twins
-from cat_engine import ItemParams, Row, expected_score
+from cat_engine import Row, expected_score
 from cat_engine.irt import Floats, Ints
 
 OPTIONS = MmlOptions(priors=FLAT, tolerance=1e-4)
@@ -109,9 +110,7 @@ def likelihood_dif(
         focal_rows[i] = free.rows[twin]
         start = (*start[:i], free.rows[i], *start[i + 1 :])
         met = free.expected[twin].sum(axis=0)
-        gap = np.diff(
-            expected_score(ItemParams.from_rows([row._replace(scale=0) for row in (start[i], focal_rows[i])]), free.nodes), axis=1
-        )[:, 0]
+        gap = np.diff(expected_score(params_of((start[i], focal_rows[i])), free.nodes), axis=1)[:, 0]
         effect[:, i] = met @ gap / met.sum(), met @ np.abs(gap) / met.sum()
     slope_df = df[0] - df[1]
     slope = np.where(slope_df > 0, np.maximum(chi[0] - chi[1], 0.0), np.nan)

@@ -6,13 +6,14 @@ that the item's own answer did to the choice of later ones. With one prior for b
 seem to differ on every item; E_w theta is what the regression correction of SIBTEST approximates linearly.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from calibration.curves import params_of
 from calibration.dif_groups import Mask, check_groups
 from calibration.expectation import LEAST_LOG
 from calibration.state import SMALLEST_SD
@@ -34,60 +35,65 @@ class Prediction:
     theta: Floats
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ItemPrediction:
+    """Of some answers to one item, `answers`[N] of all, by D of the divisions of people: p[D, K, N] of the item's own categories and theta[D, N]."""
+
+    item: int
+    divisions: Ints
+    answers: Ints
+    p: Floats
+    theta: Floats
+
+
 def predicted(person: Ints, item: Ints, category: Ints, rows: Sequence[Row], focal: Mask, anchors: Mask | None = None) -> Prediction:
     """Predict answers person[R], item[R], category[R] to items of given parameters, in groups focal[P], by the `anchors`[I] (default all).
 
     Mean and sd of ability in each group are estimated from the anchors. Raises Faulty for a group of fewer than two people and fewer than two anchors.
     """
-    return predicted_each(person, item, category, rows, focal[None], anchors)[0]
+    params = params_of(rows)
+    found = Prediction(np.zeros((len(item), params.b.shape[1] + 1)), np.zeros(len(item)))
+    for own in predictions(person, item, category, params, focal[None], anchors):
+        found.p[own.answers, : own.p.shape[1]], found.theta[own.answers] = own.p[0].T, own.theta[0]
+    return found
 
 
-def predicted_each(
-    person: Ints, item: Ints, category: Ints, rows: Sequence[Row], focal: Masks, anchors: Mask | None = None, wanted: Masks | None = None
-) -> list[Prediction]:
-    """The same for C divisions of the people at once, focal[C, P]: what the answers say is worked out once. Only answers to the items wanted[C, I]
-    (default all) are predicted, NaN elsewhere.
+def predictions(
+    person: Ints, item: Ints, category: Ints, params: ItemParams, focal: Masks, anchors: Mask | None = None, wanted: Masks | None = None
+) -> Iterator[ItemPrediction]:
+    """The same for C divisions of the people at once, focal[C, P], item by item, of many answers in stretches: what the answers say is worked out once.
+    Only answers to the items wanted[C, I] (default all) are predicted.
     """
-    anchors = np.ones(len(rows), dtype=bool) if anchors is None else anchors
+    anchors = np.ones(len(params), dtype=bool) if anchors is None else anchors
     for own in focal:
         check_groups(own, anchors)
-    wanted = np.ones((len(focal), len(rows)), dtype=bool) if wanted is None else wanted
+    wanted = np.ones((len(focal), len(params)), dtype=bool) if wanted is None else wanted
     nodes = Grid().nodes()
-    params = ItemParams.from_rows([row._replace(scale=0) for row in rows])
     table = np.maximum(np.moveaxis(log_probabilities(params, nodes), 0, -1), LEAST_LOG)  # [I, K, Q]
     n_items, n_cat, _ = table.shape
     known = anchors[item]
     columns = item[known] * n_cat + category[known]
-    chosen = sparse.csr_matrix((np.ones(len(columns)), (person[known], columns)), shape=(focal.shape[1], n_items * n_cat))
+    chosen = sparse.coo_matrix((np.ones(len(columns)), (person[known], columns)), shape=(focal.shape[1], n_items * n_cat))
     likelihood = _likelihood(chosen @ table.reshape(n_items * n_cat, -1))
     density = _densities(*abilities(likelihood, focal, nodes), nodes)  # [C, 2, Q]
-    order = np.argsort(item, kind="stable")  # the answers to an item stand together: what is found of them is written in one stretch
-    people, answered = person[order], category[order]
+    order = np.argsort(item.astype(np.min_scalar_type(n_items)), kind="stable")  # small numbers are sorted by counting
     ends = np.cumsum(np.bincount(item, minlength=n_items)).tolist()
-    found = np.full((len(focal), len(item), n_cat + 1), np.nan)
-    found[wanted[:, item[order]]] = 0.0
     for i in np.flatnonzero(wanted.any(axis=0)).tolist():
         asked = np.flatnonzero(wanted[:, i])
         # Each answer's sums of w P_k and of w theta, by the density of every group: one product of matrices. Of the item's own categories: the others
         # are too improbable for a product of normal numbers, and processors are many times slower with those that are not.
-        own_cat = len(rows[i].b) + 1
-        values = np.concatenate([np.exp(table[i, :own_cat]), nodes[None]])
-        weighted = np.ascontiguousarray((density[asked, :, None] * values).reshape(-1, len(nodes)).T)
+        own_cat = int(params.n_cat[i])
+        weighted = density[asked, :, None] * np.concatenate([np.exp(table[i, :own_cat]), nodes[None]])  # [D, 2, K + 1, Q]
         without = np.exp(-table[i]) if anchors[i] else np.ones_like(table[i])
         for at in range(ends[i - 1] if i else 0, ends[i], AT_ONCE):
-            answers = slice(at, min(at + AT_ONCE, ends[i]))
-            who = people[answers]
+            answers = order[at : min(at + AT_ONCE, ends[i])]
+            who = person[answers]
             others = likelihood.take(who, axis=0)
-            others *= without.take(answered[answers], axis=0)
-            sums = (others @ weighted).reshape(-1, own_cat + 1)  # an answer, a division and a group of it a row
-            places = 2 * (len(asked) * np.arange(len(who)) + np.arange(len(asked))[:, None]) + focal[asked].take(who, axis=1)
-            own = sums.take(places, axis=0)
-            own /= own[:, :, :-1] @ np.ones((own_cat, 1))
-            for k, c in enumerate(asked.tolist()):
-                found[c, answers, :own_cat], found[c, answers, -1] = own[k, :, :-1], own[k, :, -1]
-    back = np.empty_like(order)
-    back[order] = np.arange(len(order))
-    return [Prediction(own[:, :-1], own[:, -1]) for own in (found if (order == back).all() else found[:, back])]
+            others *= without.take(category[answers], axis=0)
+            sums = (weighted.reshape(-1, len(nodes)) @ others.T).reshape(len(asked), 2, own_cat + 1, len(who))
+            sums = np.where(focal[asked].take(who, axis=1)[:, None], sums[:, 1], sums[:, 0])
+            sums /= sums[:, :-1].sum(axis=1, keepdims=True)
+            yield ItemPrediction(i, asked, answers, sums[:, :-1], sums[:, -1])
 
 
 def abilities(likelihood: Floats, focal: Masks, nodes: Floats) -> tuple[Floats, Floats]:
@@ -102,7 +108,8 @@ def abilities(likelihood: Floats, focal: Masks, nodes: Floats) -> tuple[Floats, 
     inside = members.T.astype(float)
     for _ in range(MOST_CYCLES):
         density = _densities(means, sds, nodes)
-        mass = density * ((inside / (likelihood @ density.T)).T @ likelihood) / sizes[:, None]
+        marginal = likelihood @ np.ascontiguousarray(density.T)  # libraries take long over a thin matrix that lies the other way
+        mass = density * ((inside / marginal).T @ likelihood) / sizes[:, None]
         before = np.concatenate([means, sds])
         means = mass @ nodes
         sds = np.maximum(np.sqrt((mass * (nodes - means[:, None]) ** 2).sum(axis=1)), SMALLEST_SD)

@@ -34,33 +34,39 @@ class ResidualDif:
     p_s: Floats
     p_rs: Floats
 
+    @classmethod
+    def of(cls, n: Ints, sums: Floats) -> "ResidualDif":
+        """From the number n[2, I] of answers of both groups, the focal one last, and their sums[5, 2, I] of `answer_terms`."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means = sums / n
+            var_r, covariance, var_s = (means[2:] / n).sum(axis=1)
+            r, raw, gap = np.diff(means[:3], axis=1)[:, 0]
+            s = raw - gap
+            z_r, z_s = r / np.sqrt(var_r), s / np.sqrt(var_s)
+            rs = (r**2 * var_s - 2 * r * s * covariance + s**2 * var_r) / (var_r * var_s - covariance**2)
+        p_r, p_s = (np.asarray(2 * ndtr(-np.abs(z))) for z in (z_r, z_s))
+        return cls(r, raw, z_r, z_s, rs, p_r, p_s, np.asarray(chdtrc(2, rs)))
 
-def residual_dif(item: Ints, category: Ints, p: Floats, focal: Mask, n_items: int) -> ResidualDif:
-    """Of answers item[R], category[R] with probabilities p[R, K], given in the focal group or not (focal[R])."""
-    each, n_answers = np.arange(p.shape[1]), len(category)
-    expected, (v, m3, m4) = np.asarray(p @ each.astype(float)), np.zeros((3, n_answers))
-    for k, own in zip(each.tolist(), np.ascontiguousarray(p.T), strict=True):
+
+def answer_terms(category: Ints, p: Floats) -> Floats:
+    """What is added up over answers category[R] with probabilities p[..., K, R]: e, e^2, v, m3 and m4 - v^2, [..., 5, R]."""
+    n_cat = p.shape[-2]
+    expected = np.asarray(np.arange(n_cat, dtype=float) @ p)
+    v, m3, m4 = np.zeros((3, *expected.shape))
+    for k in range(n_cat):
         away = k - expected
-        power = own * away * away
+        power = p[..., k, :] * away * away
         v += power
         power *= away
         m3 += power
         power *= away
         m4 += power
     e = category - expected
+    return np.stack([e, e * e, v, m3, m4 - v * v], axis=-2)
+
+
+def residual_dif(item: Ints, category: Ints, p: Floats, focal: Mask, n_items: int) -> ResidualDif:
+    """Of answers item[R], category[R] with probabilities p[R, K], given in the focal group or not (focal[R])."""
     cell = item + n_items * focal
-
-    def mean(values: Floats) -> Floats:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.bincount(cell, values, 2 * n_items).reshape(2, n_items) / n
-
-    n = np.bincount(cell, minlength=2 * n_items).reshape(2, n_items)
-    r = np.diff(mean(e), axis=0)[0]
-    s = np.diff(mean(e**2 - v), axis=0)[0]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        var_r, var_s, covariance = ((mean(values) / n).sum(axis=0) for values in (v, m4 - v**2, m3))
-        z_r, z_s = r / np.sqrt(var_r), s / np.sqrt(var_s)
-        rs = (r**2 * var_s - 2 * r * s * covariance + s**2 * var_r) / (var_r * var_s - covariance**2)
-    p_r, p_s = (np.asarray(2 * ndtr(-np.abs(z))) for z in (z_r, z_s))
-    raw = np.diff(mean(e**2), axis=0)[0]
-    return ResidualDif(r, raw, z_r, z_s, rs, p_r, p_s, np.asarray(chdtrc(2, rs)))
+    sums = [np.bincount(cell, own, 2 * n_items).reshape(2, n_items) for own in answer_terms(category, np.ascontiguousarray(p.T))]
+    return ResidualDif.of(np.bincount(cell, minlength=2 * n_items).reshape(2, n_items), np.stack(sums))

@@ -5,16 +5,16 @@ significant after Holm's (1979) correction over all tests of the competency, and
 that counts as misfit elsewhere too.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from calibration.dif_groups import Mask
-from calibration.dif_prediction import predicted_each
-from calibration.dif_residual import residual_dif
+from calibration.dif_prediction import predictions
+from calibration.dif_residual import ResidualDif, answer_terms
 from calibration.holm import holm
-from cat_engine import Row
+from cat_engine import ItemParams
 from cat_engine.irt import Ints
 
 LEAST_IN_GROUP = 100  # answers to an item
@@ -39,31 +39,51 @@ class DifFinding:
     flagged: bool
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Grouping:
+    """People by what they are: the names of the `groups`, in order ("" = unknown), and the number of each person's, member[P]."""
+
+    name: str
+    groups: tuple[str, ...]
+    member: Ints
+
+    @classmethod
+    def of(cls, name: str, groups: Sequence[str]) -> "Grouping":
+        """From the name of each person's group, [P]."""
+        names = sorted(set(groups))
+        place = {group: g for g, group in enumerate(names)}
+        return cls(name, tuple(names), np.fromiter(map(place.__getitem__, groups), dtype=np.int64, count=len(groups)))
+
+    def among(self, who: Ints) -> "Grouping":
+        """That of some of the people."""
+        return replace(self, member=self.member[who])
+
+
 def run_dif(
-    person: Ints, item: Ints, category: Ints, rows: Sequence[Row], ids: Sequence[str], groups: Mapping[str, Sequence[str]]
+    person: Ints, item: Ints, category: Ints, params: ItemParams, ids: Sequence[str], groupings: Iterable[Grouping]
 ) -> tuple[DifFinding, ...]:
-    """Of answers person[R], item[R], category[R] to items `ids` of parameters `rows`; groups: grouping -> name of each person's group, [P]."""
-    order = np.argsort(item, kind="stable")
-    person, item, category = person[order], item[order], category[order]
-    divisions = [found for grouping, names in groups.items() for found in _divisions(grouping, names, person, item, len(ids))]
+    """Of answers person[R], item[R], category[R] to items `ids` of parameters `params`."""
+    divisions = [found for grouping in groupings for found in _divisions(grouping, person, item, len(ids))]
     if not divisions:
         return ()
-    focal = np.stack([division.focal for division in divisions])
-    tested = np.stack([division.tested for division in divisions])
-    parts = []
-    for c, guess in enumerate(predicted_each(person, item, category, rows, focal, wanted=tested)):
-        mine = np.flatnonzero(tested[c][item])
-        parts.append((c * len(ids) + item[mine], category[mine], guess.p.take(mine, axis=0), focal[c][person[mine]]))
-    cells, categories, p, inside = (np.concatenate(column) for column in zip(*parts, strict=True))
-    dif = residual_dif(cells, categories, p, inside, tested.size)  # an item for a group is a cell
-    found: list[DifFinding] = []
-    for c, k in np.argwhere(tested).tolist():
-        division, at, width = divisions[c], c * len(ids) + k, len(rows[k].b)
-        n_reference, n_focal = division.n[:, k].tolist()
-        shift, z = float(dif.r[at]) / width, float(dif.z_r[at])
-        se = abs(shift / z) if z else float("nan")
-        found.append(DifFinding(ids[k], division.grouping, division.group, n_focal, n_reference, shift, se, float(dif.p_rs[at]), False))
-    return _flagged(found)
+    focal, tested = np.stack([division.focal for division in divisions]), np.stack([division.tested for division in divisions])
+    sums = np.zeros((5, 2, *tested.shape))
+    for guess in predictions(person, item, category, params, focal, wanted=tested):
+        inside = focal[guess.divisions].take(person[guess.answers], axis=1)
+        terms = answer_terms(category[guess.answers], guess.p)  # [D, 5, N]
+        both = terms @ np.stack([~inside, inside], axis=2).astype(float)
+        sums[:, :, guess.divisions, guess.item] += both.transpose(1, 2, 0)
+    n = np.stack([division.n for division in divisions], axis=1)  # [2, C, I]
+    dif = ResidualDif.of(n, sums)
+    p, shift = holm(dif.p_rs[tested]), dif.r[tested] / np.broadcast_to(params.n_cat - 1, tested.shape)[tested]
+    flagged = (p < LEVEL) & (np.abs(shift) >= LARGEST_SHIFT)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        se = np.where(dif.z_r[tested] == 0, np.nan, np.abs(shift / dif.z_r[tested]))
+    figures = zip(n[1][tested].tolist(), n[0][tested].tolist(), shift.tolist(), se.tolist(), p.tolist(), flagged.tolist(), strict=True)
+    return tuple(
+        DifFinding(ids[k], divisions[c].grouping, divisions[c].group, *own)
+        for (c, k), own in zip(np.argwhere(tested).tolist(), figures, strict=True)
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,29 +97,21 @@ class _Division:
     tested: Mask
 
 
-def _divisions(grouping: str, names: Sequence[str], person: Ints, item: Ints, n_items: int) -> Iterator[_Division]:
+def _divisions(grouping: Grouping, person: Ints, item: Ints, n_items: int) -> Iterator[_Division]:
     """Each group of a grouping for which two items or more have answers enough."""
-    groups = sorted(set(names))
-    place = {name: g for g, name in enumerate(groups)}
-    own = np.fromiter(map(place.__getitem__, names), dtype=np.int64, count=len(names))
-    answers = np.bincount(own[person] * n_items + item, minlength=len(groups) * n_items).reshape(len(groups), n_items)
-    for g in _focal_groups(groups, np.bincount(own)):
-        n = np.stack([answers.sum(axis=0) - answers[g], answers[g]])
-        tested = n.min(axis=0) >= LEAST_IN_GROUP
-        if tested.sum() >= 2:
-            yield _Division(grouping, groups[g], np.equal(own, g), n, tested)
+    n_groups = len(grouping.groups)
+    answers = np.bincount(grouping.member[person] * n_items + item, minlength=n_groups * n_items).reshape(n_groups, n_items)
+    n = np.stack([answers.sum(axis=0) - answers, answers], axis=1)  # [G, 2, I]
+    tested = n.min(axis=1) >= LEAST_IN_GROUP
+    enough = tested.sum(axis=1) >= 2
+    for g in _focal_groups(grouping.groups, np.bincount(grouping.member, minlength=n_groups)):
+        if enough[g]:
+            yield _Division(grouping.name, grouping.groups[g], np.equal(grouping.member, g), n[g], tested[g])
 
 
 def _focal_groups(groups: Sequence[str], sizes: Ints) -> list[int]:
-    """Which of the groups, in order of their names: each that has one; of two groups the smaller one alone, as one test says it all."""
-    named = [g for g, name in enumerate(groups) if name]
+    """Which of the groups, in order of their names: each that has one, and people; of two groups the smaller one alone, as one test says it all."""
+    named = [g for g, name in enumerate(groups) if name and sizes[g]]
     if len(named) == 2:
         return [min(named, key=sizes.__getitem__)]
     return named if len(named) > 2 else []
-
-
-def _flagged(found: Sequence[DifFinding]) -> tuple[DifFinding, ...]:
-    adjusted = holm(np.array([f.p for f in found])) if found else ()
-    return tuple(
-        replace(f, p=float(p), flagged=bool(p < LEVEL and abs(f.shift) >= LARGEST_SHIFT)) for f, p in zip(found, adjusted, strict=True)
-    )

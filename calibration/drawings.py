@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from calibration.curves import params_of
 from calibration.dif_run import DifFinding
 from calibration.plots import Picture, ability, difficulty_scatter, error_by_answers, group_shifts, information_curves, item_curves, shifts
 from calibration.verdicts import ItemVerdict, ScaleRun
@@ -42,8 +43,6 @@ class Drawings:
 
 def _scale(run: ScaleRun, verdicts: Sequence[ItemVerdict]) -> ScaleDrawings:
     estimated = sorted((v for v in verdicts if v.competency == run.competency and v.new is not None), key=lambda v: v.item_id)
-    whole = [ability(run)]
-    if estimated:
-        old = [v.old for v in estimated if v.old is not None]
-        whole.append(information_curves(old, [v.new for v in estimated if v.new is not None]))
-    return ScaleDrawings(tuple(estimated), tuple(item_curves(estimated, run)), tuple(whole))
+    old, new = (params_of(row for row in rows if row is not None) for rows in ([v.old for v in estimated], [v.new for v in estimated]))
+    whole = [ability(run), *([information_curves(old, new)] if estimated else [])]
+    return ScaleDrawings(tuple(estimated), tuple(item_curves(estimated, run, old, new)), tuple(whole))

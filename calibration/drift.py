@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.curves import expected_scores, params_of
 from calibration.estimate import LARGEST_RMSD, Run
-from calibration.linking import link, middles, transform
-from cat_engine import Grid, ItemParams, Row, expected_score
+from calibration.linking import check_common, constants, middles
+from cat_engine import Grid, ItemParams, Row
 from cat_engine.irt import Floats, Ints
 
 SD_OF_IQR = 0.7413  # standard deviation of a normal distribution as a multiple of its interquartile range
@@ -22,7 +23,7 @@ LARGEST_D2 = LARGEST_RMSD**2
 MOST_PASSES = 10
 
 Mask = NDArray[np.bool_]
-Link = Callable[[Sequence[Row], Sequence[Row]], tuple[float, float]]
+Link = Callable[[ItemParams, ItemParams], tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +39,19 @@ class Drift:
     beyond: tuple[str, ...]
 
 
-def drifts(
-    linked: Sequence[Row], old: Sequence[Row], se: Sequence[float], mean: float, sd: float, among: Mask | None = None
-) -> list[Drift]:
+def drifts(linked: ItemParams, old: ItemParams, se: Sequence[float], mean: float, sd: float, among: Mask | None = None) -> list[Drift]:
     """The drift of items from `old` parameters to new ones that were put on their scale, with the SE of each mean b (NaN: not known); ability is Normal(mean,
     sd) there. The shifts are measured against those of the items `among`[I] (default: all).
 
     A bound is passed only beyond LARGEST_Z standard errors of the item's own: robust z takes all items for equally well known, and routed answers make some known
     badly, which among the others stand out by chance alone. Where there is no SE, of a nominal item say, the bound decides.
     """
-    if not linked:
+    if not len(linked):
         return []
-    after, before = _params(linked), _params(old)
-    d, error = after.middle - before.middle, LARGEST_Z * np.nan_to_num(se)
+    d, error = linked.middle - old.middle, LARGEST_Z * np.nan_to_num(se)
     others = d if among is None else d[among]
     z = _robust(d, others) if len(others) >= FEWEST_TO_TELL else np.full(len(d), np.nan)
-    gap, noise = _gaps(after, before, error, mean, sd)
+    gap, noise = _gaps(linked, old, error, mean, sd)
     with np.errstate(invalid="ignore"):
         beyond = {
             "robust_z": (np.abs(z) > LARGEST_Z) & (np.abs(d - np.median(others if len(others) else d)) > error),
@@ -67,21 +65,17 @@ def drifts(
 
 def d2(new: Sequence[Row], old: Sequence[Row], mean: float, sd: float) -> Floats:
     """Squared difference of the expected scores of items per scale point, averaged over ability Normal(mean, sd), [I]."""
-    return _gaps(_params(new), _params(old), np.zeros(len(new)), mean, sd)[0]
+    return _gaps(params_of(new), params_of(old), np.zeros(len(new)), mean, sd)[0]
 
 
 def _gaps(after: ItemParams, before: ItemParams, error: Floats, mean: float, sd: float) -> tuple[Floats, Floats]:
     """d2 of items, and what a shift of all b of an item by error[I] would make of it, to first order, [I] each."""
     nodes = Grid(mean - 5 * sd, mean + 5 * sd).nodes()
     weight = np.exp(-0.5 * ((nodes - mean) / sd) ** 2)
-    score, steps = expected_score(after, nodes), after.n_cat - 1
-    gaps = score - expected_score(before, nodes), error * np.gradient(score, nodes, axis=0)
+    score, steps = expected_scores(after, nodes), after.n_cat - 1
+    gaps = score - expected_scores(before, nodes), error * np.gradient(score, nodes, axis=0)
     apart, noise = (weight @ (gap / steps) ** 2 / weight.sum() for gap in gaps)
     return apart, noise
-
-
-def _params(rows: Sequence[Row]) -> ItemParams:
-    return ItemParams.from_rows([row._replace(scale=0) for row in rows])
 
 
 def robust_z(linked: Sequence[Row], old: Sequence[Row]) -> Floats:
@@ -98,30 +92,36 @@ def _robust(d: Floats, others: Floats) -> Floats:
 
 def purified_link(new: Sequence[Row], old: Sequence[Row], method: str = "sl") -> tuple[tuple[float, float], int]:
     """(A, B) as linking.link gives them, of the common items that did not move, and how many those are. Raises Faulty as link does."""
-    constants, kept = purified(new, old, partial(link, method=method))
-    return constants, len(kept)
+    check_common(new, old, method)
+    found, kept = purified(params_of(new), params_of(old), partial(constants, method=method))
+    return found, len(kept)
 
 
-def purified(new: Sequence[Row], old: Sequence[Row], constants_of: Link) -> tuple[tuple[float, float], Ints]:
+def purified(new: ItemParams, old: ItemParams, constants_of: Link) -> tuple[tuple[float, float], Ints]:
     """(A, B) as constants_of(new, old) gives them, of the common items that did not move, and which those are: items whose b moved by more than LARGEST_Z
     robust sds are left out and the rest is linked again, until they settle. All take part where fewer than FEWEST_TO_TELL would be left.
 
     The sd is that of the median absolute deviation: items that all became easier set the interquartile range as soon as they are a quarter, and would
     hide each other, but that deviation only when they are half (Rousseeuw & Croux, 1993).
     """
-    every = np.arange(len(new))
-    kept, everyone = every, constants_of(new, old)
-    constants = everyone
+
+    @cache  # two sets may take turns, each leading to the other one
+    def linked(those: tuple[int, ...]) -> tuple[float, float]:
+        return constants_of(new.take(those), old.take(those))
+
+    kept = every = tuple(range(len(new)))
     for _ in range(MOST_PASSES):
-        away = middles([transform(row, *constants) for row in new]) - middles(old)
+        slope, intercept = linked(kept)
+        away = slope * new.middle + intercept - old.middle
         away = np.abs(away - np.median(away))
-        still = np.flatnonzero(away <= LARGEST_Z * max(SD_OF_MAD * float(np.median(away)), SMALLEST_SPREAD))
+        still = tuple(np.flatnonzero(away <= LARGEST_Z * max(SD_OF_MAD * float(np.median(away)), SMALLEST_SPREAD)).tolist())
         if len(still) < FEWEST_TO_TELL:
-            return everyone, every
-        if np.array_equal(still, kept):
+            kept = every
             break
-        kept, constants = still, constants_of([new[k] for k in still.tolist()], [old[k] for k in still.tolist()])
-    return constants, kept
+        if still == kept:
+            break
+        kept = still
+    return linked(kept), np.array(kept, dtype=np.int64)
 
 
 def drifted_anchor(run: Run, fixed: Mask, min_n: int) -> int | None:

@@ -18,7 +18,7 @@ from calibration.mml import MmlFit, MmlOptions, fit_mml
 from calibration.priors import COMMON_SLOPE
 from calibration.state import FIXED_SLOPE
 from calibration.uncertainty import Errors, standard_errors
-from cat_engine import ItemParams, Row
+from cat_engine import Row
 from cat_engine.irt import Floats, Ints
 
 LOWEST_A = 0.35
@@ -69,6 +69,12 @@ def tabulate(item: Ints, category: Ints, n_items: int, n_cat: int) -> Ints:
     return table.reshape(n_items, n_cat)
 
 
+def renumbered(person: Ints) -> tuple[Ints, Ints]:
+    """Who of the persons numbered person[R] occurs, and each one's number among them, [R]."""
+    occurs = np.bincount(person) > 0
+    return np.flatnonzero(occurs), person if occurs.all() else (np.cumsum(occurs) - 1)[person]
+
+
 def screen(counts: Ints, min_n: int) -> str | None:
     """Why an item with counts[n_cat] answers cannot be estimated, or None."""
     if counts.sum() == 0:
@@ -109,15 +115,11 @@ def estimate(
     if len(used) < len(rows):
         mine = (usable & linked)[item]
         person, item, category = person[mine], place[item[mine]], category[mine]
-    answered = np.bincount(person) > 0
-    present, groups = np.unique(
-        (np.zeros(len(answered), dtype=np.int64) if group is None else group[: len(answered)])[answered], return_inverse=True
-    )
-    if not answered.all():
-        person = (np.cumsum(answered) - 1)[person]
+    who, person = renumbered(person)
+    present, groups = np.unique(np.zeros(len(who), dtype=np.int64) if group is None else group[who], return_inverse=True)
     fit = fit_mml(person, item, category, [rows[i] for i in used.tolist()], demands.mml, fixed[used], groups, hold=hold)
     run = Run(used, present, fit, standard_errors(fit, demands.mml.priors, demands.se), rmsd(fit))
-    discrimination = ItemParams.from_rows([row._replace(scale=0) for row in fit.rows]).discrimination.tolist()
+    discrimination = fit.params.discrimination.tolist()
     flags: list[tuple[str, ...]] = []
     for i, reason in enumerate(why):
         flags.append(("anchor",) if fixed[i] else (reason,) if reason else _flags(run, int(place[i]), discrimination[place[i]], demands))
@@ -144,7 +146,8 @@ def _linked(person: Ints, item: Ints, usable: NDArray[np.bool_], fixed: NDArray[
         who, what = np.concatenate([[last[0]], who]), np.concatenate([[last[1]], what])
         last = int(who[-1]), int(what[-1])
         same = who[1:] == who[:-1]
-        links = np.unique(np.concatenate([links, what[:-1][same] * n_items + what[1:][same]]))
+        links = np.concatenate([links, what[:-1][same] * n_items + what[1:][same]])
+        links = np.flatnonzero(np.bincount(links)) if n_items**2 <= STRETCH else np.unique(links)
     edges = sparse.coo_matrix((np.ones(len(links)), np.divmod(links, n_items)), shape=(n_items, n_items))
     part = connected_components(edges, directed=False)[1]
     if (fixed & usable).any():
@@ -175,7 +178,7 @@ def _precise(row: Row, errors: Errors, k: int, max_se: float) -> bool:
     if row.slopes:
         most = max_se * np.maximum(np.abs(row.slopes), 1.0)
         return bool(np.all(se_slopes <= most) and np.all(se_b <= most))
-    return bool(np.all(np.array(se_b) <= max_se)) and (row.model in FIXED_SLOPE or se_a <= max_se * max(row.a, 1.0))
+    return all(se <= max_se for se in se_b) and (row.model in FIXED_SLOPE or se_a <= max_se * max(row.a, 1.0))
 
 
 def _at_bound(row: Row) -> bool:

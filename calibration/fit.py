@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from calibration.curves import expected_scores, params_of
 from calibration.expectation import LEAST_LOG
 from calibration.mml import MmlFit
 from calibration.personfit import LEAST_ANSWER_VARIANCE, surprise
-from cat_engine import Grid, ItemParams, NormalPrior, Row, eap, log_probabilities, probabilities
+from cat_engine import Grid, NormalPrior, Row, eap, log_probabilities
 from cat_engine.irt import Floats, Ints, log_probabilities_at
 
 LEAST_COMMON = 10  # persons for a correlation of residuals
@@ -20,13 +21,11 @@ def rmsd(fit: MmlFit) -> Floats:
     """Root mean squared deviation of observed from expected item score, weighted by the ability of those who answered, per scale point
     (as used in PISA; Tijmstra et al., 2020), [I]; NaN for an item that nobody answered. Made for routed data: both curves are of the people who met the item.
     """
-    params = ItemParams.from_rows([row._replace(scale=0) for row in fit.rows])
-    p = np.moveaxis(probabilities(params, fit.nodes), 0, -1)
-    k = np.arange(p.shape[1])[None, :, None]
+    k = np.arange(fit.expected.shape[1])[None, :, None]
     total = fit.expected.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         observed = np.where(total > 0, (fit.expected * k).sum(axis=1) / total, 0.0)
-        gap = (observed - (p * k).sum(axis=1)) / (params.n_cat - 1)[:, None]
+        gap = (observed - expected_scores(fit.params, fit.nodes).T) / (fit.params.n_cat - 1)[:, None]
         return np.asarray(np.sqrt((total * gap**2).sum(axis=1) / total.sum(axis=1)))
 
 
@@ -61,7 +60,7 @@ def expected_a_posteriori(
     """EAP and posterior sd of each person from answers person[R], item[R], category[R], with a normal prior."""
     grid = Grid(n=121)
     nodes = grid.nodes()
-    table = log_probabilities(ItemParams.from_rows([row._replace(scale=0) for row in rows]), nodes)
+    table = log_probabilities(params_of(rows), nodes)
     width = table.shape[2]
     answers = sparse.csr_matrix((np.ones(len(person)), (person, item * width + category)), shape=(int(person.max()) + 1, len(rows) * width))
     finite = np.maximum(table.reshape(len(nodes), -1).T, LEAST_LOG)
@@ -77,8 +76,7 @@ def residuals(
         theta, se = expected_a_posteriori(person, item, category, rows, mean, sd)
     else:
         se = np.full(n_persons, np.nan)
-    params = ItemParams.from_rows([row._replace(scale=0) for row in rows])
-    log_p = log_probabilities_at(params.take(item), theta[person])
+    log_p = log_probabilities_at(params_of(rows).take(item), theta[person])
     p = np.exp(log_p)
     k = np.arange(p.shape[1])
     expected = (p * k).sum(axis=1)

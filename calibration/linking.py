@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from cat_engine import Fault, Faulty, ItemParams, Row, expected_score
-from cat_engine.irt import Floats
+from calibration.curves import expected_scores, params_of
+from cat_engine import Fault, Faulty, ItemParams, Row
+from cat_engine.families import Graded
+from cat_engine.irt import NOMINAL, Floats
 
 METHODS = ("mm", "ms", "haebara", "sl")
 SMALLEST_SLOPE = 0.05
@@ -27,7 +29,7 @@ def middles(rows: Sequence[Row]) -> Floats:
     """Where items lie, by the scale they share, [I] (ItemParams.middle: their mean b, if they have any)."""
     if not any(row.slopes for row in rows):
         return np.array([sum(row.b) / len(row.b) for row in rows])
-    return ItemParams.from_rows([row._replace(scale=0) for row in rows]).middle
+    return params_of(rows).middle
 
 
 def link(new: Sequence[Row], old: Sequence[Row], method: str = "sl", points: Floats | None = None) -> tuple[float, float]:
@@ -37,6 +39,12 @@ def link(new: Sequence[Row], old: Sequence[Row], method: str = "sl", points: Flo
     1983: of test curves). The last two sum over equally weighted `points` on the old scale (default: 40 on [-4, 4]), one-directional. Raises Faulty for
     fewer than two common items, items with other numbers of categories, an unknown method, or nominal items, which have no a and b, in mm or ms.
     """
+    check_common(new, old, method)
+    return constants(params_of(new), params_of(old), method, points)
+
+
+def check_common(new: Sequence[Row], old: Sequence[Row], method: str) -> None:
+    """Raises Faulty as `link` says."""
     faults = [] if method in METHODS else [Fault("link", "method", f"'{method}' is not known", "one of " + ", ".join(METHODS))]
     if len(new) != len(old) or len(new) < 2:
         faults.append(Fault("link", "common items", f"there are {min(len(new), len(old))}", "linking needs at least two"))
@@ -53,33 +61,44 @@ def link(new: Sequence[Row], old: Sequence[Row], method: str = "sl", points: Flo
         ]
     if faults:
         raise Faulty(faults)
-    start = _start(new, old, method)
+
+
+def constants(mine: ItemParams, theirs: ItemParams, method: str = "sl", points: Floats | None = None) -> tuple[float, float]:
+    """(A, B) as `link` gives them, of common items that are known to be fit for it."""
+    start = _start(mine, theirs, method)
     if method in ("mm", "ms"):
         return float(start[0]), float(start[1])
     theta = np.linspace(-4, 4, 40) if points is None else points
-    mine, theirs = (ItemParams.from_rows([row._replace(scale=0) for row in rows]) for rows in (new, old))
-    target = expected_score(theirs, theta)
+
+    def compared(values: Floats) -> Floats:
+        """Of values[N, I] what is compared: those of items, or those of tests, [N, 1]."""
+        return values.sum(axis=1, keepdims=True) if method == "sl" else values
+
+    target = compared(expected_scores(theirs, theta))
 
     # An item moved to the old scale has at theta the value that it had at t = (theta - B) / A on its own.
-    def distances(constants: Floats) -> tuple[Floats, Floats]:
-        slope, t = constants[0], (theta - constants[1]) / constants[0]
-        value, steepness = _scores(mine, t)
-        apart, slopes = value - target, np.stack([steepness * (-t / slope)[:, None], steepness / -slope], axis=-1)
-        return (apart.sum(axis=1), slopes.sum(axis=1)) if method == "sl" else (apart.ravel(), slopes.reshape(-1, 2))
+    def distances(moved_by: Floats) -> tuple[Floats, Floats]:
+        slope, t = moved_by[0], (theta - moved_by[1]) / moved_by[0]
+        value, steepness = map(compared, _scores(mine, t))
+        return (value - target).ravel(), np.stack([steepness * (-t / slope)[:, None], steepness / -slope], axis=-1).reshape(-1, 2)
 
     found = _least_squares(distances, start)
     return float(found[0]), float(found[1])
 
 
 def _scores(params: ItemParams, theta: Floats) -> tuple[Floats, Floats]:
-    """Expected score, sum_k k P_k, and its derivative, sum_k k P_k (log P_k)', [N, I] each."""
+    """Expected score, sum_k k P_k = sum_k P(above k), and its derivative, sum_k k P_k (log P_k)', [N, I] each."""
     score, slope = np.empty((2, len(theta), len(params)))
     for at, family in params.families:
         own = np.broadcast_to(theta[:, None], (len(theta), len(at)))
-        weighted = np.diff(family.up_to(own), prepend=0.0, append=1.0)
-        weighted *= np.arange(weighted.shape[-1])
-        score[:, at] = weighted.sum(axis=-1)
-        slope[:, at] = (weighted * family.derivatives(own)[0]).sum(axis=-1)
+        below = family.up_to(own)
+        above = 1 - below
+        score[:, at] = above.sum(axis=-1)
+        if isinstance(family, Graded):  # P(above k) is logistic, and its derivative a times the product of both
+            slope[:, at] = family.a * (below * above).sum(axis=-1)
+        else:
+            p = np.diff(below, prepend=0.0, append=1.0)
+            slope[:, at] = (p * np.arange(p.shape[-1]) * family.derivatives(own)[0]).sum(axis=-1)
     return score, slope
 
 
@@ -97,24 +116,23 @@ def _least_squares(distances: Callable[[Floats], tuple[Floats, Floats]], start: 
         square[[0, 1], [0, 1]] += damping * np.maximum(np.diag(square), np.finfo(float).tiny)
         there = here - np.linalg.solve(square, gradient)
         there[0] = max(there[0], SMALLEST_SLOPE)
-        moved = np.abs(there - here).max()
+        if np.abs(there - here).max() < SMALLEST_STEP:
+            return there
         after = distances(there)
         if after[0] @ after[0] <= (1 + ROUNDING) * (apart @ apart):
             here, (apart, slopes), damping = there, after, damping / 10
         else:
             damping *= 10
-        if moved < SMALLEST_STEP:
-            break
     return here
 
 
-def _start(new: Sequence[Row], old: Sequence[Row], method: str) -> Floats:
+def _start(mine: ItemParams, theirs: ItemParams, method: str) -> Floats:
     """(A, B) by the means of a and b, or by means and sds of b, of the items that have them."""
-    pairs = [(mine, theirs) for mine, theirs in zip(new, old, strict=True) if not (mine.slopes or theirs.slopes)]
-    if not pairs:
+    sound = np.array([one not in NOMINAL and other not in NOMINAL for one, other in zip(mine.model, theirs.model, strict=True)])
+    if not sound.any():
         return np.array([1.0, 0.0])
-    b_new, b_old = (np.concatenate([pair[k].b for pair in pairs]) for k in (0, 1))
-    a_new, a_old = (np.array([pair[k].a for pair in pairs]) for k in (0, 1))
+    (a_new, b_new), (a_old, b_old) = ((params.a[sound], params.b[sound]) for params in (mine, theirs))
+    b_new, b_old = b_new[~np.isnan(b_new)], b_old[~np.isnan(b_old)]
     slope = float(a_new.mean() / a_old.mean()) if method == "mm" or b_new.std() == 0 else float(b_old.std() / b_new.std())
     slope = max(slope, SMALLEST_SLOPE)
     return np.array([slope, b_old.mean() - slope * b_new.mean()])

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from calibration.curves import unpack
+from calibration.curves import params_of, unpack
 from calibration.expectation import Design, Here, Hold
 from calibration.priors import FLAT, Priors
 from calibration.state import FIXED_SLOPE, State, shapes_of
 from calibration.twins import Twins, tied
-from cat_engine import Grid, Row
+from cat_engine import Grid, ItemParams, Row
 from cat_engine.irt import Floats, Ints
 
 __all__ = ["FLAT", "MmlFit", "MmlOptions", "Priors", "fit_mml"]
@@ -52,13 +52,14 @@ class MmlOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MmlFit:
-    """The estimate: rows (one an item), latent mean[G] and sd[G], and how it went.
+    """The estimate: rows (one an item), the same as `params` on one scale, latent mean[G] and sd[G], and how it went.
 
     loglik is without the priors. counts[I, K] answers; expected[I, K, Q] posterior-weighted counts, mass[G, Q] those of persons; nodes[Q] and
     weights[G, Q] the latent densities; n_free the number of parameters estimated.
     """
 
     rows: tuple[Row, ...]
+    params: ItemParams
     means: Floats
     sds: Floats
     loglik: float
@@ -153,7 +154,7 @@ def fit_mml(
     if state.histogram is None:
         means, sds = state.latent[:, 0].copy(), np.exp(state.latent[:, 1])
     return MmlFit(
-        tuple(out), means, sds, loglik, cycles, converged, state.n_free, design.counts, items, mass, nodes, weights, state, design
+        tuple(out), params_of(out), means, sds, loglik, cycles, converged, state.n_free, design.counts, items, mass, nodes, weights, state, design
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ A pair is flagged where q3 is at least .2 (the bound of Christensen et al. for w
 all pairs of the competency. Only a positive q3 is: that of a testlet, a shared stimulus, an item that gives away another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,10 +31,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import ndtr
 
+from calibration.curves import expected_scores
 from calibration.expectation import Part, Sums
 from calibration.holm import holm
 from calibration.mml import MmlFit
-from cat_engine import ItemParams, probabilities
 from cat_engine.irt import Floats, Ints
 
 LEAST_COMMON = 50  # people who met both: of fewer only a q3 above a half could be told from chance, and z is far from normal
@@ -122,8 +122,7 @@ def pair_findings(fit: MmlFit, ids: Sequence[str], competency: str = "") -> Pair
 
 def _tables(fit: MmlFit, every: int) -> tuple[Ints, Floats, Floats]:
     """n, q3 and z, [I, I] each, of every so-manieth person."""
-    p = np.moveaxis(probabilities(ItemParams.from_rows([row._replace(scale=0) for row in fit.rows]), fit.nodes), 0, -1)
-    score = np.einsum("k,ikq->iq", np.arange(p.shape[1]), p)
+    score = expected_scores(fit.params, fit.nodes)  # [Q, I]
     sums = fit.design.held.total(_pair_sums, _table_of(fit), fit.nodes, score, fit.design.n_cat, every)
     n, total, spread, square = np.stack(sums).astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -147,7 +146,8 @@ def _table_of(fit: MmlFit) -> Floats:
 
 def _pair_sums(part: Part, table: Floats, nodes: Floats, score: Floats, n_cat: int, every: int) -> Sums:
     """Over the people of a part, [I, I] each: how many met both items, and the sums of t, of v of the first item, and of t^2."""
-    n_items, sums, at = len(score), np.zeros((4, len(score), len(score))), 0
+    n_items, at = score.shape[1], 0
+    sums = np.zeros((4, n_items, n_items))
     whole = part.matrix(np.float32)
     if every > 1:
         whole = whole[::every]
@@ -158,23 +158,28 @@ def _pair_sums(part: Part, table: Floats, nodes: Floats, score: Floats, n_cat: i
         person, item, category = answers.row, answers.col // n_cat, answers.col % n_cat
         given = item < n_items  # the column behind the items is the person's group
         person, item, category = person[given], item[given], category[given]
-        e = category - (w @ score.T)[person, item]
-        covariances = [(own @ score.T)[person, item] for own in _polynomials(w, nodes)]
+        place = person.astype(np.int64) * n_items + item
+        e = category - (w @ score).take(place)
+        covariances = [(own @ score).take(place) / length.take(person) for own, length in _polynomials(w, nodes)]
         starts = np.concatenate([[0], np.cumsum(np.bincount(person, minlength=len(w)))])
         met, *parts = (_table(values, item, starts, n_items) for values in (np.ones(len(e)), e, *covariances))
         sums += _products(met, parts)
     return tuple(sums)
 
 
-def _polynomials(w: NDArray[np.floating], nodes: Floats) -> tuple[Floats, Floats]:
-    """The orthonormal polynomials of degree 1 and 2 of the posteriors w[P, Q], times these, [P, Q] each. The second is 0 where all lies on two nodes."""
+def _polynomials(w: NDArray[np.floating], nodes: Floats) -> Iterator[tuple[Floats, Floats]]:
+    """The orthogonal polynomials of degree 1 and 2 of the posteriors w[P, Q], times these, and their lengths, [P]: that of a second one is infinite where all
+    lies on two nodes.
+    """
     away = nodes - (w @ nodes)[:, None]
     weighted, square = w * away, away * away
-    variance, third = (weighted * away).sum(axis=1, keepdims=True), (weighted * square).sum(axis=1, keepdims=True)
-    bend = square - variance - third / variance * away
-    curved = w * bend
-    length = np.sqrt((curved * bend).sum(axis=1, keepdims=True))
-    return weighted / np.sqrt(variance), np.divide(curved, length, out=np.zeros_like(curved), where=length > LEAST_LENGTH)
+    variance, third = (np.einsum("pq,pq->p", weighted, power) for power in (away, square))
+    yield weighted, np.sqrt(variance)
+    square -= variance[:, None]
+    square -= (third / variance)[:, None] * away
+    curved = w * square
+    length = np.sqrt(np.einsum("pq,pq->p", curved, square))
+    yield curved, np.where(length > LEAST_LENGTH, length, np.inf)
 
 
 def _table(values: Floats, item: Ints, starts: Ints, n_items: int) -> Any:

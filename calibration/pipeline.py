@@ -1,17 +1,18 @@
 """One calibration run: answers and a bank in, a proposal out, with a verdict and its reason for every item."""
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from calibration.dif_run import DifFinding, run_dif
+from calibration.curves import params_of
+from calibration.dif_run import DifFinding, Grouping, run_dif
 from calibration.drift import FEWEST_TO_TELL, Mask, drifted_anchor, drifts, purified
-from calibration.estimate import Demands, Run, estimate
+from calibration.estimate import Demands, Run, estimate, renumbered
 from calibration.expectation import Here, Hold
 from calibration.girth_adapter import second_opinion
-from calibration.linking import link, middles, transform
+from calibration.linking import constants, middles, transform
 from calibration.mml import FIPC, MmlOptions
 from calibration.pair_residuals import PairFindings, pair_findings
 from calibration.responses import ResponseLog
@@ -96,19 +97,23 @@ def calibrate(
     if faults:
         raise Faulty(faults)
     began = time.perf_counter()
-    bank_item = np.array([bank.index[item_id] for item_id in log.item_ids])[log.item]
+    item = np.array([bank.index[item_id] for item_id in log.item_ids])[log.item]
     asked = np.array([options.mode != "online" or status in GIVEN for status in bank.status], dtype=bool)
+    scale = np.where(asked, bank.params.scale, -1).astype(np.int32)
+    scale_of = scale[item]
+    groupings = [Grouping.of(name, names) for name, names in (groups or {}).items()]
     verdicts: list[ItemVerdict] = []
     scales: list[ScaleRun] = []
     dif: list[DifFinding] = []
     pairs: list[PairFindings] = []
     for s, competency in enumerate(bank.competencies):
-        items = np.flatnonzero((bank.params.scale == s) & asked)
+        items, mine = np.flatnonzero(scale == s), np.flatnonzero(scale_of == s)
         if not len(items):
             continue
-        found, run = _calibrate_scale(log, bank, options, competency, items, bank_item, hold)
-        if run is not None and groups:
-            findings = _dif(log, bank, run, bank_item, groups)
+        answers = _Answers(log.person[mine], item[mine], log.category[mine]).to(items)
+        found, run = _calibrate_scale(answers, bank, options, competency, items, hold)
+        if run is not None and groupings:
+            findings = _dif(answers.to(np.searchsorted(items, [bank.index[item_id] for item_id in run.items])), run, groupings)
             shifted = {f.item_id for f in findings if f.flagged}
             found = [replace(v, flags=(*v.flags, "dif")) if v.item_id in shifted and v.new is not None else v for v in found]
             dif += findings
@@ -120,13 +125,26 @@ def calibrate(
     return Proposal(tuple(verdicts), tuple(scales), options, bank.version, {}, time.perf_counter() - began, tuple(dif), tuple(pairs))
 
 
-def _dif(log: ResponseLog, bank: Bank, run: ScaleRun, bank_item: Ints, groups: Mapping[str, Sequence[str]]) -> tuple[DifFinding, ...]:
-    place = np.full(len(bank), -1)
-    place[[bank.index[item_id] for item_id in run.items]] = np.arange(len(run.items))
-    mine = place[bank_item] >= 0
-    who, person = np.unique(log.person[mine], return_inverse=True)
-    own = {grouping: [names[p] for p in who.tolist()] for grouping, names in groups.items()}
-    return run_dif(person, place[bank_item[mine]], log.category[mine], run.fit.rows, run.items, own)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answers:
+    """person[R], item[R], category[R]."""
+
+    person: Ints
+    item: Ints
+    category: Ints
+
+    def to(self, items: Ints) -> "_Answers":
+        """Those to `items`, which are numbered as they stand there."""
+        place = np.full(1 + max(self.item.max(initial=0), items.max()), -1)
+        place[items] = np.arange(len(items))
+        item = place[self.item]
+        mine = item >= 0
+        return _Answers(self.person, item, self.category) if mine.all() else _Answers(self.person[mine], item[mine], self.category[mine])
+
+
+def _dif(answers: _Answers, run: ScaleRun, groupings: Iterable[Grouping]) -> tuple[DifFinding, ...]:
+    who, person = renumbered(answers.person)
+    return run_dif(person, answers.item, answers.category, run.fit.params, run.items, [grouping.among(who) for grouping in groupings])
 
 
 def _faults(log: ResponseLog, bank: Bank, options: CalibrationOptions) -> Iterator[Fault]:
@@ -142,41 +160,38 @@ def _faults(log: ResponseLog, bank: Bank, options: CalibrationOptions) -> Iterat
 
 
 def _calibrate_scale(
-    log: ResponseLog, bank: Bank, options: CalibrationOptions, competency: str, items: Ints, bank_item: Ints, hold: Hold
+    answers: _Answers, bank: Bank, options: CalibrationOptions, competency: str, items: Ints, hold: Hold
 ) -> tuple[list[ItemVerdict], ScaleRun | None]:
-    place = np.full(len(bank), -1)
-    place[items] = np.arange(len(items))
-    mine = place[bank_item] >= 0
+    person, item, category = answers.person, answers.item, answers.category
     old = [bank.row(int(i)) for i in items]
     ids = [bank.ids[i] for i in items]
     fixed = np.array([_is_anchor(bank, options, int(i)) for i in items])
-    item, category = place[bank_item[mine]], log.category[mine]
     anchorless = options.mode != "free" and not fixed[np.unique(item)].any()
     demands = Demands(2**62 if anchorless else options.min_n, options.max_se, options.se, options.mml)
-    found = estimate(log.person[mine], item, category, old, demands, fixed, hold=hold)
+    found = estimate(person, item, category, old, demands, fixed, hold=hold)
     released: set[int] = set()
     # By an ability that was not estimated, people unlike it leave every fixed curve: that tells of them, not of the anchors.
     watched = options.mode != "online" and options.mml.fipc == FIPC[0]
     while watched and found.run is not None and (moved := drifted_anchor(found.run, fixed, options.min_n)) is not None:
         fixed[moved] = False
         released.add(moved)
-        found = estimate(log.person[mine], item, category, old, demands, fixed, hold=hold)
+        found = estimate(person, item, category, old, demands, fixed, hold=hold)
     run = found.run
     if run is None:
         flags = [("no_anchor",) if anchorless and f[0] == "few" else f for f in found.flags]
         return [unestimated(*parts, competency) for parts in zip(ids, old, found.counts, flags, strict=True)], None
-    before, estimated = [old[i] for i in run.used], ~fixed[run.used]
+    before, estimated = params_of([old[i] for i in run.used]), ~fixed[run.used]
     known = estimated & np.array([bank.calibration[items[i]] == "calibrated" for i in run.used])
     free, told = not fixed.any(), bool(known.sum() >= FEWEST_TO_TELL)
     common = known if told else estimated  # made-up parameters say nothing of the scale where there are others
-    (slope, intercept), steady = _link(run.fit.rows, before, common) if free else ((1.0, 0.0), estimated)
+    (slope, intercept), steady = _link(run.fit.params, before, common) if free else ((1.0, 0.0), estimated)
     rows = [transform(row, slope, intercept) for row in run.fit.rows]
     errors = [run.errors.moved(k, row, slope, intercept) for k, row in enumerate(run.fit.rows)]
     names = tuple(ids[i] for i in run.used)
-    girth_b, girth_r = _girth(run, log.person[mine], item, category) if options.girth else (np.full(len(run.used), np.nan), float("nan"))
+    girth_b, girth_r = _girth(run, person, item, category) if options.girth else (np.full(len(run.used), np.nan), float("nan"))
     scale = ScaleRun.of(run.fit, competency, names, slope, intercept, girth_r)
-    middle_errors = [float("nan") if se_slopes else float(np.mean(se_b)) for _, se_b, se_slopes in errors]
-    moves = drifts(rows, before, middle_errors, scale.mean, scale.sd, steady)
+    middle_errors = [float("nan") if se_slopes else sum(se_b) / len(se_b) for _, se_b, se_slopes in errors]
+    moves = drifts(params_of(rows), before, middle_errors, scale.mean, scale.sd, steady)
     where = {int(i): k for k, i in enumerate(run.used)}
     verdicts = []
     for i in range(len(items)):
@@ -204,19 +219,17 @@ def _is_anchor(bank: Bank, options: CalibrationOptions, i: int) -> bool:
     return bank.ids[i] in options.anchors if options.anchors else bank.calibration[i] == "calibrated" and bank.status[i] != "pretest"
 
 
-def _link(new: Sequence[Row], old: Sequence[Row], common: Mask) -> tuple[tuple[float, float], Mask]:
+def _link(new: ItemParams, old: ItemParams, common: Mask) -> tuple[tuple[float, float], Mask]:
     """Stocking-Lord over the items `common`[I], without those that moved, and which were left, [I].
 
     Partial credit items with a given slope carry the unit of the scale themselves: only their mean moves.
     """
 
-    def constants(mine: Sequence[Row], theirs: Sequence[Row]) -> tuple[float, float]:
-        if all(row.model in FIXED_SLOPE for row in new):
-            return 1.0, float(np.mean(middles(theirs) - middles(mine)))
-        return link(mine, theirs)
+    def shift(mine: ItemParams, theirs: ItemParams) -> tuple[float, float]:
+        return 1.0, float(np.mean(theirs.middle - mine.middle))
 
     those = np.flatnonzero(common)
-    found, kept = purified([new[k] for k in those.tolist()], [old[k] for k in those.tolist()], constants)
+    found, kept = purified(new.take(those), old.take(those), shift if set(new.model) <= set(FIXED_SLOPE) else constants)
     steady = np.zeros_like(common)
     steady[those[kept]] = True
     return found, steady
@@ -225,10 +238,10 @@ def _link(new: Sequence[Row], old: Sequence[Row], common: Mask) -> tuple[tuple[f
 def _girth(run: Run, person: Ints, item: Ints, category: Ints) -> tuple[Floats, float]:
     """girth's mean step difficulty of each item used, and its correlation with ours; NaN where girth cannot take the data."""
     kept = np.isin(item, run.used)
-    who, renumbered = np.unique(person[kept], return_inverse=True)
-    unknown = np.full(len(renumbered), -1)
+    who, person = renumbered(person[kept])
+    unknown = np.full(len(person), -1)
     persons, names = (tuple(map(str, range(n))) for n in (len(who), len(run.used)))
-    log = ResponseLog(persons, names, renumbered, np.searchsorted(run.used, item[kept]), category[kept], unknown, unknown, 0 * unknown)
+    log = ResponseLog(persons, names, person, np.searchsorted(run.used, item[kept]), category[kept], unknown, unknown, 0 * unknown)
     try:
         _, b = second_opinion(log)
     except Faulty:
@@ -256,7 +269,7 @@ def recovery(proposal: Proposal, truth: Mapping[str, Row], *, adopted_only: bool
     ]
     if len(pairs) < 2:
         return Recovery(len(pairs), *(float("nan"),) * 4)
-    both = [ItemParams.from_rows([row._replace(scale=0) for row in rows]) for rows in zip(*pairs, strict=True)]
+    both = [params_of(rows) for rows in zip(*pairs, strict=True)]
     a = np.stack([params.discrimination for params in both], axis=1)
     b = np.array(
         [

@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
+from calibration.curves import expected_scores, params_of
 from calibration.dif_run import LARGEST_SHIFT, DifFinding
 from calibration.drift import LARGEST_Z, SMALLEST_SPREAD, robust_z
 from calibration.language import INDONESIAN, N_, Language
 from calibration.linking import middles
 from calibration.verdicts import ItemVerdict, ScaleRun
-from cat_engine import ItemParams, Row, expected_score, information, probabilities
+from cat_engine import ItemParams, Row, information, probabilities
 from cat_engine.irt import Floats
 
 OLD, NEW, INK, FAINT, WARNING = "#7a8794", "#0b5394", "#16202b", "#dde3e8", "#a3201c"
@@ -59,9 +61,12 @@ class Frame:
 
     def path(self, xs: Floats, ys: Floats, style: str) -> str:
         """A line through the points."""
-        places = np.stack([self.across(xs), self.down(ys)], axis=1)
-        points = "L".join(["%.1f,%.1f"] * len(places)) % tuple(places.ravel().tolist())
-        return f'<path d="M{points}" fill="none" {style}/>'
+        return self.paths(xs, ys[None], style)[0]
+
+    def paths(self, xs: Floats, ys: Floats, style: str) -> list[str]:
+        """Lines through the points of each row of ys[C, N]: their places across are written once."""
+        points = "L".join(f"{x:.1f},%.1f" for x in self.across(xs).tolist())
+        return [f'<path d="M{points % tuple(row)}" fill="none" {style}/>' for row in self.down(ys).tolist()]
 
     def draw(self, label: str, parts: Sequence[str], x_ticks: Sequence[float], y_ticks: Sequence[float], titles: tuple[str, str]) -> str:
         """The picture: grid, ticks, axis titles, and the parts."""
@@ -114,25 +119,27 @@ def line_style(colour: str, *, dashed: bool = False) -> str:
     return f'stroke="{colour}" stroke-width="2"' + (' stroke-dasharray="5 3"' if dashed else "")
 
 
-def item_curves(verdicts: Sequence[ItemVerdict], run: ScaleRun) -> list[Picture]:
-    """Of estimated items of a run, one each: expected score (0-1) under old (grey, dashed) and new (blue) parameters, with observed means in ability
+def item_curves(verdicts: Sequence[ItemVerdict], run: ScaleRun, old: ItemParams, new: ItemParams) -> list[Picture]:
+    """Of estimated items of a run, one each, with the old parameters of those that have any, and the new ones: expected score (0-1) under old (grey, dashed) and new (blue) parameters, with observed means in ability
     bins and 95 % bands. Of a nominal item instead the probability of each category, numbered at its peak, with observed shares in the colour of its
     curve.
     """
     place = {item_id: at for at, item_id in enumerate(run.items)}
-    rows = [row for v in verdicts for row in (v.old, v.new) if row is not None and not v.shape.slopes]
-    shares = iter(_shares(rows).T if rows else ())
-    seen = _Observed.of(run)
     frame, pictures = Frame(270, 168, (-4, 4), (0, 1)), []
+    before, after = (
+        iter(frame.paths(THETA, (expected_scores(params, THETA) / (params.n_cat - 1)).T, line_style(colour, dashed=dashed)))
+        for params, colour, dashed in ((old, OLD, True), (new, NEW, False))
+    )
+    seen = _Observed.of(run)
+    means = seen.means(frame)
     for v in verdicts:
         nominal, k = bool(v.shape.slopes), place[v.item_id]
         parts: list[str] = []
-        for row, colour, dashed in ((v.old, OLD, True), (v.new, NEW, False)):
-            if row is not None and nominal:
-                parts += _categories(frame, row, colour if dashed else "")
-            elif row is not None:
-                parts.append(frame.path(THETA, next(shares), line_style(colour, dashed=dashed)))
-        parts += seen.shares(frame, k, len(v.shape.b) + 1) if nominal else seen.means(frame, k, len(v.shape.b))
+        for row, lines, colour in ((v.old, before, OLD), (v.new, after, "")):
+            if row is not None:
+                line = next(lines)
+                parts += _categories(frame, row, colour) if nominal else [line]
+        parts += seen.shares(frame, k, len(v.shape.b) + 1) if nominal else means[k]
         titles = (N_("kemampuan"), N_("peluang kategori") if nominal else N_("harapan skor"))
         pictures.append(Picture(frame, N_("Kurva butir {item}"), parts, (-4, -2, 0, 2, 4), (0, 0.5, 1), titles, v.item_id))
     return pictures
@@ -140,13 +147,15 @@ def item_curves(verdicts: Sequence[ItemVerdict], run: ScaleRun) -> list[Picture]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Observed:
-    """What was answered in bins of ability on the bank's scale: the number of people, n[I, B], their mean ability, theta[I, B], and the share of each
-    category, share[I, K, B], by their posteriors.
+    """What was answered in bins of ability on the bank's scale: whether enough people did, enough[I, B], their mean ability, theta[I, B], the share of each
+    category, share[I, K, B], and the mean score as a share of the score points with the half of its band, mean[I, B] and spread[I, B], by their posteriors.
     """
 
-    n: Floats
+    enough: NDArray[np.bool_]
     theta: Floats
     share: Floats
+    mean: Floats
+    spread: Floats
 
     @classmethod
     def of(cls, run: ScaleRun) -> "_Observed":
@@ -158,32 +167,37 @@ class _Observed:
         counts = expected.sum(axis=1)
         n = counts @ inside
         with np.errstate(invalid="ignore", divide="ignore"):
-            return cls(n, (counts * nodes) @ inside / n, expected @ inside / n[:, None])
+            share = expected @ inside / n[:, None]
+            levels = (np.arange(share.shape[1]) / (run.fit.params.n_cat[:, None] - 1))[:, :, None]
+            mean = (share * levels).sum(axis=1)
+            spread = 1.96 * np.sqrt((share * (levels - mean[:, None]) ** 2).sum(axis=1) / n)
+            return cls(n >= LEAST_IN_BIN, (counts * nodes) @ inside / n, share, mean, spread)
 
-    def means(self, frame: Frame, k: int, width: int) -> list[str]:
-        """Mean answers to item k of `width` score points, as shares of them, with their bands."""
-        bins = np.flatnonzero(self.n[k] >= LEAST_IN_BIN)
-        share, levels = self.share[k][:, bins], np.arange(self.share.shape[1])[:, None] / width
-        mean = (share * levels).sum(axis=0)
-        spread = 1.96 * np.sqrt((share * (levels - mean) ** 2).sum(axis=0) / self.n[k, bins])
-        places = (frame.across(self.theta[k, bins]), *map(frame.down, (mean, mean - spread, mean + spread)))
+    def means(self, frame: Frame) -> list[list[str]]:
+        """Mean answers to each item with their bands."""
+        heights = frame.down(np.stack([self.mean, self.mean - self.spread, self.mean + self.spread]))
+        places = np.stack([self.enough, frame.across(self.theta), *heights], axis=-1)
         return [
-            f'<path d="M{x:.1f},{high:.1f}V{low:.1f}" stroke="{INK}"/><circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{INK}"/>'
-            for x, y, low, high in zip(*(place.tolist() for place in places), strict=True)
+            [
+                f'<path d="M{x:.1f},{high:.1f}V{low:.1f}" stroke="{INK}"/><circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{INK}"/>'
+                for enough, x, y, low, high in bins
+                if enough
+            ]
+            for bins in places.tolist()
         ]
 
     def shares(self, frame: Frame, k: int, n_cat: int) -> list[str]:
         """The share of each category of item k."""
         return [
             f'<circle cx="{frame.at_x(float(self.theta[k, b])):.1f}" cy="{frame.at_y(p):.1f}" r="2" fill="{colour}"/>'
-            for b in np.flatnonzero(self.n[k] >= LEAST_IN_BIN).tolist()
+            for b in np.flatnonzero(self.enough[k]).tolist()
             for p, colour in zip(self.share[k, :n_cat, b].tolist(), itertools.cycle(CATEGORIES))
         ]
 
 
 def _categories(frame: Frame, row: Row, colour: str) -> list[str]:
     """A curve for each category: dashed in `colour`, or where there is none in the category's own, with its number at the peak."""
-    p = probabilities(ItemParams.from_rows([row._replace(scale=0)]), THETA)[:, 0]
+    p = probabilities(params_of([row]), THETA)[:, 0]
     if colour:
         return [frame.path(THETA, p[:, k], line_style(colour, dashed=True)) for k in range(p.shape[1])]
     parts = []
@@ -193,11 +207,6 @@ def _categories(frame: Frame, row: Row, colour: str) -> list[str]:
         parts.append(frame.path(THETA, p[:, k], line_style(own)))
         parts.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{k}</text>')
     return parts
-
-
-def _shares(rows: Sequence[Row]) -> Floats:
-    """Expected scores at THETA as shares of their ranges, [N, I]."""
-    return expected_score(ItemParams.from_rows([row._replace(scale=0) for row in rows]), THETA) / [len(row.b) for row in rows]
 
 
 def difficulty_scatter(verdicts: Sequence[ItemVerdict]) -> Picture:
@@ -232,7 +241,7 @@ def shifts(verdicts: Sequence[ItemVerdict]) -> Picture:
     apart = ["drift" in v.flags or (v.drift is not None and "robust_z" in v.drift.beyond) for v, *_ in pairs]
     for (v, *_), place, shift, beyond in zip(pairs, places.tolist(), d.tolist(), apart, strict=True):
         colour, x, y = WARNING if beyond else NEW, frame.at_x(place), frame.at_y(shift)
-        spread = 1.96 * v.se_middle if np.isfinite(v.se_middle) else 0.0
+        spread = 1.96 * v.se_middle if math.isfinite(v.se_middle) else 0.0
         low, top = frame.at_y(shift - spread), frame.at_y(shift + spread)
         name = html.escape(v.item_id)
         parts.append(f'<path d="M{x:.1f},{low:.1f}V{top:.1f}" stroke="{colour}" stroke-opacity=".35"/>')
@@ -267,7 +276,7 @@ def group_shifts(findings: Sequence[DifFinding]) -> Picture:
 
 def error_by_answers(verdicts: Sequence[ItemVerdict], max_se: float) -> Picture:
     """The largest SE of b against the number of answers, and the largest that is adopted."""
-    shown = [(v.n, max(v.se_b)) for v in verdicts if v.new is not None and np.isfinite(v.se_b).all()]
+    shown = [(v.n, max(v.se_b)) for v in verdicts if v.new is not None and all(map(math.isfinite, v.se_b))]
     most = _round_up(max((n for n, _ in shown), default=100))
     high = max(2 * max_se, 0.5)
     frame = Frame(340, 300, (0, most), (0, high))
@@ -278,9 +287,9 @@ def error_by_answers(verdicts: Sequence[ItemVerdict], max_se: float) -> Picture:
     return Picture(frame, N_("Galat baku dan banyaknya jawaban"), parts, ticks, (0, round(max_se, 2), round(high, 2)), titles)
 
 
-def information_curves(old: Sequence[Row], new: Sequence[Row]) -> Picture:
+def information_curves(old: ItemParams, new: ItemParams) -> Picture:
     """Information of a competency's items under old (grey, dashed) and proposed (blue) parameters."""
-    totals = [information(ItemParams.from_rows([row._replace(scale=0) for row in rows]), THETA).sum(axis=1) for rows in (old, new) if rows]
+    totals = [information(params, THETA).sum(axis=1) for params in (old, new) if len(params)]
     top = _round_up(max(float(total.max()) for total in totals))
     frame = Frame(340, 190, (-4, 4), (0, top))
     parts = [frame.path(THETA, totals[-1], line_style(NEW))]

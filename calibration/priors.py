@@ -102,7 +102,7 @@ class Priors:
     def _held(self, model: str, x: Floats) -> Iterator[tuple[Prior, slice, Floats, Floats | float]]:
         """Each prior that items x[n, m] have: where its quantity stands in x, what it is, and its derivatives by x there."""
         n_ends = ASYMPTOTES.get(model, 0)
-        a, ends = np.exp(x[:, :1]), expit(x[:, x.shape[1] - n_ends :])
+        a, ends = np.exp(x[:, :1]), expit(x[:, x.shape[1] - n_ends :]) if n_ends else x[:, :0]
         steps = slice(1, x.shape[1] - n_ends)
         for name, prior in self.by_quantity.items():
             if model in NOMINAL:

@@ -1,9 +1,8 @@
 """The calibration report: one self-contained HTML file that a psychometrician can read on screen or print, in Languages."""
 
 import html
+import math
 from collections.abc import Iterable, Mapping, Sequence
-
-import numpy as np
 
 from calibration.dif_run import DifFinding
 from calibration.drawings import Drawings, ScaleDrawings
@@ -265,7 +264,7 @@ def _decisions(verdicts: Sequence[ItemVerdict], language: Language) -> list[str]
 
 def _scales_table(scales: Sequence[ScaleRun], language: Language) -> str:
     _, number = language.gettext, language.number
-    girth = any(np.isfinite(run.girth_correlation) for run in scales)
+    girth = any(math.isfinite(run.girth_correlation) for run in scales)
     heads = [_("Orang"), _("Jawaban"), _("Rerata"), _("SD"), "A", "B", _("log-kemungkinan"), _("Siklus"), *[_("r dengan girth")] * girth]
     competency, converged, whole, yes, no = _("Kompetensi"), _("Konvergen"), _("Semua butir"), _("ya"), _("tidak")
     out = [f'<div class="wide"><table><thead><tr><th>{competency}</th>{_numeric(heads)}<th>{converged}</th></tr></thead><tbody>']
@@ -301,7 +300,7 @@ def _meanings(verdicts: Sequence[ItemVerdict], language: Language) -> str:
 def _items_table(verdicts: Sequence[ItemVerdict], language: Language) -> str:
     _, number = language.gettext, language.number
     old = any(v.old is not None for v in verdicts)
-    girth = any(np.isfinite(v.girth_b) for v in verdicts)
+    girth = any(math.isfinite(v.girth_b) for v in verdicts)
     words = [language.pgettext("satu", "Butir"), *[_("Lama")] * old, _("Baru")]
     heads = ["n", _("SE a"), _("SE b terbesar"), "RMSD", *[_("b menurut girth")] * girth]
     verdict, notes = _("Putusan"), _("Catatan")

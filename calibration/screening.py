@@ -22,6 +22,7 @@ def answer_faults(log: ResponseLog, bank: Bank) -> Iterator[Fault]:
     for i in np.unique(log.item[log.category >= n_cat[log.item]]):
         highest = log.category[log.item == i].max()
         yield Fault("answers", log.item_ids[i], f"category {highest} was answered, the bank has categories 0 to {n_cat[i] - 1}")
-    pairs, times = np.unique(log.person * len(log.item_ids) + log.item, return_counts=True)
-    for i, n in zip(*np.unique(pairs[times > 1] % len(log.item_ids), return_counts=True), strict=True):
+    pairs = np.sort(log.person * len(log.item_ids) + log.item)
+    again = np.unique(pairs[1:][pairs[1:] == pairs[:-1]])
+    for i, n in zip(*np.unique(again % len(log.item_ids), return_counts=True), strict=True):
         yield Fault("answers", log.item_ids[i], f"{n} people have answered it more than once", "one answer a person and item")

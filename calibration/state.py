@@ -95,10 +95,12 @@ class Shape:
             xi = np.linalg.solve(left, np.einsum("nmp,nm->p", self.ties, gradient))
             step = self.ties @ xi
             return np.asarray(step / max(1.0, float(np.abs(step).max(initial=0.0))))
-        m = self.x.shape[1]
-        left = np.where(free[:, :, None] & free[:, None, :], information, 0.0)
-        left[:, np.arange(m), np.arange(m)] += ~free
-        move = np.linalg.solve(left, (gradient * free)[:, :, None])[:, :, 0]
+        if not free.all():
+            m = self.x.shape[1]
+            information = np.where(free[:, :, None] & free[:, None, :], information, 0.0)
+            information[:, np.arange(m), np.arange(m)] += ~free
+            gradient = gradient * free
+        move = np.linalg.solve(information, gradient[:, :, None])[:, :, 0]
         return np.asarray(move / np.maximum(1.0, np.abs(move).max(axis=1, keepdims=True)))
 
     def _objective(self, x: Floats, r: Floats, nodes: Floats, priors: Priors) -> Floats:

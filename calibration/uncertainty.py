@@ -177,14 +177,14 @@ class _Basis:
         items, groups = np.split(weighted @ phi.T, [score.size // len(nodes)])
         return cls(items.reshape(*score.shape[:3], -1), groups.reshape(design.n_groups, m, -1), phi / root, free)
 
-    def moments(self, part: Part, table: Floats) -> tuple[Floats, Floats]:
-        """Of each person's posterior: mean[P, R] and covariance[P, R, R] of phi."""
+    def covariance(self, part: Part, table: Floats) -> Floats:
+        """Of phi by each person's posterior, [P, R, R]."""
         r = len(self.phi)
         products = (self.phi[:, None] * self.phi[None]).reshape(r * r, -1).T
         mean, second = (
             np.concatenate(x) for x in zip(*((w @ self.phi.T, w @ products) for _, w, _ in part.posteriors(table)), strict=True)
         )
-        return mean, second.reshape(-1, r, r) - mean[:, :, None] * mean[:, None]
+        return np.asarray((second - np.repeat(mean, r, axis=1) * np.tile(mean, r)).reshape(-1, r, r))
 
 
 def _complete(fit: MmlFit) -> Floats:
@@ -195,9 +195,10 @@ def _complete(fit: MmlFit) -> Floats:
         r = fit.expected[shape.index, : shape.n_cat].reshape(len(shape.index), -1, 1)
 
         def gradient(x: Floats, shape: Shape = shape, r: Floats = r) -> Floats:
-            return np.asarray(scores(shape.model, x, fit.nodes).reshape(*x.shape, -1) @ r)[:, :, 0]
+            score = scores(shape.model, x.reshape(-1, x.shape[-1]), fit.nodes)
+            return np.asarray(score.reshape(*x.shape, -1) @ r)[..., 0]
 
-        _fill(out, shape, m, gradient)
+        _fill(out, shape, m, gradient, shape.x.size * r[0].size)
     for g, n_persons in enumerate(design.sizes.tolist()):
         at = (design.n_items + g) * m
         out[at, at], out[at + 1, at + 1] = n_persons / fit.sds[g] ** 2, 2 * n_persons
@@ -209,26 +210,33 @@ def _prior_curvature(fit: MmlFit, priors: Priors) -> Floats:
     m, design = _m(fit), fit.design
     out = np.zeros(((design.n_items + design.n_groups) * m,) * 2)
     for shape in fit.state.shapes:
-        _fill(out, shape, m, lambda x, model=shape.model: priors.slopes(model, x)[0])  # type: ignore[misc]
+
+        def gradient(x: Floats, shape: Shape = shape) -> Floats:
+            return priors.slopes(shape.model, x.reshape(-1, x.shape[-1]))[0].reshape(x.shape)
+
+        _fill(out, shape, m, gradient, shape.x.size)
     return out
 
 
-def _fill(out: Floats, shape: Shape, m: int, gradient: Callable[[Floats], Floats]) -> None:
-    """The blocks of a shape in `out`: minus the derivative of gradient(x[n, m]) by each parameter."""
-    own = np.arange(shape.x.shape[1])
-    for column in own.tolist():
-        step = np.zeros(len(own))
-        step[column] = DIFFERENCE
-        out[shape.index[:, None] * m + own, shape.index[:, None] * m + column] = (gradient(shape.x - step) - gradient(shape.x + step)) / (
-            2 * DIFFERENCE
-        )
+def _fill(out: Floats, shape: Shape, m: int, gradient: Callable[[Floats], Floats], numbers: int) -> None:
+    """The blocks of a shape in `out`: minus the derivative of gradient(x[..., n, m]), which takes so many `numbers` for x[n, m], by each parameter, of
+    some parameters at a time.
+    """
+    width = shape.x.shape[1]
+    own, first = np.arange(width), shape.index[:, None, None] * m
+    size = max(1, AT_ONCE // numbers)
+    for at in range(0, width, size):
+        columns = own[at : at + size]
+        step = DIFFERENCE * np.eye(width)[columns, None]
+        bent = (gradient(shape.x - step) - gradient(shape.x + step)) / (2 * DIFFERENCE)
+        out[first + own[:, None], first + columns] = bent.transpose(1, 2, 0)
 
 
 def _missing(part: Part, basis: _Basis, table: Floats) -> tuple[Floats]:
     """sum_p Cov_{w_p}(s_p) over the persons of a part, the columns of some items at a time."""
     n_items, n_cat, m, r = basis.items.shape
     n_groups = len(basis.groups)
-    covariance = basis.moments(part, table)[1].astype(np.float32)
+    covariance = basis.covariance(part, table).astype(np.float32)
     whole, coefficients = part.matrix(np.float32), basis.items.astype(np.float32)
     by_column, width = whole.tocsc(), whole.shape[1]
     wide = basis.items.transpose(0, 2, 1, 3).reshape(n_items, m, n_cat * r)
@@ -243,11 +251,11 @@ def _missing(part: Part, basis: _Basis, table: Floats) -> tuple[Floats]:
     for at in range(0, len(free), size):
         own = free[at : at + size]
         persons = [members(i * n_cat + k) for i in own.tolist() for k in range(n_cat)]
-        given = coefficients[own].reshape(-1, m, r)
-        moved = [(covariance[who].reshape(-1, r) @ given[c].T).reshape(len(who), r * m) for c, who in enumerate(persons)]
+        given = np.ascontiguousarray(coefficients[own].reshape(-1, m, r).transpose(0, 2, 1))
+        moved = [(covariance.take(who, axis=0).reshape(-1, r) @ given[c]).reshape(len(who), r * m) for c, who in enumerate(persons)]
         answers = whole[np.concatenate(persons)]  # each with all answers of its person; their columns stand apart for each item
-        place = np.repeat(np.arange(len(persons)) // n_cat, [len(who) for who in persons])
-        columns = answers.indices + width * np.repeat(place, np.diff(answers.indptr))
+        place = np.repeat(np.arange(len(persons), dtype=np.int32) // n_cat, [len(who) for who in persons])
+        columns = answers.indices + np.int32(width) * np.repeat(place, np.diff(answers.indptr))
         together = sparse.csr_matrix((answers.data, columns, answers.indptr), shape=(len(place), len(own) * width))
         sums = (together.T @ np.concatenate(moved)).astype(float).reshape(len(own), width, r * m)
         by_item = sums[:, : n_items * n_cat].reshape(len(own), n_items, n_cat * r, m)

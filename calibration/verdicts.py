@@ -58,7 +58,7 @@ class ItemVerdict:
     @property
     def se_middle(self) -> float:
         """SE of the mean b, as the mean over its steps; NaN of a nominal item, whose place is a ratio of differences."""
-        return float("nan") if self.se_slopes else float(np.mean(self.se_b))
+        return float("nan") if self.se_slopes else sum(self.se_b) / len(self.se_b)
 
     def why(self, language: Language = INDONESIAN) -> str:
         """The verdict in a sentence."""

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calibration.curves import bounds, curves, legal, pack, standardised, starting_rows, unpack, width
-from cat_engine import MODELS, ItemParams, Row, log_probabilities
+from calibration.curves import bounds, curves, expected_scores, legal, pack, params_of, standardised, starting_rows, unpack, width
+from cat_engine import MODELS, ItemParams, Row, expected_score, log_probabilities
 
 SEVERAL = ("grm", "gpcm", "pcm", "mgrm", "rsm", "nrm")
 NODES = np.linspace(-5, 5, 21)
@@ -30,6 +30,14 @@ def items(draw: st.DrawFn) -> Row:
 def test_log_probabilities_are_those_of_the_engine(row: Row) -> None:
     log_p, _ = curves(row.model, pack(row)[None], NODES)
     np.testing.assert_allclose(log_p[0].T, log_probabilities(ItemParams.from_rows([row]), NODES)[:, 0], rtol=1e-9, atol=1e-12)
+
+
+@settings(max_examples=40)
+@given(st.lists(items(), max_size=6))
+def test_expected_scores_of_items_of_any_models_are_those_of_the_engine(rows: list[Row]) -> None:
+    params = params_of(row._replace(scale=3) for row in rows)
+    np.testing.assert_allclose(expected_scores(params, NODES), expected_score(params, NODES), rtol=0, atol=1e-13)
+    assert not params.scale.any()
 
 
 @settings(max_examples=200)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from calibration.catsib import catsib
-from calibration.curves import starting_rows
+from calibration.curves import params_of, starting_rows
 from calibration.dif_groups import purify
 from calibration.dif_likelihood import likelihood_dif
-from calibration.dif_prediction import abilities, predicted, predicted_each
+from calibration.dif_prediction import abilities, predicted, predictions
 from calibration.dif_residual import residual_dif
 from calibration.mml import FLAT, MmlOptions, fit_mml
 from cat_engine import Faulty, Grid, ItemParams, Row, log_probabilities, probabilities
@@ -201,12 +201,16 @@ def test_many_divisions_at_once_are_each_as_alone_and_as_by_posteriors_written_o
     x = scores[person, item]
     rows = [Row("2pl", 1.2, [float(b)]) for b in np.linspace(-1.5, 1.5, 9)] + [Row("grm", 1.2, [-0.7, 0.5])]
     divisions, wanted = np.stack([focal, np.arange(600) % 2 == 0]), np.stack([np.arange(10) > 6, np.arange(10) < 2])
-    for found, division, asked in zip(predicted_each(person, item, x, rows, divisions, None, wanted), divisions, wanted, strict=True):
-        alone = predicted(person, item, x, rows, division)
-        np.testing.assert_allclose(found.p[asked[item]], alone.p[asked[item]], atol=1e-13)
-        assert np.isnan(found.p[~asked[item]]).all()
-        assert np.isnan(found.theta[~asked[item]]).all()
-        assert (found.p[asked[item] & (item < 9), 2] == 0).all()  # a category that the item does not have
+    each = [predicted(person, item, x, rows, division) for division in divisions]
+    met = np.zeros((2, len(item)), dtype=int)
+    for found in predictions(person, item, x, params_of(rows), divisions, None, wanted):
+        assert (item[found.answers] == found.item).all()
+        for d, c in enumerate(found.divisions.tolist()):
+            met[c, found.answers] += 1
+            np.testing.assert_allclose(found.p[d].T, each[c].p[found.answers, : len(found.p[d])], atol=1e-13)
+            np.testing.assert_allclose(found.theta[d], each[c].theta[found.answers], atol=1e-13)
+            assert (each[c].p[found.answers, len(found.p[d]) :] == 0).all()  # a category that the item does not have
+    np.testing.assert_array_equal(met, wanted[:, item])  # each once, if it is wanted
     held = fit_mml(person, item, x, rows, MmlOptions(priors=FLAT, tolerance=1e-9), np.ones(10, dtype=bool), focal.astype(int))
     nodes = Grid().nodes()
     log_p = log_probabilities(ItemParams.from_rows(rows), nodes)

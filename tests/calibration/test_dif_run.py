@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration.dif_run import run_dif
+from calibration.curves import params_of
+from calibration.dif_run import Grouping, run_dif
 from calibration.holm import holm
 from calibration.pipeline import CalibrationOptions, Proposal, calibrate
 from calibration.report import html_report
@@ -64,7 +65,7 @@ def test_on_routed_answers_halves_that_differ_by_nothing_flag_nothing(routed: tu
     rows = [bank.row(i) for i in range(len(bank))]
     place = np.array([bank.index[item] for item in log.item_ids])[log.item]
     halves = ["a" if k % 2 else "b" for k in range(len(log.person_ids))]
-    found = run_dif(log.person, place, log.category, rows, bank.ids, {"half": halves})
+    found = run_dif(log.person, place, log.category, params_of(rows), bank.ids, [Grouping.of("half", halves)])
     assert len(found) > 40
     assert not any(f.flagged for f in found)
     assert np.median([f.p for f in found]) > 0.5

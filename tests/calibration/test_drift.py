@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calibration.drift import LARGEST_Z, drifts, purified_link, robust_z
+from calibration.curves import params_of
+from calibration.drift import LARGEST_Z, MOST_PASSES, drifts, purified, purified_link, robust_z
 from calibration.linking import link, transform
 from calibration.mml import MmlOptions
 from calibration.pipeline import CalibrationOptions, Proposal, calibrate
-from cat_engine import Row
+from cat_engine import ItemParams, Row
 from itembank.bank import Bank
 from tests.calibration.sitters import adaptive, bank_of_rows, items
 
@@ -164,18 +165,33 @@ def test_parameters_that_nobody_estimated_cannot_drift_and_do_not_give_the_scale
     assert np.mean([v.drift.shift for v in known]) == pytest.approx(-0.9, abs=0.1)
 
 
+def test_of_two_sets_that_take_turns_each_is_linked_once_and_the_last_one_stays() -> None:
+    new, old = params_of(moved_by({3: 0.5})), params_of(ROWS)
+    linked: list[int] = []
+
+    def constants(mine: ItemParams, theirs: ItemParams) -> tuple[float, float]:
+        """Of all items the scale is kept, and item 3 stands apart; without it the scale is stretched, and no item does."""
+        linked.append(len(mine))
+        return (1.0 if len(mine) == 14 else 2.0), 0.0
+
+    found, kept = purified(new, old, constants)
+    assert linked == [14, 13]
+    assert MOST_PASSES % 2 == 0
+    assert (found, kept.tolist()) == ((1.0, 0.0), list(range(14)))
+
+
 def test_an_item_that_lost_its_slope_is_seen_by_its_curve_though_its_b_stayed() -> None:
     old = [Row("2pl", 1.6, [float(b)]) for b in np.linspace(-1, 1, 9)]
     new = [row._replace(a=0.6) if k == 4 else row for k, row in enumerate(old)]
-    found = drifts(new, old, [0.05] * 9, 0.0, 1.0)
+    found = drifts(params_of(new), params_of(old), [0.05] * 9, 0.0, 1.0)
     assert [d.beyond for d in found] == [("d2",) if k == 4 else () for k in range(9)]
     assert found[4].d2 > 0.01
-    unsure = drifts(new, old, [0.4] * 9, 0.0, 1.0)  # its own error explains as much
+    unsure = drifts(params_of(new), params_of(old), [0.4] * 9, 0.0, 1.0)  # its own error explains as much
     assert not any(d.beyond for d in unsure)
 
 
 def test_of_four_items_there_is_no_telling_which_moved() -> None:
-    found = drifts(moved_by({0: 1.5})[:4], ROWS[:4], [0.1] * 4, 0.0, 1.0)
+    found = drifts(params_of(moved_by({0: 1.5})[:4]), params_of(ROWS[:4]), [0.1] * 4, 0.0, 1.0)
     assert np.isnan([d.robust_z for d in found]).all()
     assert not any("robust_z" in d.beyond for d in found)
-    assert drifts([], [], [], 0.0, 1.0) == []
+    assert drifts(params_of([]), params_of([]), [], 0.0, 1.0) == []

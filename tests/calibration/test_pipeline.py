@@ -5,7 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from calibration.estimate import renumbered
 from calibration.flags import ADVICE, FLAGS, SENTENCES
 from calibration.mml import MmlOptions
 from calibration.pipeline import CalibrationOptions, Proposal, calibrate, recovery
@@ -21,6 +24,14 @@ def responses(draw: Callable[..., Any], rows: list[Row], n: int = 1200, seed: in
     data = draw(rows, np.random.default_rng(seed).normal(size=n), seed + 1)
     triples = zip(data.person, data.item, data.category, strict=True)
     return [Response(f"p{p}", f"i{i}", int(c), why="fixed") for p, i, c in triples]
+
+
+@given(st.lists(st.integers(0, 30), min_size=1))
+def test_persons_are_renumbered_as_by_sorting_them(person: list[int]) -> None:
+    who, number = renumbered(np.array(person))
+    expected_who, expected = np.unique(person, return_inverse=True)
+    np.testing.assert_array_equal(who, expected_who)
+    np.testing.assert_array_equal(number, expected)
 
 
 def verdict_of(proposal: Proposal, item_id: str) -> Any:
