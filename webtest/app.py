@@ -140,7 +140,7 @@ def _csrf(_error: CSRFError) -> Any:
     message = _l("Halaman ini sudah terlalu lama terbuka. Muat ulang halaman, lalu ulangi tindakan Anda.")
     if wants_fragment():
         return jsonify({"error": "csrf", "message": str(message)}), 400
-    return render_template("problem.html", message=message, code="csrf"), 400
+    return render_template("problem.html", message=message, code="csrf", back=own_referrer()), 400
 
 
 def _http(error: HTTPException) -> Any:

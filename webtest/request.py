@@ -4,10 +4,13 @@ import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import current_app, g, redirect, request, session, url_for
 from flask_babel import gettext
 from flask_login import UserMixin, current_user
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response
 
 from webtest.accounts import Officer, Right
@@ -117,8 +120,17 @@ def words_of(code: str) -> str:
 
 
 def own_referrer() -> str | None:
-    """The page of ours that a person came from."""
-    return request.referrer if request.referrer and request.referrer.startswith(request.host_url) else None
+    """The page of ours that a person came from; None where it answered a form and cannot be asked for again."""
+    back = request.referrer
+    if not back or not back.startswith(request.host_url):
+        return None
+    try:
+        current_app.create_url_adapter(request).match(urlsplit(back).path, method="GET")  # type: ignore[union-attr]
+    except MethodNotAllowed:
+        return None
+    except (NotFound, RequestRedirect):
+        pass  # the page itself says so
+    return back
 
 
 def see_other(endpoint: str, **values: Any) -> Response:

@@ -263,3 +263,17 @@ def test_keys_scores_and_parameters_never_reach_the_browser(stage: Stage, open_c
     assert shown is not None
     for secret in (shown.item_id, "rationale", "score", "theta", "category", "item_id"):
         assert secret not in told
+
+
+def test_the_display_menu_lies_within_a_phones_screen(stage: Stage, open_context: Opener) -> None:
+    page = open_context(viewport={"width": 360, "height": 740}).new_page()
+    to_first_item(stage, page, stage.room())
+    page.locator(".settings summary").click()
+    for size in ("", "largest"):
+        page.select_option("[data-setting=size]", size)
+        box = page.locator(".settings > div").bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 360
+        assert box["y"] + box["height"] <= 740
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -46,10 +46,10 @@ def a_run(house: House) -> tuple[CalibrationRun, list[str]]:
         run = CalibrationRun(
             at=T0,
             actor=WHO,
-            waves="[]",
+            waves=json.dumps(["W1"]),
             base_version=bank.version,
             draft_version=draft,
-            summary="{}",
+            summary=json.dumps({"adopt": 1, "keep": 1, "reject": 1, "answers": 600, "dropped": {}, "seconds": 0.1}),
             estimates=as_json(proposal),
         )
         sql.add(run)

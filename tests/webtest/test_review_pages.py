@@ -1,16 +1,17 @@
 """The page on which a calibration is reviewed, with two people at it."""
 
-import json
 import re
+from dataclasses import replace
 
 from sqlmodel import Session as SqlSession
 
+from itembank.store import load_bank, load_contents, save_version
 from tests.conftest import PASSWORD
-from tests.webtest.conftest import MakeRoom
+from tests.webtest.conftest import MakeRoom, finished_room
 from tests.webtest.site import Browser
 from tests.webtest.test_review import T0, WHO, a_run, bank_of
 from webtest.app import create_app
-from webtest.models import CalibrationRun
+from webtest.services.origins import Calibrated, Decided, Sample, origins
 from webtest.services.review import LONGEST_REASON, Decision, Review
 
 FIELD = re.compile(r'<input type="hidden" name="((?:butir|tadi-)[^"]*)" value="([^"]*)">')
@@ -33,10 +34,6 @@ def form_of(page: str) -> dict[str, object]:
 def test_a_page_opened_earlier_does_not_undo_what_somebody_else_has_decided_since(light: MakeRoom) -> None:
     house = light(1).house
     run, ids = a_run(house)
-    with SqlSession(house.engine.execution_options(write=True)) as sql, sql.begin():
-        kept = sql.get_one(CalibrationRun, run.id)
-        kept.summary = json.dumps({"adopt": 1, "keep": 1, "reject": 1, "answers": 600, "dropped": {}, "seconds": 0.1})
-        sql.add(kept)
     site = create_app(house)
     one, other = (Browser(site).officer("psikometrisi", PASSWORD) for _ in range(2))
     path = f"/petugas/bank/kalibrasi/{run.id}"
@@ -75,3 +72,45 @@ def test_a_calibration_without_a_wave_or_of_an_unknown_kind_is_refused(light: Ma
     assert none.status_code == 409
     assert "Pilih paling sedikit satu gelombang." in none.text
     assert page.post("/petugas/bank/kalibrasi", {"wave": "W0", "mode": "bebas"}).status_code == 404
+
+
+def test_the_note_of_a_version_that_the_system_made_is_in_the_readers_language_and_a_persons_stays(light: MakeRoom) -> None:
+    house = light(1).house
+    run, ids = a_run(house)
+    review = Review(house.engine)
+    for at, item in enumerate(ids[:2], start=1):
+        review.override(run.id or 0, {item: Decision("hold", "bocor")}, actor=WHO, now=T0 + at)
+    with SqlSession(house.engine.execution_options(write=True)) as sql, sql.begin():
+        bank = replace(load_bank(sql), parent=1, status=("held",) * len(load_bank(sql)))
+        save_version(
+            sql, bank, load_contents(sql, 1), note="Kalibrasi 7 jawaban", actor=WHO, now=T0
+        )  # a person's words, at the same moment
+    assert origins(house.engine) == {1: Sample(), 2: Calibrated(600, 1), 3: Decided(1, 1), 4: Decided(1, 2)}
+    page = Browser(create_app(house)).officer("psikometrisi", PASSWORD)
+    shown = page.get("/petugas/bank/versi").text
+    for note in ("Kalibrasi 600 jawaban dari 1 gelombang", "Kalibrasi 1 dengan 2 putusan petugas", "Kalibrasi 7 jawaban"):
+        assert f"<td>{note}</td>" in shown
+    page.post("/bahasa/en")
+    shown = page.get("/petugas/bank/versi").text
+    for note in (
+        "Sample bank, not yet calibrated",
+        "Calibration of 600 answers from 1 wave",
+        "Calibration 1 with 1 decision of an officer",
+        "Calibration 1 with 2 decisions of officers",
+        "Kalibrasi 7 jawaban",
+    ):
+        assert f"<td>{note}</td>" in shown
+    assert "<p>Calibration of 600 answers from 1 wave ·" in page.get("/petugas/bank/versi/2").text
+
+
+def test_a_calibration_that_proposes_nothing_does_not_ask_for_a_draft_to_be_published(light: MakeRoom) -> None:
+    room = finished_room(light(1).house)
+    page = Browser(create_app(room.house)).officer("psikometrisi", PASSWORD)
+    done = page.post("/petugas/bank/kalibrasi", {"mode": "free", "wave": room.wave})
+    assert done.status_code == 303
+    said = page.get(done.location).text
+    assert "Tidak ada rancangan versi" in said
+    assert "terbitkan atau tolak" not in said
+    fault = page.post("/petugas/bank/kalibrasi", {"mode": "online", "wave": room.wave}).text
+    assert "tidak ada butir uji coba" in fault
+    assert "there is" not in fault

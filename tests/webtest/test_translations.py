@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
+
+from webtest.norm_words import NORM_WORDS
 
 ROOT = Path(__file__).parents[2]
 SPEAKING = (ROOT / "webtest", ROOT / "calibration")
@@ -101,3 +104,12 @@ def test_the_compiled_translations_are_those_of_the_source(english: Catalog) -> 
     with (ENGLISH / "messages.mo").open("rb") as file:
         compiled = read_mo(file)
     assert texts(compiled) == texts(english)
+
+
+def test_every_text_of_the_rules_that_come_along_can_be_translated() -> None:
+    """webtest/norms.toml: its names, recommendations and sources, which no page holds as its own text."""
+    rules = tomllib.loads((SPEAKING[0] / "norms.toml").read_text())["norm"]
+    wanted = {rule["source"] for rule in rules}
+    for rule in rules:
+        wanted |= {*rule["body"].get("names", ()), *rule["body"].get("actions", {}).values()}
+    assert set(NORM_WORDS) == wanted

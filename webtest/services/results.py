@@ -18,6 +18,7 @@ from webtest.events import Entry, Kind, SessionEvent, canonical
 from webtest.job_levels import JOB_LEVELS
 from webtest.keys import Keys
 from webtest.models import Attempt, Norm, Performance, Person, Wave
+from webtest.norm_words import NORM_WORDS
 from webtest.refusal import Refused
 from webtest.roster import PerformanceRow
 from webtest.scoring import BoxResult, JobMatch, LevelResult, NineBox, job_match, level_result
@@ -181,11 +182,12 @@ class Results:
         """The results as a table with a header, one row a person; the header and job levels in a language."""
         view, _ = self.wave(wave_id), language.gettext
         codes = sorted({r.code for p in view.profiles for r in (*p.levels, *p.aspects)})
+        categories = [_(name) if name in NORM_WORDS else name for name in view.norms.category_names]
         own_heads = [_("level"), _("standar"), _("kesenjangan"), _("P(memenuhi)"), "theta", "SE"]
         borrowed = any(r.alone for p in view.profiles for r in (*p.levels, *p.aspects))
         own_heads += [_("theta tanpa pinjaman"), _("SE tanpa pinjaman")] if borrowed else []
         header: list[Cell] = ["nip", _("nama"), _("jenjang"), _("unit"), *(f"{code} {head}" for code in codes for head in own_heads)]
-        header += ["JPM", _("JPM dibatasi"), _("kategori"), *(f"P({name})" for name in view.norms.category_names)]
+        header += ["JPM", _("JPM dibatasi"), _("kategori"), *(f"P({name})" for name in categories)]
         header += [_("kinerja"), _("potensial"), _("kotak"), _("P(kotak)")]
         rows: list[list[Cell]] = [header]
         for p in view.profiles:
@@ -198,10 +200,10 @@ class Results:
                     cells += [round(v, 3) for v in r.alone] if r and r.alone else [None] * 2
                 row += cells
             if p.match:
-                row += [round(p.match.jpm, 2), round(p.match.capped, 2), view.norms.category_names[p.match.category]]
+                row += [round(p.match.jpm, 2), round(p.match.capped, 2), categories[p.match.category]]
                 row += [round(v, 3) for v in p.match.probabilities]
             else:
-                row += [None] * (3 + len(view.norms.category_names))
+                row += [None] * (3 + len(categories))
             row += (
                 [p.box.performance, round(p.box.potential, 2), p.box.box, round(p.box.probabilities[p.box.box - 1], 3)]
                 if p.box

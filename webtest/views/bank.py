@@ -18,6 +18,7 @@ from webtest.figures import comparison_figures, item_figure, simulation_figures,
 from webtest.languages import reader
 from webtest.refusal import Refused
 from webtest.request import house, needs, now_ms, officer, see_other
+from webtest.services.origins import origins
 from webtest.services.psychometrics import Psychometrics
 from webtest.services.review import Decision, Review
 from webtest.services.searches import CONTROL
@@ -144,7 +145,10 @@ def calibrate() -> Any:
     mode, fipc = MODES[chosen_mode]
     options = CalibrationOptions(mode, girth=request.form.get("girth") == "1", mml=MmlOptions(fipc=fipc))
     run_id, _proposal = _service().calibrate(waves, options, actor=officer().actor, now=now_ms())
-    flash(_("Kalibrasi selesai. Baca laporannya, lalu terbitkan atau tolak rancangan versinya."), "success")
+    if _service().run(run_id).draft_version is None:  # the page itself says why there is no draft
+        flash(_("Kalibrasi selesai. Tidak ada rancangan versi; laporannya menyebut alasan setiap butir."), "warning")
+    else:
+        flash(_("Kalibrasi selesai. Baca laporannya, lalu terbitkan atau tolak rancangan versinya."), "success")
     return see_other("bank.calibration_run", run_id=run_id)
 
 
@@ -207,7 +211,7 @@ def report(run_id: int) -> Any:
 @pages.get("/versi")
 @needs(Right.SEE_BANK)
 def versions() -> Any:
-    return render_template("officer/versions.html", versions=_service().versions())
+    return render_template("officer/versions.html", versions=_service().versions(), made_of=origins(house().engine))
 
 
 @pages.get("/versi/<int:version>")
@@ -218,7 +222,7 @@ def version(version: int) -> Any:
     parent = _service().bank(bank.parent)[0] if bank.parent else None
     return render_template(
         "officer/version.html", version=found, bank=bank, shifts=shifts(parent, bank) if parent else [], verdict=_review().verdict(version), names=_names(),
-        **_trial(version),
+        made_of=origins(house().engine), **_trial(version),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ FIELDS = {
     "nip": "NIP", "name": _l("nama"), "job_level": _l("jenjang jabatan"), "unit": _l("unit kerja"), "room": _l("ruang"), "kinerja": _l("kinerja"),
     "potensi lain": _l("potensi lain"), "agency": _l("instansi"), "place": _l("tempat"), "day": _l("tanggal"),
     "prior_mean": _l("rerata awal"), "prior_sd": _l("simpangan baku awal"), "people": _l("orang maya"), "seed": _l("benih acak"), "plan": _l("rencana tes"),
-    "r_max": _l("batas paparan"), "max_overlap": _l("batas tumpang tindih"),
+    "r_max": _l("batas paparan"), "max_overlap": _l("batas tumpang tindih"), "mode": _l("cara"),
 }  # fmt: skip
 PLACES = {
     "form": _l("isian"),
@@ -22,6 +22,8 @@ PLACES = {
     "bank": _l("bank soal"),
     "log": _l("catatan"),
     "server": _l("server"),
+    "options": _l("isian"),
+    "answers": _l("jawaban"),
 }
 # (pattern of the whole English message, what happened, what to do); groups of the pattern fill {0}, {1} ... of both
 SAID = [
@@ -63,6 +65,13 @@ SAID = [
         r"the computation broke off (\d+) times",
         _l("berhenti {0} kali di tengah perhitungan"),
         _l("periksa catatan dan memori server, lalu coba lagi"),
+    ),
+    (r"there is no item in pretest to be estimated", _l("tidak ada butir uji coba"), _l("tandai butirnya pada bank soal, atau pilih cara lain")),
+    (r"is not an item of the bank", _l("bukan butir bank soal yang berlaku"), _l("pilih gelombang lain, atau masukkan butirnya ke bank soal")),
+    (
+        r"category (\d+) was answered, the bank has categories 0 to (\d+)",
+        _l("kategori {0} dijawab, sedangkan bank soal memuat kategori 0 sampai {1}"),
+        _l("pilih gelombang lain, atau perbaiki butirnya pada bank soal"),
     ),
     (r"nobody is expected", _l("tidak memuat peserta"), _l("unggah daftar peserta")),
     (r"simulated people ran out of items", _l("orang maya kehabisan butir"), _l("tambah butir atau kurangi banyaknya soal")),

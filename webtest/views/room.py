@@ -212,6 +212,14 @@ def ask(wave_id: str) -> Any:
     )
 
 
+@pages.get("/gelombang/<wave_id>/konfirmasi")
+@pages.get("/gelombang/<wave_id>/pin")
+@needs(Right.RUN_ROOM)
+def back_to_board(wave_id: str) -> Any:
+    """Pages that answer a form: whoever comes back to one (by a refusal, or by the language switch) finds the board."""
+    return see_other("room.board", wave_id=wave_id)
+
+
 @pages.post("/gelombang/<wave_id>/buka")
 @needs(Right.RUN_ROOM)
 def open_wave(wave_id: str) -> Any:

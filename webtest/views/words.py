@@ -6,9 +6,14 @@ from typing import Any
 from flask import Flask
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
 
 from calibration.flags import FLAGS as MARKED
+from itembank.models import BankVersion
+from webtest.formats import number
 from webtest.job_levels import JOB_LEVELS
+from webtest.norm_words import NORM_WORDS
+from webtest.services.origins import Calibrated, Decided, Origin, Sample
 from webtest.views.faultwords import say_fault
 
 COMPETENCIES = {
@@ -84,6 +89,11 @@ def job_level(code: str) -> str:
     return _(JOB_LEVELS[code]) if code in JOB_LEVELS else say(code, {})
 
 
+def norm(text: str) -> str:
+    """A level, a category, a recommendation or a source of the rules: translated where it is one of those that come along."""
+    return _(text) if text in NORM_WORDS else text
+
+
 def competency(code: str) -> str:
     """'M.01' -> 'Integritas'."""
     return say(code, COMPETENCIES)
@@ -94,6 +104,26 @@ def reason(code: str) -> str:
     if "." not in code:
         return say(code, REASONS)
     return f"{say(code.split('.')[0], REASON_GROUPS)}: {say(code, REASONS)}"
+
+
+def version_note(version: BankVersion, made_of: Mapping[int, Origin]) -> str:
+    """What a version is, in the reader's language where the system made it; what a person wrote stays as it was written."""
+    match made_of.get(version.version):
+        case Sample():
+            return _("Bank contoh, belum terkalibrasi")
+        case Calibrated(answers, waves):
+            return ngettext(
+                "Kalibrasi %(n)s jawaban dari %(num)s gelombang",
+                "Kalibrasi %(n)s jawaban dari %(num)s gelombang",
+                waves,
+                n=number(answers, 0),
+            )
+        case Decided(run, decisions):
+            return ngettext(
+                "Kalibrasi %(k)s dengan %(num)s putusan petugas", "Kalibrasi %(k)s dengan %(num)s putusan petugas", decisions, k=run
+            )
+        case None:
+            return version.note
 
 
 def duration(ms: int) -> str:
@@ -127,5 +157,5 @@ def attach(app: Flask) -> None:
     }  # fmt: skip
     for name, words in tables.items():
         app.add_template_filter(lambda code, words=words: say(code, words), name)
-    for function in (job_level, competency, reason, duration, age, signed, percent, say_fault):
+    for function in (job_level, norm, competency, reason, duration, age, signed, percent, version_note, say_fault):
         app.add_template_filter(function)

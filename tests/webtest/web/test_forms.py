@@ -61,3 +61,25 @@ def test_a_refusal_leads_back_to_the_page_of_ours_that_asked(site: Site, room: R
     back = f"http://localhost/petugas/gelombang/{room.wave}"
     reply = officer.post(f"/petugas/gelombang/{room.wave}/tindakan", {"action": "pause", "code": "other"}, headers={"Referer": back})
     assert (reply.status_code, reply.location) == (303, back)
+
+
+def test_whoever_comes_back_to_a_page_that_answered_a_form_finds_the_board(site: Site, room: Room) -> None:
+    """A refused confirmation, and the language switch on it: neither ends at an address that only takes forms."""
+    officer = site.browser().officer("koordinator")
+    board = f"/petugas/gelombang/{room.wave}"
+    asked = {"Referer": f"http://localhost{board}/konfirmasi"}
+    refused = officer.post(f"{board}/tindakan", {"action": "note", "code": "other", "reason": " "}, headers=asked)
+    assert (refused.status_code, refused.location) == (303, asked["Referer"])
+    back = officer.get(f"{board}/konfirmasi")
+    assert (back.status_code, back.location) == (303, board)
+    assert "Tuliskan alasannya terlebih dahulu." in officer.get(board).text
+    assert officer.get(f"{board}/pin").location == board
+    assert officer.post("/bahasa/en", headers={"Referer": f"http://localhost{board}/tindakan"}).location == "/"
+
+
+def test_an_expired_page_shows_the_way_back_to_itself(site: Site, room: Room) -> None:
+    officer = site.browser().officer("koordinator")
+    board = f"http://localhost/petugas/gelombang/{room.wave}"
+    expired = officer.post(f"/petugas/gelombang/{room.wave}/tindakan", {"action": "pause"}, token="x", headers={"Referer": board})
+    assert expired.status_code == 400
+    assert f'href="{board}"' in expired.text
