@@ -314,7 +314,9 @@ class Waves(Acts):
         """Close the wave: whoever is under way is finished (reason "time" where the clock says so, else "proctor"), and the log is sealed."""
         kit = self._catalog.kit(wave_id)
         with SqlSession(self._engine) as sql:
-            self._store.load_many(sql.exec(select(Attempt.id).where(Attempt.wave_id == wave_id)).all())  # before others' answers wait for it
+            self._store.load_many(
+                sql.exec(select(Attempt.id).where(Attempt.wave_id == wave_id)).all()
+            )  # before others' answers wait for it
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
             wave = self._open_wave(sql, wave_id)
             ids = sorted(sql.exec(select(Attempt.id).where(Attempt.wave_id == wave_id)).all())
