@@ -144,7 +144,7 @@ def test_the_printed_sheet_says_all_its_texts_in_one_language(
     assert not unsaid or unsaid not in sheet
 
 
-def test_the_export_has_its_header_and_job_levels_in_the_readers_language(light: MakeRoom) -> None:
+def test_the_export_has_its_header_job_levels_and_categories_in_the_readers_language(light: MakeRoom) -> None:
     room = finished_room(light(2).house, 1)
     service = Results(room.house.engine, room.house.store, room.house.catalog, room.house.keys)
     (indonesian, *own), (english, *same) = (service.table(room.wave, language_of(code)) for code in ("id", "en"))
@@ -152,7 +152,15 @@ def test_the_export_has_its_header_and_job_levels_in_the_readers_language(light:
     assert english[:4] == ["nip", "name", "job level", "unit"]
     assert {"kategori", "kotak", "JPM dibatasi"} <= set(indonesian)
     assert {"category", "box", "JPM capped"} <= set(english)
-    assert [row[4:] for row in own] == [row[4:] for row in same]
+    assert {"P(Cukup Optimal)"} <= set(indonesian)
+    assert {"P(Fairly optimal)"} <= set(english)
+    at = indonesian.index("kategori")
+    assert {(row[at], other[at]) for row, other in zip(own, same, strict=True)} <= {
+        ("Kurang Optimal", "Less than optimal"),
+        ("Cukup Optimal", "Fairly optimal"),
+        ("Optimal", "Optimal"),
+    }
+    assert [[*row[4:at], *row[at + 1 :]] for row in own] == [[*row[4:at], *row[at + 1 :]] for row in same]
 
 
 def test_a_calibration_keeps_its_report_and_says_its_reasons_in_each_language(light: MakeRoom) -> None:

@@ -179,7 +179,7 @@ class Results:
             write_checkpoint(sql, wave_id, self._keys, now)
 
     def table(self, wave_id: str, language: Language = INDONESIAN) -> list[list[Cell]]:
-        """The results as a table with a header, one row a person; the header and job levels in a language."""
+        """The results as a table with a header, one row a person; the header, job levels and categories in a language."""
         view, _ = self.wave(wave_id), language.gettext
         codes = sorted({r.code for p in view.profiles for r in (*p.levels, *p.aspects)})
         categories = [_(name) if name in NORM_WORDS else name for name in view.norms.category_names]
