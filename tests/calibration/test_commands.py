@@ -244,7 +244,7 @@ def sit_a_wave(place: Place, n: int) -> str:
     with SqlSession(house.engine) as sql:
         bank = load_bank(sql, None)
     wave = house.waves.create(NewWave("Uji", "Kota", "Aula", "2026-11-24"), invented_roster(n), PLAN, actor="t", now=T0, seed=3)
-    house.waves.open(wave, actor="t", now=T0)
+    house.waves.open(wave, actor="t", now=T0, simulated=simulated_once)
     ids = [line.attempt for line in house.monitor.board(wave, T0, fresh=True).lines]
     cards = house.waves.issue_pins(wave, ids, actor="t", now=T0)
     takers = []

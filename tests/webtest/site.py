@@ -3,9 +3,12 @@
 import re
 import time
 from dataclasses import dataclass, field
+from types import CodeType
 
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 from werkzeug.test import TestResponse
 
 from tests.conftest import PASSWORD
@@ -88,8 +91,32 @@ class Site:
         return Browser(self.app)
 
 
+class Compiled(BytecodeCache):
+    """Templates that are compiled, kept for the applications of later tests: all are made with the same options."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._code.get(bucket.key)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        assert bucket.code is not None
+        self._code[bucket.key] = bucket.code
+
+
+COMPILED = Compiled()
+
+
+def app_of(house: House, *, secure_cookies: bool = False) -> Flask:
+    """The application over a house; it compiles the templates that no earlier test has used."""
+    app = create_app(house, secure_cookies=secure_cookies)
+    app.jinja_env.bytecode_cache = COMPILED
+    return app
+
+
 def site_of(house: House, *, secure_cookies: bool = False) -> Site:
-    return Site(house, create_app(house, secure_cookies=secure_cookies))
+    return Site(house, app_of(house, secure_cookies=secure_cookies))
 
 
 def item_page(browser: Browser, room: Room, now: int) -> TestResponse:

@@ -23,9 +23,8 @@ from tests.conftest import PASSWORD, Place
 from tests.webtest.conftest import HOUR, MINUTE, OFFICER, PLAN, T0, Room, finished_room, open_room
 from tests.webtest.mixed import differences, sit_wave
 from tests.webtest.mixedbank import NEW
-from tests.webtest.site import Browser
+from tests.webtest.site import Browser, app_of
 from webtest import snapshots, tasks
-from webtest.app import create_app
 from webtest.audit import audit_wave
 from webtest.cli import main
 from webtest.config import House, open_house
@@ -287,7 +286,7 @@ def test_pretest_items_of_closed_waves_are_brought_up_to_date_by_the_page_and_by
     assert estimated
     assert estimated <= set(NEW)
     assert {v.flags for v in proposal.verdicts if v.item_id not in NEW} == {("anchor",)}
-    page = Browser(create_app(house)).officer("psikometrisi", PASSWORD)
+    page = Browser(app_of(house)).officer("psikometrisi", PASSWORD)
     assert 'value="oem"' in page.get("/petugas/bank/kalibrasi").text
     for mode, said in (("oem", "NWU-OEM"), ("mem", "NWU-MEM")):
         done = page.post("/petugas/bank/kalibrasi", {"wave": wave, "mode": mode})

@@ -8,9 +8,8 @@ from sqlmodel import Session as SqlSession
 from itembank.store import load_bank, load_contents, save_version
 from tests.conftest import PASSWORD
 from tests.webtest.conftest import MakeRoom, finished_room
-from tests.webtest.site import Browser
+from tests.webtest.site import Browser, app_of
 from tests.webtest.test_review import T0, WHO, a_run, bank_of
-from webtest.app import create_app
 from webtest.services.origins import Calibrated, Decided, Sample, origins
 from webtest.services.review import LONGEST_REASON, Decision, Review
 
@@ -34,7 +33,7 @@ def form_of(page: str) -> dict[str, object]:
 def test_a_page_opened_earlier_does_not_undo_what_somebody_else_has_decided_since(light: MakeRoom) -> None:
     house = light(1).house
     run, ids = a_run(house)
-    site = create_app(house)
+    site = app_of(house)
     one, other = (Browser(site).officer("psikometrisi", PASSWORD) for _ in range(2))
     path = f"/petugas/bank/kalibrasi/{run.id}"
     pages = [form_of(browser.get(path).text) for browser in (one, other)]
@@ -67,7 +66,7 @@ def test_a_reason_is_kept_as_long_as_the_page_lets_it_be(light: MakeRoom) -> Non
 
 def test_a_calibration_without_a_wave_or_of_an_unknown_kind_is_refused(light: MakeRoom) -> None:
     house = light(1).house
-    page = Browser(create_app(house)).officer("psikometrisi", PASSWORD)
+    page = Browser(app_of(house)).officer("psikometrisi", PASSWORD)
     none = page.post("/petugas/bank/kalibrasi", {"mode": "free"})
     assert none.status_code == 409
     assert "Pilih paling sedikit satu gelombang." in none.text
@@ -86,7 +85,7 @@ def test_the_note_of_a_version_that_the_system_made_is_in_the_readers_language_a
             sql, bank, load_contents(sql, 1), note="Kalibrasi 7 jawaban", actor=WHO, now=T0
         )  # a person's words, at the same moment
     assert origins(house.engine) == {1: Sample(), 2: Calibrated(600, 1), 3: Decided(1, 1), 4: Decided(1, 2)}
-    page = Browser(create_app(house)).officer("psikometrisi", PASSWORD)
+    page = Browser(app_of(house)).officer("psikometrisi", PASSWORD)
     shown = page.get("/petugas/bank/versi").text
     for note in ("Kalibrasi 600 jawaban dari 1 gelombang", "Kalibrasi 1 dengan 2 putusan petugas", "Kalibrasi 7 jawaban"):
         assert f"<td>{note}</td>" in shown
@@ -105,7 +104,7 @@ def test_the_note_of_a_version_that_the_system_made_is_in_the_readers_language_a
 
 def test_a_calibration_that_proposes_nothing_does_not_ask_for_a_draft_to_be_published(light: MakeRoom) -> None:
     room = finished_room(light(1).house)
-    page = Browser(create_app(room.house)).officer("psikometrisi", PASSWORD)
+    page = Browser(app_of(room.house)).officer("psikometrisi", PASSWORD)
     done = page.post("/petugas/bank/kalibrasi", {"mode": "free", "wave": room.wave})
     assert done.status_code == 303
     said = page.get(done.location).text

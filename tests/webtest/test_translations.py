@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 SPEAKING = (ROOT / "webtest", ROOT / "calibration")
 ENGLISH = SPEAKING[0] / "translations" / "en" / "LC_MESSAGES"
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|\{\w+\}")
+Used = frozenset[tuple[str | tuple[str, ...], str | None]]
 METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2")]
 KEYWORDS = {
     "_": None,
@@ -31,10 +32,11 @@ KEYWORDS = {
 }
 
 
-def used() -> set[tuple[str | tuple[str, ...], str | None]]:
+@pytest.fixture(scope="module")
+def used() -> Used:
     """Every text of the pages and reports with its context; one with a singular and a plural is a pair."""
     found = (text for folder in SPEAKING for text in extract_from_dir(folder, METHODS, keywords=KEYWORDS))
-    return {(message, context) for _file, _line, message, _comments, context in found}
+    return frozenset((message, context) for _file, _line, message, _comments, context in found)
 
 
 def said(found: Message | None) -> bool:
@@ -64,15 +66,14 @@ def english() -> Catalog:
         return read_po(file, locale="en")
 
 
-def test_every_text_of_the_pages_is_translated(english: Catalog) -> None:
-    pages = used()
-    assert len(pages) > 300
-    missing = sorted(str(text) for text, context in pages if not said(english.get(text, context)))
+def test_every_text_of_the_pages_is_translated(english: Catalog, used: Used) -> None:
+    assert len(used) > 300
+    missing = sorted(str(text) for text, context in used if not said(english.get(text, context)))
     assert missing == [], "run 'make messages', then fill in the empty translations"
 
 
-def test_reports_are_among_the_texts() -> None:
-    pages = {text for text, _context in used()}
+def test_reports_are_among_the_texts(used: Used) -> None:
+    pages = {text for text, _context in used}
     assert {"Laporan kalibrasi bank versi {version}", "peluang kategori", "jawabannya terlalu sedikit untuk diestimasi"} <= pages
 
 
@@ -90,9 +91,8 @@ def test_no_text_hides_in_an_f_string() -> None:
     assert {path.name: hidden for path in files if (hidden := marked_in_f_strings(path.read_text(encoding="utf-8")))} == {}
 
 
-def test_no_translation_is_left_over(english: Catalog) -> None:
-    pages = used()
-    assert [m.id for m in english if m.id and (m.id, m.context) not in pages] == []
+def test_no_translation_is_left_over(english: Catalog, used: Used) -> None:
+    assert [m.id for m in english if m.id and (m.id, m.context) not in used] == []
 
 
 def test_translations_carry_the_same_placeholders(english: Catalog) -> None:

@@ -5,8 +5,7 @@ from sqlmodel import Session as SqlSession
 
 from cat_engine import Faulty
 from tests.webtest.conftest import OFFICER, PLAN, T0, MakeRoom, finished_room
-from tests.webtest.site import Browser
-from webtest.app import create_app
+from tests.webtest.site import Browser, app_of
 from webtest.config import House
 from webtest.formats import today
 from webtest.founding import invented_roster
@@ -29,7 +28,7 @@ def test_a_wave_of_such_a_day_that_was_made_before_does_not_open_and_its_results
         wave.day = "2020-02-02"
         sql.add(wave)
     assert any(fault.field == "day" for fault in house.waves.preflight(room.wave))
-    found = Browser(create_app(house)).officer("asesor").get(f"/petugas/hasil/{room.wave}")
+    found = Browser(app_of(house)).officer("asesor").get(f"/petugas/hasil/{room.wave}")
     assert found.status_code == 422
     assert "tidak ada aturan penilaian yang berlaku pada 2020-02-02" in found.text
 
