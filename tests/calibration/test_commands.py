@@ -19,6 +19,7 @@ from cat_engine import ItemParams, Row, probabilities
 from itembank.exchange import write_bank_csv
 from itembank.store import load_bank
 from tests.conftest import Place
+from tests.webtest.conftest import simulated_once
 from webtest.cli import main
 from webtest.events import Kind
 from webtest.founding import invented_roster

@@ -4,6 +4,7 @@ import csv
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,7 @@ def test_shadow_tests_run_as_in_testdesign(fatigue: tuple, golden: Callable[[str
 # methods
 
 
+@cache
 def bank(n: int = 60, seed: int = 3) -> Pool:
     rng = np.random.default_rng(seed)
     rows = [Row("2pl", float(rng.uniform(0.8, 1.8)), [float(rng.normal())]) for _ in range(n)]

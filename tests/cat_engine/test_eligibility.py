@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from cat_engine.people import attempt_seed
 from cat_engine.select.spread import Progressive
 
 
+@cache
 def bank(n: int = 60, seed: int = 3) -> Pool:
     rng = np.random.default_rng(seed)
     rows = [Row("2pl", float(rng.uniform(0.8, 1.8)), [float(rng.normal())]) for _ in range(n)]

@@ -1,6 +1,7 @@
 """Every plan in docs/plans runs on the sample bank, and every registered strategy has one."""
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "plans").glob("*.toml"))
 NEW = ("P01-01", "P01-07", "P01-13", "P01-19")  # in pretest
 
 
+@cache
 def with_times_and_new_items() -> Bank:
     """The sample bank with what some plans ask for: response-time parameters, and items in pretest."""
     bank, _ = load_demo()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -45,6 +46,7 @@ from tests.cat_engine.conftest import mixed_row
 Sit = Callable[..., tuple]
 
 
+@cache  # as a server's pool, it works its tables out once
 def seeded_pool(n: int = 60, new: int = 12, seed: int = 3) -> Pool:
     """n operational items and `new` in pretest, on three competencies, all mixed up."""
     rng = np.random.default_rng(seed)
@@ -56,6 +58,7 @@ def seeded_pool(n: int = 60, new: int = 12, seed: int = 3) -> Pool:
     return replace(pool, operational=~in_pretest, need=need)
 
 
+@cache
 def without(pool: Pool) -> Pool:
     """The pool as if nothing were in pretest: the same items under the same indices."""
     return replace(pool, need=None)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from cat_engine.shortlist import CELL_WIDTH, UNIT, shortlist, steepest_bend
 from cat_engine.stop import PosteriorSD
 
 
+@cache
 def pool_of(n: int, seed: int, copies: int = 1) -> Pool:
     """n items of four models, each `copies` times over: ties abound."""
     rng = np.random.default_rng(seed)
@@ -29,6 +31,7 @@ def pool_of(n: int, seed: int, copies: int = 1) -> Pool:
     return Pool.of(tuple(map(str, range(len(rows)))), ItemParams.from_rows(rows), ("A",))
 
 
+@cache
 def without_ranking(pool: Pool) -> Pool:
     same = replace(pool)
     same.__dict__["ranking"] = None

@@ -35,7 +35,7 @@ from cat_engine.stop import AnsweringTime
 from cat_engine.timing import ItemTimes
 
 Sit = Callable[..., tuple]
-N = 30
+N = 15  # people for each of 38 pairs of rules
 
 
 def abilities(n: int, seed: int = 2) -> np.ndarray:

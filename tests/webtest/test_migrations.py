@@ -114,14 +114,14 @@ def test_so_it_is_in_postgresql(postgres: str, revision: str) -> None:
     admin(postgres, "DROP DATABASE {} WITH (FORCE)", name)
 
 
-OPEN = "import sys; from itembank.db import open_engine, upgrade; from webtest.config import MIGRATIONS; upgrade(open_engine(sys.argv[1]), [MIGRATIONS])"
+OPEN = "import sys; from pathlib import Path; from itembank.db import open_engine, upgrade; upgrade(open_engine(sys.argv[1]), [Path(sys.argv[2])])"
 
 
 @pytest.mark.postgres
 def test_of_servers_that_start_at_once_on_one_postgresql_one_migrates_and_the_other_waits(postgres: str) -> None:
     admin(postgres, "CREATE DATABASE {}", "both")
     url = sibling(postgres, "both")
-    servers = [subprocess.Popen([sys.executable, "-c", OPEN, url], stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    servers = [subprocess.Popen([sys.executable, "-c", OPEN, url, str(MIGRATIONS)], stderr=subprocess.PIPE, text=True) for _ in range(3)]
     said = [server.communicate()[1] for server in servers]
     assert [server.returncode for server in servers] == [0] * 3, said
     admin(postgres, "DROP DATABASE {} WITH (FORCE)", "both")

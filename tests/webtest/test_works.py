@@ -12,30 +12,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session as SqlSession
 
-from cat_engine import Fault, Faulty
 from tests.webtest.conftest import T0
+from tests.webtest.counting import Counting
 from tests.webtest.searching import Told, until
 from webtest.config import House
 from webtest.services import works as module
 from webtest.services.works import AHEAD_MS, MOST_BREAKS, SILENT_MS, Kind, Waiting, Work, Works
-from webtest.tasks import Outcome, Task, Watch
+from webtest.tasks import Task
 
 DONE = {"outcome": {"n": 7}}
-
-
-@dataclass(frozen=True)
-class Counting:
-    """A task that counts as far as it is told to; a number below 0 is none that it can reach."""
-
-    n: int
-
-    def run(self, watch: Watch | None = None) -> Outcome:
-        if self.n < 0:
-            raise Faulty([Fault("n", "", "is below 0")])
-        for k in range(1, self.n + 1):
-            if watch is not None:
-                watch(k, self.n)
-        return {"n": self.n}
 
 
 @dataclass
