@@ -15,7 +15,7 @@ from sqlmodel import delete, select
 
 from calibration.responses import Response, ResponseLog
 from tests.webtest.audit.forging import tampering
-from tests.webtest.conftest import HOUR, MINUTE, OFFICER, SECOND_OFFICER, T0, MakeRoom, Room, finished_room, open_room
+from tests.webtest.conftest import HOUR, MINUTE, OFFICER, SECOND_OFFICER, T0, MakeOwn, MakeRoom, MakeScene, Room, finished_room, open_room
 from webtest.config import House
 from webtest.events import Entry, Kind
 from webtest.kept_answers import COLUMNS
@@ -141,8 +141,8 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_what_is_damaged_is_made_again(light: MakeRoom, damage: Callable[[bytes], bytes]) -> None:
-    room = finished_room(light(1).house)
+def test_what_is_damaged_is_made_again(scene: MakeScene, own: MakeOwn, damage: Callable[[bytes], bytes]) -> None:
+    room = own(scene("sqlite", finished_room))
     before = content(room.house)
     hold(room.house, room.wave, damage(before[0]))
     log, _ = responses(room.house, room.wave)

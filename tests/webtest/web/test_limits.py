@@ -1,9 +1,12 @@
 """Uploads, addresses and values that are too large or too odd are refused, and nothing fails."""
 
+from collections.abc import Iterator
+
 import pytest
 
+from tests.conftest import DATABASES, copy_of, drop
 from tests.webtest.conftest import open_room
-from tests.webtest.site import NOW, Site, item_page, site_of
+from tests.webtest.site import NOW, Browser, Site, item_page, site_of
 from webtest.config import House
 
 FACTS = {"name": "x", "agency": "x", "place": "x", "day": "2026-11-24", "zone": "../../x", "action": "create"}
@@ -30,6 +33,16 @@ def test_the_name_of_an_upload_is_never_used(site: Site, name: str) -> None:
     assert {path for path in site.house.folder.parent.rglob("*") if "cact.db" not in path.name} == before
 
 
+@pytest.fixture(scope="module", params=DATABASES)
+def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A psychometrician who goes from page to page, on each kind of database."""
+    place = copy_of(request.getfixturevalue(f"founded_{request.param}"), tmp_path_factory.mktemp("read") / "cact-data")
+    house = place.open()
+    yield site_of(house).browser().officer("psikometrisi")
+    house.close()
+    drop(place)
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -39,8 +52,8 @@ def test_the_name_of_an_upload_is_never_used(site: Site, name: str) -> None:
         ("/petugas/bank/butir?cari=%ff%fe", 200), ("/petugas/gelombang/%F0%9F%8E%93", 404), ("/petugas/gelombang/" + "W" * 3_000, 404),
     ],
 )  # fmt: skip
-def test_odd_addresses_are_unknown_not_failures(house: House, path: str, status: int) -> None:
-    assert site_of(house).browser().officer("psikometrisi").get(path).status_code == status
+def test_odd_addresses_are_unknown_not_failures(reader: Browser, path: str, status: int) -> None:
+    assert reader.get(path).status_code == status
 
 
 def test_odd_values_in_forms_are_refused_not_failures(house: House) -> None:
