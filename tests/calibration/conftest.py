@@ -14,7 +14,7 @@ import pytest
 from calibration.curves import starting_rows
 from calibration.mml import MmlFit, MmlOptions, Priors, fit_mml
 from calibration.responses import WHY, ResponseLog
-from cat_engine import ItemParams, Row, load_plan, probabilities, simulate
+from cat_engine import ItemParams, Row, TestPlan, load_plan, probabilities, simulate
 from cat_engine.irt import Floats, Ints
 from itembank.bank import Bank, pool_of
 
@@ -117,16 +117,20 @@ time_budget_min = 60
 """
 
 
+def sat_adaptively(plan: TestPlan, bank: Bank, theta: Floats, seed: int) -> ResponseLog:
+    """The answers of people of abilities theta[N] to the items that the engine chooses from the bank for each of them."""
+    result = simulate(plan, pool_of(bank, ["A"]), theta[:, None], seed=seed)
+    unknown = -np.ones(len(result.step_item), dtype=np.int64)
+    return ResponseLog(
+        tuple(f"p{k}" for k in range(len(theta))), bank.ids, result.step_person, result.step_item, result.step_category, unknown,
+        result.step_position, 0 * unknown,
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="session")
 def routed() -> tuple[Bank, ResponseLog]:
     """4,000 people on 60 2PL items, 20 each, chosen by the engine for information: the bank holds the true parameters."""
     rng = np.random.default_rng(11)
     rows = [Row("2pl", float(a), [float(b)]) for a, b in zip(rng.lognormal(0.1, 0.25, 60), rng.normal(0, 1.1, 60), strict=True)]
     bank = banked(rows)
-    result = simulate(load_plan(ROUTED_PLAN), pool_of(bank, ["A"]), rng.normal(size=(4000, 1)), seed=3)
-    unknown = -np.ones(len(result.step_item), dtype=np.int64)
-    log = ResponseLog(
-        tuple(f"p{k}" for k in range(4000)), bank.ids, result.step_person, result.step_item, result.step_category, unknown,
-        result.step_position, 0 * unknown,
-    )  # fmt: skip
-    return bank, log
+    return bank, sat_adaptively(load_plan(ROUTED_PLAN), bank, rng.normal(size=4000), 3)

@@ -9,8 +9,9 @@ import pytest
 from calibration.girth_adapter import BY_PROPORTION, by_proportion, classical, second_opinion
 from calibration.mml import MmlOptions, Priors, fit_mml
 from calibration.responses import ResponseLog
-from cat_engine import Faulty, Row
+from cat_engine import Faulty, Row, load_plan
 from itembank.bank import Bank
+from tests.calibration.conftest import banked, sat_adaptively
 
 
 def items(n: int) -> tuple[str, ...]:
@@ -38,19 +39,30 @@ def test_pcm_mml_agrees_with_ours_on_graded_answers(draw: Callable[..., Any]) ->
     np.testing.assert_allclose(b, [np.mean(row.b) for row in data.fit("gpcm").rows], atol=0.05)
 
 
-def test_pcm_mml_agrees_with_ours_on_routed_answers(routed: tuple[Bank, ResponseLog]) -> None:
-    bank, everybody = routed
-    whole = everybody.where(everybody.person < 2000)  # girth's seconds grow with the people
-    kept = np.flatnonzero(np.bincount(whole.item, minlength=len(bank)) >= 300)
-    mine = np.isin(whole.item, kept)
-    item = np.searchsorted(kept, whole.item[mine])
-    columns = (whole.person[mine], item, *(column[mine] for column in (whole.category, whole.rt_ms, whole.position, whole.why)))
-    log = ResponseLog(whole.person_ids, tuple(whole.item_ids[i] for i in kept), *columns)
+SHORT = """
+name = "eight of fourteen"
+[exposure]
+name = "randomesque"
+k = 5
+[[sections]]
+code = "all"
+competencies = ["A"]
+min_items = 8
+max_items = 8
+time_budget_min = 60
+"""
+
+
+def test_pcm_mml_agrees_with_ours_on_routed_answers() -> None:
+    rng = np.random.default_rng(11)
+    slopes, difficulties = rng.lognormal(0.1, 0.25, 14), np.linspace(-1.5, 1.5, 14)  # girth's seconds grow with the items
+    bank = banked([Row("2pl", float(a), [float(b)]) for a, b in zip(slopes, difficulties, strict=True)])
+    log = sat_adaptively(load_plan(SHORT), bank, rng.normal(size=2000), 3)
+    assert np.bincount(log.item).min() > 200
     _, b = second_opinion(log)
-    rows = [bank.row(i)._replace(model="gpcm") for i in kept.tolist()]
+    rows = [bank.row(i)._replace(model="gpcm") for i in range(len(bank))]
     ours = fit_mml(log.person, log.item, log.category, rows, MmlOptions(priors=Priors.parse("none")))
-    truth = bank.params.b[kept, 0]
-    assert np.corrcoef(b, truth)[0, 1] > 0.99
+    assert np.corrcoef(b, difficulties)[0, 1] > 0.99
     assert np.sqrt(np.mean((b - [row.b[0] for row in ours.rows]) ** 2)) < 0.1
 
 
