@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cat_engine import Pool, TestPlan
+from cat_engine.trial import BankTrial, trial
 from tests.conftest import DATABASES, Place, copy_of, drop
 from tests.webtest.mixedbank import publish_mixed_bank
 from webtest import tasks
@@ -129,6 +131,21 @@ def simulated_once(kit: Kit) -> None:
     if (key := (tasks.TRIED, kit.plan.digest, kit.pool.digest)) not in SIMULATED:
         simulated_here(kit)
         SIMULATED.add(key)
+
+
+TRIALS: dict[tuple[str, str, int], BankTrial] = {}
+
+
+@pytest.fixture
+def tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Banks are tried as always, but the same plan on the same pool with the same people once in this process: the figures would be the same."""
+
+    def kept(plan: TestPlan, pool: Pool, seed: int, watch: Callable[[int], None]) -> BankTrial:
+        if (key := (plan.digest, pool.digest, seed)) not in TRIALS:
+            TRIALS[key] = trial(plan, pool, seed, watch=watch)
+        return TRIALS[key]
+
+    monkeypatch.setattr(tasks, "trial", kept)
 
 
 def open_room(

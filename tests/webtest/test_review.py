@@ -27,6 +27,7 @@ from webtest.services.trials import Trials
 from webtest.views.estimates import estimates_csv, estimates_json
 
 WHO = "user:3"
+pytestmark = pytest.mark.usefixtures("tried_once")
 
 
 def verdict_of(bank: Bank, i: int, flags: tuple[str, ...], *, shift: float = 0.3) -> ItemVerdict:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from sqlmodel import Session as SqlSession
 
 from cat_engine import load_plan
@@ -12,6 +13,8 @@ from tests.webtest.test_review import WHO, a_run, bank_of, refused
 from webtest.config import House
 from webtest.services.review import Decision, Review
 from webtest.services.trials import Trials
+
+pytestmark = pytest.mark.usefixtures("tried_once")
 
 
 def tried(house: House, version: int) -> Review:
