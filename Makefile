@@ -15,7 +15,7 @@ test: $(VENV)/ready  ## lint, types, the package order and every test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder  # two workers, each with one thread of linear algebra; long files come first
+	PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder  # two workers, each with one thread of linear algebra; long files come first; the processes that tests start find everything compiled
 
 lint: $(VENV)/ready  ## mend what ruff can mend, then check the rest
 	$(BIN)/ruff check --fix .

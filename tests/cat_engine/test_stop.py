@@ -180,8 +180,8 @@ def test_the_generalised_ratio_decides_no_later_than_the_simple_one() -> None:
         answers = (np.random.default_rng(seed).random(30) < (0.85 if seed % 2 else 0.2)).astype(int).tolist()
         ends = []
         for rule in (GeneralisedRatio((0.5,), 0.2), ProbabilityRatio((0.5,), 0.2)):
-            reached = [bool(rule.reached(standing_after(rows, answers[:k], k))[0, 0]) for k in range(1, 31)]
-            ends.append(reached.index(True) if True in reached else 30)
+            reached = (k for k in range(30) if rule.reached(standing_after(rows, answers[: k + 1], k + 1))[0, 0])
+            ends.append(next(reached, 30))
         assert ends[0] <= ends[1]
         sooner += ends[0] < ends[1]
     assert sooner > 4
