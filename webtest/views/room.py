@@ -2,13 +2,15 @@
 
 import csv
 import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Blueprint, flash, make_response, render_template, request
 from flask_babel import force_locale, ngettext
 from flask_babel import gettext as _
 
-from cat_engine import Faulty
+from cat_engine import Fault, Faulty
 from itembank.demo import plan_text
 from webtest.accounts import Right
 from webtest.formats import ZONES, today
@@ -51,21 +53,30 @@ def new_wave() -> Any:
 @needs(Right.MAKE_WAVES)
 def create_wave() -> Any:
     form = {name: request.form.get(name, "").strip() for name in ("name", "agency", "place", "day", "zone")}
+    new = NewWave(form["name"], form["agency"], form["place"], form["day"], form["zone"] if form["zone"] in ZONES else "WIB")
+    faults, rows = house().waves.faults(new), []
     try:
         rows = read_roster(*_upload())
-        if request.form.get("action") != "create":
-            rooms: dict[str, int] = {}
-            for row in rows:
-                rooms[row.room] = rooms.get(row.room, 0) + 1
-            return render_template("officer/new_wave.html", form=form, zones=ZONES, rows=rows, rooms=rooms, carried=_carried(rows))
-        zone = form["zone"] if form["zone"] in ZONES else "WIB"
-        new = NewWave(form["name"], form["agency"], form["place"], form["day"], zone)
+    except Faulty as error:
+        faults += error.faults
+    if faults or request.form.get("action") != "create":
+        return _checked(form, rows, faults)
+    try:
         wave_id = house().waves.create(new, rows, plan_text(), actor=officer().actor, now=now_ms(), control=house().searches.control)
     except Faulty as error:
-        return render_template("officer/new_wave.html", form=form, zones=ZONES, faults=error.faults), 422
+        return _checked(form, rows, error.faults)
     house().preflights.begin(wave_id, actor=officer().actor)
     flash(_("Gelombang dibuat dengan %(n)s peserta. Gelombang dapat dibuka sesudah rencana tesnya selesai dicoba.", n=len(rows)), "success")
     return see_other("room.board", wave_id=wave_id)
+
+
+def _checked(form: Mapping[str, str], rows: Sequence[RosterRow], faults: Sequence[Fault]) -> Any:
+    """The form again: everything that is wrong with it and with the roster; a roster that can be read (`rows`) comes along and need not be chosen again."""
+    rooms = Counter(row.room for row in rows)
+    page = render_template(
+        "officer/new_wave.html", form=form, zones=ZONES, rows=rows, rooms=rooms, carried=_carried(rows) if rows else "", faults=faults
+    )
+    return page, 422 if faults else 200
 
 
 def _upload() -> tuple[bytes, str]:
@@ -76,7 +87,7 @@ def _upload() -> tuple[bytes, str]:
     return request.form.get("carried", "").encode(), "daftar-peserta.csv"
 
 
-def _carried(rows: list[RosterRow]) -> str:
+def _carried(rows: Sequence[RosterRow]) -> str:
     """A checked roster as CSV for the form, so that nobody has to choose the file twice; "" where it would be too large for a form."""
     text = io.StringIO()
     csv.writer(text).writerows(
