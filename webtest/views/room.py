@@ -219,7 +219,15 @@ def ask(wave_id: str) -> Any:
         groups.setdefault(say(code.split(".")[0], REASON_GROUPS), []).append(code)
     to = {"pin": "room.pins", "close": "room.close_wave"}.get(action.code, "room.act")
     return render_template(
-        "officer/confirm.html", wave=board.wave, board=board, action=action, people=people, look=look, groups=groups, to=to
+        "officer/confirm.html",
+        wave=board.wave,
+        board=board,
+        action=action,
+        people=people,
+        look=look,
+        groups=groups,
+        to=to,
+        asked_at=now_ms(),
     )
 
 
@@ -243,9 +251,11 @@ def open_wave(wave_id: str) -> Any:
 @pages.post("/gelombang/<wave_id>/pin")
 @needs(Right.RUN_ROOM)
 def pins(wave_id: str) -> Any:
-    cards = house().waves.issue_pins(wave_id, _chosen(wave_id), actor=officer().actor, now=now_ms())
+    """The cards, which only the answer to this form holds. Sent once more, the same form issues nothing."""
+    chosen, asked_at = _chosen(wave_id), request.form.get("asked_at", type=int)
+    cards = house().waves.issue_pins(wave_id, chosen, actor=officer().actor, now=now_ms(), asked_at=asked_at)
     view = house().monitor.board(wave_id, now_ms())
-    return render_template("officer/cards.html", cards=cards, wave=view.wave)
+    return render_template("officer/cards.html", cards=cards, wave=view.wave, left_out=len(set(chosen)) - len(cards))
 
 
 @pages.post("/gelombang/<wave_id>/tindakan")
