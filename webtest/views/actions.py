@@ -20,6 +20,11 @@ class Action:
     on_wave: bool = False
     picked: bool = False  # only for people who were ticked, never for "all who are shown"
     phases: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()  # phases in which it may be done, though nobody is offered it beside the person's details
+
+    def left_out(self, phase: str) -> bool:
+        """Whether people in `phase` would be passed over."""
+        return bool(self.phases) and phase not in (*self.phases, *self.also)
 
 
 UNDER_WAY = ("ready", "running", "grace", "time_up")
@@ -29,7 +34,7 @@ ACTIONS = {
         Action(
             "pin", _l("Terbitkan PIN"), _l("Terbitkan PIN dan cetak kartu"),
             _l("Peserta ditandai hadir dan memperoleh PIN baru. PIN lama mereka tidak berlaku lagi. PIN hanya ditampilkan sekali."),
-            phases=("absent", "entering", "waiting"),
+            phases=("absent", "entering", "waiting"), also=(*UNDER_WAY, "paused"),
         ),
         Action(
             "start", _l("Mulai serentak"), _l("Mulai"),
@@ -67,6 +72,14 @@ ACTIONS = {
             "confirm_void", _l("Setujui pembatalan"), _l("Setujui pembatalan"),
             _l("Tes peserta ini dibatalkan: berhenti, tidak dinilai, dan tidak dipakai untuk kalibrasi. Tidak dapat ditarik kembali."),
             grave=True, picked=True,
+        ),
+        Action(
+            "present", _l("Tandai hadir"), _l("Tandai hadir"),
+            _l("Peserta tercatat hadir di berita acara. Menerbitkan PIN menandainya dengan sendirinya. Dapat diubah lagi."), phases=("absent", "entering"),
+        ),
+        Action(
+            "absent", _l("Tandai tidak hadir"), _l("Tandai tidak hadir"),
+            _l("Peserta tercatat tidak hadir di berita acara. Dapat diubah lagi selama gelombang dibuka."), phases=("absent", "entering"),
         ),
         Action(
             "note", _l("Catatan kejadian"), _l("Simpan catatan"), _l("Catatan masuk ke berita acara gelombang ini."), reason=True, on_wave=True,

@@ -212,7 +212,8 @@ def ask(wave_id: str) -> Any:
     if ticked or action.picked:
         shown = tuple(line for line in board.lines if line.attempt in ticked)
     people = () if action.on_wave else shown
-    if not people and not action.on_wave:
+    left_out = [line for line in people if action.left_out(line.phase)]
+    if len(left_out) == len(people) and not action.on_wave:
         raise Refused("nobody")
     groups: dict[str, list[str]] = {}
     for code in REASONS:
@@ -224,6 +225,7 @@ def ask(wave_id: str) -> Any:
         board=board,
         action=action,
         people=people,
+        left_out=left_out,
         look=look,
         groups=groups,
         to=to,
