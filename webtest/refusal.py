@@ -33,6 +33,7 @@ MESSAGES = {
         "Tidak ada PIN baru: PIN sudah diterbitkan, dan kartu yang sudah dicetak tetap berlaku. Kartunya tidak dapat ditampilkan lagi; "
         "bila belum dicetak, pilih Terbitkan PIN sekali lagi."
     ),
+    "pins_held": _l("Semua yang ditampilkan sudah memegang PIN. Centang peserta yang PIN-nya hendak diganti."),
     "nobody": _l("Tidak ada peserta yang dapat dikenai tindakan ini."),
     "not_draft": _l("Versi itu bukan rancangan; hanya rancangan yang dapat diterbitkan atau ditolak."),
     "superseded": _l("Rancangan itu sudah digantikan oleh putusan petugas pada kalibrasinya. Terbitkan rancangan yang terbaru."),

@@ -25,7 +25,7 @@ from webtest.services.searches import CONTROL
 from webtest.services.wavelist import list_waves
 from webtest.services.waves import NewWave
 from webtest.start_cells import PRIOR_COLUMNS, prior_cells
-from webtest.views.actions import ACTIONS, open_to
+from webtest.views.actions import ACTIONS, Meant, meant_by, open_to
 from webtest.views.boardview import Look, view_of
 from webtest.views.timeline import timeline
 from webtest.views.words import PHASES, REASON_GROUPS, say
@@ -207,30 +207,14 @@ def ask(wave_id: str) -> Any:
         raise Refused("not_now")
     look = Look.of(request.form)
     board = house().monitor.board(wave_id, now_ms(), fresh=True)
-    ticked = set(request.form.getlist("attempt"))
-    shown = view_of(board, look).lines
-    if ticked or action.picked:
-        shown = tuple(line for line in board.lines if line.attempt in ticked)
-    people = () if action.on_wave else shown
-    left_out = [line for line in people if action.left_out(line.phase)]
-    if len(left_out) == len(people) and not action.on_wave:
-        raise Refused("nobody")
+    meant = Meant() if action.on_wave else meant_by(action, board, look, request.form.getlist("attempt"))
     groups: dict[str, list[str]] = {}
     for code in REASONS:
         groups.setdefault(say(code.split(".")[0], REASON_GROUPS), []).append(code)
     to = {"pin": "room.pins", "close": "room.close_wave"}.get(action.code, "room.act")
     return render_template(
-        "officer/confirm.html",
-        wave=board.wave,
-        board=board,
-        action=action,
-        people=people,
-        left_out=left_out,
-        look=look,
-        groups=groups,
-        to=to,
-        asked_at=now_ms(),
-    )
+        "officer/confirm.html", wave=board.wave, board=board, action=action, meant=meant, look=look, groups=groups, to=to, asked_at=now_ms()
+    )  # fmt: skip
 
 
 @pages.get("/gelombang/<wave_id>/konfirmasi")

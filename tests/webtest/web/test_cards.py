@@ -2,8 +2,10 @@
 
 import re
 
-from tests.webtest.conftest import Room, Taker
-from tests.webtest.site import Browser, Site
+from tests.webtest.conftest import PLAN, Room, Taker
+from tests.webtest.site import NOW, Browser, Site
+from webtest.founding import invented_roster
+from webtest.services.waves import NewWave
 
 CARD = re.compile(r"NIP (\d{18})<br>.*?<div class=\"pin\">(\d{6})</div>", re.DOTALL)
 HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
@@ -21,7 +23,7 @@ def asked(browser: Browser, board: str, *attempts: str) -> dict[str, object]:
 
 def test_a_page_of_cards_that_is_loaded_again_issues_no_new_pins(site: Site, room: Room) -> None:
     browser, board = site.browser().officer("koordinator"), f"/petugas/gelombang/{room.wave}"
-    form = asked(browser, board)
+    form = asked(browser, board, *room.ids)
     assert len(form["attempt"]) == 2  # type: ignore[arg-type]
     page = browser.post(f"{board}/pin", form)
     cards = dict(CARD.findall(page.text))
@@ -37,7 +39,7 @@ def test_a_page_of_cards_that_is_loaded_again_issues_no_new_pins(site: Site, roo
 def test_who_has_got_a_pin_from_a_colleague_meanwhile_is_left_out_and_the_page_says_so(site: Site, room: Room) -> None:
     one, other = site.browser().officer("koordinator"), site.browser().officer("pengawas")
     board = f"/petugas/gelombang/{room.wave}"
-    form = asked(one, board)
+    form = asked(one, board, *room.ids)
     first = CARD.findall(other.post(f"{board}/pin", asked(other, board, room.ids[0])).text)
     page = one.post(f"{board}/pin", form)
     assert [nip for nip, _pin in first] == [room.takers[0].nip]
@@ -55,3 +57,21 @@ def test_asked_again_new_pins_are_issued_and_the_old_ones_die(site: Site, room: 
     if old != new:  # one of a million
         assert stranger.post("/masuk", {"nip": old[0], "pin": old[1]}).status_code != 303
     site.browser().taker(Taker(room.ids[0], *new, ""))
+
+
+def test_whoever_holds_a_pin_keeps_it_unless_ticked(site: Site) -> None:
+    house = site.house
+    new = NewWave("Uji", "Kota", "Aula", "2026-11-24")
+    wave = house.waves.create(new, invented_roster(3), PLAN, actor="user:2", now=NOW)
+    house.waves.open(wave, actor="user:2", now=NOW)
+    held, *others = (line.attempt for line in house.monitor.board(wave, NOW, fresh=True).lines)
+    house.waves.issue_pins(wave, [held], actor="user:2", now=NOW)
+    browser, board = site.browser().officer("koordinator"), f"/petugas/gelombang/{wave}"
+    page = browser.post(f"{board}/konfirmasi", {"action": "pin"}).text
+    assert "Terbitkan PIN: 2 peserta?" in page
+    assert "1 peserta lain sudah memegang PIN" in page
+    assert [value for name, value in HIDDEN.findall(page) if name == "attempt"] == others
+    house.waves.issue_pins(wave, others, actor="user:2", now=NOW)
+    refused = browser.post(f"{board}/konfirmasi", {"action": "pin"}, headers={"Referer": f"http://localhost{board}"})
+    assert refused.status_code == 303
+    assert "sudah memegang PIN. Centang" in browser.get(board).text

@@ -10,7 +10,7 @@ PAGE = "/petugas/gelombang/baru"
 FACTS = {"name": "Uji", "agency": "Kota", "place": "Aula", "day": "2026-11-24", "zone": "WIT"}
 SOUND = b"nip,nama,jenjang,unit,ruang\n198504122008121001,Budi,pelaksana,D,A\n"
 FAULTY = b"nip,nama,jenjang,unit,ruang\n123,,pelaksana,D,A\n"
-ROW = re.compile(r"<tr><td class=\"tight\">(.*?)</td><td>(.*?)</td>")
+ROW = re.compile(r"<tr><td class=\"tight at\">(.*?)</td><td class=\"at\">(.*?)</td>")
 
 
 @pytest.mark.parametrize("action", ["check", "create"])
