@@ -2,10 +2,12 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Opener, Watch
-from tests.browser.stage import Stage, officer_in, plan, to_first_item
+from tests.browser.stage import Stage, now_ms, officer_in, plan, to_first_item
+from webtest.refusal import Refused
 
 NARROW = {"width": 360, "height": 740}
 BAD = b"nip,nama,jenjang,unit,ruang\n123,,Kepala,Dinas,A\n"
@@ -43,6 +45,21 @@ def test_the_details_of_a_person_begin_at_their_beginning(stage: Stage, open_con
     page.goto(f"{stage.url}/petugas/gelombang/{room.wave}")
     page.locator("a[data-person]").last.click()
     expect(page.locator("#panel").get_by_role("heading", name=room.cards[11].name)).to_be_in_viewport()
+
+
+def test_whoever_needs_attention_is_seen_with_the_reason(stage: Stage, open_context: Opener) -> None:
+    room = stage.room(2)
+    stage.enter(room.cards[1])
+    with pytest.raises(Refused):
+        stage.house.taking.login(room.cards[1].nip, room.cards[1].pin, "perangkat lain", now_ms())
+    page = open_context(viewport=NARROW).new_page()
+    officer_in(page, stage.url, "pengawas")
+    page.goto(f"{stage.url}/petugas/gelombang/{room.wave}")
+    said = page.locator("tr.attention").get_by_text("! minta pindah perangkat").locator("visible=true")
+    expect(said).to_have_count(1)
+    box = said.bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= NARROW["width"]
 
 
 def test_a_page_of_pin_cards_that_is_loaded_again_shows_the_board_and_leaves_the_pins_as_they_are(
