@@ -170,4 +170,4 @@ def test_readers_of_english_get_the_words_of_the_engine() -> None:
 @pytest.mark.usefixtures("reading")
 def test_one_of_several_plans_is_named_by_its_number() -> None:
     assert say_fault(Fault("plan 2, select", "name", "'x' is not known", "one of mfi")).where == "rencana 2, select"
-    assert say_fault(Fault("plan 2, plan", "name", "is empty")).where == "rencana 2, rencana tes"
+    assert say_fault(Fault("plan 2, plan", "name", "is empty")).where == "rencana 2"

@@ -103,9 +103,9 @@ def say_fault(fault: Fault) -> Said:
 
 
 def _place(where: str) -> str:
-    """'row 7' -> 'baris 7', 'plan 2, select' -> 'rencana 2, select'."""
+    """'row 7' -> 'baris 7', 'plan 2, select' -> 'rencana 2, select', and 'plan 2, plan' -> 'rencana 2'."""
     if row := re.fullmatch(r"row (\d+)", where):
         return _("baris %(n)s", n=row[1])
     if plan := re.fullmatch(r"plan (\d+), (.*)", where):
-        return _("rencana %(n)s, %(w)s", n=plan[1], w=PLACES.get(plan[2], plan[2]))
+        return _("rencana %(n)s", n=plan[1]) + ("" if plan[2] == "plan" else f", {plan[2]}")
     return str(PLACES.get(where, where))
