@@ -12,10 +12,13 @@ import numpy as np
 from cat_engine.families import Family, Floats, Ints, Slopes
 from cat_engine.faults import Fault, Faulty
 from cat_engine.pool import Pool
+from cat_engine.stencils import TERMS, Stencils, powers_of
 
-CLOSE = 1e-6  # the last step of Newton's method: what is left is of the order of its square
+CLOSE = 2e-5  # the last step of Newton's method: what is left is of the order of its square
 CLOSEST = 1e-11  # the last step where some competency counted as flat, so that steps shrink in proportion only
 MOST_STEPS = 60
+AFTER_THE_FIRST = np.arange(1.0, TERMS)  # the derivative of a power
+REACH = 0.3  # of a polynomial from its node
 LONGEST_STEP = 1.0  # a step further than this is shortened: a likelihood with guessing may be flat
 
 
@@ -51,6 +54,27 @@ class Joint:
                 if i != j and one in names and other in names:
                     out[i, j] = self.matrix[names.index(one)][names.index(other)] if self.matrix else self.correlation
         return out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JointPrior:
+    """theta ~ N(mean, Phi) of S competencies, each of variance sd^2 by itself: precision[S, S] = Phi^-1, and `others`, the same less what each competency
+    has by itself, 1 / sd^2 in the diagonal.
+    """
+
+    mean: float
+    own: float
+    precision: Floats
+    others: Floats
+
+    @classmethod
+    def of(cls, mean: float, sd: float, correlations: Floats) -> "JointPrior":
+        """Of one mean and standard deviation for all, and correlations[S, S]."""
+        precision, own = np.asarray(np.linalg.inv(correlations * sd**2), dtype=np.float64), sd**-2
+        others = precision - own * np.eye(len(precision))
+        precision.setflags(write=False)
+        others.setflags(write=False)
+        return cls(mean, own, precision, others)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,24 +129,41 @@ class _Likelihood:
         return np.asarray(np.bincount(self.cell, weights=values, minlength=theta.size), dtype=np.float64).reshape(theta.shape)
 
 
-def starting_point(mean: Floats, sd: Floats, prior_mean: float, prior_sd: float, precision: Floats) -> Floats:
+def starting_point(mean: Floats, sd: Floats, prior: JointPrior) -> Floats:
     """Where the joint posterior would have its mode if each competency's own likelihood were normal, [M, S].
 
     mean[M, S], sd[M, S]: each competency's own posterior, of which the normal prior is taken out again.
     """
-    precision_after, before = 1 / (sd * sd), prior_sd**-2
-    own = np.maximum(precision_after - before, 0.0)
-    pull = np.where(own > 0, mean * precision_after - prior_mean * before, 0.0) - own * prior_mean
-    return np.asarray(prior_mean + np.linalg.solve(_with_diagonal(precision, own), pull[..., None])[..., 0])
+    after = 1 / (sd * sd)
+    curvature, pull = np.maximum(after - prior.own, 0.0), after * (mean - prior.mean)
+    return np.asarray(prior.mean + np.linalg.solve(_with_diagonal(prior.precision, curvature), pull[..., None])[..., 0])
 
 
-def posterior_mode(pool: Pool, answers: Answers, start: Floats, mean: float, precision: Floats) -> tuple[Floats, Floats]:
-    """Mode[M, S] and covariance[M, S, S] of the abilities, from start[M, S], with prior N(mean, precision[S, S]^-1).
+def nearer(stencils: Stencils, logpost: Floats, start: Floats, prior: JointPrior) -> Floats:
+    """A better starting point, [M, S]: a step of Newton's from start[M, S] and one more with the same curvature, on the competencies' own log-posteriors
+    logpost[M, S, Q], interpolated, of which the normal prior is taken out again. The two cost less than a step on the answers themselves, and spare two.
+    """
+    node, terms = stencils.slopes(logpost, start)
+    powers = powers_of(start - node)
+    bend = np.vecdot(terms[..., 1:] * AFTER_THE_FIRST, powers[..., :-1])
+    inverse = np.linalg.inv(_with_diagonal(prior.others, np.maximum(-bend, prior.own)))
+    first = np.vecdot(inverse, _uphill(np.vecdot(terms, powers), start, prior)[:, None, :])
+    then = np.minimum(np.maximum(start + first, node - REACH), node + REACH)
+    return then + np.vecdot(inverse, _uphill(np.vecdot(terms, powers_of(then - node)), then, prior)[:, None, :])
+
+
+def _uphill(slope: Floats, at: Floats, prior: JointPrior) -> Floats:
+    """The slope of the joint log-posterior at[M, S], where slope[M, S] is that of the competencies' own."""
+    return slope - np.vecdot(prior.others, (at - prior.mean)[:, None, :])
+
+
+def posterior_mode(pool: Pool, answers: Answers, start: Floats, prior: JointPrior) -> tuple[Floats, Floats]:
+    """Mode[M, S] and covariance[M, S, S] of the abilities, from start[M, S].
 
     Newton's steps, in which a competency whose likelihood is not concave there counts as flat. Each session runs until its own steps are small and
     is then left alone, so that its bits do not depend on the others.
     """
-    theta, going = start, np.arange(len(start))
+    theta, going, precision = start, np.arange(len(start)), prior.precision
     everyone = likelihood = _Likelihood.of(pool, answers, len(start))
     for _ in range(MOST_STEPS):
         everybody = len(going) == len(theta)
@@ -132,7 +173,7 @@ def posterior_mode(pool: Pool, answers: Answers, start: Floats, mean: float, pre
         close: float | Floats = CLOSE
         if np.count_nonzero(flat):
             curvature, close = np.maximum(curvature, 0.0), np.where(flat, CLOSEST, CLOSE)
-        gradient = slope - np.vecdot(precision, (at - mean)[:, None, :])
+        gradient = slope - np.vecdot(precision, (at - prior.mean)[:, None, :])
         step = np.linalg.solve(_with_diagonal(precision, curvature), gradient[..., None])[..., 0]
         longest = np.maximum.reduce(np.abs(step), axis=-1)
         if np.count_nonzero(longest > LONGEST_STEP):
@@ -165,5 +206,10 @@ def _with_diagonal(precision: Floats, more: Floats) -> Floats:
     scales = more.shape[-1]
     out = np.empty((len(more), scales, scales))
     out[:] = precision
-    out.reshape(len(more), -1)[:, :: scales + 1] += more
+    diagonal(out)[:] += more
     return out
+
+
+def diagonal(matrices: Floats) -> Floats:
+    """The diagonals of matrices[m, S, S], a view, [m, S]."""
+    return matrices.reshape(len(matrices), -1)[:, :: matrices.shape[-1] + 1]
