@@ -82,8 +82,8 @@ def mean_and_sd(logpost: Floats, of_nodes: Floats) -> tuple[Floats, Floats]:
         sums[..., 1], sums[..., 2] = theta, math.sqrt(max(second / mass - theta * theta, LEAST_VARIANCE))
         return sums[..., 1], sums[..., 2]
     mass = sums[..., 0]
-    small = mass < LEAST_MASS
-    if np.count_nonzero(small):
+    if np.minimum.reduce(mass, axis=None, initial=np.inf) < LEAST_MASS:
+        small = mass < LEAST_MASS
         sums[small] = np.vecdot(_scaled(logpost[small])[..., None, :], of_nodes)
     theta = sums[..., 1] / mass
     variance = sums[..., 2] / mass - theta * theta

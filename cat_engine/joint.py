@@ -169,14 +169,14 @@ def posterior_mode(pool: Pool, answers: Answers, start: Floats, prior: JointPrio
         everybody = len(going) == len(theta)
         at = theta if everybody else theta[going]
         slope, curvature = likelihood.slope_and_curvature(at)
-        flat = np.minimum.reduce(curvature, axis=-1) < 0
         close: float | Floats = CLOSE
-        if np.count_nonzero(flat):
+        if np.minimum.reduce(curvature, axis=None, initial=0.0) < 0:
+            flat = np.minimum.reduce(curvature, axis=-1) < 0
             curvature, close = np.maximum(curvature, 0.0), np.where(flat, CLOSEST, CLOSE)
         gradient = slope - np.vecdot(precision, (at - prior.mean)[:, None, :])
         step = np.linalg.solve(_with_diagonal(precision, curvature), gradient[..., None])[..., 0]
         longest = np.maximum.reduce(np.abs(step), axis=-1)
-        if np.count_nonzero(longest > LONGEST_STEP):
+        if np.maximum.reduce(longest, initial=0.0) > LONGEST_STEP:
             step *= (LONGEST_STEP / np.maximum(longest, LONGEST_STEP))[:, None]
         if everybody:
             theta = at + step

@@ -219,8 +219,10 @@ def _best(
     ceiling = ranking.bound[cell, : width + 1] * variance[:, :, None]
     free = eligible.take(from_rows(listed, count))
     value = np.where(free, ceiling[:, :, :width].reshape(n, -1), -1.0)
-    beyond = np.where(ranking.open(eligible), ceiling[:, :, width], -1.0).max(axis=1)
     place = from_rows(np.argpartition(value, -wanted - 1, axis=1)[:, -wanted - 1 :], value.shape[1])
     highest = value.take(place)
     there = highest[:, 1:] >= 0
-    return np.where(there, listed.take(place[:, 1:]), count), np.maximum(highest[:, 0], beyond), bool(there.all())
+    limit, beyond = highest[:, 0], ceiling[:, :, width]
+    if np.count_nonzero(np.maximum.reduce(beyond, axis=1) > limit):  # but for competencies in which no item is eligible
+        limit = np.maximum(limit, np.where(ranking.open(eligible), beyond, -1.0).max(axis=1))
+    return np.where(there, listed.take(place[:, 1:]), count), limit, bool(there.all())
