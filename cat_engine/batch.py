@@ -15,7 +15,7 @@ from cat_engine.ability import mean_and_sd, weights
 from cat_engine.estimators import Estimator, ExpectedAPosteriori, Given
 from cat_engine.families import Floats, Ints
 from cat_engine.irt import information_at
-from cat_engine.joint import Answers, diagonal, nearer, posterior_mode, starting_point
+from cat_engine.joint import Answers, diagonal, posterior_mode, starting_point
 from cat_engine.plan import TestPlan
 from cat_engine.pool import Pool
 
@@ -177,11 +177,10 @@ class Batch:
 
         Always from a starting point that follows from the answers alone, so that a replayed session gets the same bits.
         """
-        prior = self.plan.joint_prior(self.pool.competencies)
-        start = starting_point(self.own_mean[rows], self.own_sd[rows], prior)
-        if self.pool.stencils is not None:
-            start = nearer(self.pool.stencils, self.logpost[rows], start, prior)
-        theta, sigma = posterior_mode(self.pool, self._answers(rows), start, prior)
+        mean, sd = self.plan.prior.start
+        precision = self.plan.prior_precision(self.pool.competencies)
+        start = starting_point(self.own_mean[rows], self.own_sd[rows], mean, sd, precision)
+        theta, sigma = posterior_mode(self.pool, self._answers(rows), start, mean, precision)
         return theta, np.sqrt(diagonal(sigma)), sigma
 
     def _answers(self, rows: Ints) -> Answers:

@@ -12,13 +12,10 @@ import numpy as np
 from cat_engine.families import Family, Floats, Ints, Slopes
 from cat_engine.faults import Fault, Faulty
 from cat_engine.pool import Pool
-from cat_engine.stencils import TERMS, Stencils, powers_of
 
-CLOSE = 2e-5  # the last step of Newton's method: what is left is of the order of its square
+CLOSE = 1e-6  # the last step of Newton's method: what is left is of the order of its square
 CLOSEST = 1e-11  # the last step where some competency counted as flat, so that steps shrink in proportion only
 MOST_STEPS = 60
-AFTER_THE_FIRST = np.arange(1.0, TERMS)  # the derivative of a power
-REACH = 0.3  # of a polynomial from its node
 LONGEST_STEP = 1.0  # a step further than this is shortened: a likelihood with guessing may be flat
 
 
@@ -54,27 +51,6 @@ class Joint:
                 if i != j and one in names and other in names:
                     out[i, j] = self.matrix[names.index(one)][names.index(other)] if self.matrix else self.correlation
         return out
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class JointPrior:
-    """theta ~ N(mean, Phi) of S competencies, each of variance sd^2 by itself: precision[S, S] = Phi^-1, and `others`, the same less what each competency
-    has by itself, 1 / sd^2 in the diagonal.
-    """
-
-    mean: float
-    own: float
-    precision: Floats
-    others: Floats
-
-    @classmethod
-    def of(cls, mean: float, sd: float, correlations: Floats) -> "JointPrior":
-        """Of one mean and standard deviation for all, and correlations[S, S]."""
-        precision, own = np.asarray(np.linalg.inv(correlations * sd**2), dtype=np.float64), sd**-2
-        others = precision - own * np.eye(len(precision))
-        precision.setflags(write=False)
-        others.setflags(write=False)
-        return cls(mean, own, precision, others)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,41 +105,23 @@ class _Likelihood:
         return np.asarray(np.bincount(self.cell, weights=values, minlength=theta.size), dtype=np.float64).reshape(theta.shape)
 
 
-def starting_point(mean: Floats, sd: Floats, prior: JointPrior) -> Floats:
+def starting_point(mean: Floats, sd: Floats, prior_mean: float, prior_sd: float, precision: Floats) -> Floats:
     """Where the joint posterior would have its mode if each competency's own likelihood were normal, [M, S].
 
     mean[M, S], sd[M, S]: each competency's own posterior, of which the normal prior is taken out again.
     """
     after = 1 / (sd * sd)
-    curvature, pull = np.maximum(after - prior.own, 0.0), after * (mean - prior.mean)
-    return np.asarray(prior.mean + np.linalg.solve(_with_diagonal(prior.precision, curvature), pull[..., None])[..., 0])
+    own, pull = np.maximum(after - prior_sd**-2, 0.0), after * (mean - prior_mean)
+    return np.asarray(prior_mean + np.linalg.solve(_with_diagonal(precision, own), pull[..., None])[..., 0])
 
 
-def nearer(stencils: Stencils, logpost: Floats, start: Floats, prior: JointPrior) -> Floats:
-    """A better starting point, [M, S]: a step of Newton's from start[M, S] and one more with the same curvature, on the competencies' own log-posteriors
-    logpost[M, S, Q], interpolated, of which the normal prior is taken out again. The two cost less than a step on the answers themselves, and spare two.
-    """
-    node, terms = stencils.slopes(logpost, start)
-    powers = powers_of(start - node)
-    bend = np.vecdot(terms[..., 1:] * AFTER_THE_FIRST, powers[..., :-1])
-    inverse = np.linalg.inv(_with_diagonal(prior.others, np.maximum(-bend, prior.own)))
-    first = np.vecdot(inverse, _uphill(np.vecdot(terms, powers), start, prior)[:, None, :])
-    then = np.minimum(np.maximum(start + first, node - REACH), node + REACH)
-    return then + np.vecdot(inverse, _uphill(np.vecdot(terms, powers_of(then - node)), then, prior)[:, None, :])
-
-
-def _uphill(slope: Floats, at: Floats, prior: JointPrior) -> Floats:
-    """The slope of the joint log-posterior at[M, S], where slope[M, S] is that of the competencies' own."""
-    return slope - np.vecdot(prior.others, (at - prior.mean)[:, None, :])
-
-
-def posterior_mode(pool: Pool, answers: Answers, start: Floats, prior: JointPrior) -> tuple[Floats, Floats]:
-    """Mode[M, S] and covariance[M, S, S] of the abilities, from start[M, S].
+def posterior_mode(pool: Pool, answers: Answers, start: Floats, mean: float, precision: Floats) -> tuple[Floats, Floats]:
+    """Mode[M, S] and covariance[M, S, S] of the abilities, from start[M, S], with prior N(mean, precision[S, S]^-1).
 
     Newton's steps, in which a competency whose likelihood is not concave there counts as flat. Each session runs until its own steps are small and
     is then left alone, so that its bits do not depend on the others.
     """
-    theta, going, precision = start, np.arange(len(start)), prior.precision
+    theta, going = start, np.arange(len(start))
     everyone = likelihood = _Likelihood.of(pool, answers, len(start))
     for _ in range(MOST_STEPS):
         everybody = len(going) == len(theta)
@@ -173,7 +131,7 @@ def posterior_mode(pool: Pool, answers: Answers, start: Floats, prior: JointPrio
         if np.minimum.reduce(curvature, axis=None, initial=0.0) < 0:
             flat = np.minimum.reduce(curvature, axis=-1) < 0
             curvature, close = np.maximum(curvature, 0.0), np.where(flat, CLOSEST, CLOSE)
-        gradient = slope - np.vecdot(precision, (at - prior.mean)[:, None, :])
+        gradient = slope - np.vecdot(precision, (at - mean)[:, None, :])
         step = np.linalg.solve(_with_diagonal(precision, curvature), gradient[..., None])[..., 0]
         longest = np.maximum.reduce(np.abs(step), axis=-1)
         if np.maximum.reduce(longest, initial=0.0) > LONGEST_STEP:

@@ -18,7 +18,7 @@ from cat_engine.estimators import ESTIMATOR, Estimator, ExpectedAPosteriori
 from cat_engine.exposure import EXPOSURE, Best, Exposure
 from cat_engine.families import Floats
 from cat_engine.faults import Fault
-from cat_engine.joint import Joint, JointPrior
+from cat_engine.joint import Joint
 from cat_engine.once import once
 from cat_engine.overlap import CLOSE, least_overlap, rounded_up
 from cat_engine.pool import Pool
@@ -93,15 +93,17 @@ class TestPlan:
         """
         return self if prior is None or prior == self.prior else replace(self, prior=prior, starts=StartPriors())
 
-    def joint_prior(self, competencies: tuple[str, ...]) -> JointPrior:
-        """The prior that the `competencies` share."""
-        if competencies not in self._joint_priors:
+    def prior_precision(self, competencies: tuple[str, ...]) -> Floats:
+        """The inverse of the joint prior's covariance between `competencies`, [S, S]. Read only."""
+        if competencies not in self._prior_precisions:
             correlations = (self.joint or Joint()).correlations(self.competencies, competencies)
-            self._joint_priors[competencies] = JointPrior.of(*self.prior.start, correlations)
-        return self._joint_priors[competencies]
+            found = np.asarray(np.linalg.inv(correlations * self.prior.start[1] ** 2), dtype=np.float64)
+            found.setflags(write=False)
+            self._prior_precisions[competencies] = found
+        return self._prior_precisions[competencies]
 
     @once
-    def _joint_priors(self) -> dict[tuple[str, ...], JointPrior]:
+    def _prior_precisions(self) -> dict[tuple[str, ...], Floats]:
         return {}
 
     @once

@@ -16,7 +16,6 @@ from cat_engine.once import once
 from cat_engine.priors import Prior
 from cat_engine.roots import root_between
 from cat_engine.shortlist import Ranking
-from cat_engine.stencils import Stencils
 
 LEAST_TO_RANK = 64
 PEAK_REACH = 12.0
@@ -107,11 +106,6 @@ class Pool:
     def powers(self) -> Floats:
         """Their powers, [3, Q], as `eap` wants them."""
         return powers(self.nodes)
-
-    @once
-    def stencils(self) -> Stencils | None:
-        """For the slopes of functions on the nodes."""
-        return Stencils.of(self.nodes)
 
     @once
     def log_table(self) -> Floats:

@@ -80,7 +80,7 @@ def test_the_posterior_is_level_and_concave_at_the_mode(order: list[int], n: int
     answers = np.where(rng.random(n) < extreme, (n_cat - 1) * (seed % 2), rng.integers(0, n_cat)) if n else np.zeros(0, dtype=int)
     plan = plan_of(Joint(rho))
     batch = Batch.replay(plan, VARIED, items, answers.tolist())
-    precision = plan.joint_prior(NAMES).precision
+    precision = plan.prior_precision(NAMES)
     first, second = derivatives_at(VARIED.params, batch.theta[0, VARIED.params.scale])
     gradient, curvature = -precision @ batch.theta[0], precision.copy()
     for i, k in zip(items, answers, strict=True):
