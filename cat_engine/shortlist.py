@@ -23,7 +23,9 @@ LONGEST_LIST = 192
 SPARE = 5  # items evaluated beyond those that matter
 CAUTION = 1 + 1e-9  # and twice the rounding of scores: a bound is never trusted to the last digit
 UNIT = np.array(1e12)  # scores and their bounds count in units of 1e-12, whole ones of which are what `round` to 12 digits keeps
-ROUNDING = np.array(2.0)  # units
+ROUNDING = 2.0  # units
+ALONE = np.ones(1, dtype=bool)  # the only session
+ALONE.setflags(write=False)
 ZERO, WIDTH = np.array(0.0), np.array(CELL_WIDTH)
 NO_BOUND = 1e200  # finite: times any variance, 0 too, it is a number
 
@@ -160,6 +162,8 @@ def shortlist(ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArr
         score[item == count] = -np.inf
     best = from_rows(score.argmax(axis=1), score.shape[1])
     worst = score.take(best) if depth == 1 else np.partition(score, -depth, axis=1)[:, -depth]
+    if len(worst) == 1:
+        return Shortlist(known, info, score, best, None if worst.item() - ROUNDING > limit else ALONE)
     sure = worst - ROUNDING > limit
     return Shortlist(known, info, score, best, None if np.count_nonzero(sure) == len(sure) else ~sure)
 
