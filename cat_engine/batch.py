@@ -67,7 +67,9 @@ class Batch:
         table, place = pool.log_rows(plan.prior), pool.row_of
         rows = [place[item][category] for item, category in zip(items, categories, strict=True)]
         scales, counts, prior = len(pool.competencies), [len(rows)], len(table) - 1
-        if scales > 1:  # the priors, the first answers on each competency, the second ones, ...: [L S], with the row of nothing where there are no more
+        if (
+            scales > 1
+        ):  # the priors, the first answers on each competency, the second ones, ...: [L S], with the row of nothing where there are no more
             of_scale = [[prior] for _ in range(scales)]
             for item, row in zip(items, rows, strict=True):
                 of_scale[pool.scale_of[item]].append(row)
