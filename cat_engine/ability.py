@@ -76,9 +76,7 @@ def mean_and_sd(logpost: Floats, of_nodes: Floats) -> tuple[Floats, Floats]:
     a pass over the nodes, a tenth of a simulation.
     """
     sums = np.vecdot(np.exp(logpost)[..., None, :], of_nodes)
-    if (
-        sums.size == len(of_nodes) and sums.item(0) >= LEAST_MASS
-    ):  # one posterior: the same steps on numbers, which take a quarter of the time
+    if sums.size == len(of_nodes) and sums.item(0) >= LEAST_MASS:  # one posterior: the same steps on numbers, four times as quick
         mass, first, second = sums.ravel().tolist()
         theta = first / mass
         sums[..., 1], sums[..., 2] = theta, math.sqrt(max(second / mass - theta * theta, LEAST_VARIANCE))

@@ -69,7 +69,7 @@ class Batch:
         scales, counts, prior = len(pool.competencies), [len(rows)], len(table) - 1
         if (
             scales > 1
-        ):  # the priors, the first answers on each competency, the second ones, ...: [L S], with the row of nothing where there are no more
+        ):  # the priors, the first answers on each competency, the second, ...: [L S]; the row of nothing where there are no more
             of_scale = [[prior] for _ in range(scales)]
             for item, row in zip(items, rows, strict=True):
                 of_scale[pool.scale_of[item]].append(row)
