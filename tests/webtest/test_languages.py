@@ -110,7 +110,7 @@ def test_the_minutes_are_in_the_readers_language_and_the_indonesian_ones_are_the
     page = browser.get(f"/petugas/gelombang/{room.wave}/berita-acara").text
     assert "Time extended by 1 minute<" in page
     assert "On Tuesday, 24 November 2026, at" in page
-    assert "<div>Proctor 1</div>" in page
+    assert "<b>Proctor 1</b>" in page
     printed: list[Minutes] = []
     print_it = room_pages.minutes_pdf
     monkeypatch.setattr(room_pages, "minutes_pdf", lambda m: (printed.append(m), print_it(m))[1])
