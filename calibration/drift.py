@@ -40,8 +40,8 @@ class Drift:
 
 
 def drifts(linked: ItemParams, old: ItemParams, se: Sequence[float], mean: float, sd: float, among: Mask | None = None) -> list[Drift]:
-    """The drift of items from `old` parameters to new ones that were put on their scale, with the SE of each mean b (NaN: not known; infinite: where b is is
-    not known); ability is Normal(mean, sd) there. The shifts are measured against those of the items `among`[I] (default: all).
+    """The drift of items from `old` parameters to new ones that were put on their scale, with the SE of each mean b (NaN: not known; infinite: nobody knows
+    where b is); ability is Normal(mean, sd) there. The shifts are measured against those of the items `among`[I] (default: all).
 
     A bound is passed only beyond LARGEST_Z standard errors of the item's own: robust z takes all items for equally well known, and routed answers make some known
     badly, which among the others stand out by chance alone. Where there is no SE, of a nominal item say, the bound decides.

@@ -8,8 +8,8 @@ person's posterior. Both methods work on all parameters at once, the latent mean
     xpd     cross-product of the persons' marginal scores, sum_p (E_{w_p} s_p)(E_{w_p} s_p)'
 
 Priors add their curvature. A parameter that ran into its bound is no longer estimated: it has no error, and the errors of all others are those of a fit in
-which it is given, from the information without its row and column. Scores are smooth in theta, so they are written in the few functions phi that a singular value decomposition gives
-(to SVD_TOLERANCE): Cov_{w_p}(s_i, s_j) = B_i Cov_{w_p}(phi) B_j', which makes the sum over pairs of answers two small products a person and item.
+which it is given, from the information without its row and column. Scores are smooth in theta, so they are written in the few functions phi that a
+singular value decomposition gives (to SVD_TOLERANCE): Cov_{w_p}(s_i, s_j) = B_i Cov_{w_p}(phi) B_j', which makes the sum over pairs of answers two small products a person and item.
 """
 
 from collections.abc import Callable
