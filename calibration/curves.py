@@ -21,6 +21,7 @@ B_BOUND = 8.0
 SLOPE_BOUND, INTERCEPT_BOUND = 20.0, 30.0  # of nominal items
 C_BOUNDS = (1e-4, 0.5)
 D_BOUNDS = (0.5, 1 - 1e-4)
+AT_BOUND = 1e-3  # as near as this to a bound, in working parameters, an estimate has run into it
 SMALLEST_GAP = 1e-3  # between neighbouring boundaries of a graded item
 ASYMPTOTES = {"3pl": 1, "4pl": 2}
 
@@ -78,6 +79,17 @@ def bounds(model: str, n_cat: int) -> tuple[Floats, Floats]:
         limits = np.array([np.log(A_BOUNDS), *[(-B_BOUND, B_BOUND)] * (n_cat - 1), *ends]).T
     limits.setflags(write=False)
     return limits[0], limits[1]
+
+
+def bounded(model: str, n_cat: int, x: Floats) -> NDArray[np.bool_]:
+    """Which working parameters x[..., m] have run into a bound."""
+    low, high = bounds(model, n_cat)
+    return np.asarray((x <= low + AT_BOUND) | (x >= high - AT_BOUND))
+
+
+def lost_b(row: Row) -> bool:
+    """Whether a b has run into its bound, so that it is not known where it is."""
+    return any(abs(b) >= B_BOUND - AT_BOUND for b in row.b) and row.model not in NOMINAL
 
 
 def legal(model: str, x: Floats) -> NDArray[np.bool_]:

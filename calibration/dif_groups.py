@@ -11,7 +11,7 @@ from cat_engine import Fault, Faulty
 Mask = NDArray[np.bool_]
 SMALLEST_GROUP = 2
 FEWEST_ANCHORS = 2
-MOST_ROUNDS = 10
+MOST_ROUNDS = 100  # an end, no choice: flags settle, or come round, in far fewer
 
 
 def check_groups(focal: Mask, anchors: Mask | None = None) -> None:
@@ -29,24 +29,41 @@ def check_groups(focal: Mask, anchors: Mask | None = None) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Purified:
-    """The anchors[I] at the end, the rounds it took, and whether the last round flagged the items that the one before had flagged."""
+    """The anchors[I] at the end, the rounds it took, and how many sets of flags take turns: 1 where the last round flagged what the one before had
+    flagged, 0 where nobody knows.
+    """
 
     anchors: Mask
     rounds: int
-    settled: bool
+    turns: int
+
+    @property
+    def settled(self) -> bool:
+        """Whether the flags lead to themselves."""
+        return self.turns == 1
 
 
 def purify(flagged: Callable[[Mask], Mask], n_items: int, most: int = MOST_ROUNDS) -> Purified:
-    """Test with the unflagged items as anchors until the flags settle (Clauser, Mazor & Hambleton, 1993). flagged: of anchors[I], [I].
+    """Test with the unflagged items as anchors until the flags settle (Clauser, Mazor & Hambleton, 1993). flagged: of anchors[I], [I], always the same.
 
-    Stops, unsettled, after `most` rounds, or before fewer than two anchors would be left.
+    Flags may lead to each other in a circle instead. The anchors are then the items that no round of the circle flags, wherever it was entered; where
+    fewer than two are none, those of the round that flags most, of several the first in order of the items. Stops, with 0 turns, before fewer than
+    two anchors would be left, and after `most` rounds.
     """
-    anchors = np.ones(n_items, dtype=bool)
+    seen = [np.ones(n_items, dtype=bool)]
     for number in range(1, most + 1):
-        clean = ~flagged(anchors)
-        if np.array_equal(clean, anchors):
-            return Purified(anchors, number, True)
+        clean = ~flagged(seen[-1])
+        back = next((k for k, before in enumerate(seen) if np.array_equal(before, clean)), None)
+        if back is not None:
+            circle = seen[back:]
+            common = np.logical_and.reduce(circle)
+            return Purified(common if common.sum() >= FEWEST_ANCHORS else min(circle, key=_strictness), number, len(circle))
         if clean.sum() < FEWEST_ANCHORS:
-            return Purified(anchors, number, False)
-        anchors = clean
-    return Purified(anchors, most, False)
+            return Purified(seen[-1], number, 0)
+        seen.append(clean)
+    return Purified(seen[-1], most, 0)
+
+
+def _strictness(anchors: Mask) -> tuple[int, list[bool]]:
+    """Orders sets of anchors: the fewest first."""
+    return int(anchors.sum()), anchors.tolist()

@@ -40,22 +40,23 @@ class Drift:
 
 
 def drifts(linked: ItemParams, old: ItemParams, se: Sequence[float], mean: float, sd: float, among: Mask | None = None) -> list[Drift]:
-    """The drift of items from `old` parameters to new ones that were put on their scale, with the SE of each mean b (NaN: not known); ability is Normal(mean,
-    sd) there. The shifts are measured against those of the items `among`[I] (default: all).
+    """The drift of items from `old` parameters to new ones that were put on their scale, with the SE of each mean b (NaN: not known; infinite: nobody knows
+    where b is); ability is Normal(mean, sd) there. The shifts are measured against those of the items `among`[I] (default: all).
 
     A bound is passed only beyond LARGEST_Z standard errors of the item's own: robust z takes all items for equally well known, and routed answers make some known
     badly, which among the others stand out by chance alone. Where there is no SE, of a nominal item say, the bound decides.
     """
     if not len(linked):
         return []
-    d, error = linked.middle - old.middle, LARGEST_Z * np.nan_to_num(se)
+    d, error = linked.middle - old.middle, LARGEST_Z * np.nan_to_num(se, posinf=np.inf)
+    placed = np.isfinite(error)
     others = d if among is None else d[among]
     z = _robust(d, others) if len(others) >= FEWEST_TO_TELL else np.full(len(d), np.nan)
-    gap, noise = _gaps(linked, old, error, mean, sd)
+    gap, noise = _gaps(linked, old, np.where(placed, error, 0.0), mean, sd)
     with np.errstate(invalid="ignore"):
         beyond = {
             "robust_z": (np.abs(z) > LARGEST_Z) & (np.abs(d - np.median(others if len(others) else d)) > error),
-            "d2": (gap > LARGEST_D2) & (gap > noise),
+            "d2": (gap > LARGEST_D2) & (gap > noise) & placed,
         }
     return [
         Drift(*own, tuple(name for name, over in beyond.items() if over[k]))

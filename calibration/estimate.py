@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from calibration.curves import A_BOUNDS, ASYMPTOTES, INTERCEPT_BOUND, SLOPE_BOUND, bounds, pack
+from calibration.curves import A_BOUNDS, ASYMPTOTES, INTERCEPT_BOUND, SLOPE_BOUND, bounded, bounds, pack
 from calibration.expectation import Here, Hold
 from calibration.fit import rmsd
 from calibration.mml import MmlFit, MmlOptions, fit_mml
@@ -173,12 +173,14 @@ def _flags(run: Run, k: int, discrimination: float, demands: Demands) -> tuple[s
 
 
 def _precise(row: Row, errors: Errors, k: int, max_se: float) -> bool:
-    """Whether the SEs of used item k are small enough."""
+    """Whether the SEs of used item k are small enough, of what has any: what ran into its bound is flagged for that."""
     se_a, se_b, se_slopes = errors.moved(k, row)
+    given, steps = bounded(row.model, len(row.b) + 1, pack(row)), len(row.b)
     if row.slopes:
         most = max_se * np.maximum(np.abs(row.slopes), 1.0)
-        return bool(np.all(se_slopes <= most) and np.all(se_b <= most))
-    return all(se <= max_se for se in se_b) and (row.model in FIXED_SLOPE or se_a <= max_se * max(row.a, 1.0))
+        return bool(np.all(given | (np.concatenate([se_slopes, se_b]) <= np.tile(most, 2))))
+    sloped = row.model in FIXED_SLOPE or given[0] or se_a <= max_se * max(row.a, 1.0)
+    return bool(sloped and np.all(given[1 : 1 + steps] | (np.array(se_b) <= max_se)))
 
 
 def _at_bound(row: Row) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from calibration.curves import params_of
+from calibration.curves import lost_b, params_of
 from calibration.dif_run import DifFinding, Grouping, run_dif
 from calibration.drift import FEWEST_TO_TELL, Mask, drifted_anchor, drifts, purified
 from calibration.estimate import Demands, Run, estimate, renumbered
@@ -190,7 +190,10 @@ def _calibrate_scale(
     names = tuple(ids[i] for i in run.used)
     girth_b, girth_r = _girth(run, person, item, category) if options.girth else (np.full(len(run.used), np.nan), float("nan"))
     scale = ScaleRun.of(run.fit, competency, names, slope, intercept, girth_r)
-    middle_errors = [float("nan") if se_slopes else sum(se_b) / len(se_b) for _, se_b, se_slopes in errors]
+    middle_errors = [
+        float("nan") if se_slopes else float("inf") if lost_b(row) else sum(se_b) / len(se_b)
+        for (_, se_b, se_slopes), row in zip(errors, run.fit.rows, strict=True)
+    ]
     moves = drifts(params_of(rows), before, middle_errors, scale.mean, scale.sd, steady)
     where = {int(i): k for k, i in enumerate(run.used)}
     verdicts = []

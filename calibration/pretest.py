@@ -106,7 +106,7 @@ def _item(v: ItemVerdict, met: Floats, nodes: Floats, demands: PretestDemands, l
     inside = np.abs(nodes) <= FARTHEST_THETA
     teaches = gain(row, met, nodes, demands.mml.priors)[inside]
     near = nodes[inside][teaches >= NEAR_BEST * teaches.max()]
-    se = max(v.se_b) if v.new is not None else float("nan")
+    se = v.se_largest if v.new is not None else float("nan")
     verdict, why = _verdict(v, se, demands, language)
     needed = demands.min_n if not np.isfinite(se) else max(demands.min_n, int(np.ceil(v.n * (se / demands.max_se) ** 2)))
     wanted = max(0, min(needed, demands.most_n) - v.n) if verdict == "keep" else 0

@@ -7,8 +7,9 @@ person's posterior. Both methods work on all parameters at once, the latent mean
             is a posterior covariance, as Louis (1982) shows
     xpd     cross-product of the persons' marginal scores, sum_p (E_{w_p} s_p)(E_{w_p} s_p)'
 
-Priors add their curvature. Scores are smooth in theta, so they are written in the few functions phi that a singular value decomposition gives
-(to SVD_TOLERANCE): Cov_{w_p}(s_i, s_j) = B_i Cov_{w_p}(phi) B_j', which makes the sum over pairs of answers two small products a person and item.
+Priors add their curvature. A parameter that ran into its bound is no longer estimated: it has no error, and the errors of all others are those of a fit in
+which it is given, from the information without its row and column. Scores are smooth in theta, so they are written in the few functions phi that a
+singular value decomposition gives (to SVD_TOLERANCE): Cov_{w_p}(s_i, s_j) = B_i Cov_{w_p}(phi) B_j', which makes the sum over pairs of answers two small products a person and item.
 """
 
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 from scipy.special import expit
 
-from calibration.curves import ASYMPTOTES, scores
+from calibration.curves import ASYMPTOTES, bounded, pack, scores
 from calibration.expectation import Part
 from calibration.mml import MmlFit
 from calibration.priors import Priors
@@ -38,7 +39,8 @@ DIFFERENCE = 1e-4  # step of the numerical derivative of the analytic gradient
 @dataclass(frozen=True, slots=True, eq=False)
 class Errors:
     """Standard errors: a[I], b[I, K-1], c[I], d[I], mean[G], sd[G], slopes[I, K-1] of nominal items; and the covariance[I, K-1] of each b with a or, of a
-    nominal item, with the slope beside it. NaN for what was fixed or cannot be told, as mean and sd of a group whose sd ran into its bound: of one person, say.
+    nominal item, with the slope beside it. NaN for what was fixed, ran into its bound, or cannot be told, as mean and sd of a group whose sd ran into its
+    bound: of one person, say.
     """
 
     a: Floats
@@ -55,8 +57,9 @@ class Errors:
         steps = len(row.b)
         a, b, slopes = self.a[k] / slope, self.b[k, :steps] * slope, self.slopes[k, :steps] / slope
         if row.slopes:  # the new intercept is b - slope intercept / slope
-            shift = intercept / slope
-            b = np.sqrt(self.b[k, :steps] ** 2 + (shift * self.slopes[k, :steps]) ** 2 - 2 * shift * self.covariance[k, :steps])
+            shift, given = intercept / slope, bounded(row.model, steps + 1, pack(row))[:steps]
+            own, covariance = np.where(given, 0.0, self.slopes[k, :steps]), np.where(given, 0.0, self.covariance[k, :steps])
+            b = np.sqrt(self.b[k, :steps] ** 2 + (shift * own) ** 2 - 2 * shift * covariance)
         return float(a), tuple(b.tolist()), tuple(slopes.tolist()) if row.slopes else ()
 
 
@@ -119,29 +122,41 @@ def _m(fit: MmlFit) -> int:
 
 
 def _free_directions(fit: MmlFit) -> sparse.csr_matrix:
-    """[(I + G) m, free]: how each parameter of each item and group moves with those that are estimated. Mean and sd of a group stay where its sd ran
-    into its bound: the likelihood bends there in no way that says how well they are known, and would take the errors of all items with it.
+    """[(I + G) m, free]: how each parameter of each item and group moves with those that are estimated. What ran into its bound stays there, and of tied
+    parameters moves only what leaves it there. Mean and sd of a group stay where its sd ran into its bound: the likelihood bends there in no way that says
+    how well they are known, and would take the errors of all items with it.
     """
     m = _m(fit)
     rows, columns, values, at = [], [], [], 0
     for shape in fit.state.shapes:
+        stuck = bounded(shape.model, shape.n_cat, shape.x)
         if shape.ties is None:
-            item, own = np.nonzero(shape.free)
+            item, own = np.nonzero(shape.free & ~stuck)
             rows += (shape.index[item] * m + own).tolist()
             columns += (at + np.arange(len(item))).tolist()
             values += [1.0] * len(item)
             at += len(item)
             continue
-        item, own, tie = np.nonzero(shape.ties)
+        ties = _loose(shape.ties, stuck)
+        item, own, tie = np.nonzero(ties)
         rows += (shape.index[item] * m + own).tolist()
         columns += (at + tie).tolist()
-        values += shape.ties[item, own, tie].tolist()
-        at += shape.ties.shape[2]
+        values += ties[item, own, tie].tolist()
+        at += ties.shape[2]
     group, own = np.nonzero(fit.state.free & (fit.sds > SMALLEST_SD * (1 + 1e-6))[:, None])
     rows += ((fit.design.n_items + group) * m + own).tolist()
     columns += (at + np.arange(len(group))).tolist()
     values += [1.0] * len(group)
     return sparse.csr_matrix((values, (rows, columns)), shape=((fit.design.n_items + fit.design.n_groups) * m, at + len(group)))
+
+
+def _loose(ties: Floats, stuck: NDArray[np.bool_]) -> Floats:
+    """Ties[n, m, p] by directions in which the parameters stuck[n, m] stay where they are, of which there are fewer than p."""
+    if not ties[stuck].any():
+        return ties
+    loose = np.asarray(ties @ linalg.null_space(ties[stuck]))
+    loose[stuck] = 0.0
+    return np.where(np.abs(loose) < np.finfo(float).eps * 100, 0.0, loose)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

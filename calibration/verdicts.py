@@ -56,13 +56,19 @@ class ItemVerdict:
         return "reject" if self.new is not None and set(self.flags) & set(REJECTING) else "keep"
 
     @property
+    def se_largest(self) -> float:
+        """The largest SE of a b; NaN where none has any."""
+        known = [se for se in self.se_b if not np.isnan(se)]
+        return max(known, default=float("nan"))
+
+    @property
     def se_middle(self) -> float:
         """SE of the mean b, as the mean over its steps; NaN of a nominal item, whose place is a ratio of differences."""
         return float("nan") if self.se_slopes else sum(self.se_b) / len(self.se_b)
 
     def why(self, language: Language = INDONESIAN) -> str:
         """The verdict in a sentence."""
-        return verdict_sentence(self.verdict, self.flags, self.n, max(self.se_b), language, self.partners)
+        return verdict_sentence(self.verdict, self.flags, self.n, self.se_largest, language, self.partners)
 
 
 def verdict_sentence(

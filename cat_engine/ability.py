@@ -5,6 +5,7 @@ rule is the trapezoid's, so that the two end nodes count half (on 33 nodes in [-
 Reductions run over the last, contiguous axis only, so that a batch of one gives the same bits as a batch of ten thousand.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,8 @@ from numpy.typing import ArrayLike
 from cat_engine.families import Floats
 from cat_engine.priors import NormalPrior
 
-LEAST_VARIANCE = np.array(1e-12)  # of a posterior on a single node, which rounding could make negative
-LEAST_MASS = np.array(1e-200)  # of a posterior: what is below 1e-308 is 0 and missing from the sums
+LEAST_VARIANCE = 1e-12  # of a posterior on a single node, which rounding could make negative
+LEAST_MASS = 1e-200  # of a posterior: what is below 1e-308 is 0 and missing from the sums
 
 __all__ = ["Grid", "NormalPrior", "eap", "level_probabilities", "weights"]
 
@@ -75,9 +76,14 @@ def mean_and_sd(logpost: Floats, of_nodes: Floats) -> tuple[Floats, Floats]:
     a pass over the nodes, a tenth of a simulation.
     """
     sums = np.vecdot(np.exp(logpost)[..., None, :], of_nodes)
+    if sums.size == len(of_nodes) and sums.item(0) >= LEAST_MASS:  # one posterior: the same steps on numbers, four times as quick
+        mass, first, second = sums.ravel().tolist()
+        theta = first / mass
+        sums[..., 1], sums[..., 2] = theta, math.sqrt(max(second / mass - theta * theta, LEAST_VARIANCE))
+        return sums[..., 1], sums[..., 2]
     mass = sums[..., 0]
-    small = mass < LEAST_MASS
-    if np.count_nonzero(small):
+    if np.minimum.reduce(mass, axis=None, initial=np.inf) < LEAST_MASS:
+        small = mass < LEAST_MASS
         sums[small] = np.vecdot(_scaled(logpost[small])[..., None, :], of_nodes)
     theta = sums[..., 1] / mass
     variance = sums[..., 2] / mass - theta * theta

@@ -15,7 +15,7 @@ from cat_engine.ability import mean_and_sd, weights
 from cat_engine.estimators import Estimator, ExpectedAPosteriori, Given
 from cat_engine.families import Floats, Ints
 from cat_engine.irt import information_at
-from cat_engine.joint import Answers, posterior_mode, starting_point
+from cat_engine.joint import Answers, diagonal, posterior_mode, starting_point
 from cat_engine.plan import TestPlan
 from cat_engine.pool import Pool
 
@@ -64,18 +64,20 @@ class Batch:
         """One session after its answers. `seen`: items that were shown and not scored. Raises IndexError for an item or a category that the pool does
         not have.
         """
-        table, place = pool.log_rows, pool.row_of
+        table, place = pool.log_rows(plan.prior), pool.row_of
         rows = [place[item][category] for item, category in zip(items, categories, strict=True)]
-        scales, counts = len(pool.competencies), [len(rows)]
-        if scales > 1:  # the first answers on each competency, the second ones, ...: [L S], with the row of nothing where there are no more
-            of_scale: list[list[int]] = [[] for _ in range(scales)]
+        scales, counts, prior = len(pool.competencies), [len(rows)], len(table) - 1
+        if (
+            scales > 1
+        ):  # the priors, the first answers on each competency, the second, ...: [L S]; the row of nothing where there are no more
+            of_scale = [[prior] for _ in range(scales)]
             for item, row in zip(items, rows, strict=True):
                 of_scale[pool.scale_of[item]].append(row)
-            rows, counts = list(chain.from_iterable(zip_longest(*of_scale, fillvalue=len(table) - 1))), list(map(len, of_scale))
-        added = np.empty((len(rows) + scales, table.shape[1]))
-        added[:scales] = pool.prior_logpost(plan.prior)
-        table.take(np.array(rows, dtype=int), 0, added[scales:], "clip")  # which spares a copy; no row is out of range
-        logpost = np.add.reduce(added.reshape(1, -1, scales, table.shape[1]), axis=1)  # one answer after the other, as `answer` adds them
+            rows, counts = list(chain.from_iterable(zip_longest(*of_scale, fillvalue=prior - 1))), [len(own) - 1 for own in of_scale]
+        else:
+            rows.insert(0, prior)
+        added = table.take(rows, 0).reshape(1, -1, scales, table.shape[1])
+        logpost = np.add.reduce(added, axis=1)  # one answer after the other, as `answer` adds them
         given, free = np.array(items, dtype=int), pool.operational.copy()
         free[given] = False
         if seen:
@@ -181,7 +183,7 @@ class Batch:
         precision = self.plan.prior_precision(self.pool.competencies)
         start = starting_point(self.own_mean[rows], self.own_sd[rows], mean, sd, precision)
         theta, sigma = posterior_mode(self.pool, self._answers(rows), start, mean, precision)
-        return theta, np.sqrt(np.diagonal(sigma, axis1=1, axis2=2)), sigma
+        return theta, np.sqrt(diagonal(sigma)), sigma
 
     def _answers(self, rows: Ints) -> Answers:
         if len(self.items) == 1:

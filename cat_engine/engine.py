@@ -211,13 +211,12 @@ def _most_informative(plan: TestPlan, batch: Batch, rows: Ints, admission: Admis
     variance = se * se
     closed = LONGEST_LIST if plan.eligibility.active else batch.most
     found = shortlist(ranking, theta, variance, eligible, closed, plan.exposure.depth)
-    sure = np.count_nonzero(found.sure) == len(rows)
     place = found.best  # which is the one that is given, where the exposure rule looks no deeper
-    if sure and plan.exposure.depth > 1:
+    if found.open is None and plan.exposure.depth > 1:
         place = from_rows(plan.exposure.choose(found.score, draws), found.item.shape[1])
     item, info = found.item.take(place), found.info.take(place)
-    if not sure:
-        some, open_still = np.flatnonzero(found.sure), np.flatnonzero(~found.sure)
+    if found.open is not None:
+        some, open_still = np.flatnonzero(~found.open), np.flatnonzero(found.open)
         if some.size:
             column = plan.exposure.choose(found.score[some], draws.of(some))
             item[some], info[some] = found.item[some, column], found.info[some, column]

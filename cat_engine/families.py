@@ -180,8 +180,10 @@ class Graded(NamedTuple):
 
     def information(self, theta: Floats) -> Floats:
         """sum_k P'_k^2 / P_k (Samejima, 1969) with P'_k = a P_k (r_k - s_{k+1}), hence a^2 sum_k P_k (r_k - s_{k+1})^2."""
-        s, r = logistic(self.a[:, None] * (theta[..., None] - self.b))
-        low, high, bend = s[..., :-1], r[..., 1:], r[..., :-1] - s[..., 1:]
+        e = np.exp(np.minimum(self.a[:, None] * (self.b - theta[..., None]), Z_MAX))
+        s = ONE / (ONE + e)
+        e *= s  # 1 - s
+        low, high, bend = s[..., :-1], e[..., 1:], e[..., :-1] - s[..., 1:]
         bend *= bend
         return np.asarray(self.a * self.a * np.add.reduce(low * high * self.apart * bend, axis=-1))
 
@@ -194,12 +196,15 @@ class Graded(NamedTuple):
     def answers(self, category: Ints) -> Slopes:
         """Of the two boundaries of the category answered."""
         low = category + self.b.shape[1] * np.arange(len(category))
-        around, a, square = self.b.take(low + BOTH), self.a, self.a * self.a
+        around, a, minus_square = self.b.take(low + BOTH), self.a, -self.a * self.a
 
         def slopes(theta: Floats) -> tuple[Floats, Floats]:
-            s, r = logistic(a * (theta - around))
-            both = s * r
-            return a * (r[0] - s[1]), -square * (both[0] + both[1])
+            e = np.exp(np.minimum(a * (around - theta), Z_MAX))
+            s = ONE / (ONE + e)
+            e *= s  # 1 - s
+            slope = a * (e[0] - s[1])
+            e *= s
+            return slope, minus_square * (e[0] + e[1])
 
         return slopes
 

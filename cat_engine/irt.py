@@ -292,7 +292,7 @@ def probabilities_up_to(params: ItemParams, item: Ints, theta: Floats) -> Floats
 
 
 def information_of(params: ItemParams, item: Ints, theta: Floats) -> Floats:
-    """Fisher information of item[M] at theta[M] -> [M]."""
+    """Fisher information of item[M] at theta[M], or theta[1] for all, -> [M]."""
     if len(params.families) == 1:  # as below, without the calls: a decision asks for a few items
         return params.families[0][1].take(item).information(theta)
     return _of_items(params, item, theta, (), lambda family, own: family.information(own))
@@ -304,7 +304,7 @@ def _of_items(params: ItemParams, item: Ints, theta: Floats, tail: tuple[int, ..
         return method(params.families[0][1].take(item), theta)
     out = np.empty((len(item), *tail))
     for at, family in params.by_family(item):
-        out[at] = method(family, theta[at])
+        out[at] = method(family, theta if len(theta) == 1 else theta[at])
     return out
 
 

@@ -110,9 +110,8 @@ def starting_point(mean: Floats, sd: Floats, prior_mean: float, prior_sd: float,
 
     mean[M, S], sd[M, S]: each competency's own posterior, of which the normal prior is taken out again.
     """
-    precision_after, before = 1 / (sd * sd), prior_sd**-2
-    own = np.maximum(precision_after - before, 0.0)
-    pull = np.where(own > 0, mean * precision_after - prior_mean * before, 0.0) - own * prior_mean
+    after = 1 / (sd * sd)
+    own, pull = np.maximum(after - prior_sd**-2, 0.0), after * (mean - prior_mean)
     return np.asarray(prior_mean + np.linalg.solve(_with_diagonal(precision, own), pull[..., None])[..., 0])
 
 
@@ -128,14 +127,14 @@ def posterior_mode(pool: Pool, answers: Answers, start: Floats, mean: float, pre
         everybody = len(going) == len(theta)
         at = theta if everybody else theta[going]
         slope, curvature = likelihood.slope_and_curvature(at)
-        flat = np.minimum.reduce(curvature, axis=-1) < 0
         close: float | Floats = CLOSE
-        if np.count_nonzero(flat):
+        if np.minimum.reduce(curvature, axis=None, initial=0.0) < 0:
+            flat = np.minimum.reduce(curvature, axis=-1) < 0
             curvature, close = np.maximum(curvature, 0.0), np.where(flat, CLOSEST, CLOSE)
         gradient = slope - np.vecdot(precision, (at - mean)[:, None, :])
         step = np.linalg.solve(_with_diagonal(precision, curvature), gradient[..., None])[..., 0]
         longest = np.maximum.reduce(np.abs(step), axis=-1)
-        if np.count_nonzero(longest > LONGEST_STEP):
+        if np.maximum.reduce(longest, initial=0.0) > LONGEST_STEP:
             step *= (LONGEST_STEP / np.maximum(longest, LONGEST_STEP))[:, None]
         if everybody:
             theta = at + step
@@ -165,5 +164,10 @@ def _with_diagonal(precision: Floats, more: Floats) -> Floats:
     scales = more.shape[-1]
     out = np.empty((len(more), scales, scales))
     out[:] = precision
-    out.reshape(len(more), -1)[:, :: scales + 1] += more
+    diagonal(out)[:] += more
     return out
+
+
+def diagonal(matrices: Floats) -> Floats:
+    """The diagonals of matrices[m, S, S], a view, [m, S]."""
+    return matrices.reshape(len(matrices), -1)[:, :: matrices.shape[-1] + 1]

@@ -110,15 +110,20 @@ class Pool:
     @once
     def log_table(self) -> Floats:
         """log P at the nodes, [I, K, Q]: made once, added up ever after."""
-        return self.log_rows[:-1].reshape(len(self), self.params.b.shape[1] + 1, self.grid.n)
+        return np.ascontiguousarray(np.moveaxis(log_probabilities(self.params, self.nodes), 0, -1))
+
+    def log_rows(self, prior: Prior) -> Floats:
+        """The same for adding up, a row a category, [I K + 2, Q]: the last row but one adds nothing, the last is `prior_logpost`. Read only."""
+        found = self._log_rows.get(prior)
+        if found is None:
+            found = np.concatenate([self.log_table.reshape(-1, self.grid.n), np.zeros((1, self.grid.n)), self.prior_logpost(prior)[None]])
+            found.setflags(write=False)
+            self._log_rows[prior] = found
+        return found
 
     @once
-    def log_rows(self) -> Floats:
-        """The same, a row a category, [I K + 1, Q]; the last row adds nothing."""
-        by_node = log_probabilities(self.params, self.nodes).reshape(self.grid.n, -1)
-        table = np.zeros((by_node.shape[1] + 1, self.grid.n))
-        table[:-1] = by_node.T
-        return table
+    def _log_rows(self) -> dict[Prior, Floats]:
+        return {}
 
     @once
     def row_of(self) -> tuple[tuple[int, ...], ...]:

@@ -23,7 +23,9 @@ LONGEST_LIST = 192
 SPARE = 5  # items evaluated beyond those that matter
 CAUTION = 1 + 1e-9  # and twice the rounding of scores: a bound is never trusted to the last digit
 UNIT = np.array(1e12)  # scores and their bounds count in units of 1e-12, whole ones of which are what `round` to 12 digits keeps
-ROUNDING = np.array(2.0)  # units
+ROUNDING = 2.0  # units
+ALONE = np.ones(1, dtype=bool)  # the only session
+ALONE.setflags(write=False)
 ZERO, WIDTH = np.array(0.0), np.array(CELL_WIDTH)
 NO_BOUND = 1e200  # finite: times any variance, 0 too, it is a number
 
@@ -50,7 +52,7 @@ class Ranking:
     """order[S (C + 2), W]: the items of each competency and cell from the highest bound down; bound[S (C + 2), W + 1]: their bounds, the last that of
     the best item left out; -NO_BOUND where there is none. Cell c spans low + (c - 1) CELL_WIDTH to low + c CELL_WIDTH; the first and the last stand for
     all that lies below and above the others, where nothing is bounded (NO_BOUND); `last` is the latter, and the former begins `below`. The rows of a
-    competency begin at first[S]; begin[S (C + 2)]: the flat places of the first bounds but one.
+    competency begin at first[S].
     by_scale[I]: the items by competency, from starts[S] on. up_to[W, W]: 1 on and above the diagonal.
     """
 
@@ -59,7 +61,6 @@ class Ranking:
     last: Floats
     order: Ints
     bound: Floats
-    begin: Ints
     first: Ints
     by_scale: Ints
     starts: Ints
@@ -92,15 +93,18 @@ class Ranking:
         first, rows = (cells + 2) * np.arange(len(scales)), (len(scales) * (cells + 2), -1)
         starts = np.minimum(starts, len(params) - 1)
         up_to = np.triu(np.ones((width, width), dtype=np.float32))
-        begin = (width + 1) * np.arange(len(scales) * (cells + 2)) + 1
         ends = np.array(low - CELL_WIDTH), np.array(cells + 1.0)
-        return cls(params, *ends, order.reshape(rows), bound.reshape(rows), begin, first, np.concatenate(scales), starts, up_to)
+        return cls(params, *ends, order.reshape(rows), bound.reshape(rows), first, np.concatenate(scales), starts, up_to)
 
     def cell(self, theta: Floats) -> Ints:
         """The row of each theta[N, S] in `order` and `bound`."""
         place = (theta - self.below) / WIDTH
         found: Ints = np.minimum(np.maximum(place, ZERO), self.last).astype(int)
         return found if len(self.first) == 1 else found + self.first
+
+    def row(self, theta: float) -> int:
+        """The same of one theta, where there is one competency."""
+        return int(min(max((theta - self.below.item()) / CELL_WIDTH, 0.0), self.last.item()))
 
     def open(self, eligible: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which competencies have an eligible item, [N, S]; anything for those that have no item at all."""
@@ -123,15 +127,15 @@ def _highest(params: ItemParams, bend: Floats, peak: Floats, edges: Floats) -> l
 
 class Shortlist(NamedTuple):
     """Of N sessions: item[N, M], ascending, so that the lowest index comes first where scores tie; info[N, M], their information; score[N, M],
-    information times variance in whole units of 1e-12, -inf where there is no item; best[N], the flat place of the highest score; and sure[N], where no
-    other item can matter.
+    information times variance in whole units of 1e-12, -inf where there is no item; best[N], the flat place of the highest score; and open[N], where
+    others may matter, None where that is nowhere.
     """
 
     item: Ints
     info: Floats
     score: Floats
     best: Ints
-    sure: NDArray[np.bool_]
+    open: NDArray[np.bool_] | None
 
 
 def shortlist(ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArray[np.bool_], given: int, depth: int) -> Shortlist:
@@ -143,12 +147,12 @@ def shortlist(ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArr
     count, scales = eligible.shape[1], theta.shape[1]
     wanted = depth + SPARE
     width = min(ranking.order.shape[1], given + wanted)
-    find = _first if scales == 1 else _best
-    item, limit, enough = find(ranking, ranking.cell(theta), variance, eligible, width, min(wanted, width))
+    find = _best if scales > 1 else _first if len(theta) > 1 else _alone
+    item, limit, enough = find(ranking, theta, variance, eligible, width, min(wanted, width))
     item.sort(axis=1)
     known = item if enough else np.minimum(item, count - 1)
     if scales == 1:
-        own, weight = theta.repeat(known.shape[1]), variance
+        own, weight = theta.ravel() if len(theta) == 1 else theta.repeat(known.shape[1]), variance
     else:
         cell = from_rows(ranking.params.scale.take(known), scales)
         own, weight = theta.take(cell).ravel(), variance.take(cell)
@@ -158,7 +162,10 @@ def shortlist(ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArr
         score[item == count] = -np.inf
     best = from_rows(score.argmax(axis=1), score.shape[1])
     worst = score.take(best) if depth == 1 else np.partition(score, -depth, axis=1)[:, -depth]
-    return Shortlist(known, info, score, best, worst - ROUNDING > limit)
+    if len(worst) == 1:
+        return Shortlist(known, info, score, best, None if worst.item() - ROUNDING > limit else ALONE)
+    sure = worst - ROUNDING > limit
+    return Shortlist(known, info, score, best, None if np.count_nonzero(sure) == len(sure) else ~sure)
 
 
 def from_rows(place: Ints, width: int) -> Ints:
@@ -169,45 +176,57 @@ def from_rows(place: Ints, width: int) -> Ints:
     return place + (begin if place.ndim == 1 else begin[:, None])
 
 
+def _alone(
+    ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArray[np.bool_], width: int, wanted: int
+) -> tuple[Ints, Floats | float, bool]:
+    """What `_first` finds for one session, with as few steps as that takes: a live test waits for them."""
+    row = ranking.row(theta.item())
+    listed = ranking.order[row, :width]
+    place = eligible.take(listed).nonzero()[0][:wanted]
+    if place.size < wanted:
+        return _first(ranking, theta, variance, eligible, width, wanted)
+    return listed.take(place)[None], ranking.bound.item(row, place.item(-1) + 1) * variance.item(), True
+
+
 def _first(
-    ranking: Ranking, cell: Ints, variance: Floats, eligible: NDArray[np.bool_], width: int, wanted: int
+    ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArray[np.bool_], width: int, wanted: int
 ) -> tuple[Ints, Floats, bool]:
     """Of one competency: the free items of the highest bounds, item[N, wanted] (the number of items stands for none); limit[N], the bound of
     information times variance of all others; and whether everybody has so many.
     """
     n, count = eligible.shape
-    row = cell.ravel()
-    listed = ranking.order[row.item(), :width][None] if n == 1 else ranking.order[row, :width]
+    row = ranking.cell(theta).ravel()
+    listed = ranking.order[row, :width]
     free = eligible.take(from_rows(listed, count))
-    if n > 1:  # the quickest running count of many rows
-        free &= free.astype(np.float32) @ ranking.up_to[:width, :width] <= wanted
+    free &= free.astype(np.float32) @ ranking.up_to[:width, :width] <= wanted  # the quickest running count of many rows
     place = free.ravel().nonzero()[0][: n * wanted]
     enough = place.size == n * wanted
     if enough:
         item = listed.take(place).reshape(n, wanted)
-        last = place[wanted - 1 :: wanted]
-        last = last if n == 1 else last % width
+        last = place[wanted - 1 :: wanted] % width
     elif width < ranking.order.shape[1]:  # the list did not reach
-        return _first(ranking, cell, variance, eligible, ranking.order.shape[1], wanted)
+        return _first(ranking, theta, variance, eligible, ranking.order.shape[1], wanted)
     else:
         place = np.argsort(~free, axis=1, kind="stable")[:, :wanted]
         found = np.take_along_axis(free, place, axis=1)
         item = np.where(found, np.take_along_axis(listed, place, axis=1), count)
         last = np.where(found[:, -1], place[:, -1], width - 1)
-    return item, ranking.bound.take(ranking.begin.take(row) + last) * variance.ravel(), enough
+    return item, ranking.bound[row, last + 1] * variance.ravel(), enough
 
 
 def _best(
-    ranking: Ranking, cell: Ints, variance: Floats, eligible: NDArray[np.bool_], width: int, wanted: int
+    ranking: Ranking, theta: Floats, variance: Floats, eligible: NDArray[np.bool_], width: int, wanted: int
 ) -> tuple[Ints, Floats, bool]:
     """The same of several competencies."""
-    n, count = eligible.shape
+    (n, count), cell = eligible.shape, ranking.cell(theta)
     listed = ranking.order[cell, :width].reshape(n, -1)
     ceiling = ranking.bound[cell, : width + 1] * variance[:, :, None]
     free = eligible.take(from_rows(listed, count))
     value = np.where(free, ceiling[:, :, :width].reshape(n, -1), -1.0)
-    beyond = np.where(ranking.open(eligible), ceiling[:, :, width], -1.0).max(axis=1)
     place = from_rows(np.argpartition(value, -wanted - 1, axis=1)[:, -wanted - 1 :], value.shape[1])
     highest = value.take(place)
     there = highest[:, 1:] >= 0
-    return np.where(there, listed.take(place[:, 1:]), count), np.maximum(highest[:, 0], beyond), bool(there.all())
+    limit, beyond = highest[:, 0], ceiling[:, :, width]
+    if np.count_nonzero(np.maximum.reduce(beyond, axis=1) > limit):  # but for competencies in which no item is eligible
+        limit = np.maximum(limit, np.where(ranking.open(eligible), beyond, -1.0).max(axis=1))
+    return np.where(there, listed.take(place[:, 1:]), count), limit, bool(there.all())

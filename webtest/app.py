@@ -20,7 +20,7 @@ from webtest.languages import LANGUAGES
 from webtest.refusal import Refused
 from webtest.request import OfficerUser, TakerUser, awake, own_referrer, see_other, wants_fragment, words_of
 from webtest.store import Conflict
-from webtest.views import bank, entry, results, room, taker, words
+from webtest.views import bank, entry, papers, results, room, taker, words
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
@@ -64,7 +64,7 @@ def create_app(parts: House, *, secure_cookies: bool = False, trusted_proxies: i
     manager = LoginManager(app)
     manager.session_protection = None
     manager.user_loader(lambda user_id: _user(parts, user_id))
-    blueprints: tuple[Blueprint, ...] = (entry.pages, taker.pages, room.pages, bank.pages, results.pages)
+    blueprints: tuple[Blueprint, ...] = (entry.pages, taker.pages, room.pages, papers.pages, bank.pages, results.pages)
     for pages in blueprints:
         app.register_blueprint(pages)
     headers = {**HEADERS, **(OVER_TLS if secure_cookies else {})}

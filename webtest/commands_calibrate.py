@@ -19,7 +19,7 @@ from calibration.files import read_groups_csv, read_ids, read_items_csv, read_mo
 from calibration.flags import ADVICE, SENTENCES
 from calibration.linking import METHODS, link, transform
 from calibration.mml import DENSITIES, FIPC, MmlOptions, Priors
-from calibration.pipeline import CalibrationOptions, recovery
+from calibration.pipeline import MODES, CalibrationOptions, recovery
 from calibration.proposal_files import pairs_figures, proposal_csv, proposal_json
 from calibration.report import html_file_report
 from calibration.responses import ResponseLog
@@ -48,7 +48,7 @@ from webtest.console import (
     write_files,
 )
 from webtest.languages import language
-from webtest.response_files import read_labelled
+from webtest.response_files import ALL_WAVES, named_waves, read_labelled
 
 if TYPE_CHECKING:
     from webtest.config import House
@@ -61,7 +61,7 @@ TOLERANCE_OF_A_FILE = 1e-5  # log-likelihoods and parameters to the fourth and t
 FEWEST_IN_GROUP = 10  # of fewer people a mean and sd of ability say nothing, and no item would have a standard error
 LONG_NUMBER = re.compile(r"-?\d+\.\d{4,}")
 FILE_ONLY = ("model", "competency", "model_file", "anchors", "groups")
-WAVES_ONLY = ("waves", "mode", "girth", "publish", "truth_file")
+WAVES_ONLY = ("waves", *MODES, "girth", "publish", "truth_file")
 
 
 def attach(main: click.Group) -> None:
@@ -98,10 +98,10 @@ def attach(main: click.Group) -> None:
 @click.option("--out", "out_file", type=FILE, help="Write the estimates as CSV; of waves the whole proposal.")
 @click.option("--json", "json_file", type=FILE, help="Write the figures of the fit as JSON; of waves the whole proposal.")
 @data_option
-@click.option("--waves", default="", help="Closed waves, separated by commas. [default: all closed waves]")
-@click.option("--free", "mode", flag_value="free", default=True, help="All items free, then linked to the bank's scale. [default]")
-@click.option("--anchored", "mode", flag_value="anchored", help="Calibrated items fixed.")
-@click.option("--online", "mode", flag_value="online", help="Only items in pretest are estimated, all others fixed.")
+@click.option("--waves", help="Closed waves, separated by commas. [default: all closed waves]")
+@click.option("--free", is_flag=True, help="All items free, then linked to the bank's scale. [default]")
+@click.option("--anchored", is_flag=True, help="Calibrated items fixed.")
+@click.option("--online", is_flag=True, help="Only items in pretest are estimated, all others fixed.")
 @click.option("--girth", is_flag=True, help="Ask girth for a second opinion.")
 @click.option(
     "--truth", "truth_file", type=FILE, help="A bank CSV by which the answers were made (of a rehearsal): how near the estimates came."
@@ -129,9 +129,12 @@ def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
     """
     given = {name for name in options if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
     wrong = given.intersection(WAVES_ONLY if answers else FILE_ONLY)
-    flags = {parameter.name: parameter.opts[0] for parameter in ctx.command.params} | {"mode": "--free, --anchored, --online"}
+    flags = {parameter.name: parameter.opts[0] for parameter in ctx.command.params}
     use = "a file of answers" if answers else "closed waves"
     faults = [Fault(flags[name], "", f"does not go with {use}", "see 'cact calibrate --help'") for name in sorted(wrong)]
+    modes = [mode for mode in MODES if options[mode]]
+    if len(modes) > 1:
+        faults.append(Fault(", ".join(flags[mode] for mode in modes), "", "do not go together", "choose one"))
     if answers and not options["out_file"]:
         faults.append(Fault("--out", "", "is missing", "name the file for the estimates"))
     if faults:
@@ -141,7 +144,7 @@ def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
         raise Faulty(
             [Fault("--density", "histogram", f"does not go with --fipc {options['fipc']}", f"--fipc {FIPC[0]} updates the density")]
         )
-    if "fipc" in given and (options["anchors"] is None if answers else options["mode"] == "free"):
+    if "fipc" in given and (options["anchors"] is None if answers else modes in ([], ["free"])):
         remedy = "name them with --anchors" if answers else "--anchored or --online fixes some"
         raise Faulty([Fault("--fipc", options["fipc"], "says how fixed items are used, and there are none", remedy)])
     tolerance = options["tol"] or (TOLERANCE_OF_A_FILE if answers and options["density"] == "normal" else MmlOptions().tolerance)
@@ -150,7 +153,7 @@ def calibrate(ctx: click.Context, answers: Path | None, **options: Any) -> None:
         if answers:
             _calibrate_file(answers, mml, options, hold)
         else:
-            _calibrate_waves(mml, options, hold)
+            _calibrate_waves(modes[0] if modes else "free", mml, options, hold)
 
 
 def _calibrate_file(answers: Path, mml: MmlOptions, options: Mapping[str, Any], hold: Hold) -> None:
@@ -235,15 +238,15 @@ def _print_flags(verdicts: Sequence[ItemVerdict]) -> None:
         out.print(escape(f"{flag}: {english.gettext(SENTENCES[flag])}; {ADVICE[flag]}"))
 
 
-def _calibrate_waves(mml: MmlOptions, options: Mapping[str, Any], hold: Hold) -> None:
+def _calibrate_waves(mode: str, mml: MmlOptions, options: Mapping[str, Any], hold: Hold) -> None:
     from webtest.services.psychometrics import Psychometrics  # with the database, which answers in a file do without
 
+    named = None if options["waves"] is None else named_waves(options["waves"], ALL_WAVES)
     with opened(options["data"]) as house:
         service = Psychometrics(house.engine, house.store)
-        named = dict.fromkeys(wave.strip() for wave in options["waves"].split(",") if wave.strip())
-        waves = list(named) or [wave.id for wave in service.closed_waves()]
+        waves = [wave.id for wave in service.closed_waves()] if named is None else list(dict.fromkeys(named))
         chosen = CalibrationOptions(
-            options["mode"],
+            mode,
             frozenset(),
             options["min_n"] or 100,
             options["max_se"],

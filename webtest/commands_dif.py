@@ -112,7 +112,7 @@ def dif(answers: Path, groups: Path, column: str, focal: str, out_file: Path | N
         write_file(out_file, csv_table(columns, table), force=True)
     put_table(table if as_json else rounded(table), as_json, columns, "no items")
     if purified is not None and not purified.settled:
-        err.print(f"The flags had not settled after {purified.rounds} rounds.")
+        err.print(_unsettled(purified))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,7 +206,13 @@ def _rows(case: _Case, items: Path | None) -> list[Row]:
 
 def _purified(flagged: Callable[[Mask], Mask], case: _Case, alpha: float | None) -> Purified:
     everything = np.ones(len(case.names), dtype=bool)
-    return Purified(everything, 0, True) if alpha is None else purify(flagged, len(case.names))
+    return Purified(everything, 0, 1) if alpha is None else purify(flagged, len(case.names))
+
+
+def _unsettled(found: Purified) -> str:
+    if found.turns:
+        return f"{found.turns} sets of flags lead to each other; people are matched by the items that none of them holds, if there are two."
+    return f"The flags had not settled after {found.rounds} rounds."
 
 
 def _below(p: Any, alpha: float | None) -> Mask:

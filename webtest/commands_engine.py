@@ -161,7 +161,7 @@ def score_command(
     if faults:
         raise Faulty(faults)
     pool = replace(pool_of(bank, bank.competencies), grid=grid)
-    person_ids, answers = read_answers(response_file, pool, everybody=True)
+    person_ids, answers = read_answers(response_file, pool, bank, everybody=True)
     several = len(pool.competencies) > 1
     plan = TestPlan("score", (), prior, interim=estimator)
     rows: list[tuple[object, ...]] = []

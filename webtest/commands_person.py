@@ -29,7 +29,7 @@ from webtest.commands_engine import bank_of, bank_option, folder_option
 from webtest.console import check_target, err, guarded, json_option, opened, put, put_table, read_as, read_text, write_file, write_files
 from webtest.csv_table import csv_table, figure
 from webtest.engine_inputs import pool_for, to_number
-from webtest.response_files import PARQUET, read_responses
+from webtest.response_files import PARQUET, named_waves, read_responses
 from webtest.search_bar import control_with_bar
 
 FILE = click.Path(path_type=Path)
@@ -114,7 +114,7 @@ def answers_options(function: Callable[..., Any]) -> Callable[..., Any]:
             from webtest.wave_answers import wave_answers  # with the database, which answers in a file do without
 
             with opened(data or Path()) as house:
-                found = wave_answers(house, [name.strip() for name in (waves or "").split(",") if name.strip()])
+                found = wave_answers(house, named_waves(waves or "", "name closed waves, separated by commas"))
             log, option, people, plan = found.log, found.option, found.people, found.plan
         scorer = Scorer.of(Sittings.of(log, bank), "eap", mean, sd)
         function(Handed(scorer, bank, log.routed, option, people, plan), out_file=out_file, **options)

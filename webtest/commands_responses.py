@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from cat_engine import Fault, Faulty
 from webtest.console import data_option, guarded, json_option, opened, put
-from webtest.response_files import MANIFEST
+from webtest.response_files import ALL_WAVES, MANIFEST, named_waves
 from webtest.services.answers import GROUPS, export_answers
 from webtest.whole_files import new_folder_fault, whole
 
@@ -27,12 +27,12 @@ def responses() -> None:
 
 @responses.command()
 @data_option
-@click.option("--waves", default="", help="Closed waves, separated by commas. [default: all closed waves]")
+@click.option("--waves", help="Closed waves, separated by commas. [default: all closed waves]")
 @click.option("--groups", default="job_level,sex", show_default=True, help="Group columns: of " + ", ".join(GROUPS) + "; '' for none.")
 @click.option("--out", "folder", type=click.Path(path_type=Path), required=True, metavar="DIR", help="New folder for the files.")
 @json_option
 @guarded
-def export(data: Path, waves: str, groups: str, folder: Path, as_json: bool) -> None:
+def export(data: Path, waves: str | None, groups: str, folder: Path, as_json: bool) -> None:
     """Write the answers of closed waves to DIR: Parquet by wave, persons under a pseudonym, and a manifest with the SHA-256 of each file.
 
     'cact calibrate', 'fit', 'dif' and 'score' read DIR as a whole or a file of it, and refuse a file that is not what the manifest says.
@@ -43,8 +43,9 @@ def export(data: Path, waves: str, groups: str, folder: Path, as_json: bool) -> 
     faults += new_folder_fault(folder)
     if faults:
         raise Faulty(faults)
+    named = [] if waves is None else named_waves(waves, ALL_WAVES)
     with opened(data) as house:
-        files = export_answers(house, [wave.strip() for wave in waves.split(",") if wave.strip()], chosen)
+        files = export_answers(house, named, chosen)
     with whole(folder) as part:
         for name, content in files.items():
             (part / name).write_bytes(content)

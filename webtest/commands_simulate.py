@@ -202,7 +202,7 @@ def _designs(asked: Asked, plan_files: Sequence[Path], bank_file: Path | None, d
     population = asked.population(competencies)
     if asked.response_file is not None:
         everything = plans[0][2] if len(plans) == 1 else pool_of(bank, competencies)
-        person_ids, answers = read_answers(asked.response_file, everything)
+        person_ids, answers = read_answers(asked.response_file, everything, bank)
         return [_replayed(asked, name, plan, pool, bank, population, person_ids, answers, everything) for name, plan, pool in plans]
     given: Given | None = None
     if asked.theta_file is not None:

@@ -149,11 +149,14 @@ def read_correlations(text: str, competencies: Sequence[str], faults: list[Fault
     return None if faults else found
 
 
-def read_answers(path: Path, pool: Pool, *, everybody: bool = False) -> tuple[tuple[str, ...], Ints]:
-    """Real answers as person ids and categories[N, I], -1 = not answered; answers to items outside the pool are refused. `everybody`: with the people
-    of a wide file who answered nothing. Raises Faulty.
+def read_answers(path: Path, pool: Pool, bank: Bank, *, everybody: bool = False) -> tuple[tuple[str, ...], Ints]:
+    """Real answers as person ids and categories[N, I], -1 = not answered; answers to items outside the pool, which is of the bank, are refused.
+    `everybody`: with the people of a wide file who answered nothing. Raises Faulty.
     """
-    log = read_responses(path, dict(zip(pool.ids, pool.n_cat, strict=True)), everybody=everybody)
+    log = read_responses(path, dict(zip(bank.ids, bank.params.n_cat.tolist(), strict=True)), everybody=everybody)
+    outside = [_outside(bank, bank.index[item_id]) for item_id in log.item_ids if item_id not in pool.index]
+    if outside:
+        raise Faulty(outside)
     answers = np.full((len(log.person_ids), len(pool)), -1)
     column = np.array([pool.index[item_id] for item_id in log.item_ids], dtype=int)
     answers[log.person, column[log.item]] = log.category
@@ -166,6 +169,14 @@ def read_answers(path: Path, pool: Pool, *, everybody: bool = False) -> tuple[tu
     if faults:
         raise Faulty(faults)
     return log.person_ids, answers
+
+
+def _outside(bank: Bank, i: int) -> Fault:
+    """Why an item of a bank is not in a pool made of it, and what to do about that."""
+    if bank.status[i] == "active":
+        return Fault("answers", bank.ids[i], f"is an item of {bank.competency_of(i)}, which is not asked for", "leave answers to it out")
+    remedy = "leave answers to it out, or make it 'active' in the bank's column status"
+    return Fault("answers", bank.ids[i], f"is '{bank.status[i]}' in the bank, and only items that are active count", remedy)
 
 
 def read_given(text: str, pool: Pool) -> tuple[list[int], list[int]]:

@@ -14,6 +14,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from cat_engine import Fault
+
 GENESIS = "0" * 64
 
 
@@ -111,6 +113,12 @@ class Break:
     seq: int
     why: str
 
+    @property
+    def fault(self) -> Fault:
+        """The same, to whoever wanted something of the log."""
+        where = f"event {self.seq} of {self.attempt}"
+        return Fault("log", where, f"does not hold: {self.why}", "see 'cact audit'; nothing can be taken from it")
+
 
 class StoredEvent(NamedTuple):
     """A row of the log as it is found, before anything is believed of it; `payload` is the text that was hashed."""
@@ -142,7 +150,11 @@ def read_chain(rows: Sequence[StoredEvent]) -> tuple[list[SessionEvent], Break |
     for seq, row in enumerate(rows):
         if why := row.fault(seq, prev_hash):
             return events, Break(row.attempt, seq, why)
-        events.append(SessionEvent(row.attempt, seq, row.kind, row.at, row.actor, json.loads(row.payload), row.prev_hash, row.hash))
+        try:
+            payload = json.loads(row.payload)
+        except ValueError:
+            return events, Break(row.attempt, seq, f"the content of this '{row.kind}' event is no JSON")
+        events.append(SessionEvent(row.attempt, seq, row.kind, row.at, row.actor, payload, row.prev_hash, row.hash))
         prev_hash = row.hash
     return events, None
 
@@ -155,11 +167,6 @@ def first_break(rows: Iterable[StoredEvent]) -> Break | None:
             return Break(row.attempt, seq, why)
         prev_hash = row.hash
     return None
-
-
-def verify(events: Sequence[SessionEvent]) -> Break | None:
-    """The first place where one attempt's events (in seq order) do not form a chain, or None."""
-    return first_break(StoredEvent(e.attempt, e.seq, e.kind, e.at, e.actor, canonical(e.payload), e.prev_hash, e.hash) for e in events)
 
 
 def merkle_root(leaves: Iterable[str]) -> str:

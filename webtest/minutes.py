@@ -15,7 +15,7 @@ from sqlmodel import col, select
 from webtest.checkpoints import short_form
 from webtest.config import House
 from webtest.events import Kind
-from webtest.formats import day, moment
+from webtest.formats import day, moment, number
 from webtest.languages import INDONESIAN, reader
 from webtest.models import Checkpoint, Wave
 from webtest.monitor import Board
@@ -54,6 +54,7 @@ class Minutes:
     sealed: str
     public_key: str
     qr: str
+    interim: str  # said beside a seal that is not yet that of the closing
 
 
 WHAT = {
@@ -74,8 +75,8 @@ def minutes_of(house: House, wave_id: str, now: int) -> Minutes:
     return Minutes(
         wave=wave,
         day=day(wave.day),
-        opened=moment(wave.opened_at, wave.zone, CLOCK),
-        closed=moment(wave.closed_at, wave.zone, CLOCK),
+        opened=moment(wave.opened_at, wave.zone, CLOCK) if wave.opened_at else _("belum dibuka"),
+        closed=moment(wave.closed_at, wave.zone, CLOCK) if wave.closed_at else _("belum ditutup"),
         expected=len(board.lines),
         present=sum(line.present is True for line in board.lines),
         absent=tuple(f"{line.room} – {line.seat}" for line in board.lines if line.present is not True),
@@ -87,6 +88,9 @@ def minutes_of(house: House, wave_id: str, now: int) -> Minutes:
         sealed=moment(seal.at, wave.zone, CLOCK) if seal else "",
         public_key=seal.public_key if seal else "",
         qr=segno.make(f"cact:{wave_id}:{root}", error="m").svg_inline(scale=3, border=2) if root else "",
+        interim=_("Gelombang belum ditutup: segel ini sementara. Cetak berita acara untuk ditandatangani sesudah gelombang ditutup.")
+        if root and wave.closed_at is None
+        else "",
     )
 
 
@@ -129,7 +133,7 @@ PAGE = """
 *#t.seal* \\
 #if d.root == "" [#t.unsealed] else [
   #grid(columns: (1fr, 3cm), gutter: 8pt, [#t.short: #strong(code(13pt, d.short)) \\
-  #t.root: #code(7.5pt, d.root) \\ #t.sealed\\; #t.key #code(7.5pt, d.public_key)],
+  #if t.interim != "" [#t.interim \\ ] #t.root: #code(7.5pt, d.root) \\ #t.sealed\\; #t.key #code(7.5pt, d.public_key)],
   image("qr.svg", width: 2.6cm))]
 #v(1cm)
 #grid(columns: (1fr, 1fr, 1fr), gutter: 14pt, ..t.signatures.map(r => [#align(center)[#r #v(2.2cm) #line(length: 100%, stroke: 0.5pt) NIP]]))
@@ -149,11 +153,12 @@ def minutes_pdf(m: Minutes) -> bytes:
         "incidents": _("Catatan kejadian"), "none": _("Tidak ada."), "heads": [_("Pukul"), _("Tindakan"), _("Alasan"), _("Orang")],
         "seal": _("Segel catatan"), "unsealed": _("Gelombang belum ditutup; catatan belum disegel."), "short": _("Bentuk pendek"),
         "root": _("Akar Merkle"), "sealed": _("Disegel pukul %(t)s", t=m.sealed), "key": _("kunci publik"),
+        "interim": m.interim,
         "signatures": [f"{proctor} 1", f"{proctor} 2", _("Koordinator")],
     }  # fmt: skip
     facts = [
         (_("Dibuka – ditutup"), f"{m.opened} – {m.closed}"), (_("Peserta terdaftar"), str(m.expected)), (_("Hadir"), str(m.present)),
-        (_("Tidak hadir"), str(len(m.absent))), (_("Selesai"), str(m.finished)), (_("Jawaban tersimpan"), str(m.answers)),
+        (_("Tidak hadir"), str(len(m.absent))), (_("Selesai"), str(m.finished)), (_("Jawaban tersimpan"), number(m.answers, 0)),
         (_("Ruang – meja tidak hadir"), ", ".join(m.absent) or "–"),
     ]  # fmt: skip
     incidents = [(i.at, i.what, f"{reason(i.code)}. {i.reason}" if i.code else i.reason, str(i.people)) for i in m.incidents]

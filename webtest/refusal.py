@@ -29,6 +29,11 @@ MESSAGES = {
     "wave_not_closed": _l("Gelombang belum ditutup."),
     "reason_missing": _l("Tuliskan alasannya terlebih dahulu."),
     "minutes_wrong": _l("Perpanjangan waktu harus 1 sampai 120 menit."),
+    "pins_issued": _l(
+        "Tidak ada PIN baru: PIN sudah diterbitkan, dan kartu yang sudah dicetak tetap berlaku. Kartunya tidak dapat ditampilkan lagi; "
+        "bila belum dicetak, pilih Terbitkan PIN sekali lagi."
+    ),
+    "pins_held": _l("Semua yang ditampilkan sudah memegang PIN. Centang peserta yang PIN-nya hendak diganti."),
     "nobody": _l("Tidak ada peserta yang dapat dikenai tindakan ini."),
     "not_draft": _l("Versi itu bukan rancangan; hanya rancangan yang dapat diterbitkan atau ditolak."),
     "superseded": _l("Rancangan itu sudah digantikan oleh putusan petugas pada kalibrasinya. Terbitkan rancangan yang terbaru."),

@@ -1,4 +1,4 @@
-"""Files of answers as commands name them: CSV, Parquet, or the folder that `cact responses export` made, checked against its manifest."""
+"""Answers as commands name them: CSV, Parquet, or the folder that `cact responses export` made, checked against its manifest; or closed waves."""
 
 import hashlib
 import json
@@ -16,6 +16,15 @@ from webtest.console import read_as, read_bytes, read_text
 MANIFEST = "manifest.json"
 FORMAT = "cact-responses/1"
 PARQUET = (".parquet", ".pq")
+ALL_WAVES = "name them, separated by commas, or leave --waves out: then all that are closed are meant"
+
+
+def named_waves(text: str, remedy: str) -> list[str]:
+    """Waves as --waves names them, separated by commas. Raises Faulty where it names none: whoever wants all of them names nothing at all."""
+    waves = [name for cell in text.split(",") if (name := cell.strip())]
+    if not waves:
+        raise Faulty([Fault("--waves", text, "names no wave", remedy)])
+    return waves
 
 
 def read_responses(path: Path, known: Sequence[str] | Mapping[str, int] | None = None, *, everybody: bool = False) -> ResponseLog:

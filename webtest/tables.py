@@ -25,14 +25,17 @@ def as_csv(table: Table) -> str:
     return out.getvalue()
 
 
-def as_xlsx(table: Table) -> bytes:
-    """The table as a workbook of one sheet with a bold, frozen header; NIPs stay text."""
+def as_xlsx(table: Table, text_columns: Sequence[str] = ()) -> bytes:
+    """The table as a workbook of one sheet with a bold, frozen header; NIPs stay text. `text_columns`: letters of those where what is typed in stays text."""
     book = Workbook()
     sheet = book.active
     for row in table:
         sheet.append([ILLEGAL_CHARACTERS_RE.sub("", cell) if isinstance(cell, str) else cell for cell in map(harmless, row)])
     for cell in sheet[1]:
         cell.font = Font(bold=True)
+    for letter in text_columns:
+        sheet.column_dimensions[letter].number_format = "@"
+        sheet.column_dimensions[letter].width = 28
     sheet.freeze_panes = "A2"
     out = io.BytesIO()
     book.save(out)

@@ -63,6 +63,11 @@ class Standing:
         """Answers, [N, S]."""
         return self._own(self.batch.count)
 
+    @property
+    def most(self) -> int:
+        """No competency of anybody has more answers."""
+        return self.batch.most
+
     @once
     def previous(self) -> Floats:
         """Interim ability before the last answer on each competency, [N, S]; NaN before the first."""
@@ -88,7 +93,9 @@ class Standing:
 
 
 class StopRule(Protocol):
-    """reached(standing) -> [N, S]: where the rule would finish a competency. `reason` is what a stopped competency says."""
+    """reached(standing) -> [N, S]: where the rule would finish a competency; None where it is plain that it finishes none, for anybody. `reason` is
+    what a stopped competency says.
+    """
 
     @property
     def reason(self) -> str: ...
@@ -96,7 +103,7 @@ class StopRule(Protocol):
     @property
     def waits(self) -> bool: ...
 
-    def reached(self, standing: Standing) -> NDArray[np.bool_]: ...
+    def reached(self, standing: Standing) -> NDArray[np.bool_] | None: ...
 
 
 STOP: Registry[StopRule] = Registry("stop")
@@ -110,9 +117,9 @@ class Length:
     reason: ClassVar[str] = "length"
     waits: ClassVar[bool] = False
 
-    def reached(self, standing: Standing) -> NDArray[np.bool_]:
+    def reached(self, standing: Standing) -> NDArray[np.bool_] | None:
         """n >= at_most."""
-        return standing.n >= self.at_most
+        return None if standing.most < self.at_most else standing.n >= self.at_most
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +130,10 @@ class SectionLength:
     reason: ClassVar[str] = "length"
     waits: ClassVar[bool] = False
 
-    def reached(self, standing: Standing) -> NDArray[np.bool_]:
+    def reached(self, standing: Standing) -> NDArray[np.bool_] | None:
         """For all competencies of the section at once."""
+        if standing.most * len(standing.scales) < self.at_most:
+            return None
         return np.broadcast_to(standing.n.sum(axis=1, keepdims=True) >= self.at_most, standing.n.shape)
 
 
@@ -140,9 +149,11 @@ class AllOf:
         """The reasons, joined."""
         return "+".join(dict.fromkeys(rule.reason for rule in self.rules))
 
-    def reached(self, standing: Standing) -> NDArray[np.bool_]:
+    def reached(self, standing: Standing) -> NDArray[np.bool_] | None:
         """The conjunction."""
-        return np.asarray(np.logical_and.reduce([rule.reached(standing) for rule in self.rules]))
+        found = [rule.reached(standing) for rule in self.rules]
+        fires = [one for one in found if one is not None]
+        return np.asarray(np.logical_and.reduce(fires)) if len(fires) == len(found) else None
 
 
 def build_rules(where: str, table: Mapping[str, object], faults: list[Fault]) -> tuple[StopRule, ...]:
@@ -196,7 +207,7 @@ def verdict(rules: tuple[StopRule, ...], standing: Standing, min_items: int) -> 
     for k in range(len(rules) - 1, -1, -1):
         rule = rules[k]
         fires = rule.reached(standing)
-        if np.count_nonzero(fires):
+        if fires is not None and np.count_nonzero(fires):
             if out is None:
                 out = np.empty(fires.shape, dtype=int)
                 out.fill(GOING_ON)

@@ -97,7 +97,7 @@ def main() -> None:
                 for role, address, name, height in (
                     ("koordinator", f"/petugas/gelombang/{under_way(stage)}", "board", 800),
                     ("asesor", f"/petugas/hasil/{wave}", "nine-box", None),
-                    ("psikometrisi", f"/petugas/bank/kalibrasi/{run}/laporan", "calibration", 900),
+                    ("psikometrisi", f"/petugas/bank/kalibrasi/{run}/laporan", "calibration", 640),
                 ):
                     page = chrome.new_page(viewport=WIDE, locale="id-ID")  # type: ignore[arg-type]
                     officer_in(page, stage.url, role)

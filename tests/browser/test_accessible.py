@@ -90,7 +90,10 @@ def test_every_page_of_the_officers(stage: Stage, wave: str, open_context: Opene
         "koordinator": [
             "/petugas/gelombang", "/petugas/gelombang/baru", f"/petugas/gelombang/{room.wave}", f"/petugas/gelombang/{room.wave}?lihat=denah",
             f"/petugas/gelombang/{room.wave}/peserta/{room.attempts[0]}", f"/petugas/gelombang/{wave}", f"/petugas/gelombang/{wave}/berita-acara",
+            f"/petugas/gelombang/{room.wave}/daftar-hadir",
         ],
+        "auditor": ["/petugas/gelombang", f"/petugas/gelombang/{room.wave}", f"/petugas/hasil/{wave}", "/petugas/bank/versi/1"],
+        "admin": ["/petugas/gelombang", f"/petugas/gelombang/{room.wave}"],
         "psikometrisi": [
             "/petugas/bank/butir?kompetensi=M.01", "/petugas/bank/butir/M01-01", "/petugas/bank/butir?cari=tidak-ada", "/petugas/bank/simulasi", "/petugas/bank/kalibrasi",
             "/petugas/bank/versi", "/petugas/bank/versi/1",
@@ -111,12 +114,16 @@ def test_every_page_of_the_officers(stage: Stage, wave: str, open_context: Opene
 
 
 def test_the_confirmation_page(stage: Stage, open_context: Opener) -> None:
-    room = stage.room(2)
+    room = stage.room(3)
+    for card in room.cards[:2]:
+        stage.enter(card)
+    stage.start(room)
     page = open_context().new_page()
     officer_in(page, stage.url, "pengawas")
     page.goto(f"{stage.url}/petugas/gelombang/{room.wave}")
     page.get_by_role("button", name="Perpanjang waktu").click()
     expect(page.get_by_role("heading", name="Perpanjang waktu: 2 peserta?")).to_be_visible()
+    expect(page.get_by_text("tidak sesuai: 1 peserta")).to_be_visible()
     check(page, THEMES)
 
 

@@ -46,7 +46,8 @@ def test_a_closed_wave_is_calibrated_the_report_read_and_what_was_decided_publis
     assert max(beyond) <= 0
     page.emulate_media(media="screen")
     page.set_viewport_size({"width": 1366, "height": 768})
-    page.goto(run)
+    page.get_by_role("link", name="Hasil kalibrasi").click()
+    expect(page).to_have_url(run)
     page.click("text=Lihat apa yang berubah")
     expect(page.get_by_role("heading", name="Perubahan terhadap versi 1")).to_be_visible()
     shifts = [abs(float(text.replace(",", "."))) for text in page.locator("tbody tr td:nth-child(5)").all_inner_texts()]

@@ -28,6 +28,8 @@ def ask(page: Page, action: str, reason: str = "") -> None:
     page.get_by_role("button", name=action, exact=True).click()
     expect(page.locator("main .notice")).not_to_be_empty()
     if reason:
+        if page.locator("#code").count():
+            page.select_option("#code", "technical.network")
         page.fill("#reason", reason)
     page.locator("main form p.actions button").click()
 

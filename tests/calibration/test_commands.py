@@ -181,6 +181,7 @@ def test_a_file_in_which_nothing_can_be_estimated_gives_flags_only(tmp_path: Pat
         (["--model", "2pl"], "--out: is missing"),
         (["--out", "P.csv", "--waves", "G1"], "--waves: does not go with a file of answers"),
         (["--out", "P.csv", "--publish", "--girth"], "2 faults"),
+        (["--out", "P.csv", "--anchored"], "--anchored: does not go with a file of answers"),
         (["--out", "no/P.csv"], "the folder"),
         (["--out", "P.csv", "--priors", "a=gamma:1,2"], "priors, a: 'gamma' is not a family"),
         (["--out", "P.csv", "--anchors", "missing.csv"], "cannot be read"),
@@ -322,6 +323,30 @@ def test_closed_waves_become_a_draft_that_is_published_on_request(lite: Place, t
     assert changed
     assert all(new.calibration[new.index[item_id]] == "calibrated" for item_id in changed)
     assert "0 items take new parameters" in ok(*where, "--min-n", "400", "--anchored")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["calibrate", "--waves", ","], "--waves, ,: names no wave (name them, separated by commas, or leave --waves out"),
+        (["calibrate", "--waves", ""], "--waves: names no wave"),
+        (["calibrate", "--online", "--anchored"], "--anchored, --online: do not go together (choose one)"),
+        (["calibrate", "--free", "--online", "--fipc", "nwu-oem"], "--free, --online: do not go together (choose one)"),
+        (
+            ["responses", "export", "--waves", " , ", "--out", "answers"],
+            "names no wave (name them, separated by commas, or leave --waves out",
+        ),
+        (["personfit", "--waves", ",", "--out", "F.csv"], "--waves, ,: names no wave (name closed waves, separated by commas)"),
+    ],
+)
+def test_waves_that_are_named_by_nothing_are_not_all_waves_and_two_modes_are_not_the_last_one(
+    lite: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", lite.url)
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    assert message in refused(*words, "--data", lite.folder)
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_upper_asymptotes_have_their_standard_errors_and_files_without_any_no_such_column(draw: Callable[..., Any], tmp_path: Path) -> None:

@@ -63,6 +63,21 @@ def test_dif_of_incomplete_answers_names_the_same_item(folder: Path, method: str
         assert list(csv.DictReader(file))[7]["anchor"] == str(method != "residual")
 
 
+def test_flags_that_go_round_are_said_to(folder: Path) -> None:
+    rng = np.random.default_rng(19)  # a third of the items harder for the focal group of 150
+    focal, items = np.arange(300) < 150, np.arange(12)
+    theta, b = rng.normal(size=300) - 0.5 * focal, np.linspace(-1.5, 1.5, 12)
+    p = 1 / (1 + np.exp(-1.2 * (theta[:, None] - b - np.where(items < 4, 0.7, 0.0) * focal[:, None])))
+    scores = (rng.random((300, 12)) < p).astype(int)
+    lines = [",".join(["person_id", *(f"i{k}" for k in items)])] + [f"p{p}," + ",".join(map(str, own)) for p, own in enumerate(scores)]
+    (folder / "R.csv").write_text("\n".join(lines) + "\n")
+    (folder / "G.csv").write_text("person_id,group\n" + "".join(f"p{p},{'AB'[p < 150]}\n" for p in range(300)))
+    result = run("dif", "R.csv", "--groups", "G.csv", "--focal", "B", "--purify", "--json")
+    assert result.exit_code == 0, result.output
+    assert "2 sets of flags lead to each other; people are matched by the items that none of them holds" in result.stderr
+    assert sum(row["anchor"] for row in json.loads(result.stdout)) == 6
+
+
 def holes(folder: Path) -> None:
     """Every person has left out one item."""
     lines = [line.split(",") for line in (folder / "R.csv").read_text().splitlines()]

@@ -59,14 +59,59 @@ def test_purified_tests_are_those_of_difr(golden: Callable[[str], Any], verbal: 
     np.testing.assert_allclose(logistic_dif(scores, focal, found.anchors).both, wanted["logistic_purified"]["statistic"], atol=1e-6)
 
 
-def test_purification_stops_where_flags_do_not_settle_or_no_anchors_would_be_left() -> None:
-    turning = iter([[True, False, False, False], [False, True, False, False]] * 5)
-    found = purify(lambda _: np.array(next(turning)), 4)
-    assert (found.settled, found.rounds) == (False, 10)
+def test_purification_stops_where_no_anchors_would_be_left_or_nobody_waits_longer() -> None:
     found = purify(lambda _: np.array([True, True, True, False]), 4)
-    assert (found.settled, found.rounds, found.anchors.all()) == (False, 1, True)
+    assert (found.settled, found.turns, found.rounds, found.anchors.all()) == (False, 0, 1, True)
     found = purify(lambda _: np.zeros(4, dtype=bool), 4)
-    assert (found.settled, found.rounds, found.anchors.all()) == (True, 1, True)
+    assert (found.settled, found.turns, found.rounds, found.anchors.all()) == (True, 1, 1, True)
+    found = purify(lambda anchors: np.arange(9) < 10 - anchors.sum(), 9, most=3)
+    assert (found.turns, found.rounds, int(found.anchors.sum())) == (0, 3, 6)
+
+
+def circling(*flags: str) -> Callable[[Any], Any]:
+    """Sets of flags that lead to each other in this order, wherever one enters; every other set leads to the first."""
+    sets = [np.array([mark == "x" for mark in own]) for own in flags]
+    after = {(~one).tobytes(): other for one, other in zip(sets, [*sets[1:], sets[0]], strict=True)}
+    return lambda anchors: after.get(anchors.tobytes(), sets[0])
+
+
+@pytest.mark.parametrize(
+    ("flags", "anchors"),
+    [
+        (["x....", ".x..."], "..###"),  # what none of them flags
+        (["x....", ".x...", "..x.."], "...##"),
+        (["xxx..", "..xx."], "...##"),  # of that fewer than two would be left: the set that flags most
+        (["xx..", "..xx"], "..##"),  # of two alike the first in order
+    ],
+)
+def test_flags_that_lead_to_each_other_are_settled_by_all_of_them_wherever_they_are_entered(flags: list[str], anchors: str) -> None:
+    for first in range(len(flags)):
+        for most in (10, 11, 100):
+            found = purify(circling(*flags[first:], *flags[:first]), len(anchors), most)
+            assert (found.settled, found.turns) == (False, len(flags))
+            assert "".join(".#"[own] for own in found.anchors.tolist()) == anchors
+
+
+@pytest.mark.parametrize(("seed", "turns"), [(19, 2), (49, 2), (45, 4), (498, 3)])
+def test_answers_on_which_flags_go_round_are_matched_alike_however_many_rounds_there_may_be(seed: int, turns: int) -> None:
+    """A third of twelve items .7 harder for the focal group, which is half an sd lower, 150 people in each: of 1,500 such samples 3.6 % go round."""
+    rng = np.random.default_rng(seed)
+    focal, items = np.arange(300) < 150, np.arange(12)
+    theta, b = rng.normal(size=300) - 0.5 * focal, np.linspace(-1.5, 1.5, 12)
+    p = 1 / (1 + np.exp(-1.2 * (theta[:, None] - b - np.where(items < 4, 0.7, 0.0) * focal[:, None])))
+    scores = (rng.random((300, 12)) < p).astype(int)
+
+    def flagged(anchors: Any) -> Any:
+        return mantel_haenszel(scores, focal, anchors).p < 0.05
+
+    found = [purify(flagged, 12, most) for most in (10, 11, 12, 13)]
+    assert {own.turns for own in found} == {turns}
+    assert len({own.anchors.tobytes() for own in found}) == 1
+    anchors, flags = np.ones(12, dtype=bool), []
+    for _ in range(40):  # by far more rounds than it takes to come round
+        anchors = ~flagged(anchors)
+        flags.append(~anchors)
+    assert found[0].anchors.tolist() == (~np.any(flags[-turns:], axis=0)).tolist()
 
 
 def groups(draw: Callable[..., Any], unfair: Row, seed: int = 401) -> tuple[Any, Any]:

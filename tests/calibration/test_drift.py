@@ -195,3 +195,13 @@ def test_of_four_items_there_is_no_telling_which_moved() -> None:
     assert np.isnan([d.robust_z for d in found]).all()
     assert not any("robust_z" in d.beyond for d in found)
     assert drifts(params_of([]), params_of([]), [], 0.0, 1.0) == []
+
+
+def test_an_item_of_which_nobody_knows_where_it_is_has_not_drifted() -> None:
+    """Its b ran into its bound; where only the error is not known, as of a nominal item, the bounds of drift decide."""
+    old = params_of([Row("2pl", 1.0, [b]) for b in (-1.0, -0.5, 0.0, 0.5, 1.0, 0.2)])
+    new = params_of([Row("2pl", 1.0, [b]) for b in (-1.01, -0.5, 0.01, 0.5, 0.99, 8.0)])
+    for error, beyond in ((0.1, ("robust_z", "d2")), (float("nan"), ("robust_z", "d2")), (float("inf"), ())):
+        found = drifts(new, old, [0.1] * 5 + [error], 0.0, 1.0)
+        assert [drift.beyond for drift in found] == [()] * 5 + [beyond]
+        assert found[5].shift == pytest.approx(7.8)

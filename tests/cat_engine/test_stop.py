@@ -38,10 +38,11 @@ class Numbers:
     seconds: np.ndarray
     theta: np.ndarray | None = None
     previous: np.ndarray | None = None
+    most: int = 0
 
 
 def verdict_of(se: list[float], n: list[int], seconds: float = 0.0, min_items: int = 2) -> list[int]:
-    found = verdict(RULES, Numbers(np.array([se]), np.array([n]), np.array([seconds])), min_items)
+    found = verdict(RULES, Numbers(np.array([se]), np.array([n]), np.array([seconds]), most=max(n)), min_items)
     return [GOING_ON] * len(n) if found is None else found[0].tolist()
 
 

@@ -15,7 +15,7 @@ from tests.webtest.mixedbank import publish_mixed_bank
 from webtest import tasks
 from webtest.catalog import Kit
 from webtest.config import House
-from webtest.events import Kind
+from webtest.events import Break, Kind, SessionEvent, StoredEvent, canonical, first_break
 from webtest.founding import invented_roster
 from webtest.roster import RosterRow
 from webtest.services.taking import Screen
@@ -146,6 +146,11 @@ def tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return TRIALS[key]
 
     monkeypatch.setattr(tasks, "trial", kept)
+
+
+def verify(events: Sequence[SessionEvent]) -> Break | None:
+    """The first place where one attempt's events (in seq order) do not form a chain, or None."""
+    return first_break(StoredEvent(e.attempt, e.seq, e.kind, e.at, e.actor, canonical(e.payload), e.prev_hash, e.hash) for e in events)
 
 
 def open_room(

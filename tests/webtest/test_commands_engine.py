@@ -102,6 +102,20 @@ def test_answers_are_scored_by_every_method(files: Path, method: str) -> None:
     assert float(rows[0]["theta"]) > float(rows[1]["theta"])
 
 
+@pytest.mark.parametrize("status", ["retired", "held", "pretest"])
+def test_answers_to_items_that_do_not_count_in_the_bank_are_refused_with_why_and_what_to_do(files: Path, status: str) -> None:
+    head, first, *rest = (files / "bank.csv").read_text().splitlines()
+    lines = [f"{head},status", f"{first},{status}", *(f"{line},active" for line in rest)]
+    (files / "bank.csv").write_text("\n".join(lines) + "\n")
+    found = score(files)
+    assert (found.exit_code, (files / "s.csv").exists()) == (2, False)
+    wanted = (
+        f"answers, x1: is '{status}' in the bank, and only items that are active count (leave answers to it out, or make it 'active' in"
+    )
+    assert wanted in found.output
+    assert "is not an item of the bank" not in found.output
+
+
 def test_prior_grid_and_metric_are_taken_as_written(files: Path) -> None:
     found = []
     for more in ((), ("--prior", "normal:1,0.5"), ("--grid=-4,4,33",), ("--D", "1.702")):

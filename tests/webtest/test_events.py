@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webtest.events import GENESIS, Entry, Kind, SessionEvent, StoredEvent, canonical, chain, merkle_root, read_chain, verify
+from tests.webtest.conftest import verify
+from webtest.events import GENESIS, Entry, Kind, SessionEvent, StoredEvent, canonical, chain, merkle_root, read_chain
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),

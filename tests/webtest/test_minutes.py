@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.webtest.conftest import HOUR, MINUTE, OFFICER, SECOND_OFFICER, T0, MakeRoom, Room
+from webtest.checkpoints import seal_due
 from webtest.minutes import minutes_of, minutes_pdf
 
 HOSTILE = [
@@ -35,6 +36,16 @@ def test_counts_and_the_seal_of_a_whole_day(finished: Room) -> None:
     assert len(m.short) == 19
     assert m.root.upper().startswith(m.short.replace("-", ""))
     assert minutes_pdf(m).startswith(b"%PDF-")
+
+
+def test_a_seal_from_before_the_closing_is_called_provisional(room: Room) -> None:
+    assert seal_due(room.house.engine, room.house.keys, T0 + HOUR) == [room.wave]
+    before = minutes_of(room.house, room.wave, T0 + HOUR)
+    assert (bool(before.root), before.closed) == (True, "belum ditutup")
+    assert before.interim.startswith("Gelombang belum ditutup: segel ini sementara.")
+    assert minutes_pdf(before).startswith(b"%PDF-")
+    room.house.waves.close(room.wave, actor=OFFICER, now=T0 + 2 * HOUR)
+    assert minutes_of(room.house, room.wave, T0 + 3 * HOUR).interim == ""
 
 
 def test_acts_of_officers_are_incidents_and_those_of_one_moment_are_one_line(room: Room) -> None:

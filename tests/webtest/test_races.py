@@ -11,10 +11,10 @@ from sqlmodel import func, select
 
 from itembank.demo import load_demo
 from itembank.store import save_version
-from tests.webtest.conftest import HOUR, MINUTE, OFFICER, PLAN, SECOND, SECOND_OFFICER, STEPS, T0, MakeRoom, Room, open_room
+from tests.webtest.conftest import HOUR, MINUTE, OFFICER, PLAN, SECOND, SECOND_OFFICER, STEPS, T0, MakeRoom, Room, open_room, verify
 from webtest.audit import audit_wave
 from webtest.config import House
-from webtest.events import Entry, Kind, verify
+from webtest.events import Entry, Kind
 from webtest.founding import invented_roster
 from webtest.models import Checkpoint, Person
 from webtest.refusal import Refused

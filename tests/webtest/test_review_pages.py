@@ -11,6 +11,7 @@ from tests.webtest.conftest import MakeRoom, finished_room
 from tests.webtest.site import Browser, app_of
 from tests.webtest.test_review import T0, WHO, a_run, bank_of
 from webtest.services.origins import Calibrated, Decided, Sample, origins
+from webtest.services.psychometrics import Psychometrics
 from webtest.services.review import LONGEST_REASON, Decision, Review
 
 FIELD = re.compile(r'<input type="hidden" name="((?:butir|tadi-)[^"]*)" value="([^"]*)">')
@@ -110,6 +111,10 @@ def test_a_calibration_that_proposes_nothing_does_not_ask_for_a_draft_to_be_publ
     said = page.get(done.location).text
     assert "Tidak ada rancangan versi" in said
     assert "terbitkan atau tolak" not in said
+    report = page.get(f"{done.location}/laporan").text
+    assert report.count(f'<body><nav aria-label="Hasil kalibrasi"><a href="{done.location}">Hasil kalibrasi</a></nav><h1>') == 1
+    stored = Psychometrics(room.house.engine, room.house.store).report(1, "id")  # as it was made
+    assert done.location not in stored
     fault = page.post("/petugas/bank/kalibrasi", {"mode": "online", "wave": room.wave}).text
     assert "tidak ada butir uji coba" in fault
     assert "there is" not in fault

@@ -103,7 +103,7 @@ def test_one_plan_alone_has_its_minutes_and_no_comparison(browser: Browser) -> N
         ({"plan": [AMPLE], "n": "²", "seed": "1"}, "&#39;²&#39; bukan bilangan bulat"),
         ({"plan": ["", " "], "n": "50", "seed": "1"}, "isian rencana tes kosong isi kolom ini"),
         ({"plan": [AMPLE] * 5, "n": "50", "seed": "1"}, "5 rencana terlalu banyak untuk dibandingkan paling banyak empat"),
-        ({"plan": [AMPLE, 'name = "x"', TIGHT.replace("P.01", "Z.9")], "n": "50", "seed": "1"}, "rencana 2, plan sections is missing"),
+        ({"plan": [AMPLE, 'name = "x"', TIGHT.replace("P.01", "Z.9")], "n": "50", "seed": "1"}, "rencana 2 sections belum ada"),
         ({"plan": [AMPLE, 'name = "x"', TIGHT.replace("P.01", "Z.9")], "n": "50", "seed": "1"}, "rencana 3, sections[0] competencies"),
     ],
 )

@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
+from tests.webtest.conftest import verify
 from webtest.config import House
-from webtest.events import Entry, Kind, verify
+from webtest.events import Entry, Kind
 from webtest.store import Asked, Conflict
 
 

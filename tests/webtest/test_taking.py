@@ -14,7 +14,7 @@ from webtest.events import Kind
 from webtest.models import Attempt
 from webtest.refusal import Refused
 from webtest.services import taking
-from webtest.services.acts import PIN_HOURS
+from webtest.services.acts import PIN_MS
 from webtest.services.taking import Screen
 from webtest.session import begin, fold
 
@@ -77,8 +77,8 @@ def test_starting_together_starts_those_who_have_logged_in(room: Room) -> None:
 def test_a_pin_expires(room: Room) -> None:
     t = room.takers[0]
     with refused("login_failed"):
-        room.log_in(t, T0 + PIN_HOURS * HOUR)
-    room.log_in(t, T0 + PIN_HOURS * HOUR - 1)
+        room.log_in(t, T0 + PIN_MS)
+    room.log_in(t, T0 + PIN_MS - 1)
 
 
 def test_a_new_pin_kills_the_old_one(room: Room) -> None:

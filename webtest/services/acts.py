@@ -19,7 +19,7 @@ from webtest.session import Session
 from webtest.store import EventStore
 from webtest.tries import forget_tries
 
-PIN_HOURS = 12
+PIN_MS = 12 * 3_600_000  # how long a PIN is valid
 REASONS = (
     "environment.comfort", "environment.disturbance", "environment.noise", "environment.power", "environment.weather", "examinee.behaviour",
     "examinee.complaint", "examinee.id", "examinee.illness", "examinee.late", "examinee.navigation", "examinee.no_show", "staff.behaviour",
@@ -55,14 +55,22 @@ class Acts:
         self._engine, self._store, self._catalog, self._keys = engine, store, catalog, keys
         self._past = Past(engine, store, catalog)
 
-    def issue_pins(self, wave_id: str, attempts: Sequence[str], *, actor: str, now: int) -> list[Card]:
-        """New PINs for people whose identity has been checked; older PINs die. Marks them present. Cards are returned once."""
+    def issue_pins(self, wave_id: str, attempts: Sequence[str], *, actor: str, now: int, asked_at: int | None = None) -> list[Card]:
+        """New PINs for people whose identity has been checked; older PINs die. Marks them present. Cards are returned once.
+
+        `asked_at`: when the officer was asked. Whoever has got a PIN since is left out, so that a form sent twice (a page of cards that is loaded again, a
+        colleague who was faster) makes no printed card worthless. Raises Refused("pins_issued") where that leaves nobody.
+        """
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
             self._open_wave(sql, wave_id)
             query = select(Attempt, Person).join(Person, col(Attempt.person_id) == Person.id).where(Attempt.wave_id == wave_id)
             rows = [(a, p) for a, p in sql.exec(query.order_by(col(Attempt.room), col(Attempt.seat))).all() if a.id in set(attempts)]
+            if asked_at is not None:
+                chosen, rows = rows, [(a, p) for a, p in rows if a.pin_expires_at - PIN_MS < asked_at]
+                if chosen and not rows:
+                    raise Refused("pins_issued")
             pins = {attempt.id: f"{secrets.randbelow(1_000_000):06d}" for attempt, _ in rows}
-            expires_at = now + PIN_HOURS * 3_600_000
+            expires_at = now + PIN_MS
 
             def entries(session: Session) -> list[Entry]:
                 if session.finished_at is not None or session.voided is not None:

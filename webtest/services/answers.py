@@ -10,11 +10,11 @@ from sqlmodel import Session as SqlSession
 from sqlmodel import col, select
 
 from calibration.parquet import SCHEMA, write_responses_parquet
-from cat_engine import Fault, Faulty
+from cat_engine import Faulty
 from itembank.store import load_bank
 from webtest.config import House
-from webtest.events import Break, Kind, SessionEvent, first_break, verify
-from webtest.kept_answers import answers_differ
+from webtest.events import Kind, SessionEvent, first_break, read_chain
+from webtest.kept_answers import answers_differ, differing, odd_answer, of_nobody
 from webtest.keys import name_hash
 from webtest.models import Attempt, KeptAnswers, Person, Wave
 from webtest.refusal import Refused
@@ -35,24 +35,17 @@ class WaveAnswers:
     facts: Mapping[str, Any]
 
 
-def log_fault(found: Break) -> Fault:
-    """A break of a log as a fault, to whoever wanted something of it."""
-    return Fault(
-        "log", f"event {found.seq} of {found.attempt}", f"does not hold: {found.why}", "see 'cact audit'; nothing can be taken from it"
-    )
-
-
 def check_logs(engine: Engine, waves: Iterable[str]) -> None:
     """Raises Faulty where the log of a wave does not hold, with the first place, and where the answers kept of it are not those of its log."""
     for wave in waves:
         streams = stored_events(engine, wave)
         for rows in streams.values():
             if broken := first_break(rows):
-                raise Faulty([log_fault(broken)])
+                raise Faulty([broken.fault])
         with SqlSession(engine) as sql:
             kept = sql.get(KeptAnswers, wave)
         if kept is not None and answers_differ(kept.content, streams):
-            raise Faulty([Fault(f"wave {wave}", "", "the answers that are kept of it are not those of its log", f"cact audit {wave}")])
+            raise Faulty([differing(wave)])
 
 
 def export_answers(house: House, waves: Sequence[str], groups: Sequence[str]) -> dict[str, bytes]:
@@ -60,7 +53,7 @@ def export_answers(house: House, waves: Sequence[str], groups: Sequence[str]) ->
 
     person_id is a keyed hash: the same person has the same one in every wave of the installation, and nobody without its keys can go back from it.
     Attempts that were declared void are left out and counted. Raises Refused("unknown" | "discarded" | "wave_not_closed" | "no_answers"), and Faulty
-    where a wave's log does not hold.
+    where a wave's log does not hold, or an event of it is no answer.
     """
     closed = {wave.id: wave for wave in closed_waves(house.engine, waves)}
     made = {wave_id: wave for wave_id in dict.fromkeys(waves or closed) if (wave := _of_wave(house, closed[wave_id], groups)) is not None}
@@ -86,11 +79,14 @@ def _of_wave(house: House, wave: Wave, groups: Sequence[str]) -> WaveAnswers | N
     columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
     own: dict[str, list[str]] = {name: [] for name in groups}
     void = 0
-    for attempt, events in house.store.wave_events(wave.id).items():
-        broken = verify(events)
+    for attempt, rows in stored_events(house.engine, wave.id).items():
+        events, broken = read_chain(rows)
+        broken = broken or odd_answer(events)
         if broken is not None:
-            raise Faulty([log_fault(broken)])
+            raise Faulty([broken.fault])
         answers = _answers(events)
+        if answers and attempt not in people:
+            raise Faulty([of_nobody(attempt)])
         if any(event.kind == Kind.VOIDED for event in events):
             void += len(answers)
             continue

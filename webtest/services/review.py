@@ -64,7 +64,7 @@ def as_json(proposal: Proposal) -> str:
         [
             {
                 "item_id": v.item_id, "competency": v.competency, "verdict": v.verdict, "flags": v.flags, "n": v.n,
-                "se_b": max(v.se_b) if v.new is not None and max(v.se_b) == max(v.se_b) else None,
+                "se_b": v.se_largest if v.new is not None and v.se_largest == v.se_largest else None,
                 "new": None if v.new is None else v.new._asdict(), "facts": {name: item[name] for name in FACTS},
             }
             for v, item in zip(proposal.verdicts, proposal_items(proposal), strict=True)

@@ -67,13 +67,7 @@ class Waves(Acts):
         parameters, `control` finds them; while it is still Waiting the wave waits: its log begins when it is opened. Raises Faulty with all that
         is wrong with the wave and all that keeps the bank from serving the plan, or Refused("no_bank").
         """
-        faults = [Fault("wave", name, "is empty") for name in ("name", "agency", "place") if not getattr(new, name).strip()]
-        faults += [
-            Fault("wave", name, "is longer than 200 characters")
-            for name in ("name", "agency", "place")
-            if len(getattr(new, name)) > LONGEST_TEXT
-        ]
-        faults += self._day_faults(new.day)
+        faults = self.faults(new)
         plan = load_plan(plan_text)
         bank = self._newest_bank()
         faults += plan_faults(plan, bank, pool_of(bank, plan.competencies, self._past.pretest(plan, bank)))
@@ -168,6 +162,15 @@ class Waves(Acts):
             return kit.plan, kit.pool
         plan, bank = needed
         return plan, pool_of(bank, plan.competencies, self._past.snapshot(plan, bank, control))
+
+    def faults(self, new: NewWave) -> list[Fault]:
+        """What is wrong with what a coordinator says of a wave, so that a form can say it beside what is wrong with the roster."""
+        told = {name: getattr(new, name) for name in ("name", "agency", "place")}
+        faults = [Fault("wave", name, "is empty") for name, value in told.items() if not value.strip()]
+        faults += [
+            Fault("wave", name, f"is longer than {LONGEST_TEXT} characters") for name, value in told.items() if len(value) > LONGEST_TEXT
+        ]
+        return faults + self._day_faults(new.day)
 
     def _day_faults(self, day: str) -> list[Fault]:
         """A wave of a day without rules could be held, and would never have results."""

@@ -66,7 +66,8 @@ board.addEventListener("click", async (event) => {
     panel.append(close);
     panel.hidden = false;
     panel.parentElement.classList.add("split");
-    panel.focus();
+    panel.focus({ preventScroll: true });
+    if (panel.getBoundingClientRect().top < 0) panel.scrollIntoView();  // on a narrow screen it stands above the table
   } catch { location.href = link.href; }
 });
 document.addEventListener("keydown", (event) => { if (event.key === "Escape" && !panel.hidden) panel.querySelector("button.plain:last-child").click(); });

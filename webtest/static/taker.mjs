@@ -27,6 +27,7 @@ function settle(focus) {
   document.getElementById("item-number").textContent = f.number ? `${words.item} ${f.number}` : "";
   document.getElementById("progress").value = Number(f.progress);
   refusal.hidden = true;
+  if (f.running !== "1") announce("");  // of a section that is over, or of a clock that stands
   const form = screen.querySelector("form.answer");
   if (form) {
     const button = form.querySelector("button");

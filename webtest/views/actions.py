@@ -1,9 +1,14 @@
 """The room's actions in words: what each does and what follows, read before it is confirmed."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
+
+from webtest.monitor import Board, Line
+from webtest.refusal import Refused
+from webtest.views.boardview import Look, view_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,13 @@ class Action:
     on_wave: bool = False
     picked: bool = False  # only for people who were ticked, never for "all who are shown"
     phases: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()  # phases in which it may be done, though nobody is offered it beside the person's details
+
+    unticked: tuple[str, ...] = ()  # who is meant where nobody was ticked, instead of all who are shown: those in these phases
+
+    def left_out(self, phase: str) -> bool:
+        """Whether people in `phase` would be passed over."""
+        return bool(self.phases) and phase not in (*self.phases, *self.also)
 
 
 UNDER_WAY = ("ready", "running", "grace", "time_up")
@@ -29,7 +41,7 @@ ACTIONS = {
         Action(
             "pin", _l("Terbitkan PIN"), _l("Terbitkan PIN dan cetak kartu"),
             _l("Peserta ditandai hadir dan memperoleh PIN baru. PIN lama mereka tidak berlaku lagi. PIN hanya ditampilkan sekali."),
-            phases=("absent", "entering", "waiting"),
+            phases=("absent", "entering", "waiting"), also=(*UNDER_WAY, "paused"), unticked=("absent",),
         ),
         Action(
             "start", _l("Mulai serentak"), _l("Mulai"),
@@ -69,6 +81,14 @@ ACTIONS = {
             grave=True, picked=True,
         ),
         Action(
+            "present", _l("Tandai hadir"), _l("Tandai hadir"),
+            _l("Peserta tercatat hadir di berita acara. Menerbitkan PIN menandainya dengan sendirinya. Dapat diubah lagi."), phases=("absent", "entering"),
+        ),
+        Action(
+            "absent", _l("Tandai tidak hadir"), _l("Tandai tidak hadir"),
+            _l("Peserta tercatat tidak hadir di berita acara. Dapat diubah lagi selama gelombang dibuka."), phases=("absent", "entering"),
+        ),
+        Action(
             "note", _l("Catatan kejadian"), _l("Simpan catatan"), _l("Catatan masuk ke berita acara gelombang ini."), reason=True, on_wave=True,
         ),
         Action(
@@ -78,6 +98,29 @@ ACTIONS = {
         ),
     )
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """Whom an action is asked for: those it will be done to, those it would pass over, and how many keep their PIN because nobody ticked them."""
+
+    people: tuple[Line, ...] = ()
+    left_out: tuple[Line, ...] = ()
+    held: int = 0
+
+
+def meant_by(action: Action, board: Board, look: Look, ticked: Collection[str]) -> Meant:
+    """The people ticked; with none ticked, those who are shown, where the action may be done to all of them. Raises Refused where nobody is left."""
+    if ticked or action.picked:
+        chosen, held = [line for line in board.lines if line.attempt in ticked], 0
+    else:
+        shown = view_of(board, look).lines
+        chosen = [line for line in shown if not action.unticked or line.phase in action.unticked]
+        held = sum(line not in chosen and not action.left_out(line.phase) for line in shown)
+    people = tuple(line for line in chosen if not action.left_out(line.phase))
+    if not people:
+        raise Refused("pins_held" if held else "nobody")
+    return Meant(people, tuple(line for line in chosen if action.left_out(line.phase)), held)
 
 
 def open_to(phase: str, *, wave: str, has_device: bool, void_requested_by: str | None, actor: str) -> list[Action]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, flash, render_template, request, url_for
 from flask_babel import gettext as _
+from markupsafe import Markup
 
 from calibration.mml import FIPC, MmlOptions
 from calibration.pipeline import CalibrationOptions
@@ -200,8 +201,14 @@ def estimates(run_id: int, kind: str) -> Any:
 @pages.get("/kalibrasi/<int:run_id>/laporan")
 @needs(Right.CALIBRATE)
 def report(run_id: int) -> Any:
-    """The report as it was made, in the reader's language; its own style sheet and the script that sorts its tables are inside, so it gets a policy of its own."""
-    response = Response(_service().report(run_id, reader().code), mimetype="text/html")
+    """The report as it was made, in the reader's language, with the way back to its run; its own style sheet and the script that sorts its tables are inside,
+    so it gets a policy of its own.
+    """
+    back = Markup('<nav aria-label="{0}"><a href="{1}">{0}</a></nav>').format(
+        _("Hasil kalibrasi"), url_for("bank.calibration_run", run_id=run_id)
+    )
+    made = _service().report(run_id, reader().code).replace("<body>", f"<body>{back}", 1)
+    response = Response(made, mimetype="text/html")
     response.headers["Content-Security-Policy"] = (
         f"default-src 'none'; style-src 'unsafe-inline'; script-src '{POLICY_HASH}'; sandbox allow-scripts; frame-ancestors 'self'"
     )

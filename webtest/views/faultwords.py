@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from calibration.language import INDONESIAN
 from cat_engine import Fault
+from webtest.languages import reader
+from webtest.views.planwords import in_plan, phrase
 
 FIELDS = {
     "nip": "NIP", "name": _l("nama"), "job_level": _l("jenjang jabatan"), "unit": _l("unit kerja"), "room": _l("ruang"), "kinerja": _l("kinerja"),
@@ -14,10 +17,12 @@ FIELDS = {
     "prior_mean": _l("rerata awal"), "prior_sd": _l("simpangan baku awal"), "people": _l("orang maya"), "seed": _l("benih acak"), "plan": _l("rencana tes"),
     "r_max": _l("batas paparan"), "max_overlap": _l("batas tumpang tindih"), "mode": _l("cara"),
 }  # fmt: skip
+LIMITS = ("r_max", "max_overlap")  # keys of a plan that the room's board names too, where a plan cannot be kept
 PLACES = {
     "form": _l("isian"),
     "file": _l("berkas"),
     "wave": _l("gelombang"),
+    "plan": _l("rencana tes"),
     "roster": _l("daftar peserta"),
     "bank": _l("bank soal"),
     "log": _l("catatan"),
@@ -52,16 +57,6 @@ SAID = [
     (r"is too large when unpacked", _l("terlalu besar setelah dibuka"), _l("sisakan lembar yang memuat peserta saja")),
     (r"has more than (\d+) rows", _l("lebih dari {0} baris"), _l("bagi menjadi beberapa berkas")),
     (
-        r"(\S+) is out of reach: the highest exposure of an item in simulations was never below (\S+)",
-        _l("{0} tidak terjangkau: dalam simulasi paparan tertinggi sebuah butir tidak pernah di bawah {1}"),
-        _l("{1} atau lebih, butir lebih banyak, atau tes lebih pendek"),
-    ),
-    (
-        r"(\S+) is out of reach: the smallest overlap of two tests in simulations was (\S+)",
-        _l("{0} tidak terjangkau: tumpang tindih terkecil antara dua tes dalam simulasi {1}"),
-        _l("{1} atau lebih, butir lebih banyak, atau tes lebih pendek"),
-    ),
-    (
         r"the computation broke off (\d+) times",
         _l("berhenti {0} kali di tengah perhitungan"),
         _l("periksa catatan dan memori server, lalu coba lagi"),
@@ -95,14 +90,22 @@ class Said:
 
 
 def say_fault(fault: Fault) -> Said:
-    """The fault in the reader's words; one that has none here (of a test plan, for the psychometrician) keeps its own."""
-    row = re.fullmatch(r"row (\d+)", str(fault.where))
-    where = _("baris %(n)s", n=row[1]) if row else str(PLACES.get(str(fault.where), fault.where))
-    plan = re.fullmatch(r"plan (\d+), (.*)", where)
-    where = _("rencana %(n)s, %(w)s", n=plan[1], w=plan[2]) if plan else where
-    field = str(FIELDS.get(str(fault.field), fault.field))
-    for pattern, message, remedy in SAID:
-        found = re.fullmatch(pattern, str(fault.message))
+    """The fault in the reader's words; what the engine says of a test plan in its own, in another language than Indonesian."""
+    plan = in_plan(fault)
+    field = fault.field if plan and fault.field not in LIMITS else str(FIELDS.get(fault.field, fault.field))
+    for pattern, message, remedy in () if plan else SAID:
+        found = re.fullmatch(pattern, fault.message)
         if found:
-            return Said(where, field, *(str(words).format(*found.groups()) for words in (message, remedy)))
-    return Said(where, field, str(fault.message), str(fault.remedy))
+            return Said(_place(fault.where), field, *(str(words).format(*found.groups()) for words in (message, remedy)))
+    if reader() == INDONESIAN:
+        return Said(_place(fault.where), field, phrase(fault.message) or fault.message, phrase(fault.remedy) or fault.remedy)
+    return Said(_place(fault.where), field, fault.message, fault.remedy)
+
+
+def _place(where: str) -> str:
+    """'row 7' -> 'baris 7', 'plan 2, select' -> 'rencana 2, select', and 'plan 2, plan' -> 'rencana 2'."""
+    if row := re.fullmatch(r"row (\d+)", where):
+        return _("baris %(n)s", n=row[1])
+    if plan := re.fullmatch(r"plan (\d+), (.*)", where):
+        return _("rencana %(n)s", n=plan[1]) + ("" if plan[2] == "plan" else f", {plan[2]}")
+    return str(PLACES.get(where, where))

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from flask import Blueprint, Response, flash, make_response, render_template, request, url_for
+from flask import Blueprint, Response, flash, render_template, request, url_for
 from flask_babel import gettext as _
 
 from webtest.accounts import Right
@@ -15,6 +15,7 @@ from webtest.roster import read_performance
 from webtest.services.results import Results, log_lines
 from webtest.services.wavelist import list_waves
 from webtest.tables import as_csv, as_xlsx
+from webtest.views.files import XLSX, attached
 from webtest.views.resulttable import Wanted, by_job_level, chosen, unsure, valid_until
 
 pages = Blueprint("results", __name__, url_prefix="/petugas/hasil")
@@ -87,9 +88,9 @@ def release(wave_id: str) -> Any:
 def export(wave_id: str, kind: str) -> Any:
     table = _results().table(wave_id, reader())
     if kind == "xlsx":
-        return _file(as_xlsx(table), f"hasil-{wave_id}.xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+        return attached(as_xlsx(table), f"hasil-{wave_id}.xlsx", XLSX)
     if kind == "csv":
-        return _file(as_csv(table).encode("utf-8-sig"), f"hasil-{wave_id}.csv", "text/csv; charset=utf-8")
+        return attached(as_csv(table).encode("utf-8-sig"), f"hasil-{wave_id}.csv", "text/csv; charset=utf-8")
     raise Refused("unknown")
 
 
@@ -98,10 +99,3 @@ def export(wave_id: str, kind: str) -> Any:
 def log(wave_id: str) -> Any:
     lines = log_lines(house().engine, house().store, wave_id)
     return Response((json.dumps(line, ensure_ascii=False) + "\n" for line in lines), mimetype="application/jsonl")
-
-
-def _file(content: bytes, name: str, kind: str) -> Any:
-    response = make_response(content)
-    response.headers["Content-Type"] = kind
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response

@@ -2,13 +2,15 @@
 
 import csv
 import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Blueprint, flash, make_response, render_template, request
 from flask_babel import force_locale, ngettext
 from flask_babel import gettext as _
 
-from cat_engine import Faulty
+from cat_engine import Fault, Faulty
 from itembank.demo import plan_text
 from webtest.accounts import Right
 from webtest.formats import ZONES, today
@@ -23,7 +25,7 @@ from webtest.services.searches import CONTROL
 from webtest.services.wavelist import list_waves
 from webtest.services.waves import NewWave
 from webtest.start_cells import PRIOR_COLUMNS, prior_cells
-from webtest.views.actions import ACTIONS, open_to
+from webtest.views.actions import ACTIONS, Meant, meant_by, open_to
 from webtest.views.boardview import Look, view_of
 from webtest.views.timeline import timeline
 from webtest.views.words import PHASES, REASON_GROUPS, say
@@ -51,21 +53,30 @@ def new_wave() -> Any:
 @needs(Right.MAKE_WAVES)
 def create_wave() -> Any:
     form = {name: request.form.get(name, "").strip() for name in ("name", "agency", "place", "day", "zone")}
+    new = NewWave(form["name"], form["agency"], form["place"], form["day"], form["zone"] if form["zone"] in ZONES else "WIB")
+    faults, rows = house().waves.faults(new), []
     try:
         rows = read_roster(*_upload())
-        if request.form.get("action") != "create":
-            rooms: dict[str, int] = {}
-            for row in rows:
-                rooms[row.room] = rooms.get(row.room, 0) + 1
-            return render_template("officer/new_wave.html", form=form, zones=ZONES, rows=rows, rooms=rooms, carried=_carried(rows))
-        zone = form["zone"] if form["zone"] in ZONES else "WIB"
-        new = NewWave(form["name"], form["agency"], form["place"], form["day"], zone)
+    except Faulty as error:
+        faults += error.faults
+    if faults or request.form.get("action") != "create":
+        return _checked(form, rows, faults)
+    try:
         wave_id = house().waves.create(new, rows, plan_text(), actor=officer().actor, now=now_ms(), control=house().searches.control)
     except Faulty as error:
-        return render_template("officer/new_wave.html", form=form, zones=ZONES, faults=error.faults), 422
+        return _checked(form, rows, error.faults)
     house().preflights.begin(wave_id, actor=officer().actor)
     flash(_("Gelombang dibuat dengan %(n)s peserta. Gelombang dapat dibuka sesudah rencana tesnya selesai dicoba.", n=len(rows)), "success")
     return see_other("room.board", wave_id=wave_id)
+
+
+def _checked(form: Mapping[str, str], rows: Sequence[RosterRow], faults: Sequence[Fault]) -> Any:
+    """The form again: everything that is wrong with it and with the roster; a roster that can be read (`rows`) comes along and need not be chosen again."""
+    rooms = Counter(row.room for row in rows)
+    page = render_template(
+        "officer/new_wave.html", form=form, zones=ZONES, rows=rows, rooms=rooms, carried=_carried(rows) if rows else "", faults=faults
+    )
+    return page, 422 if faults else 200
 
 
 def _upload() -> tuple[bytes, str]:
@@ -76,7 +87,7 @@ def _upload() -> tuple[bytes, str]:
     return request.form.get("carried", "").encode(), "daftar-peserta.csv"
 
 
-def _carried(rows: list[RosterRow]) -> str:
+def _carried(rows: Sequence[RosterRow]) -> str:
     """A checked roster as CSV for the form, so that nobody has to choose the file twice; "" where it would be too large for a form."""
     text = io.StringIO()
     csv.writer(text).writerows(
@@ -196,20 +207,14 @@ def ask(wave_id: str) -> Any:
         raise Refused("not_now")
     look = Look.of(request.form)
     board = house().monitor.board(wave_id, now_ms(), fresh=True)
-    ticked = set(request.form.getlist("attempt"))
-    shown = view_of(board, look).lines
-    if ticked or action.picked:
-        shown = tuple(line for line in board.lines if line.attempt in ticked)
-    people = () if action.on_wave else shown
-    if not people and not action.on_wave:
-        raise Refused("nobody")
+    meant = Meant() if action.on_wave else meant_by(action, board, look, request.form.getlist("attempt"))
     groups: dict[str, list[str]] = {}
     for code in REASONS:
         groups.setdefault(say(code.split(".")[0], REASON_GROUPS), []).append(code)
     to = {"pin": "room.pins", "close": "room.close_wave"}.get(action.code, "room.act")
     return render_template(
-        "officer/confirm.html", wave=board.wave, board=board, action=action, people=people, look=look, groups=groups, to=to
-    )
+        "officer/confirm.html", wave=board.wave, board=board, action=action, meant=meant, look=look, groups=groups, to=to, asked_at=now_ms()
+    )  # fmt: skip
 
 
 @pages.get("/gelombang/<wave_id>/konfirmasi")
@@ -232,9 +237,11 @@ def open_wave(wave_id: str) -> Any:
 @pages.post("/gelombang/<wave_id>/pin")
 @needs(Right.RUN_ROOM)
 def pins(wave_id: str) -> Any:
-    cards = house().waves.issue_pins(wave_id, _chosen(wave_id), actor=officer().actor, now=now_ms())
+    """The cards, which only the answer to this form holds. Sent once more, the same form issues nothing."""
+    chosen, asked_at = _chosen(wave_id), request.form.get("asked_at", type=int)
+    cards = house().waves.issue_pins(wave_id, chosen, actor=officer().actor, now=now_ms(), asked_at=asked_at)
     view = house().monitor.board(wave_id, now_ms())
-    return render_template("officer/cards.html", cards=cards, wave=view.wave)
+    return render_template("officer/cards.html", cards=cards, wave=view.wave, left_out=len(set(chosen)) - len(cards))
 
 
 @pages.post("/gelombang/<wave_id>/tindakan")

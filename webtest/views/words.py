@@ -144,10 +144,9 @@ def signed(value: int) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of 1 as whole per cent; a share that is neither none nor all never reads 0 % or 100 %."""
-    if 0 < share < 0.005:
-        return "<1 %"
-    return ">99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
+    """A share of 1 as whole per cent, kept on one line; a share that is neither none nor all never reads 0 % or 100 %."""
+    shown = "<1" if 0 < share < 0.005 else ">99" if 0.995 <= share < 1 else f"{100 * share:.0f}"
+    return f"{shown}\u00a0%"
 
 
 def attach(app: Flask) -> None:

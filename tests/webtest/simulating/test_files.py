@@ -8,6 +8,8 @@ import pytest
 
 from cat_engine import Faulty, ItemParams, Pool, Row, load_plan, simulate
 from cat_engine.population import Population
+from itembank.bank import pool_of
+from itembank.exchange import read_bank_csv
 from tests.webtest.simulating.given import sim
 from tests.webtest.small import PLAN, run, table
 from webtest.engine_inputs import read_answers
@@ -87,9 +89,9 @@ def test_a_folder_that_holds_something_is_left_alone(files: Path) -> None:
 
 def test_an_answer_past_the_items_categories_is_refused(tmp_path: Path) -> None:
     (tmp_path / "R.csv").write_text("person_id,x\nann,2\n")
-    pool = Pool.of(("x",), ItemParams.from_rows([Row("2pl", 1.0, [0.0])]), ("A",))
+    bank = read_bank_csv("item_id,competency,model,a,b1\nx,A,2pl,1,0\n")
     with pytest.raises(Faulty, match="2 is not a category"):
-        read_answers(tmp_path / "R.csv", pool)
+        read_answers(tmp_path / "R.csv", pool_of(bank, ("A",)), bank)
 
 
 def test_steps_as_parquet_are_those_of_the_csv_file(files: Path) -> None:
