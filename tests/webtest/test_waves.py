@@ -9,9 +9,9 @@ from sqlmodel import Session as SqlSession
 from sqlmodel import select
 
 from cat_engine import Faulty, NormalPrior
-from tests.webtest.conftest import HOUR, MINUTE, OFFICER, PLAN, SECOND_OFFICER, T0, MakeRoom, Room, finished_room, open_room
+from tests.webtest.conftest import HOUR, MINUTE, OFFICER, PLAN, SECOND_OFFICER, T0, MakeRoom, Room, finished_room, open_room, verify
 from webtest.config import House
-from webtest.events import canonical, verify
+from webtest.events import canonical
 from webtest.founding import invented_roster
 from webtest.models import Person, Wave
 from webtest.refusal import Refused
