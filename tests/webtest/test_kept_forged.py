@@ -79,6 +79,7 @@ NO_ANSWER: dict[str, dict[str, object]] = {
     "no item": {"item_id": None},
     "a list": {"payload": "[1]"},
     "no JSON": {"payload": "{"},
+    "lists within lists beyond reading": {"payload": "[" * 100_000},
 }
 
 
