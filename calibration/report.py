@@ -309,7 +309,7 @@ def _items_table(verdicts: Sequence[ItemVerdict], language: Language) -> str:
     for v in verdicts:
         numbers = [
             number(v.n),
-            number(max(v.se_slopes, default=v.se_a), 2),
+            number(v.se_steepness, 2),
             number(v.se_largest, 2),
             number(v.rmsd, 3),
             *[number(v.girth_b, 2)] * girth,

@@ -58,8 +58,12 @@ class ItemVerdict:
     @property
     def se_largest(self) -> float:
         """The largest SE of a b; NaN where none has any."""
-        known = [se for se in self.se_b if not np.isnan(se)]
-        return max(known, default=float("nan"))
+        return _largest(self.se_b)
+
+    @property
+    def se_steepness(self) -> float:
+        """The SE of the slope; of a nominal item the largest of its slopes; NaN where none has any."""
+        return _largest(self.se_slopes or (self.se_a,))
 
     @property
     def se_middle(self) -> float:
@@ -69,6 +73,10 @@ class ItemVerdict:
     def why(self, language: Language = INDONESIAN) -> str:
         """The verdict in a sentence."""
         return verdict_sentence(self.verdict, self.flags, self.n, self.se_largest, language, self.partners)
+
+
+def _largest(errors: Sequence[float]) -> float:
+    return max((se for se in errors if not np.isnan(se)), default=float("nan"))
 
 
 def verdict_sentence(

@@ -152,7 +152,7 @@ def read_chain(rows: Sequence[StoredEvent]) -> tuple[list[SessionEvent], Break |
             return events, Break(row.attempt, seq, why)
         try:
             payload = json.loads(row.payload)
-        except ValueError:
+        except (ValueError, RecursionError):
             return events, Break(row.attempt, seq, f"the content of this '{row.kind}' event is no JSON")
         events.append(SessionEvent(row.attempt, seq, row.kind, row.at, row.actor, payload, row.prev_hash, row.hash))
         prev_hash = row.hash

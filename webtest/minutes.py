@@ -157,8 +157,8 @@ def minutes_pdf(m: Minutes) -> bytes:
         "signatures": [f"{proctor} 1", f"{proctor} 2", _("Koordinator")],
     }  # fmt: skip
     facts = [
-        (_("Dibuka – ditutup"), f"{m.opened} – {m.closed}"), (_("Peserta terdaftar"), str(m.expected)), (_("Hadir"), str(m.present)),
-        (_("Tidak hadir"), str(len(m.absent))), (_("Selesai"), str(m.finished)), (_("Jawaban tersimpan"), number(m.answers, 0)),
+        (_("Dibuka – ditutup"), f"{m.opened} – {m.closed}"), (_("Peserta terdaftar"), number(m.expected, 0)), (_("Hadir"), number(m.present, 0)),
+        (_("Tidak hadir"), number(len(m.absent), 0)), (_("Selesai"), number(m.finished, 0)), (_("Jawaban tersimpan"), number(m.answers, 0)),
         (_("Ruang – meja tidak hadir"), ", ".join(m.absent) or "–"),
     ]  # fmt: skip
     incidents = [(i.at, i.what, f"{reason(i.code)}. {i.reason}" if i.code else i.reason, str(i.people)) for i in m.incidents]

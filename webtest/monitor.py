@@ -21,7 +21,7 @@ SILENT_MS = 45_000
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One person on the board. Ages are in ms, None where nothing happened yet; `alert` is a stable code or empty."""
+    """One person on the board. Ages are in ms, None where nothing happened yet; `alert` is a stable code or empty; `pin_until`: when the PIN dies, 0 of none."""
 
     attempt: str
     name: str
@@ -37,6 +37,7 @@ class Line:
     beat_age_ms: int | None
     alert: str
     finish_reason: str
+    pin_until: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,11 @@ class Board:
     def alerts(self) -> int:
         """People who need attention."""
         return sum(bool(line.alert) for line in self.lines)
+
+    @property
+    def newest_pin(self) -> int:
+        """When the PIN that was issued last dies: whoever acts on this board knows of no later one."""
+        return max((line.pin_until for line in self.lines), default=0)
 
 
 class Heartbeats:
@@ -132,9 +138,10 @@ class Monitor:
             alert = "move" if session.move_requested else "silent" if silent else "time_up" if clock.phase is Phase.TIME_UP else ""
             lines.append(
                 Line(
-                    attempt.id, person.name, person.nip, attempt.room, attempt.seat, clock.phase.value, session.attended, session.n_answers,
+                    attempt.id, person.name, person.nip, attempt.room, attempt.seat, clock.phase.value,
+                    True if session.connections else session.attended, session.n_answers,
                     min(session.engine.section + 1, len(kit.plan.sections)), clock.left_ms, now - last.at if last else None,
-                    now - beat if beat is not None else None, alert, session.finish_reason or "",
+                    now - beat if beat is not None else None, alert, session.finish_reason or "", attempt.pin_expires_at,
                 )
             )  # fmt: skip
         return Board(wave, now, tuple(lines), tuple(dict.fromkeys(line.room for line in lines)))

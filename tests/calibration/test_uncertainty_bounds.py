@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from calibration.curves import B_BOUND, C_BOUNDS
+from calibration.curves import B_BOUND, C_BOUNDS, D_BOUNDS
 from calibration.estimate import Demands, estimate
 from calibration.files import write_estimates_csv
 from calibration.mml import MmlFit, MmlOptions, Priors
@@ -118,3 +119,28 @@ def test_files_have_an_empty_cell_where_there_is_no_error_and_the_largest_of_tho
     assert verdict.se_largest == verdict.se_b[0]
     assert json.loads(proposal_json(proposal))["items"][0]["se"]["b2"] is None
     assert ",at_bound" in proposal_csv(proposal)
+
+
+def test_an_item_whose_curve_falls_is_one_that_the_four_parameters_cannot_say_and_stops_no_other(
+    draw: Callable[..., Any], bank_of: Callable[..., Any]
+) -> None:
+    """Such an item drives c up and d down until they meet."""
+    rows = [Row("4pl", 1.5, [b], 0.1, 0.95) for b in (-1.0, -0.3, 0.0, 0.4, 1.0)]
+    data = draw(rows, np.random.default_rng(8).normal(size=600), 5)
+    data.category[data.item == 2] = 1 - data.category[data.item == 2]
+    own = calibrate_answers(data.log(bank_of(rows).ids), Specification("4pl", {}, {}, {}), Demands(mml=MmlOptions(tolerance=1e-4)))
+    assert [v.new is not None for v in own.verdicts] == [True] * 5
+    assert "at_bound" in own.verdicts[2].flags
+    assert C_BOUNDS[1] < D_BOUNDS[0]
+
+
+def test_the_largest_error_is_of_those_that_there_are_in_whatever_order(draw: Callable[..., Any], bank_of: Callable[..., Any]) -> None:
+    data = draw(STEEP_STEP, np.random.default_rng(4).normal(size=900), 5)
+    verdict = calibrate_answers(data.log(bank_of(STEEP_STEP).ids), Specification("gpcm", {}, {}, {}), Demands()).verdicts[0]
+    nan = float("nan")
+    for errors in ((nan, 0.2, 0.1), (0.1, nan, 0.2), (0.2, 0.1, nan)):
+        of_slopes = replace(verdict, se_a=nan, se_b=errors, se_slopes=errors)
+        assert (of_slopes.se_largest, of_slopes.se_steepness) == (0.2, 0.2)
+    none = replace(verdict, se_a=0.3, se_b=(nan, nan))
+    assert np.isnan(none.se_largest)
+    assert none.se_steepness == 0.3

@@ -79,6 +79,7 @@ NO_ANSWER: dict[str, dict[str, object]] = {
     "no item": {"item_id": None},
     "a list": {"payload": "[1]"},
     "no JSON": {"payload": "{"},
+    "lists within lists beyond reading": {"payload": "[" * 100_000},
 }
 
 
@@ -149,7 +150,7 @@ def test_the_page_says_which_event_of_the_log_is_no_answer_and_what_to_do(light:
     event = forge(room, category=None)
     shown = page.post(PAGE, {"mode": "free", "wave": room.wave})
     assert shown.status_code == 422
-    for words in (f"event {event.seq} of {event.attempt}", "rantai catatan tidak utuh", "cact audit"):
+    for words in (f"peristiwa {event.seq} dari {event.attempt}", "rantai catatan tidak utuh", "cact audit"):
         assert words in shown.text
     items = page.get("/petugas/bank/butir")  # shows how often items were answered
     assert items.status_code == 422

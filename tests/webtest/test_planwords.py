@@ -171,3 +171,14 @@ def test_readers_of_english_get_the_words_of_the_engine() -> None:
 def test_one_of_several_plans_is_named_by_its_number() -> None:
     assert say_fault(Fault("plan 2, select", "name", "'x' is not known", "one of mfi")).where == "rencana 2, select"
     assert say_fault(Fault("plan 2, plan", "name", "is empty")).where == "rencana 2"
+
+
+def test_a_word_as_long_as_a_form_is_said_at_once() -> None:
+    word = "se , hypo , hyper " * 20_000
+    assert phrase(f"'{word}' is not known") == f"'{word}' tidak dikenal"  # tried in every way it would take hours
+    assert phrase(word) is None
+
+
+def test_pieces_of_a_template_do_not_overlap() -> None:
+    assert phrase("'' is used twice") == "'' dipakai dua kali"
+    assert phrase("'is used twice") is None

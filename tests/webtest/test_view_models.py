@@ -7,10 +7,11 @@ import pytest
 from flask import Flask
 from flask_babel import Babel
 
-from cat_engine import Faulty, Row
+from cat_engine import Fault, Faulty, Row
 from itembank.demo import load_demo
-from webtest.events import GENESIS, Entry, Kind, chain
+from webtest.events import GENESIS, Break, Entry, Kind, chain
 from webtest.job_levels import JOB_LEVELS
+from webtest.kept_answers import differing
 from webtest.models import Wave
 from webtest.monitor import Board, Line
 from webtest.roster import read_performance, read_roster
@@ -57,6 +58,11 @@ FILES = [
     (read_roster, "nip,nama,jenjang,unit,ruang\n"),
     (read_roster, "nip,nama,jenjang,unit,ruang\n198504122008121001," + "A" * 201 + ",Pengawas,U,R\n"),
     (read_roster, "nip,nama,jenjang,unit,ruang,prior_mean,prior_sd\n198504122008121001,A,Pengawas,U,R,9,0\n198504122008121002,A,Pengawas,U,R,x,\n198504122008121003,A,Pengawas,U,R,3,2\n"),
+    (read_roster, "nip,nama,name,jenjang,unit,ruang\n198504122008121001,A,B,Pengawas,U,R\n"),
+    (read_roster, "nip,nama,jenjang,unit,ruang\n198504122008121000,A,Pengawas,U,R\n198504122008121001,A,Pengawas,U,R,S\n"),
+    (read_roster, "nip,nama,jenjang,unit,ruang\n198504122008121000,A,Pengawas,U,R\n"),
+    (read_roster, "nip,nama,jenjang,unit,ruang\n198504122008121001,A\a,Pengawas,U,R\n"),
+    (read_roster, 'nip,nama,jenjang,unit,ruang\n198504122008121001,"A"B,Pengawas,U,R\n'),
     (read_performance, "nip,kinerja\n198504122008121001,seratus\n"),
 ]  # fmt: skip
 
@@ -70,6 +76,21 @@ def test_every_fault_of_a_file_is_said_in_indonesian(read, text: str) -> None:  
         assert said.message != fault.message, fault
         assert said.remedy
         assert not said.where.startswith("row")
+
+
+LOGS = [
+    Break("W1-A", 3, "its hash is another").fault,
+    differing("W1"),
+    Fault("wave W1", "", "what it was pinned to is not in the database any more, so that nothing can be learned from it", "cact audit W1"),
+]
+
+
+@pytest.mark.parametrize("fault", LOGS)
+def test_a_log_that_cannot_be_used_is_said_in_indonesian(fault: Fault) -> None:
+    said = say_fault(fault)
+    assert f"{said.where} {said.field}".strip() in ("catatan peristiwa 3 dari W1-A", "gelombang W1")
+    assert said.message not in (fault.message, "")
+    assert said.remedy.startswith("periksa dengan 'cact audit'")
 
 
 def line(seat: int, alert: str = "", phase: str = "running", room: str = "A") -> Line:

@@ -55,22 +55,23 @@ class Acts:
         self._engine, self._store, self._catalog, self._keys = engine, store, catalog, keys
         self._past = Past(engine, store, catalog)
 
-    def issue_pins(self, wave_id: str, attempts: Sequence[str], *, actor: str, now: int, asked_at: int | None = None) -> list[Card]:
+    def issue_pins(self, wave_id: str, attempts: Sequence[str], *, actor: str, now: int, newest: int | None = None) -> list[Card]:
         """New PINs for people whose identity has been checked; older PINs die. Marks them present. Cards are returned once.
 
-        `asked_at`: when the officer was asked. Whoever has got a PIN since is left out, so that a form sent twice (a page of cards that is loaded again, a
-        colleague who was faster) makes no printed card worthless. Raises Refused("pins_issued") where that leaves nobody.
+        `newest`: Board.newest_pin as the officer saw it when asked. Whoever has got a PIN since is left out, so that a form sent twice (a page of cards that is
+        loaded again, a colleague who was faster) makes no printed card worthless. Raises Refused("pins_issued") where that leaves nobody. The PINs of a wave
+        die in the order in which they were written down, whatever the clocks said: a colleague's may have been begun before the question, and written after it.
         """
         with SqlSession(self._engine.execution_options(write=True)) as sql, sql.begin():
             self._open_wave(sql, wave_id)
             query = select(Attempt, Person).join(Person, col(Attempt.person_id) == Person.id).where(Attempt.wave_id == wave_id)
-            rows = [(a, p) for a, p in sql.exec(query.order_by(col(Attempt.room), col(Attempt.seat))).all() if a.id in set(attempts)]
-            if asked_at is not None:
-                chosen, rows = rows, [(a, p) for a, p in rows if a.pin_expires_at - PIN_MS < asked_at]
-                if chosen and not rows:
-                    raise Refused("pins_issued")
+            everybody, meant = sql.exec(query.order_by(col(Attempt.room), col(Attempt.seat))).all(), set(attempts)
+            chosen = [(a, p) for a, p in everybody if a.id in meant]
+            rows = [(a, p) for a, p in chosen if newest is None or a.pin_expires_at <= newest]
+            if chosen and not rows:
+                raise Refused("pins_issued")
             pins = {attempt.id: f"{secrets.randbelow(1_000_000):06d}" for attempt, _ in rows}
-            expires_at = now + PIN_MS
+            expires_at = max(now + PIN_MS, 1 + max((a.pin_expires_at for a, _ in everybody), default=0))
 
             def entries(session: Session) -> list[Entry]:
                 if session.finished_at is not None or session.voided is not None:
@@ -96,8 +97,8 @@ class Acts:
         """Mark people present or absent."""
 
         def entries(_kit: Kit, s: Session) -> list[Entry] | str:
-            # Whoever has logged in is here.
-            return [Entry(Kind.ATTENDED, {"present": present})] if present or s.device is None else "not_now"
+            # Whoever has logged in was here, whatever the device is now; of whoever is out of the wave nobody asks.
+            return "not_now" if s.connections or s.voided is not None else [Entry(Kind.ATTENDED, {"present": present})]
 
         return self._each(wave_id, attempts, entries, actor=actor, now=now)
 

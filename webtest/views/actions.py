@@ -26,8 +26,7 @@ class Action:
     picked: bool = False  # only for people who were ticked, never for "all who are shown"
     phases: tuple[str, ...] = ()
     also: tuple[str, ...] = ()  # phases in which it may be done, though nobody is offered it beside the person's details
-
-    unticked: tuple[str, ...] = ()  # who is meant where nobody was ticked, instead of all who are shown: those in these phases
+    pins: bool = False  # where nobody was ticked, whoever holds a PIN keeps it, and whoever has logged in needs none
 
     def left_out(self, phase: str) -> bool:
         """Whether people in `phase` would be passed over."""
@@ -41,7 +40,7 @@ ACTIONS = {
         Action(
             "pin", _l("Terbitkan PIN"), _l("Terbitkan PIN dan cetak kartu"),
             _l("Peserta ditandai hadir dan memperoleh PIN baru. PIN lama mereka tidak berlaku lagi. PIN hanya ditampilkan sekali."),
-            phases=("absent", "entering", "waiting"), also=(*UNDER_WAY, "paused"), unticked=("absent",),
+            phases=("absent", "entering", "waiting"), also=(*UNDER_WAY, "paused"), pins=True,
         ),
         Action(
             "start", _l("Mulai serentak"), _l("Mulai"),
@@ -115,12 +114,17 @@ def meant_by(action: Action, board: Board, look: Look, ticked: Collection[str]) 
         chosen, held = [line for line in board.lines if line.attempt in ticked], 0
     else:
         shown = view_of(board, look).lines
-        chosen = [line for line in shown if not action.unticked or line.phase in action.unticked]
-        held = sum(line not in chosen and not action.left_out(line.phase) for line in shown)
+        chosen = [line for line in shown if not action.pins or _without_pin(line, board.at)]
+        held = sum(not action.left_out(line.phase) and not _without_pin(line, board.at) for line in shown) if action.pins else 0
     people = tuple(line for line in chosen if not action.left_out(line.phase))
     if not people:
         raise Refused("pins_held" if held else "nobody")
     return Meant(people, tuple(line for line in chosen if action.left_out(line.phase)), held)
+
+
+def _without_pin(line: Line, at: int) -> bool:
+    """Whether somebody cannot log in for want of a PIN, or of one that still holds."""
+    return line.phase == "absent" or (line.phase == "entering" and line.pin_until <= at)
 
 
 def open_to(phase: str, *, wave: str, has_device: bool, void_requested_by: str | None, actor: str) -> list[Action]:

@@ -33,6 +33,15 @@ PLACES = {
 # (pattern of the whole English message, what happened, what to do); groups of the pattern fill {0}, {1} ... of both
 SAID = [
     (r"is not 18 digits.*", _l("bukan 18 angka"), _l("simpan kolom NIP sebagai teks, lalu periksa angkanya")),
+    (
+        r"ends in 000: .*",
+        _l("berakhir dengan 000: lembar kerja yang menyimpannya sebagai angka menghilangkan tiga angka terakhir"),
+        _l("simpan kolom NIP sebagai teks, lalu periksa angkanya"),
+    ),
+    (r"more than one column means this", _l("lebih dari satu kolom berarti ini"), _l("sisakan satu kolom")),
+    (r"has more cells than the header", _l("memuat lebih banyak sel daripada baris judul"), _l("beri tanda kutip pada teks yang memuat pemisah kolom")),
+    (r"holds a control character", _l("memuat karakter yang tidak tampak"), _l("ketik ulang sel itu")),
+    (r"cannot be read: .*", _l("tidak terbaca"), _l("periksa tanda kutipnya, atau simpan sebagai XLSX")),
     (r"does not begin with a birth date.*", _l("tidak diawali tanggal lahir (TTTTBBHH)"), _l("periksa NIP pada kartu pegawai")),
     (r"has the birth year (\d+)", _l("memuat tahun lahir {0}"), _l("periksa NIP pada kartu pegawai")),
     (r"has neither 1 nor 2 as its 15th digit", _l("angka ke-15 bukan 1 atau 2"), _l("periksa NIP pada kartu pegawai")),
@@ -75,6 +84,16 @@ SAID = [
         _l("rantai catatan tidak utuh: isinya pernah diubah"),
         _l("periksa dengan 'cact audit'; jawaban gelombang ini tidak dapat dipakai"),
     ),
+    (
+        r"what it was pinned to is not in the database any more, .*",
+        _l("bank soal atau rencana yang dipakainya tidak ada lagi di basis data"),
+        _l("periksa dengan 'cact audit'; jawaban gelombang ini tidak dapat dipakai"),
+    ),
+    (
+        r"the answers that are kept of it are not those of its log",
+        _l("jawaban yang disimpan darinya tidak sama dengan catatannya"),
+        _l("periksa dengan 'cact audit'; jawaban gelombang ini tidak dapat dipakai"),
+    ),
     (r"the item has no text", _l("butir belum memiliki teks"), _l("masukkan teksnya, atau pensiunkan butirnya")),
 ]  # fmt: skip
 
@@ -92,7 +111,7 @@ class Said:
 def say_fault(fault: Fault) -> Said:
     """The fault in the reader's words; what the engine says of a test plan in its own, in another language than Indonesian."""
     plan = in_plan(fault)
-    field = fault.field if plan and fault.field not in LIMITS else str(FIELDS.get(fault.field, fault.field))
+    field = fault.field if plan and fault.field not in LIMITS else _field(fault.field)
     for pattern, message, remedy in () if plan else SAID:
         found = re.fullmatch(pattern, fault.message)
         if found:
@@ -102,10 +121,19 @@ def say_fault(fault: Fault) -> Said:
     return Said(_place(fault.where), field, fault.message, fault.remedy)
 
 
+def _field(field: str) -> str:
+    """'name' -> 'nama', and 'event 3 of W1-A' -> 'peristiwa 3 dari W1-A'."""
+    if event := re.fullmatch(r"event (\d+) of (.*)", field):
+        return _("peristiwa %(n)s dari %(a)s", n=event[1], a=event[2])
+    return str(FIELDS.get(field, field))
+
+
 def _place(where: str) -> str:
-    """'row 7' -> 'baris 7', 'plan 2, select' -> 'rencana 2, select', and 'plan 2, plan' -> 'rencana 2'."""
+    """'row 7' -> 'baris 7', 'wave W1' -> 'gelombang W1', 'plan 2, select' -> 'rencana 2, select', and 'plan 2, plan' -> 'rencana 2'."""
     if row := re.fullmatch(r"row (\d+)", where):
         return _("baris %(n)s", n=row[1])
+    if wave := re.fullmatch(r"wave (\S+)", where):
+        return _("gelombang %(w)s", w=wave[1])
     if plan := re.fullmatch(r"plan (\d+), (.*)", where):
         return _("rencana %(n)s", n=plan[1]) + ("" if plan[2] == "plan" else f", {plan[2]}")
     return str(PLACES.get(where, where))

@@ -6,6 +6,7 @@ template from the engine's source and holds that each stands here.
 """
 
 import re
+from collections.abc import Sequence
 from functools import cache
 
 from cat_engine import Fault
@@ -201,15 +202,35 @@ def in_plan(fault: Fault) -> bool:
 
 def phrase(text: str) -> str | None:
     """A message or a remedy of the engine in Indonesian; None where the table does not hold it."""
-    for pattern, words in _patterns():
-        found = pattern.fullmatch(text)
-        if found:
-            return words.format(*found.groups())
+    for pieces, words in _templates():
+        found = _holes(pieces, text)
+        if found is not None:
+            return words.format(*found)
     return None
 
 
 @cache
-def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """The table as patterns; the template that says most itself comes first, so that a general one does not take what a special one means."""
+def _templates() -> tuple[tuple[list[str], str], ...]:
+    """The table with what each template says around its {}; the one that says most itself comes first, so that a general one does not take what a special one
+    means.
+    """
     ordered = sorted(PHRASES.items(), key=lambda pair: -len(pair[0].replace("{}", "")))
-    return tuple((re.compile("(.*)".join(map(re.escape, template.split("{}"))), re.DOTALL), words) for template, words in ordered)
+    return tuple((template.split("{}"), words) for template, words in ordered)
+
+
+def _holes(pieces: Sequence[str], text: str) -> list[str] | None:
+    """What stands in a text between the pieces of its template, each at its first place; None where they are not in it. Looks at the text once: it may hold a
+    word of a plan as long as a form, which a regular expression would try to cut in every way.
+    """
+    first, *others = pieces
+    if not others or not text.startswith(first):
+        return [] if text == first else None
+    found, at = [], len(first)
+    for piece in others[:-1]:
+        end = text.find(piece, at)
+        if end < 0:
+            return None
+        found.append(text[at:end])
+        at = end + len(piece)
+    end = len(text) - len(others[-1])
+    return [*found, text[at:end]] if end >= at and text.endswith(others[-1]) else None

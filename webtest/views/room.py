@@ -207,14 +207,14 @@ def ask(wave_id: str) -> Any:
         raise Refused("not_now")
     look = Look.of(request.form)
     board = house().monitor.board(wave_id, now_ms(), fresh=True)
-    meant = Meant() if action.on_wave else meant_by(action, board, look, request.form.getlist("attempt"))
+    meant = Meant() if action.on_wave else meant_by(action, board, look, set(request.form.getlist("attempt")))
     groups: dict[str, list[str]] = {}
     for code in REASONS:
         groups.setdefault(say(code.split(".")[0], REASON_GROUPS), []).append(code)
     to = {"pin": "room.pins", "close": "room.close_wave"}.get(action.code, "room.act")
     return render_template(
-        "officer/confirm.html", wave=board.wave, board=board, action=action, meant=meant, look=look, groups=groups, to=to, asked_at=now_ms()
-    )  # fmt: skip
+        "officer/confirm.html", wave=board.wave, board=board, action=action, meant=meant, look=look, groups=groups, to=to
+    )
 
 
 @pages.get("/gelombang/<wave_id>/konfirmasi")
@@ -238,8 +238,8 @@ def open_wave(wave_id: str) -> Any:
 @needs(Right.RUN_ROOM)
 def pins(wave_id: str) -> Any:
     """The cards, which only the answer to this form holds. Sent once more, the same form issues nothing."""
-    chosen, asked_at = _chosen(wave_id), request.form.get("asked_at", type=int)
-    cards = house().waves.issue_pins(wave_id, chosen, actor=officer().actor, now=now_ms(), asked_at=asked_at)
+    chosen, newest = _chosen(wave_id), request.form.get("newest_pin", type=int)
+    cards = house().waves.issue_pins(wave_id, chosen, actor=officer().actor, now=now_ms(), newest=newest)
     view = house().monitor.board(wave_id, now_ms())
     return render_template("officer/cards.html", cards=cards, wave=view.wave, left_out=len(set(chosen)) - len(cards))
 

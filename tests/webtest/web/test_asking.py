@@ -49,3 +49,15 @@ def test_no_kind_of_reason_is_chosen_beforehand(site: Site, room: Room) -> None:
     select = page.split('<select id="code"')[1].split("</select>")[0]
     assert "selected" not in select
     assert select.index('<option value="">') < select.index("<optgroup")
+
+
+def test_whoever_has_logged_in_was_here_whatever_was_noted_before(room: Room) -> None:
+    house, (first, second) = room.house, room.takers
+    done = house.waves.attend(room.wave, [first.attempt], False, actor="user:2", now=NOW)  # holds a PIN, and came late
+    assert [outcome.done for outcome in done] == [True]
+    room.log_in(first, NOW)
+    assert [line.present for line in house.monitor.board(room.wave, NOW, fresh=True).lines] == [True, True]
+    house.waves.release_device(room.wave, [first.attempt], "PC mati", actor="user:2", now=NOW)
+    outcomes = house.waves.attend(room.wave, [first.attempt, second.attempt], False, actor="user:2", now=NOW)
+    assert {outcome.attempt: outcome.code for outcome in outcomes} == {first.attempt: "not_now", second.attempt: ""}
+    assert [line.present for line in house.monitor.board(room.wave, NOW, fresh=True).lines] == [True, False]

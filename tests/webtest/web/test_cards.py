@@ -2,9 +2,13 @@
 
 import re
 
+import pytest
+from sqlalchemy import text
+
 from tests.webtest.conftest import PLAN, Room, Taker
 from tests.webtest.site import NOW, Browser, Site
 from webtest.founding import invented_roster
+from webtest.refusal import Refused
 from webtest.services.waves import NewWave
 
 CARD = re.compile(r"NIP (\d{18})<br>.*?<div class=\"pin\">(\d{6})</div>", re.DOTALL)
@@ -75,3 +79,28 @@ def test_whoever_holds_a_pin_keeps_it_unless_ticked(site: Site) -> None:
     refused = browser.post(f"{board}/konfirmasi", {"action": "pin"}, headers={"Referer": f"http://localhost{board}"})
     assert refused.status_code == 303
     assert "sudah memegang PIN. Centang" in browser.get(board).text
+
+
+def test_a_colleague_whose_pins_were_begun_before_the_question_and_written_after_it_is_faster_too(site: Site, room: Room) -> None:
+    browser, board = site.browser().officer("koordinator"), f"/petugas/gelombang/{room.wave}"
+    form = asked(browser, board, *room.ids)
+    cards = room.house.waves.issue_pins(room.wave, [room.ids[0]], actor="user:9", now=NOW - 60_000)  # it took a minute to write them down
+    page = browser.post(f"{board}/pin", form).text
+    assert [nip for nip, _pin in CARD.findall(page)] == [room.takers[1].nip]
+    site.browser().taker(Taker(room.ids[0], room.takers[0].nip, cards[0].pin, ""))
+
+
+def test_pins_of_one_millisecond_are_told_apart(room: Room) -> None:
+    house, wave = room.house, room.wave
+    seen = house.monitor.board(wave, NOW, fresh=True).newest_pin
+    house.waves.issue_pins(wave, room.ids[:1], actor="user:9", now=NOW, newest=seen)  # NOW is when the first PINs were issued, too
+    with pytest.raises(Refused, match="pins_issued"):
+        house.waves.issue_pins(wave, room.ids[:1], actor="user:9", now=NOW, newest=seen)
+
+
+def test_whose_pin_died_before_logging_in_is_meant_without_a_tick(site: Site, room: Room) -> None:
+    with site.house.engine.execution_options(write=True).begin() as sql:
+        sql.execute(text("UPDATE attempt SET pin_expires_at = 1 WHERE id = :a"), {"a": room.ids[1]})
+    page = site.browser().officer("koordinator").post(f"/petugas/gelombang/{room.wave}/konfirmasi", {"action": "pin"}).text
+    assert [value for name, value in HIDDEN.findall(page) if name == "attempt"] == room.ids[1:]
+    assert "1 peserta lain sudah memegang PIN" in page

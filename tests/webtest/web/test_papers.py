@@ -2,13 +2,15 @@
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from openpyxl import load_workbook
 
 from cat_engine import Faulty
 from tests.webtest.conftest import Room
-from tests.webtest.site import Site
+from tests.webtest.site import NOW, Site
+from webtest.minutes import minutes_of
 from webtest.roster import read_roster
 
 ROSTER = "/petugas/gelombang/baru/daftar-peserta.xlsx"
@@ -46,3 +48,13 @@ def test_the_attendance_list_names_everybody_and_who_is_here(site: Site, room: R
     assert "1/2 hadir" in page
     assert f"{board}/daftar-hadir" in browser.get(board).text
     assert browser.get("/petugas/gelombang/W0/daftar-hadir").status_code == 404
+
+
+def test_the_minutes_write_all_their_numbers_alike(site: Site, room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_many = replace(
+        minutes_of(site.house, room.wave, NOW), expected=2001, present=1002, absent=("A – 1",) * 1003, finished=1004, answers=1005
+    )
+    monkeypatch.setattr("webtest.views.room.minutes_of", lambda *_: of_many)
+    browser, page = site.browser().officer("koordinator"), f"/petugas/gelombang/{room.wave}/berita-acara"
+    said = re.findall(r"<dd>(\d[\d.]*)(?:<| \()", browser.get(page).text)
+    assert said == ["2.001", "1.002", "1.003", "1.004", "1.005"]
