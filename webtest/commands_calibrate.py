@@ -1,10 +1,11 @@
 """`cact calibrate`: of a file of answers, or of the answers of an installation's closed waves; `cact link`: two sets of parameters on one scale."""
 
 import json
+import os
 import re
 import resource
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,7 +179,8 @@ def _calibrate_file(answers: Path, mml: MmlOptions, options: Mapping[str, Any], 
         ).encode()
     write_files(contents, force=True)
     if found.run is None:
-        out.print("No item could be estimated:")
+        anchored = all(verdict.flags == ("anchor",) for verdict in found.verdicts)
+        out.print("Nothing was left to estimate: every item is an anchor." if anchored else "No item could be estimated:")
     else:
         fit = found.run.fit
         out.print(
@@ -313,10 +315,26 @@ def _publish(house: "House", version: int) -> None:
     out.print(f"Version {version} is published in {house.folder}.")
 
 
+def _common(told: str | None, new: Collection[str], old: Collection[str]) -> list[str]:
+    """The common items: those told, in a file or by themselves, or all that both have. Raises Faulty for what is neither file nor ids."""
+    if told is None:
+        return [item_id for item_id in new if item_id in old]
+    if os.path.exists(told):  # Path.exists raises where many ids are longer than a file's name may be
+        return read_ids(read_text(Path(told)))
+    ids = [item_id.strip() for item_id in told.split(",") if item_id.strip()]
+    if not any(item_id in new or item_id in old for item_id in ids):
+        raise Faulty([Fault("--common", "", "is neither a file nor ids of items", "a file with an id a line, or ids separated by commas")])
+    return ids
+
+
 @click.command("link")
 @click.option("--new", "new_file", type=FILE, required=True, help="Parameters to move: item_id,model,a,b1,…,c,d.")
 @click.option("--old", "old_file", type=FILE, required=True, help="Parameters on the scale to move to.")
-@click.option("--common", "common_file", type=FILE, help="Ids of the common items, one a line. [default: all ids that both files have]")
+@click.option(
+    "--common",
+    metavar="IDS",
+    help="Common items: a file with an id a line, or ids separated by commas. [default: all that both files have]",
+)
 @click.option(
     "--method", type=click.Choice(METHODS), default="sl", show_default=True, help="mean/mean, mean/sigma, Haebara, Stocking-Lord."
 )
@@ -324,33 +342,31 @@ def _publish(house: "House", version: int) -> None:
 @click.option("--out", "out_file", type=FILE, help="Write the moved parameters as CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
 @guarded
-def link_files(
-    new_file: Path, old_file: Path, common_file: Path | None, method: str, purify: bool, out_file: Path | None, as_json: bool
-) -> None:
+def link_files(new_file: Path, old_file: Path, common: str | None, method: str, purify: bool, out_file: Path | None, as_json: bool) -> None:
     """Link two calibrations by their common items: constants A and B with theta_old = A theta_new + B."""
     if out_file is not None:
         check_target(out_file, force=True)
     new, old = read_as(new_file, read_items_csv), read_as(old_file, read_items_csv)
-    common = read_ids(read_text(common_file)) if common_file else [item_id for item_id in new if item_id in old]
+    shared = _common(common, new, old)
     faults = [
         Fault(str(path), item_id, "is a common item and is missing", "leave it out of the common items")
         for path, rows in ((new_file, new), (old_file, old))
-        for item_id in common
+        for item_id in shared
         if item_id not in rows
     ]
     if faults:
         raise Faulty(faults)
-    mine, theirs = [new[item_id] for item_id in common], [old[item_id] for item_id in common]
-    (slope, intercept), kept = purified_link(mine, theirs, method) if purify else (link(mine, theirs, method), len(common))
+    mine, theirs = [new[item_id] for item_id in shared], [old[item_id] for item_id in shared]
+    (slope, intercept), kept = purified_link(mine, theirs, method) if purify else (link(mine, theirs, method), len(shared))
     if out_file is not None:
         write_file(
             out_file, write_items_csv({item_id: transform(row, slope, intercept) for item_id, row in new.items()}).encode(), force=True
         )
     z = robust_z([transform(row, slope, intercept) for row in mine], theirs)
-    drift = {item_id: round(float(value), 2) for item_id, value in zip(common, z, strict=True) if abs(value) > LARGEST_Z}
-    figures = {"method": method, "A": slope, "B": intercept, "common": len(common), "used": kept, "moved": len(new), "drift": drift}
+    drift = {item_id: round(float(value), 2) for item_id, value in zip(shared, z, strict=True) if abs(value) > LARGEST_Z}
+    figures = {"method": method, "A": slope, "B": intercept, "common": len(shared), "used": kept, "moved": len(new), "drift": drift}
     lines = [
-        f"A = {slope:.6f}, B = {intercept:.6f} ({method}, {len(common)} common items{f', {len(common) - kept} left out' if purify else ''})"
+        f"A = {slope:.6f}, B = {intercept:.6f} ({method}, {len(shared)} common items{f', {len(shared) - kept} left out' if purify else ''})"
     ]
     lines += [escape(f"  {item_id} may have drifted: robust z of b {value}") for item_id, value in drift.items()]
     put(figures, as_json, "\n".join(lines))

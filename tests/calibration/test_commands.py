@@ -121,6 +121,15 @@ def test_anchors_groups_and_a_model_file_are_taken(answered: Path) -> None:
         assert group["se_mean"] > 0
 
 
+def test_where_every_item_is_an_anchor_nothing_is_left_to_estimate(answered: Path) -> None:
+    (answered / "B.csv").write_text(write_items_csv({f"i{k}": Row("2pl", 1.3, [0.0]) for k in range(8)}))
+    rows = [line.split(",")[:9] for line in (answered / "R.csv").read_text().splitlines()]  # without the items of which something is wrong
+    (answered / "R.csv").write_text("\n".join(map(",".join, rows)) + "\n")
+    said = ok("calibrate", answered / "R.csv", "--anchors", answered / "B.csv", "--out", answered / "P.csv")
+    assert "Nothing was left to estimate: every item is an anchor." in said
+    assert {row["flag"] for row in table(answered / "P.csv").values()} == {"anchor"}
+
+
 def test_graded_answers_and_a_rating_scale(draw: Callable[..., Any], tmp_path: Path) -> None:
     rows = [Row("pcm", 1.0, [b - 0.5, b + 0.5]) for b in (-0.6, 0.0, 0.6)]
     data = draw(rows, np.random.default_rng(211).normal(size=900), 212)
@@ -237,6 +246,10 @@ def test_link_moves_parameters_and_says_the_constants(tmp_path: Path) -> None:
     assert "(sl, 6 common items, 1 left out)" in ok("link", *common, "--purify")
     (tmp_path / "C.txt").write_text("i1\nzz\n")
     assert "zz: is a common item and is missing" in refused("link", *common, "--common", tmp_path / "C.txt")
+    assert json.loads(ok("link", *common, "--common", "i1, i3,i5", "--json"))["common"] == 3
+    assert "zz: is a common item and is missing" in refused("link", *common, "--common", "i1,zz")
+    for neither in (tmp_path / "D.txt", ",", "x" * 300):
+        assert "--common: is neither a file nor ids of items" in refused("link", *common, "--common", neither)
 
 
 def sit_a_wave(place: Place, n: int) -> str:
