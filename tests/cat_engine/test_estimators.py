@@ -31,7 +31,7 @@ def found(pool: Pool, method: Estimator, items: list[int], answers: list[int], p
 ITEMS = st.lists(st.tuples(st.floats(0.3, 2.5), st.floats(-3.0, 3.0), st.floats(0.0, 0.3), st.integers(0, 1)), min_size=1, max_size=20)
 
 
-@pytest.mark.parametrize("name", ["eap", "map", "mle", "mlef"])
+@pytest.mark.parametrize("name", ["eap", "map", "mle", "mlef", "robust"])
 @settings(max_examples=60, deadline=None)
 @given(ITEMS)
 def test_after_a_wrong_answer_theta_never_rises_and_after_a_right_one_never_falls(
@@ -49,11 +49,35 @@ def test_after_a_wrong_answer_theta_never_rises_and_after_a_right_one_never_fall
     assert after >= before - 1e-9 if answers[-1] else after <= before + 1e-9
 
 
-def test_warms_estimate_may_move_the_other_way_and_that_is_mathematics() -> None:
+@pytest.mark.parametrize("name", ESTIMATOR.names)
+@settings(max_examples=60, deadline=None)
+@given(ITEMS, st.data())
+def test_of_two_answerings_of_the_same_items_the_one_with_a_right_answer_more_never_has_the_lower_theta(
+    name: str, items: list[tuple[float, float, float, int]], data: st.DataObject
+) -> None:
+    method = ESTIMATOR.build({"name": name}, [])
+    pool, answers = pool_of([Row("3pl", a, [b], c) for a, b, c, _ in items]), [u for *_, u in items]
+    at = data.draw(st.integers(0, len(items) - 1))
+    wrong, right = (found(pool, method, list(range(len(items))), [*answers[:at], u, *answers[at + 1 :]])[0] for u in (0, 1))
+    assert right >= wrong - 1e-9
+
+
+def test_warms_estimate_may_rise_after_a_wrong_answer_since_its_correction_moves_to_the_new_item() -> None:
     rows = [Row("2pl", 0.4, [-0.5]), Row("2pl", 2.5, [2.5])]
     before, _ = found(pool_of(rows), WeightedLikelihood(), [0], [0])
     after, _ = found(pool_of(rows), WeightedLikelihood(), [0, 1], [0, 0])
+    # one wrong answer to an item of slope a: l' + J / (2 I) = a (1/2 - 2 P), which is 0 where P = 1/4
+    assert before == pytest.approx(-0.5 + np.log(1 / 3) / 0.4, abs=1e-6)
     assert after > before
+
+
+def test_whatever_finite_step_stands_for_all_wrong_some_right_answer_leads_below_it() -> None:
+    """So fixed steps cannot have what maximum likelihood itself has: its highest point after a very easy item goes as low as one likes."""
+    for step in (0.4, 0.1, 0.01):
+        pool = pool_of([Row("2pl", 1.0, [0.0]), Row("2pl", 1.0, [-8.0])])
+        before, _ = found(pool, MaximumLikelihood(step=step), [0], [0])
+        after, _ = found(pool, MaximumLikelihood(step=step), [0, 1], [0, 1])
+        assert after < before == pytest.approx(-step)
 
 
 def test_maximum_likelihood_is_the_highest_point_of_the_likelihood() -> None:
