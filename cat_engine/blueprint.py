@@ -97,9 +97,11 @@ def read_rows(table: Iterable[Mapping[str, str]]) -> tuple[BlueprintRow, ...]:
         absent = [name for name in COLUMNS if name not in row]
         if absent:
             raise Faulty([Fault("row 1", name, "the column is missing", ",".join(COLUMNS)) for name in absent])
-        if row.get("ONOFF", "").upper() == "OFF" or not any(row.values()):
+        switch, where = row.get("ONOFF", "").upper(), f"row {number}"
+        if switch == "OFF" or not any(row.values()):
             continue
-        where = f"row {number}"
+        if switch not in ("", "ON"):
+            faults.append(Fault(where, "ONOFF", f"'{row['ONOFF']}' is neither ON nor OFF", "ON, OFF, or empty for ON"))
         row_id = row["CONSTRAINT_ID"] or where
         if row_id in places:
             faults.append(Fault(where, "CONSTRAINT_ID", f"'{row_id}' stands in {places[row_id]} already", "a name of its own for each row"))
@@ -131,8 +133,8 @@ def read_rows(table: Iterable[Mapping[str, str]]) -> tuple[BlueprintRow, ...]:
 
 
 def row_faults(rows: Sequence[BlueprintRow], content: Content, count: int, *, timed: bool = True) -> list[Fault]:
-    """Faults between blueprint rows and the content they speak of: unknown attributes, conditions that cannot be read, sums of no numbers, and
-    rows of seconds where none are known (not `timed`).
+    """Faults between blueprint rows and the content they speak of: unknown attributes, conditions that cannot be read or do not go with their row, sums of
+    no numbers, rows that include what is not there, and rows of seconds where none are known (not `timed`).
     """
     faults = []
     for row in rows:
@@ -150,6 +152,9 @@ def row_faults(rows: Sequence[BlueprintRow], content: Content, count: int, *, ti
 
 def _check_row(row: BlueprintRow, attributes: Mapping[str, Sequence[str]], count: int) -> None:
     if row.per_stimulus:
+        if (row.kind, row.what) != ("number", "item"):
+            msg = f"'{row.condition}' bounds the number of items of a stimulus: it does not go with {row.kind} of {row.what}"
+            raise ConditionError(msg)
         return
     if row.kind == "order":
         attribute(attributes, row.condition)
@@ -165,7 +170,10 @@ def _check_row(row: BlueprintRow, attributes: Mapping[str, Sequence[str]], count
             msg = f"'{wrong[0]}' of attribute '{name.strip()}' is not a number"
             raise ConditionError(msg)
     elif not by_value(row, attributes):
-        evaluate(row.condition, attributes, count)
+        chosen = evaluate(row.condition, attributes, count)
+        if row.kind == "include" and not chosen.any():
+            msg = f"no {row.what} meets '{row.condition}', so that none can be included"
+            raise ConditionError(msg)
 
 
 def _or_nan(cell: str) -> float:

@@ -45,19 +45,26 @@ def assemble(
     pool = pool_of(bank, bank.competencies)
     with named(constraint_file):
         rows = read_rows(read_table(read_text(constraint_file)))
+    faults = (
+        [] if rows else [Fault(str(constraint_file), "ONOFF", "every row is OFF, so that nothing bounds the form", "a row that counts")]
+    )
+    if not pool.operational.any():
+        faults.append(Fault(str(bank_file), "status", "no item is active", "a bank with active items"))
+    if faults:
+        raise Faulty(faults)
     own = [bank.attributes[bank.index[i]] for i in pool.ids]
     if any(row.kind == "time" for row in rows) and pool.seconds is None:
         raise Faulty(time_faults(bank, pool.ids))
     content = _content(pool, own, attribute_file, stimulus_file)
     faults = row_faults(rows, content, len(pool))
     if faults:
-        raise Faulty(faults)
+        raise Faulty([replace(fault, where=f"{constraint_file.name}, {fault.where}") for fault in faults])
     pool = replace(pool, content=content)
     info = information(pool.params, theta).mean(axis=0)
     assembly = pool.assembly(rows)
     found = assembly.solve(info, pool.operational)
     if found is None:
-        raise Faulty(conflict_faults(rows, pool))
+        raise Faulty([replace(fault, where=constraint_file.name, field="") for fault in conflict_faults(rows, pool)])
     items = np.flatnonzero(found)
     items = items[np.argsort(assembly.order[items], kind="stable")]
     with whole_file(out_file) as part:

@@ -1,7 +1,7 @@
 """`cact plan check`, `cact information`, `cact score`, `cact next`: plans and banks looked at before anyone sits a test."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ from webtest.engine_inputs import (
     read_given,
 )
 from webtest.item_times import times_for
+from webtest.rate_trial import rate_trial
 from webtest.search_bar import control_with_bar
 from webtest.snapshots import group_faults
 from webtest.whole_files import whole_file, write_csv
@@ -96,6 +97,10 @@ def plan_check(plan_file: Path, bank_file: Path | None, data: Path | None, as_js
         new = 0 if pool.need is None else int(np.count_nonzero(pool.need))
         found |= {"items": len(pool) - new, "pretest_items": new, "pool_digest": pool.digest}
         text += f"; it fits the bank's {len(pool) - new} items" + (f" and {new} in pretest" if plan.most_pretest else "")
+        rates = rate_trial(plan, pool)
+        if rates is not None:
+            found["exposure"] = asdict(rates)
+            text += "\n" + escape(rates.words)
         times = times_for(bank, pool)
         if times is not None:
             advice = section_advice(plan, pool, times, Speeds())

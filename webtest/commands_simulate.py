@@ -18,6 +18,7 @@ from cat_engine.irt import Floats, Ints
 from cat_engine.people import People
 from cat_engine.population import Population
 from cat_engine.priors import WIDEST, UniformPrior
+from cat_engine.rates import limit_of
 from cat_engine.simulate import Mapper, Trial
 from cat_engine.timing import Speeds
 from itembank.bank import Bank, pool_of
@@ -26,6 +27,7 @@ from webtest.console import err, guarded, json_option, language_option, named, p
 from webtest.engine_inputs import Given, parse_grid, parse_prior, pool_for, read_answers, read_correlations, read_thetas
 from webtest.item_times import times_for
 from webtest.languages import language as language_of
+from webtest.rate_trial import listed
 from webtest.search_bar import control_with_bar
 from webtest.simulation_cluster import spread
 from webtest.simulation_comparison import write_comparison
@@ -289,6 +291,8 @@ def _lines(done: Simulated, *, named: bool) -> list[str]:
         f"reliability {f['reliability']:.3f}",
         f"highest exposure {f['max_exposure']:.0%}, overlap {f['overlap']:.3f}, unused {f['unused']:.0%}; {f['seconds']:.2f} s",
     ]
+    if f["above_r_max"]:
+        lines.append(f"r_max = {limit_of(done.tally.trial.plan.eligibility):g} is NOT kept; {listed(f['above_r_max'])}")
     if f["mean_minutes"] is not None:
         lines.append(f"{f['mean_minutes']:.1f} minutes on average, {f['out_of_time']:.1%} ran out of time")
     missed = [c["figure"] for c in f["acceptance"] if not c["holds"]]

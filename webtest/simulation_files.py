@@ -14,6 +14,7 @@ from calibration.language import INDONESIAN, Language
 from cat_engine.irt import Floats, Ints
 from cat_engine.people import People
 from cat_engine.pretest import is_pretest
+from cat_engine.rates import above_limit, limit_of
 from cat_engine.section_time import SectionAdvice, section_advice
 from cat_engine.simulate import Mapper, Trial, blocks, in_turn
 from cat_engine.tally import LEVELS, Tally
@@ -124,10 +125,17 @@ def summary(design: Design, tally: Tally, unscored: Ints, advice: Sequence[Secti
             }
             for one, spent in zip(advice, tally.times, strict=True)
         ],
+        "above_r_max": _above(tally),
         "acceptance": [asdict(check) for check in design.trial.plan.acceptance.checks(tally.worst)],
         "plan_digest": design.trial.plan.digest,
         "pool_digest": pool.digest,
     }  # fmt: skip
+
+
+def _above(tally: Tally) -> list[str] | None:
+    """The items that more people got than the plan's r_max allows, beyond chance; None where the plan has none."""
+    limit, ids = limit_of(tally.trial.plan.eligibility), tally.trial.pool.ids
+    return None if limit is None else [ids[i] for i in np.flatnonzero(above_limit(tally.given, tally.people, limit))]
 
 
 def finite(value: float) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any
 from calibration.language import INDONESIAN, N_, Language
 from calibration.report import CSS
 from cat_engine.irt import Floats
+from cat_engine.rates import limit_of
 from cat_engine.section_time import SectionAdvice
 from cat_engine.tally import LEVELS, Tally
 from webtest.simulation_plots import (
@@ -147,7 +148,7 @@ def html_report(done: Simulated, language: Language = INDONESIAN) -> str:
     )
     known = TRUTHS[f["truth"]]
     parts = [
-        f'<p class="soft">{size} {_(known)}</p>', facts(shown), *_acceptance(done, language),
+        f'<p class="soft">{size} {_(known)}</p>', facts(shown), *_rates(done, language), *_acceptance(done, language),
         heading(_("Menurut kompetensi")), _competencies(done, language), heading(_("Ketelitian yang tercapai")), _reached(done, language),
     ]  # fmt: skip
     if done.advice:
@@ -161,6 +162,15 @@ def html_report(done: Simulated, language: Language = INDONESIAN) -> str:
     for s, name in enumerate(tally.trial.pool.competencies):
         parts += [f"<h3>{html.escape(name)}</h3>", _plots(done, s, name, language), _deciles(tally, s, language)]
     return document(language, _("Laporan simulasi: {plan}").format(plan=f["plan"]), parts)
+
+
+def _rates(done: Simulated, language: Language) -> list[str]:
+    """That the plan's limit of exposure was not kept, where it was not."""
+    above, limit, _ = done.figures["above_r_max"], limit_of(done.tally.trial.plan.eligibility), language.gettext
+    if not above or limit is None:
+        return []
+    words = _("Batas paparan {limit} tidak terjaga, melebihi yang dapat dijelaskan oleh kebetulan, pada butir: {items}.")
+    return [f'<p class="warn">{words.format(limit=percent(language, limit), items=html.escape(", ".join(above)))}</p>']
 
 
 def _acceptance(done: Simulated, language: Language) -> list[str]:

@@ -279,6 +279,41 @@ def test_a_faulty_blueprint_is_refused(files: Path, old: str, new: str) -> None:
     assert not (files / "form.csv").exists()
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        (
+            'Enemy,Item,"ID %in% c(""x2"", ""x3"")"',
+            'Include,Item,"ID == ""x9"""',
+            "no item meets",
+        ),  # a slip of the pen would leave out what must be in
+        ("C2,Number,Item,AREA == 1,1,1", "C2,Sum,Item,Per Stimulus,1,1", "does not go with sum"),  # was counted as a number
+        ("C2,Number,Item,AREA == 1,1,1", "C2,Number,Stimulus,per stimulus,1,1", "does not go with number of stimulus"),
+        ("AREA == 1,1,1,", "AREA == 1,1,1,of", "'of' is neither ON nor OFF"),  # counted, though it was meant not to
+        ("C1,Number,Item,,2,2,", "C1,Number,Item,,5,5,", "no test of the pool satisfies C1"),
+    ],
+)
+def test_a_row_that_would_silently_mean_something_else_is_refused_with_its_place(files: Path, old: str, new: str, field: str) -> None:
+    assert old in ROWS
+    result = assemble(files, ROWS.replace(old, new))
+    assert result.exit_code == 2
+    assert field in result.stderr
+    assert "rows.csv" in result.stderr
+    assert not (files / "form.csv").exists()
+
+
+def test_nothing_to_choose_from_and_nothing_to_keep_are_refused(files: Path) -> None:
+    off = assemble(files, "CONSTRAINT_ID,TYPE,WHAT,CONDITION,LB,UB,ONOFF\nC1,Number,Item,,2,2,OFF\n")
+    assert off.exit_code == 2
+    assert "every row is OFF" in off.stderr
+    head, *rows = (files / "bank.csv").read_text().splitlines()
+    (files / "bank.csv").write_text("\n".join([head + ",status", *(row + ",held" for row in rows)]) + "\n")
+    held = assemble(files)
+    assert held.exit_code == 2
+    assert "no item is active" in held.stderr
+    assert not (files / "form.csv").exists()
+
+
 EVERY_KIND = '''CONSTRAINT_ID,TYPE,WHAT,CONDITION,LB,UB,ONOFF,PRIORITY
 length,Number,Item,,12,12,,9
 passages,Number,Stimulus,,3,3,,
