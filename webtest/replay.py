@@ -80,8 +80,10 @@ def _presented(engine: _Engine, before: Session, event: SessionEvent) -> list[st
     if not isinstance(decision, Present):
         return [f"the engine would have ended the section, the log presents {p['item_id']}"]
     faults = []
-    if decision.item != p["item"] or ids[decision.item] != p["item_id"]:
+    if ids[decision.item] != p["item_id"]:
         faults.append(f"the engine gives {ids[decision.item]}, the log {p['item_id']}")
+    elif decision.item != p["item"]:
+        faults.append(f"{p['item_id']} is item {decision.item} of the pool, in the log {p['item']}")
     evidence = decision.evidence
     for name, said in (("theta", "theta before the item"), ("se", "SE before the item"), ("info", "the information of the item")):
         faults += _number_faults(getattr(evidence, name), p[name], said)

@@ -70,7 +70,7 @@ def _one_more(value: object) -> object:
 
 
 FORGED_DECISIONS: list[Forgery] = [
-    field_of("presented", "item", _one_more, "the engine gives"),
+    field_of("presented", "item", _one_more, "of the pool, in the log"),
     field_of("presented", "item_id", lambda _: "M01-99", "the engine gives"),
     field_of("presented", "theta", _more, "theta before the item"),
     field_of("presented", "se", _more, "SE before the item"),
