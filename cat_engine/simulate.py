@@ -220,6 +220,8 @@ def _step(trial: Trial, plan: TestPlan, people: People, memory: Memory) -> Block
                     batch.free[rows[late], item[late]] = False
                     end(section, outlook.scales, rows[late], verdict[late], TIME)
                     rows, item, position, seconds = rows[~late], item[~late], position[~late], seconds[~late]
+                    if not rows.size:
+                        continue  # nobody answered in time: there is nothing to estimate
                 took[rows, position] = seconds
             place = cells(rows, position, took.shape)
             if real is None:

@@ -3,7 +3,7 @@
     python -m tests.reask make DIR [--plans 50] [--people 4]    sits mixed sessions on an installation in DIR
     python -m tests.reask check DIR                             audits and simulates them; exit code 1 where anything differs
 
-The plans are those of tests/webtest/mixed.py: 19 or more in a row hold every strategy. The audit asks for each item again (theta and SE to 1e-9, and
+The plans are those of tests/webtest/mixed.py: 19 or more in a row hold every strategy. The audit asks for each item again (theta, SE and information to 1e-9, and
 here also how far from the last bit); the simulator gives the same people the same tests from their seeds and the table of their answers.
 """
 
@@ -41,16 +41,16 @@ class Compared:
     largest: float = 0.0
 
     def differ(self, found: float, logged: float) -> bool:
-        """The audit's own comparison of a theta or an SE with the log, remembered."""
+        """The audit's own comparison of a theta, an SE or an information with the log, remembered."""
         apart = abs(found - logged)
         self.numbers, self.inexact, self.largest = self.numbers + 1, self.inexact + (found != logged), max(self.largest, apart)
-        return apart > replay.TOLERANCE
+        return not apart <= replay.TOLERANCE
 
     def lines(self) -> list[str]:
         """For people."""
         return [
             f"{self.sessions} sessions, {self.decisions} decisions asked again: {len(self.differences)} differences",
-            f"{self.inexact} of {self.numbers} thetas and SEs differ in their last bits, the largest difference is {self.largest:.2g}",
+            f"{self.inexact} of {self.numbers} thetas, SEs and informations differ in their last bits, the largest difference is {self.largest:.2g}",
         ]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Flask, Response, abort, flash, jsonify, redirect, render_template, request, session
-from flask_babel import Babel, get_locale
+from flask_babel import Babel, get_locale, gettext
 from flask_babel import lazy_gettext as _l
 from flask_login import LoginManager, UserMixin, current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
@@ -21,6 +21,7 @@ from webtest.refusal import Refused
 from webtest.request import OfficerUser, TakerUser, awake, own_referrer, see_other, wants_fragment, words_of
 from webtest.store import Conflict
 from webtest.views import bank, entry, papers, results, room, taker, words
+from webtest.views.faultwords import unprintable_in
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
@@ -96,13 +97,21 @@ def _user(parts: House, user_id: str) -> UserMixin | None:
     return OfficerUser(found) if found else None
 
 
-def _limit() -> None:
+def _limit() -> Any:
     """Only an officer's upload may be large. No text of ours holds a NUL: PostgreSQL cannot keep one, and would fail late."""
     if request.mimetype != "multipart/form-data" or not request.path.startswith("/petugas/"):
         request.max_content_length = LARGEST_FORM
-    texts = [request.path, *(value for values in (request.args, request.form) for _, value in values.items(multi=True))]
-    if any("\x00" in text for text in texts):
+    if any("\x00" in text for text in (request.path, *(value for _, value in request.args.items(multi=True)))):
         abort(400)
+    field = next((name for name, value in request.form.items(multi=True) if "\x00" in value), None)
+    return None if field is None else _unusable_form(unprintable_in(field), "unprintable")
+
+
+def _unusable_form(message: str, code: str) -> Any:
+    """A form that was not taken, and why."""
+    if wants_fragment():
+        return jsonify({"error": code, "message": message}), 400
+    return render_template("problem.html", message=message, code=code, back=own_referrer()), 400
 
 
 def _with_headers(response: Response, headers: Mapping[str, str]) -> Response:
@@ -137,10 +146,7 @@ def _faulty(error: Faulty) -> Any:
 
 
 def _csrf(_error: CSRFError) -> Any:
-    message = _l("Halaman ini sudah terlalu lama terbuka. Muat ulang halaman, lalu ulangi tindakan Anda.")
-    if wants_fragment():
-        return jsonify({"error": "csrf", "message": str(message)}), 400
-    return render_template("problem.html", message=message, code="csrf", back=own_referrer()), 400
+    return _unusable_form(gettext("Halaman ini sudah terlalu lama terbuka. Muat ulang halaman, lalu ulangi tindakan Anda."), "csrf")
 
 
 def _http(error: HTTPException) -> Any:

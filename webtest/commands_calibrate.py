@@ -242,11 +242,15 @@ def _print_flags(verdicts: Sequence[ItemVerdict]) -> None:
 
 def _calibrate_waves(mode: str, mml: MmlOptions, options: Mapping[str, Any], hold: Hold) -> None:
     from webtest.services.psychometrics import Psychometrics  # with the database, which answers in a file do without
+    from webtest.services.wavelist import wave_faults
 
-    named = None if options["waves"] is None else named_waves(options["waves"], ALL_WAVES)
+    named, faults = named_waves(options["waves"], ALL_WAVES)
     with opened(options["data"]) as house:
+        faults += wave_faults(house.engine, named)
+        if faults:
+            raise Faulty(faults)
         service = Psychometrics(house.engine, house.store)
-        waves = [wave.id for wave in service.closed_waves()] if named is None else list(dict.fromkeys(named))
+        waves = list(dict.fromkeys(named)) or [wave.id for wave in service.closed_waves()]
         chosen = CalibrationOptions(
             mode,
             frozenset(),

@@ -111,10 +111,15 @@ def answers_options(function: Callable[..., Any]) -> Callable[..., Any]:
             log, people, plan = read_responses(answers, bank.ids), None, None
             option = None if answers.is_dir() or answers.suffix.lower() in PARQUET else read_as(answers, read_options_csv)
         else:
+            from webtest.services.wavelist import wave_faults
             from webtest.wave_answers import wave_answers  # with the database, which answers in a file do without
 
+            named, faults = named_waves(waves, "name closed waves, separated by commas")
             with opened(data or Path()) as house:
-                found = wave_answers(house, named_waves(waves or "", "name closed waves, separated by commas"))
+                faults += wave_faults(house.engine, named)
+                if faults:
+                    raise Faulty(faults)
+                found = wave_answers(house, named)
             log, option, people, plan = found.log, found.option, found.people, found.plan
         scorer = Scorer.of(Sittings.of(log, bank), "eap", mean, sd)
         function(Handed(scorer, bank, log.routed, option, people, plan), out_file=out_file, **options)

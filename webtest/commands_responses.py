@@ -10,6 +10,7 @@ from cat_engine import Fault, Faulty
 from webtest.console import data_option, guarded, json_option, opened, put
 from webtest.response_files import ALL_WAVES, MANIFEST, named_waves
 from webtest.services.answers import GROUPS, export_answers
+from webtest.services.wavelist import wave_faults
 from webtest.whole_files import new_folder_fault, whole
 
 OWNER_ONLY = 0o600
@@ -41,10 +42,11 @@ def export(data: Path, waves: str | None, groups: str, folder: Path, as_json: bo
     faults = [Fault("--groups", name, "is not known", "of " + ", ".join(GROUPS)) for name in chosen if name not in GROUPS]
     faults += [Fault("--groups", name, "stands twice") for name in sorted(set(chosen)) if chosen.count(name) > 1]
     faults += new_folder_fault(folder)
-    if faults:
-        raise Faulty(faults)
-    named = [] if waves is None else named_waves(waves, ALL_WAVES)
+    named, none = named_waves(waves, ALL_WAVES)
     with opened(data) as house:
+        faults += [*none, *wave_faults(house.engine, named)]
+        if faults:
+            raise Faulty(faults)
         files = export_answers(house, named, chosen)
     with whole(folder) as part:
         for name, content in files.items():

@@ -1,4 +1,4 @@
-"""Asking the engine again for every decision of one attempt: same item, same theta and SE, same category from the same choice, in time."""
+"""Asking the engine again for every decision of one attempt: same item on the same grounds, same theta and SE, same category from the same choice, in time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,12 +80,21 @@ def _presented(engine: _Engine, before: Session, event: SessionEvent) -> list[st
     if not isinstance(decision, Present):
         return [f"the engine would have ended the section, the log presents {p['item_id']}"]
     faults = []
-    if decision.item != p["item"] or ids[decision.item] != p["item_id"]:
+    if ids[decision.item] != p["item_id"]:
         faults.append(f"the engine gives {ids[decision.item]}, the log {p['item_id']}")
-    if _differ(decision.evidence.theta, p["theta"]) or _differ(decision.evidence.se, p["se"]):
-        faults.append(f"theta before the item is {decision.evidence.theta!r}, the log says {p['theta']!r}")
-    if p.get("why", decision.evidence.why) != decision.evidence.why:  # an older log does not say why
-        faults.append(f"the engine gives the item as '{decision.evidence.why}', the log as '{p['why']}'")
+    elif decision.item != p["item"]:
+        faults.append(f"{p['item_id']} is item {decision.item} of the pool, in the log {p['item']}")
+    evidence = decision.evidence
+    for name, said in (("theta", "theta before the item"), ("se", "SE before the item"), ("info", "the information of the item")):
+        faults += _number_faults(getattr(evidence, name), p[name], said)
+    if evidence.n_eligible != p["n_eligible"]:
+        faults.append(f"the engine chooses out of {evidence.n_eligible} items, the log out of {p['n_eligible']}")
+    if evidence.rung != p["rung"]:
+        faults.append(f"the engine gives the item on the rung '{evidence.rung}', the log on '{p['rung']}'")
+    if decision.section != p["section"]:
+        faults.append(f"the item is of section {decision.section}, in the log of {p['section']}")
+    if p.get("why", evidence.why) != evidence.why:  # an older log does not say why
+        faults.append(f"the engine gives the item as '{evidence.why}', the log as '{p['why']}'")
     return faults
 
 
@@ -99,13 +108,16 @@ def _answered(engine: _Engine, before: Session, after: Session, event: SessionEv
     if kit.clock(event.at, before).phase not in COUNTED:
         faults.append("was taken when the clock did not run")
     (_, found), scale = engine.look(after), kit.pool.params.scale[shown.item]
-    if _differ(float(found.theta[scale]), p["theta"]) or _differ(float(found.se[scale]), p["se"]):
-        faults.append(f"theta after the answer is {float(found.theta[scale])!r}, the log says {p['theta']!r}")
-    return faults
+    if p["rt_ms"] != (took := before.answering_ms(event.at)):
+        faults.append(f"the answer took {took} ms, the log says {p['rt_ms']}")
+    faults += _number_faults(float(found.theta[scale]), p["theta"], "theta after the answer")
+    return [*faults, *_number_faults(float(found.se[scale]), p["se"], "SE after the answer")]
 
 
 def _section_ended(engine: _Engine, before: Session, event: SessionEvent) -> list[str]:
-    reason = event.payload["reason"]
+    reason, section = event.payload["reason"], before.engine.section
+    if section != event.payload["section"]:
+        return [f"the section that ends is {section}, the log says {event.payload['section']}"]
     if reason == "time" and engine.kit.clock(event.at, before).phase in OVER:
         return []
     decision, _ = engine.look(before)
@@ -122,5 +134,10 @@ def _finished(engine: _Engine, before: Session, event: SessionEvent) -> list[str
     return [] if right else [f"the engine does not end the test here for the reason '{reason}'"]
 
 
+def _number_faults(found: float, logged: float, what: str) -> list[str]:
+    """A fault where the log says another number than the engine."""
+    return [f"{what} is {found!r}, the log says {logged!r}"] if _differ(found, logged) else []
+
+
 def _differ(found: float, logged: float) -> bool:
-    return abs(found - logged) > TOLERANCE
+    return not abs(found - logged) <= TOLERANCE  # NaN is near nothing

@@ -19,12 +19,10 @@ PARQUET = (".parquet", ".pq")
 ALL_WAVES = "name them, separated by commas, or leave --waves out: then all that are closed are meant"
 
 
-def named_waves(text: str, remedy: str) -> list[str]:
-    """Waves as --waves names them, separated by commas. Raises Faulty where it names none: whoever wants all of them names nothing at all."""
-    waves = [name for cell in text.split(",") if (name := cell.strip())]
-    if not waves:
-        raise Faulty([Fault("--waves", text, "names no wave", remedy)])
-    return waves
+def named_waves(text: str | None, remedy: str) -> tuple[list[str], list[Fault]]:
+    """Waves as --waves names them, separated by commas, and a fault where it names none: whoever wants all of them does not give the option at all."""
+    waves = [name for cell in (text or "").split(",") if (name := cell.strip())]
+    return waves, [Fault("--waves", text, "names no wave", remedy)] if text is not None and not waves else []
 
 
 def read_responses(path: Path, known: Sequence[str] | Mapping[str, int] | None = None, *, everybody: bool = False) -> ResponseLog:

@@ -76,6 +76,13 @@ class Session:
         """Answers accepted so far, over all sections."""
         return len(self.engine.categories)
 
+    def answering_ms(self, now: int) -> int:
+        """How long the item on the screen has been answered by now, without pauses; 0 where the clock was set back."""
+        if self.shown is None:
+            msg = f"no item is on the screen of {self.attempt}"
+            raise ValueError(msg)
+        return max(0, now - self.shown.at - (self.paused_ms - self.shown.paused_ms))
+
 
 def begin(attempt: str) -> Session:
     """A session before its first event."""

@@ -296,7 +296,7 @@ def test_closed_waves_become_a_draft_that_is_published_on_request(lite: Place, t
     where = ("calibrate", "--data", lite.folder)
     assert "no answers" in refused(*where)
     wave = sit_a_wave(lite, 50)
-    assert "(unknown)" in refused(*where, "--waves", "nope")
+    assert "--waves, nope: is no wave of this installation" in refused(*where, "--waves", "nope")
     assert "--model: does not go with closed waves" in refused(*where, "--model", "grm")
     demands = ("--min-n", "20", "--max-se", "3")
     said = ok(

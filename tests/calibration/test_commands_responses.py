@@ -104,7 +104,17 @@ def test_closed_waves_are_exported_under_pseudonyms_answer_for_answer_as_the_log
     again = tmp_path / "again"
     ok("responses", "export", "--data", place.folder, "--groups", "", "--out", again)
     assert pq.read_table(again / file["name"]).column("person_id") == found.column("person_id")
-    assert "unknown" in refused("responses", "export", "--data", place.folder, "--waves", "W0", "--out", tmp_path / "none")
+    wrong = refused(
+        "responses", "export", "--data", place.folder, "--waves", f"{wave},W0, nix", "--groups", "nip", "--out", tmp_path / "none"
+    )
+    assert [line.split(": ")[0] for line in wrong.splitlines()] == [
+        "3 faults; nothing was written",
+        "--groups, nip",
+        "--waves, W0",
+        "--waves, nix",
+    ]
+    wrong = refused("responses", "export", "--data", place.folder, "--waves", " , ", "--groups", "nip", "--out", out)
+    assert [line.split(": ")[0] for line in wrong.splitlines()][1:] == ["--groups, nip", f"--out, {out}", "--waves,  , "]
     assert "not empty" in refused("responses", "export", "--data", place.folder, "--out", out)
     assert "--groups, nip: is not known" in refused(
         "responses", "export", "--data", place.folder, "--groups", "nip", "--out", tmp_path / "none"

@@ -21,6 +21,7 @@ from cat_engine.select.plain import MaximumInformation
 from cat_engine.stop import PosteriorSD
 from cat_engine.stop.base import Standing
 from cat_engine.stop.precision import PredictedReduction
+from cat_engine.timing import ItemTimes
 
 MATRIX = ((1.0, 0.7, 0.3), (0.7, 1.0, 0.5), (0.3, 0.5, 1.0))
 NAMES = ("A", "B", "C")
@@ -206,6 +207,16 @@ def test_live_and_simulator_take_competencies_together_with_the_same_bits(sit: C
         state, _ = sit(mixed, mixed_pool, attempt_seed(4, person), lambda position, _, answers=answers: answers[position])
         assert list(state.items) == result.step_item[mine].tolist()
         np.testing.assert_array_equal(estimate(mixed, mixed_pool, state).theta, result.theta[person])
+
+
+@pytest.mark.parametrize("people", [1, 4])
+def test_a_simulation_goes_on_where_time_is_up_for_everybody_at_once(people: int) -> None:
+    """Each item takes much longer than the ten minutes of the section: the first is on the screen of all when it ends, and nobody answered."""
+    times = ItemTimes(np.full(30, 5.0), np.full(30, np.log(3_000.0)))
+    result = simulate(plan_of(Joint(0.6)), pool_of(), np.zeros((people, 3)), seed=1, times=times, tau=np.zeros(people))
+    assert result.reasons == (("time",),) * people
+    assert result.count.sum() == 0
+    np.testing.assert_allclose(result.theta, 0.0, atol=1e-12)  # the prior's mean, to rounding
 
 
 def test_every_competency_gets_its_minimum_however_much_it_could_borrow() -> None:

@@ -1,5 +1,6 @@
 """Every plan in docs/plans runs on the sample bank, and every registered strategy has one."""
 
+import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -50,6 +51,13 @@ def test_an_example_is_in_order_and_runs(path: Path) -> None:
     result = simulate(plan, pool, np.random.default_rng(1).normal(size=(6, len(pool.competencies))), seed=1)
     assert np.isfinite(result.theta).all()
     assert result.length.min() >= 1
+
+
+def test_the_document_names_every_example_and_none_that_is_gone() -> None:
+    text = (EXAMPLES[0].parents[1] / "plans.md").read_text(encoding="utf-8")
+    stems = {path.stem for path in EXAMPLES}
+    kinds = "|".join(sorted({stem.split("-")[0] for stem in stems if "-" in stem}))
+    assert set(re.findall(rf"`((?:{kinds})-[a-z-]+|retest|pretest)`", text)) == stems
 
 
 def test_every_registered_strategy_has_an_example() -> None:

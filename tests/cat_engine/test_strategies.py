@@ -1,12 +1,15 @@
 """The contract of every registered strategy, and what each does."""
 
+import pkgutil
 from dataclasses import FrozenInstanceError, dataclass, fields, is_dataclass
+from importlib import import_module
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import cat_engine
 from cat_engine import Faulty, Pool, TestPlan
 from cat_engine.batch import Batch
 from cat_engine.beginning import START
@@ -49,6 +52,12 @@ NEEDED = {
 REGISTERED = [
     (registry, name) for registry in (SELECTION, EXPOSURE, STOP, ESTIMATOR, PRIOR, START, ELIGIBILITY, CONTENT) for name in registry.names
 ]
+
+
+def test_every_registry_of_the_engine_is_in_the_suite() -> None:
+    modules = [import_module(found.name) for found in pkgutil.walk_packages(cat_engine.__path__, "cat_engine.")]
+    there = {id(value) for module in modules for value in vars(module).values() if isinstance(value, Registry)}
+    assert there == {id(registry) for registry, _ in REGISTERED}
 
 
 @pytest.mark.parametrize(("registry", "name"), REGISTERED, ids=[f"{r.sort}-{n}" for r, n in REGISTERED])

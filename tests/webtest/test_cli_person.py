@@ -80,5 +80,6 @@ def test_answers_are_named_once_and_waves_must_be_closed(shell: Shell, wave: str
     for words in (data, ("--bank", "b.csv", "--waves", wave), (*data, "--waves", wave, "--responses", "R.csv")):
         assert "name answers, once" in shell.refused("personfit", *words, *out)
     unknown = shell.run("personfit", *data, "--waves", f"{wave},Wffffffff", *out, "--json")
-    assert (unknown.exit_code, json.loads(unknown.stdout)["error"]) == (2, "unknown")
+    assert unknown.exit_code == 2
+    assert [fault["field"] for fault in json.loads(unknown.stdout)["faults"]] == ["Wffffffff"]
     assert not (shell.folder / "F.csv").exists()

@@ -17,6 +17,7 @@ from webtest.refusal import Refused
 from webtest.services.answers import export_answers
 from webtest.services.psychometrics import Psychometrics
 from webtest.services.results import Results
+from webtest.services.wavelist import wave_faults
 from webtest.services.waves import UPSERT_PERSON, NewWave
 from webtest.services.works import Waiting
 from webtest.snapshots import Controls
@@ -85,6 +86,15 @@ def test_answers_and_results_of_a_discarded_wave_are_refused_for_that_and_not_fo
     for ask in askers:
         with pytest.raises(Refused, match="discarded"):
             ask()
+
+
+def test_every_wave_whose_answers_may_not_be_used_is_named_with_the_reason(house: House) -> None:
+    gone, draft = (house.waves.create(NEW, invented_roster(1), PLAN, actor=OFFICER, now=T0) for _ in range(2))
+    house.waves.discard(gone, actor=OFFICER, now=T0)
+    faults = wave_faults(house.engine, [draft, "nix", gone, "nix"])
+    assert [(f.where, f.field) for f in faults] == [("--waves", draft), ("--waves", "nix"), ("--waves", gone)]
+    assert [f.message for f in faults] == ["is not closed", "is no wave of this installation", "was discarded before it was opened"]
+    assert wave_faults(house.engine, []) == []
 
 
 def test_of_opening_and_discarding_a_wave_at_once_one_is_refused(house: House) -> None:

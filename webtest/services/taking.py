@@ -184,7 +184,7 @@ class Taking:
         if not 0 <= choice < len(content.options):
             raise Refused("no_such_option")
         category = content.categories[choice]
-        rt_ms = max(0, now - shown.at - (session.paused_ms - shown.paused_ms))
+        rt_ms = session.answering_ms(now)
         state = tell(session.engine, Answered(category, rt_ms / 1000))
         decision, after = kit.look(session, state)
         scale = kit.pool.params.scale[shown.item]

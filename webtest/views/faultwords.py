@@ -16,6 +16,7 @@ FIELDS = {
     "potensi lain": _l("potensi lain"), "agency": _l("instansi"), "place": _l("tempat"), "day": _l("tanggal"),
     "prior_mean": _l("rerata awal"), "prior_sd": _l("simpangan baku awal"), "people": _l("orang maya"), "seed": _l("benih acak"), "plan": _l("rencana tes"),
     "r_max": _l("batas paparan"), "max_overlap": _l("batas tumpang tindih"), "mode": _l("cara"),
+    "reason": _l("alasan"),
 }  # fmt: skip
 LIMITS = ("r_max", "max_overlap")  # keys of a plan that the room's board names too, where a plan cannot be kept
 PLACES = {
@@ -137,3 +138,8 @@ def _place(where: str) -> str:
     if plan := re.fullmatch(r"plan (\d+), (.*)", where):
         return _("rencana %(n)s", n=plan[1]) + ("" if plan[2] == "plan" else f", {plan[2]}")
     return str(PLACES.get(where, where))
+
+
+def unprintable_in(field: str) -> str:
+    """That a form's field holds what no text may hold."""
+    return _('Isian "%(field)s" memuat karakter yang tidak tampak. Ketik ulang isian itu.', field=FIELDS.get(field, field))

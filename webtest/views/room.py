@@ -237,8 +237,10 @@ def open_wave(wave_id: str) -> Any:
 @pages.post("/gelombang/<wave_id>/pin")
 @needs(Right.RUN_ROOM)
 def pins(wave_id: str) -> Any:
-    """The cards, which only the answer to this form holds. Sent once more, the same form issues nothing."""
-    chosen, newest = _chosen(wave_id), request.form.get("newest_pin", type=int)
+    """The cards, which only the answer to this form holds. Sent once more, the same form issues nothing; one that does not say what the officer saw
+    knows of no PIN, and replaces none.
+    """
+    chosen, newest = _chosen(wave_id), request.form.get("newest_pin", 0, type=int)
     cards = house().waves.issue_pins(wave_id, chosen, actor=officer().actor, now=now_ms(), newest=newest)
     view = house().monitor.board(wave_id, now_ms())
     return render_template("officer/cards.html", cards=cards, wave=view.wave, left_out=len(set(chosen)) - len(cards))

@@ -40,6 +40,18 @@ def test_a_page_of_cards_that_is_loaded_again_issues_no_new_pins(site: Site, roo
     site.browser().taker(Taker(room.ids[0], room.takers[0].nip, cards[room.takers[0].nip], ""))  # the printed card is still good
 
 
+@pytest.mark.parametrize("seen", [None, "", "x", "1.5", "9" * 5_000])
+def test_a_form_that_does_not_say_what_the_officer_saw_replaces_no_pin(site: Site, room: Room, seen: str | None) -> None:
+    browser, board = site.browser().officer("koordinator"), f"/petugas/gelombang/{room.wave}"
+    form = asked(browser, board, *room.ids)
+    del form["newest_pin"]
+    before = [site.house.store.events(attempt) for attempt in room.ids]
+    refused = browser.post(f"{board}/pin", {**form, **({} if seen is None else {"newest_pin": seen})})
+    assert refused.status_code == 409
+    assert "Tidak ada PIN baru" in refused.text
+    assert [site.house.store.events(attempt) for attempt in room.ids] == before
+
+
 def test_who_has_got_a_pin_from_a_colleague_meanwhile_is_left_out_and_the_page_says_so(site: Site, room: Room) -> None:
     one, other = site.browser().officer("koordinator"), site.browser().officer("pengawas")
     board = f"/petugas/gelombang/{room.wave}"

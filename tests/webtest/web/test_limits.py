@@ -56,6 +56,17 @@ def test_odd_addresses_are_unknown_not_failures(reader: Browser, path: str, stat
     assert reader.get(path).status_code == status
 
 
+@pytest.mark.parametrize(("name", "said"), [("agency", "instansi"), ("zone", "zone")])
+def test_a_form_with_what_cannot_be_kept_says_in_which_field_and_leads_back(site: Site, name: str, said: str) -> None:
+    browser, form = site.browser().officer("koordinator"), "/petugas/gelombang/baru"
+    page = browser.post(form, {**FACTS, name: "a\x00b"}, headers={"Referer": f"http://localhost{form}"})
+    assert page.status_code == 400
+    assert f"Isian &#34;{said}&#34; memuat karakter yang tidak tampak" in page.text
+    assert f'href="http://localhost{form}"' in page.text
+    part = browser.post(form, {name: "\x00"}, headers={"X-CACT": "1"})
+    assert part.json["error"] == "unprintable"
+
+
 def test_odd_values_in_forms_are_refused_not_failures(house: House) -> None:
     site = site_of(house)
     room = open_room(house, 1, now=NOW)
