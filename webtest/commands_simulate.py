@@ -21,7 +21,7 @@ from cat_engine.priors import WIDEST, UniformPrior
 from cat_engine.rates import limit_of
 from cat_engine.simulate import Mapper, Trial
 from cat_engine.timing import Speeds
-from itembank.bank import Bank, pool_of
+from itembank.bank import Bank, expected_seconds, pool_of, time_faults
 from webtest.commands_engine import bank_of, bank_option, folder_option, grid_option
 from webtest.console import err, guarded, json_option, language_option, named, put, read_text
 from webtest.engine_inputs import Given, parse_grid, parse_prior, pool_for, read_answers, read_correlations, read_thetas
@@ -53,7 +53,7 @@ class Asked:
     seed: int | None
     theta_file: Path | None
     response_file: Path | None
-    correlation: float
+    correlation: float | None
     correlation_file: Path | None
     abilities: str | None
     speed_sd: float
@@ -74,7 +74,9 @@ class Asked:
             faults.append(Fault("--seed", "", "is missing", "any whole number from 0; the same seed gives the same simulation"))
         if self.seed is not None and self.seed < 0:
             faults.append(Fault("--seed", "", f"{self.seed} is negative", "a whole number from 0"))
-        if not 0 <= self.correlation <= 1:
+        if self.correlation is not None and self.correlation_file is not None:
+            faults.append(Fault("--correlation", f"{self.correlation:g}", "and --correlations are too many", "one of the two"))
+        if self.correlation is not None and not 0 <= self.correlation <= 1:
             faults.append(Fault("--correlation", "", f"{self.correlation:g} is out of range", "from 0 to 1"))
         if not 0 < self.speed_sd <= LARGEST_SPREAD:
             faults.append(
@@ -104,7 +106,8 @@ class Asked:
         if faults or not isinstance(scale, NormalPrior | UniformPrior):
             raise Faulty(faults)
         try:
-            return Population(self.correlation, matrix, scale, Speeds(0.0, self.speed_sd), self.speed_correlation)
+            rho = Population.correlation if self.correlation is None else self.correlation
+            return Population(rho, matrix, scale, Speeds(0.0, self.speed_sd), self.speed_correlation)
         except ValueError as error:
             raise Faulty([Fault("--correlations", str(self.correlation_file), str(error))]) from error
 
@@ -126,7 +129,7 @@ class Asked:
 )
 @click.option("--responses", "response_file", type=click.Path(path_type=Path), help="CSV of real answers, replayed in adaptive order.")
 @click.option("--abilities", help="Distribution of the abilities drawn: normal:MEAN,SD (default normal:0,1) or uniform:LOW,HIGH.")
-@click.option("--correlation", "--rho", default=0.6, show_default=True, help="Between the competencies of the people drawn by --n.")
+@click.option("--correlation", "--rho", type=float, help="Between the competencies of the people drawn by --n (default 0.6).")
 @click.option(
     "--correlations", "correlation_file", type=click.Path(path_type=Path),
     help="CSV competency,A,B,...: the whole matrix, instead of --correlation.",
@@ -143,15 +146,18 @@ class Asked:
 @guarded
 def simulate_command(
     bank_file: Path | None, data: Path | None, plan_files: tuple[Path, ...], n: int | None, seed: int | None, theta_file: Path | None,
-    response_file: Path | None, abilities: str | None, correlation: float, correlation_file: Path | None, speed_sd: float,
+    response_file: Path | None, abilities: str | None, correlation: float | None, correlation_file: Path | None, speed_sd: float,
     speed_correlation: float, grid_text: str, workers: int, scheduler: str | None, steps: str, out_folder: Path, language: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Give the test of a plan to simulated people, or replay real answers; write steps, people, items, summary and report."""
     asked = Asked(n, seed, theta_file, response_file, correlation, correlation_file, abilities, speed_sd, speed_correlation, grid_text)
     faults = asked.faults() + new_folder_fault(out_folder) + _name_faults(plan_files)
+    if workers > 1 and scheduler is not None:
+        faults.append(Fault("--workers", str(workers), "and --scheduler are too many", "one of the two"))
     if faults:
         raise Faulty(faults)
     designs = _designs(asked, plan_files, bank_file, data)
+    _note_starts(designs)
     if workers > 1 or scheduler is not None:
         _spread_faults(designs, "--workers" if scheduler is None else "--scheduler")
     with spread(workers, scheduler) as mapper, whole(out_folder) as part:
@@ -170,6 +176,30 @@ def _name_faults(plan_files: Sequence[Path]) -> list[Fault]:
     if len(names) > len(COLOURS):
         faults.append(Fault("--plan", "", f"{len(names)} plans are too many to compare", f"at most {len(COLOURS)}"))
     return faults
+
+
+def _time_faults(bank: Bank, pools: Sequence[Pool]) -> list[Fault]:
+    """Cells of active items that look like times and are none, for which time would stand still in the whole test. Where some items have no cells at
+    all that is not wrong, and said only.
+    """
+    asked = {
+        item_id for pool in pools if pool.seconds is None for item_id, scored in zip(pool.ids, pool.operational, strict=True) if scored
+    }
+    found = time_faults(bank, (item_id for item_id in bank.ids if item_id in asked))
+    wrong = [fault for fault in found if fault.where != "bank"]
+    if found and not wrong and any(expected_seconds(bank.attributes[bank.index[item_id]]) for item_id in asked):
+        err.print(escape(f"note: answers take no time: {found[0]}"))
+    return wrong
+
+
+def _note_starts(designs: Sequence[Design]) -> None:
+    """Says where a plan's priors of groups and persons were not tried out, as nobody has any."""
+    for design in designs:
+        if design.trial.plan.starts and not any(design.people.priors or ()):
+            err.print(escape(
+                f"note: {design.name}: everybody starts at [prior], as nobody has a group or a prior of his or her own; a file of --thetas can name "
+                "them, in the columns group, or prior_mean and prior_sd"
+            ))  # fmt: skip
 
 
 @contextmanager
@@ -197,6 +227,7 @@ def _designs(asked: Asked, plan_files: Sequence[Path], bank_file: Path | None, d
     for path, plan in read:
         with _gathered(faults, named_after[path]):
             plans.append((path.stem, plan, pool_for(bank, plan, grid, control=control_with_bar)))
+    faults += _time_faults(bank, [pool for _, _, pool in plans])
     if faults:
         raise Faulty(faults)
     wanted = {name for _, plan, _ in plans for name in plan.competencies}

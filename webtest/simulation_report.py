@@ -249,6 +249,8 @@ def _sections(done: Simulated, language: Language) -> str:
     )
     plots = []
     for one, spent, advised in zip(done.figures["sections"], done.tally.times, done.advice, strict=True):
+        if one["out_of_time"] == 1:  # nobody to be shown
+            continue
         title, limit_s = html.escape(advised.section.title), advised.advice.limit_s
         legend = [(RED, _("batas waktu"), True), *([(GREEN, _("saran batas"), True)] if limit_s <= FAR * advised.budget_s else [])]
         caption = _("{section}: yang selesai tepat waktu ({share})").format(section=title, share=percent(language, 1 - one["out_of_time"]))

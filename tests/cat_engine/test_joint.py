@@ -284,3 +284,7 @@ def test_savings_by_correlation_come_out_as_known(target: float, rho: float) -> 
     lengths = [simulate(TestPlan("t", (section,), joint=Joint(r)), pool, true, seed=5).length.mean() for r in (0.0, rho)]
     assert lengths[0] == pytest.approx(SAVINGS[target, rho][0], rel=0.08)
     assert lengths[1] == pytest.approx(SAVINGS[target, rho][1], rel=0.08)
+    apart, together = SAVINGS[target, rho]
+    assert lengths[1] / lengths[0] == pytest.approx(
+        together / apart, abs=0.03
+    )  # the saving itself, at rho .3 as small as the tolerance above

@@ -69,6 +69,8 @@ def test_real_answers_are_replayed_in_adaptive_order_and_only_those(files: Path)
         (("--n", "0", "--seed", "1"), "not a number of people"),
         (("--n", "5", "--seed", "-1"), "negative"),
         (("--n", "5", "--seed", "1", "--correlation", "1.5"), "out of range"),
+        (("--n", "5", "--seed", "1", "--rho", "0.3", "--correlations", "c.csv"), "--correlations are too many"),
+        (("--n", "5", "--seed", "1", "--workers", "2", "--scheduler", "tcp://127.0.0.1:1"), "--scheduler are too many"),
         (("--n", "5", "--seed", "1", "--responses", "r.csv"), "--responses"),
         (("--thetas", "none.csv", "--seed", "1"), "none.csv"),
     ],

@@ -64,6 +64,27 @@ def test_people_of_a_file_start_at_the_priors_of_their_groups_and_their_own(file
     ]
 
 
+def test_that_nobody_starts_at_a_prior_of_the_plan_is_said(files: Path) -> None:
+    (files / "plan.toml").write_text(STARTED)
+    assert "everybody starts at [prior]" in sim(files, "--n", "5", "--seed", "1").stderr
+    for name, group, said in (("none", "pelaksana", True), ("one", "JPT Pratama", False)):
+        (files / "thetas.csv").write_text(f"person_id,theta,group\nann,1,{group}\n")
+        done = run(
+            "simulate",
+            "--bank",
+            files / "bank.csv",
+            "--plan",
+            files / "plan.toml",
+            "--out",
+            files / name,
+            "--thetas",
+            files / "thetas.csv",
+            "--seed",
+            "1",
+        )
+        assert ("everybody starts at [prior]" in done.stderr) == said
+
+
 def test_every_fault_of_where_people_start_is_named(files: Path) -> None:
     text = "person_id,theta,group,prior_mean,prior_sd\nann,1,kepala,,\nbob,1,,9,\ncid,1,,1,0\ndee,x,pelaksana,1,1\n"
     with pytest.raises(Faulty) as refused:

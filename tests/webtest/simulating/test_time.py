@@ -62,3 +62,39 @@ def test_a_plan_is_checked_for_time_where_the_bank_has_it(files: Path) -> None:
     found = json.loads(run("plan", "check", files / "plan.toml", "--bank", files / "bank.csv", "--json").stdout)["time"]
     assert found[0]["budget_min"] == pytest.approx(3.0)
     assert found[0]["expected_min"] < found[0]["advised_min"] <= found[0]["longest_min"]
+
+
+@pytest.mark.parametrize(("cells", "named"), [("-1,3.9", "rt_alpha = '-1'"), (",3.9", "rt_beta = '3.9'"), ("abc,3.9", "rt_alpha = 'abc'")])
+def test_a_cell_that_is_no_time_is_a_fault_and_does_not_stop_the_clock(files: Path, cells: str, named: str) -> None:
+    (files / "bank.csv").write_text(TIMED.replace("1.8,3.9", cells) + "\n")
+    result = sim(files, "--n", "5", "--seed", "1")
+    assert result.exit_code == 2
+    assert "item x4, seconds" in result.stderr
+    assert named in result.stderr
+    assert not (files / "out").exists()
+
+
+def test_whose_missing_times_let_no_time_pass_is_said(files: Path) -> None:
+    (files / "bank.csv").write_text(TIMED.replace("1.8,3.9", ",") + "\n")
+    result = sim(files, "--n", "5", "--seed", "1")
+    assert result.exit_code == 0
+    assert "no time" in result.stderr
+    assert "x4" in result.stderr
+    (files / "bank.csv").write_text(BANK)
+    untimed = run(
+        "simulate", "--bank", files / "bank.csv", "--plan", files / "plan.toml", "--out", files / "other", "--n", "5", "--seed", "1"
+    )
+    assert "note" not in untimed.stderr
+
+
+def test_a_section_that_nobody_ends_in_time_has_no_empty_plot(files: Path) -> None:
+    (files / "bank.csv").write_text(TIMED + "\n")
+    for minutes, plots in ((10, 1), (0.1, 0)):
+        (files / "plan.toml").write_text(PLAN.replace("time_budget_min = 10", f"time_budget_min = {minutes}"))
+        out = files / f"out{plots}"
+        assert (
+            run("simulate", "--bank", files / "bank.csv", "--plan", files / "plan.toml", "--out", out, "--n", "50", "--seed", "1").exit_code
+            == 0
+        )
+        assert json.loads((out / "summary.json").read_text())["out_of_time"] == 1 - plots
+        assert (out / "report.html").read_text().count("yang selesai tepat waktu") == plots
