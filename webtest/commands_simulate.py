@@ -67,10 +67,10 @@ class Asked:
         faults = []
         if len(named) != 1:
             shown = " and ".join(named) + " are too many" if named else "nobody takes the test"
-            faults.append(Fault("simulate", "", shown, "one of --n with --seed, --thetas with --seed, --responses"))
+            faults.append(Fault("simulate", "", shown, "one of --n with --seed, --thetas, --responses"))
         if self.n is not None and not 1 <= self.n <= LARGEST_N:
             faults.append(Fault("--n", "", f"{self.n} is not a number of people", f"from 1 to {LARGEST_N}"))
-        if self.seed is None and self.response_file is None:
+        if self.seed is None and self.n is not None:
             faults.append(Fault("--seed", "", "is missing", "any whole number from 0; the same seed gives the same simulation"))
         if self.seed is not None and self.seed < 0:
             faults.append(Fault("--seed", "", f"{self.seed} is negative", "a whole number from 0"))
@@ -120,12 +120,12 @@ class Asked:
     help="Test plan, TOML; several are tried out on the same people and compared.",
 )  # fmt: skip
 @click.option("--n", type=int, help="Draw this many people; needs --seed.")
-@click.option("--seed", type=int, help="Seed of people, answers and decisions.")
+@click.option("--seed", type=int, help="Seed of people, answers and decisions; only --n must have one, 0 without.")
 @click.option(
     "--thetas",
     "theta_file",
     type=click.Path(path_type=Path),
-    help="CSV person_id,theta (or one column a competency); group or prior_mean,prior_sd say where a test starts; needs --seed.",
+    help="CSV person_id,theta (or one column a competency); group or prior_mean,prior_sd say where a test starts.",
 )
 @click.option("--responses", "response_file", type=click.Path(path_type=Path), help="CSV of real answers, replayed in adaptive order.")
 @click.option("--abilities", help="Distribution of the abilities drawn: normal:MEAN,SD (default normal:0,1) or uniform:LOW,HIGH.")

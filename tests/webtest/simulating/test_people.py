@@ -19,6 +19,17 @@ def test_given_abilities_are_taken(files: Path) -> None:
     assert [(row["person_id"], float(row["theta_true"])) for row in table(files / "out" / "people.csv")] == [("ann", -1.5), ("bob", 2.0)]
 
 
+def test_only_people_who_are_drawn_need_a_seed_and_without_one_it_is_0(files: Path) -> None:
+    (files / "thetas.csv").write_text("person_id,theta\nann,-1.5\nbob,2\n")
+    given = "simulate", "--bank", files / "bank.csv", "--plan", files / "plan.toml", "--thetas", files / "thetas.csv", "--out"
+    assert run(*given, files / "out").exit_code == 0
+    assert run(*given, files / "zero", "--seed", "0").exit_code == 0
+    assert (files / "out" / "steps.csv").read_bytes() == (files / "zero" / "steps.csv").read_bytes()
+    assert json.loads((files / "out" / "summary.json").read_text())["seed"] == 0
+    drawn = sim(files, "--n", "5")
+    assert (drawn.exit_code, "--seed: is missing" in drawn.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     "header", ['"person_id","theta"', "\ufeffperson_id,theta", "theta,person_id,room", "person_id,A", '"A","person_id"']
 )
