@@ -27,7 +27,10 @@ def attach(main: click.Group) -> None:
     "--constraints", "constraint_file", type=click.Path(path_type=Path), required=True, help="CSV CONSTRAINT_ID,TYPE,WHAT,CONDITION,LB,UB."
 )
 @click.option(
-    "--attributes", "attribute_file", type=click.Path(path_type=Path), help="CSV ID and attributes of items, beside those of the bank."
+    "--attributes",
+    "attribute_file",
+    type=click.Path(path_type=Path),
+    help="CSV ID (or item_id) and attributes of items, beside those of the bank.",
 )
 @click.option("--stimuli", "stimulus_file", type=click.Path(path_type=Path), help="CSV STID and attributes of stimuli.")
 @click.option("--theta", "theta_text", default="0", show_default=True, help="Abilities at which information counts, separated by commas.")
@@ -78,7 +81,7 @@ def _content(pool: Pool, own: list, attribute_file: Path | None, stimulus_file: 
     columns = {name: [row.get(name, "") for row in own] for name in names}
     columns["COMPETENCY"] = [pool.competencies[s] for s in pool.params.scale.tolist()]
     if attribute_file is not None:
-        table = _by(attribute_file, "ID")
+        table = _by(attribute_file, "ID", "ITEM_ID")
         faults = [Fault(str(attribute_file), "ID", f"item '{i}' is missing") for i in pool.ids if i not in table]
         if faults:
             raise Faulty(faults)
@@ -88,12 +91,15 @@ def _content(pool: Pool, own: list, attribute_file: Path | None, stimulus_file: 
     return Content.of(pool.ids, columns, stimuli)
 
 
-def _by(file: Path, name: str) -> dict[str, dict[str, str]]:
-    """The rows of a file by what stands in column `name`, each once. Raises Faulty."""
+def _by(file: Path, *names: str) -> dict[str, dict[str, str]]:
+    """The rows of a file by what stands in the first column of these names that it has, each once. Raises Faulty."""
     with named(file):
-        rows = read_table(read_text(file), name)
-    ids = [next(value for key, value in row.items() if key.upper() == name) for row in rows]
-    faults = [Fault(str(file), name, f"'{i}' stands twice", "one row each") for i in dict.fromkeys(ids) if ids.count(i) > 1]
+        rows = read_table(read_text(file))
+        key = next((key for name in names for key in rows[0] if key.upper() == name), None)
+        if key is None:
+            raise Faulty([Fault("row 1", names[0], "the column is missing", " or ".join(names).lower() + " names what a row is about")])
+    ids = [row[key] for row in rows]
+    faults = [Fault(str(file), key, f"'{i}' stands twice", "one row each") for i in dict.fromkeys(ids) if ids.count(i) > 1]
     if faults:
         raise Faulty(faults)
     return dict(zip(ids, rows, strict=True))

@@ -239,17 +239,25 @@ def test_every_fault_of_the_answers_given_is_named(files: Path) -> None:
 ROWS = 'CONSTRAINT_ID,TYPE,WHAT,CONDITION,LB,UB,ONOFF\nC1,Number,Item,,2,2,\nC2,Number,Item,AREA == 1,1,1,\nC3,Enemy,Item,"ID %in% c(""x2"", ""x3"")",,,\n'
 
 
-def assemble(files: Path, rows: str = ROWS, *more: str | Path) -> Result:
+def assemble(files: Path, rows: str = ROWS, *more: str | Path, key: str = "ID") -> Result:
     (files / "rows.csv").write_text(rows)
-    (files / "about.csv").write_text("ID,AREA\nx1,1\nx2,1\nx3,2\nx4,2\n")
+    (files / "about.csv").write_text(f"{key},AREA\nx1,1\nx2,1\nx3,2\nx4,2\n")
     return run(
         "assemble", "--bank", files / "bank.csv", "--constraints", files / "rows.csv", "--attributes", files / "about.csv", "--out",
         files / "form.csv", "--json", *more,
     )  # fmt: skip
 
 
-def test_a_form_satisfies_its_blueprint_with_most_information(files: Path) -> None:
-    result = assemble(files)
+def test_attributes_that_do_not_name_their_items_are_refused(files: Path) -> None:
+    result = assemble(files, key="NAME")
+    assert result.exit_code == 2
+    assert "about.csv, row 1, ID: the column is missing (id or item_id names what a row is about)" in result.stderr
+    assert not (files / "form.csv").exists()
+
+
+@pytest.mark.parametrize("key", ["ID", "item_id"])
+def test_a_form_satisfies_its_blueprint_with_most_information(files: Path, key: str) -> None:
+    result = assemble(files, key=key)
     assert result.exit_code == 0
     assert [row["item_id"] for row in table(files / "form.csv")] == ["x1", "x3"]
     assert json.loads(result.stdout)["total_info"] == pytest.approx(sum(float(row["info"]) for row in table(files / "form.csv")))
