@@ -38,6 +38,7 @@ def test_the_whole_test_is_done_with_the_keyboard_alone(stage: Stage, open_conte
     room = stage.room(1)
     page = open_context().new_page()
     page.goto(f"{stage.url}/masuk")
+    expect(page.get_by_label("NIP")).to_be_focused()  # by the page itself, a moment after it is there
     page.keyboard.type(room.cards[0].nip)
     page.keyboard.press("Tab")
     page.keyboard.type(room.cards[0].pin)

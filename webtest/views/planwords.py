@@ -173,6 +173,10 @@ PHRASES = {
     "more than {} parentheses and ! stand inside each other in the condition '{}…'": (
         "lebih dari {0} kurung dan ! bersarang dalam syarat '{1}…'"
     ),
+    "no {} meets '{}', so that none can be included": "tidak ada {0} yang memenuhi '{1}', jadi tidak ada yang dapat disertakan",
+    "'{}' bounds the number of items of a stimulus: it does not go with {} of {}": (
+        "'{0}' membatasi jumlah butir satu stimulus: tidak dapat dipakai untuk {1} dari {2}"
+    ),
     "a time row speaks of items": "baris time harus tentang butir (item)",
     "'{}' of attribute '{}' is not a number": "'{0}' pada atribut '{1}' bukan bilangan",
     # a plan and a bank
