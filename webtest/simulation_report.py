@@ -170,7 +170,7 @@ def _rates(done: Simulated, language: Language) -> list[str]:
     if not above or limit is None:
         return []
     words = _("Batas paparan {limit} tidak terjaga, melebihi yang dapat dijelaskan oleh kebetulan, pada butir: {items}.")
-    return [f'<p class="warn">{words.format(limit=percent(language, limit), items=html.escape(", ".join(above)))}</p>']
+    return [f'<p class="note">{words.format(limit=percent(language, limit), items=html.escape(", ".join(above)))}</p>']
 
 
 def _acceptance(done: Simulated, language: Language) -> list[str]:
